@@ -1,0 +1,2 @@
+/** FileStream source and sink connectors. */
+export {};

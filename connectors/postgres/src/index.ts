@@ -1,0 +1,2 @@
+/** Postgres source connector. */
+export {};

@@ -1,0 +1,2 @@
+/** Redis sink connector. */
+export {};

@@ -1,0 +1,2 @@
+/** The bundled Kafka-compatible broker. */
+export {};

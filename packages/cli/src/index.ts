@@ -1,0 +1,2 @@
+/** Change data capture in one light process. */
+export {};

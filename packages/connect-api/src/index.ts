@@ -1,0 +1,2 @@
+/** The plug-in contract: connectors, tasks, records, converters, transformations. */
+export {};

@@ -1,0 +1,2 @@
+/** The Connect-compatible worker. */
+export {};

@@ -1,0 +1,2 @@
+/** What Millrace source connectors share. */
+export {};

@@ -1,0 +1,2 @@
+/** Converters between Connect data and bytes. */
+export {};

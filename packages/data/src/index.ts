@@ -1,0 +1,2 @@
+/** Schemas, structs, logical types, the change envelope and naming. */
+export {};

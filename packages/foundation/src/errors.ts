@@ -104,7 +104,8 @@ export function javaTrace(error: unknown): string {
   for (let depth = 0; current !== undefined && current !== null && depth < 16; depth++) {
     const javaClass = current instanceof MillraceError ? current.javaClass : 'java.lang.RuntimeException';
     lines.push(`${depth === 0 ? '' : 'Caused by: '}${javaClass}: ${messageOf(current)}`);
-    const frame = current instanceof Error ? current.stack?.split('\n').find((l) => /^\s+at /.test(l)) : undefined;
+    const frame =
+      current instanceof Error ? current.stack?.split('\n').find((l) => /^\s+at /.test(l)) : undefined;
     if (frame) lines.push(`\t${frame.trim()}`);
     current = current instanceof Error ? current.cause : undefined;
   }

@@ -35,4 +35,12 @@ export {
   remedyOf,
   toError,
 } from './errors.ts';
-export { createMetrics, LogHub, type LogHubOptions, type Logger, type LogLevel, type Metrics, silentLogger } from './telemetry.ts';
+export {
+  createMetrics,
+  LogHub,
+  type LogHubOptions,
+  type Logger,
+  type LogLevel,
+  type Metrics,
+  silentLogger,
+} from './telemetry.ts';

@@ -26,7 +26,12 @@ export class LogHub {
   constructor(options: LogHubOptions = {}) {
     const level = options.level ?? 'info';
     this.#root = pino(
-      { level, base: null, errorKey: 'err', redact: { paths: ['password', '*.password'], censor: '[hidden]' } },
+      {
+        level,
+        base: null,
+        errorKey: 'err',
+        redact: { paths: ['password', '*.password'], censor: '[hidden]' },
+      },
       options.destination ?? pino.destination({ dest: 2, sync: true }),
     );
     this.#levels.set('root', { level, modifiedMs: null });

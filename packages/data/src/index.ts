@@ -1,2 +1,65 @@
 /** Schemas, structs, logical types, the change envelope and naming. */
-export {};
+export { ByteWriter } from './byte-writer.ts';
+export {
+  CONTRACT_VERSION,
+  ENVELOPE,
+  envelopeSchema,
+  isEnvelope,
+  type Operation,
+  sourceSchema,
+  TRANSACTION_BLOCK,
+} from './envelope.ts';
+export { int64, isInt64, parseInt64 } from './int64.ts';
+export {
+  BigDecimal,
+  bigintToBytes,
+  bitsSchema,
+  bytesToBigint,
+  CONNECT_DATE,
+  CONNECT_DECIMAL,
+  CONNECT_TIME,
+  CONNECT_TIMESTAMP,
+  decimalSchema,
+  enumSchema,
+  optionalArray,
+  SEMANTIC_TYPES,
+  type SemanticType,
+  semantic,
+  VARIABLE_SCALE_DECIMAL,
+} from './logical-types.ts';
+export { adjustNamePart, adjustSchemaName, type NameAdjustmentMode, sanitizeTopicName } from './naming.ts';
+export {
+  arraySchema,
+  BOOLEAN,
+  BYTES,
+  type Field,
+  FLOAT32,
+  FLOAT64,
+  INT8,
+  INT16,
+  INT32,
+  INT64,
+  mapSchema,
+  optional,
+  primitive,
+  Schema,
+  type SchemaAndValue,
+  type SchemaOptions,
+  type SchemaType,
+  STRING,
+  structSchema,
+} from './schema.ts';
+export {
+  ArrayStruct,
+  RAW_NULL,
+  RAW_UNAVAILABLE,
+  type RawEncoding,
+  type RawField,
+  RawRow,
+  type RowLayout,
+  Struct,
+  StructTemplate,
+  sameValue,
+  TemplateStruct,
+  VARYING,
+} from './struct.ts';

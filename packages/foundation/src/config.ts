@@ -1,6 +1,6 @@
 // Typed config definitions with Kafka's ConfigDef semantics: ordered keys, parsing and validation that report
 // every problem at once in Kafka's words. The same definitions feed REST `validate`, docs and forms.
-import { MillraceError, defineErrorCodes } from './errors.ts';
+import { defineErrorCodes, MillraceError } from './errors.ts';
 
 export type ConfigType =
   | 'BOOLEAN'

@@ -65,7 +65,7 @@ export class LogHub {
       logger.level = level;
       changed.add(name);
     }
-    for (const name of [...this.#levels.keys()]) {
+    for (const name of this.#levels.keys()) {
       if (name.startsWith(`${namespace}.`)) this.#levels.delete(name);
     }
     this.#levels.set(namespace, { level, modifiedMs: nowMs });

@@ -1,0 +1,92 @@
+// Connectors and the manifest with which a package offers one.
+import type { ConfigDef, ConfigProblem, ConfigWarning, Logger, RawConfig } from '@millrace/foundation';
+import type {
+  ConverterPlugin,
+  HeaderConverterPlugin,
+  PredicatePlugin,
+  TransformationPlugin,
+} from './convert.ts';
+import type { OffsetMap, SourcePartition } from './record.ts';
+import type { SinkTask, SourceTask } from './task.ts';
+
+export interface ConnectorContext {
+  readonly connectorName: string;
+  readonly logger: Logger;
+  /** Asks the worker to call `taskConfigs` again because the tasks should change. */
+  requestTaskReconfiguration(): void;
+  /** Fails the connector. */
+  raiseError(error: Error): void;
+}
+
+/** What validation beyond the types of keys finds: a connection that fails, values that do not go together. */
+export interface ConnectorValidation {
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings?: readonly ConfigWarning[];
+}
+
+/** One configured connector: it cuts its work into tasks and watches its source or target. */
+export interface Connector {
+  start(context: ConnectorContext, config: RawConfig): Promise<void>;
+  /** One config per task, at most `maxTasks`. */
+  taskConfigs(maxTasks: number): Promise<readonly RawConfig[]>;
+  stop(): Promise<void>;
+}
+
+interface ConnectorPluginBase {
+  /** Java class name that configs use; also found by its simple name, with or without `Connector`. */
+  readonly className: string;
+  readonly aliases?: readonly string[];
+  readonly version: string;
+  /** The connector's own keys; the worker adds Connect's (name, tasks.max, converters, transforms, errors, ...). */
+  readonly configDef: ConfigDef;
+  /**
+   * Rewrites a config of an older dialect before anything else looks at it, with a warning for each key it changed.
+   * Pure. Absent = configs are taken as they are.
+   */
+  readonly upgradeConfig?: (config: RawConfig) => {
+    readonly config: RawConfig;
+    readonly warnings: readonly ConfigWarning[];
+  };
+  /** Whether an unknown key is passed through to somebody else (a driver) and so deserves no warning. */
+  readonly passThrough?: (key: string) => boolean;
+  /** Called when every key parsed; may connect. Within 90 s. */
+  validate?(config: RawConfig, signal: AbortSignal): Promise<ConnectorValidation>;
+  createConnector(): Connector;
+}
+
+export interface SourceConnectorPlugin extends ConnectorPluginBase {
+  readonly kind: 'source';
+  createTask(): SourceTask;
+  /**
+   * Looks at offsets before they are altered by REST. Returns true when the connector has dealt with offsets it keeps
+   * elsewhere, false when it keeps none; throws to refuse. Absent = Connect's answer for connectors without support.
+   */
+  alterOffsets?(
+    config: RawConfig,
+    offsets: readonly { partition: SourcePartition; offset: OffsetMap | null }[],
+  ): Promise<boolean>;
+}
+
+export interface SinkConnectorPlugin extends ConnectorPluginBase {
+  readonly kind: 'sink';
+  createTask(): SinkTask;
+}
+
+export type ConnectorPlugin = SourceConnectorPlugin | SinkConnectorPlugin;
+
+/** Everything a package can offer. */
+export type Plugin =
+  | ConnectorPlugin
+  | ConverterPlugin
+  | HeaderConverterPlugin
+  | TransformationPlugin
+  | PredicatePlugin;
+
+/** How the worker finds a plug-in without loading it: names now, code on first use. */
+export interface PluginEntry {
+  readonly kind: Plugin['kind'];
+  readonly className: string;
+  readonly aliases?: readonly string[];
+  readonly version: string | null;
+  load(): Promise<Plugin>;
+}

@@ -1,0 +1,30 @@
+// A topic as an ordered, durable log: what signals, schema history and the worker's own stores need of Kafka.
+
+export interface TopicLogRecord {
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestamp: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+}
+
+export interface TopicLogOptions {
+  /** Used when the topic has to be created. */
+  readonly partitions?: number;
+  readonly config?: Readonly<Record<string, string>>;
+  /** -1 or absent = the broker's default; clamped to the brokers there are. */
+  readonly replicationFactor?: number;
+  /** Where to start: every record there is, or only what comes from now on. */
+  readonly from: 'beginning' | 'end';
+  readonly onRecord: (record: TopicLogRecord) => void;
+  /** The log cannot be followed any more. */
+  readonly onError: (error: Error) => void;
+}
+
+export interface TopicLog {
+  /** Resolves when everything that was in the topic at the call has been handed to `onRecord`. */
+  readToEnd(): Promise<void>;
+  /** Resolves when the record is durable (acks=all). */
+  append(key: Buffer | null, value: Buffer | null): Promise<void>;
+  close(): Promise<void>;
+}

@@ -32,6 +32,7 @@ export default defineConfig({
           name: tier,
           include: ROOTS.map((root) => `${root}/*/src/**/*.${tier}.test.ts`),
           exclude: ['**/dist/**'],
+          globalSetup: ['packages/testkit/src/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

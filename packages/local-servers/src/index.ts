@@ -1,2 +1,5 @@
 /** Starts Postgres and Redis locally for the demo and for tests. */
-export {};
+export { localServerErrors } from './errors.ts';
+export { freePort, portIsFree } from './ports.ts';
+export { type PostgresOptions, PostgresServer, type PostgresStop, startPostgres } from './postgres.ts';
+export { findRedis, type RedisOptions, RedisServer, type RedisSource, startRedis } from './redis.ts';

@@ -10,6 +10,8 @@ export {
   TRANSACTION_BLOCK,
 } from './envelope.ts';
 export { int64, isInt64, parseInt64 } from './int64.ts';
+export { javaBigDecimal, javaDouble, javaFloat } from './java-text.ts';
+export { type Json, JsonFraction, JsonSyntaxError, parseJson } from './json.ts';
 export {
   BigDecimal,
   bigintToBytes,
@@ -49,6 +51,7 @@ export {
   STRING,
   structSchema,
 } from './schema.ts';
+export { Double, schemalessDouble } from './schemaless.ts';
 export {
   ArrayStruct,
   RAW_NULL,

@@ -137,9 +137,10 @@ export class TemplateStruct extends Struct {
  * - `json-number`: they are a JSON number literal (decimal digits of an integer, as a database prints it);
  * - `utf8`: they are valid UTF-8 and the value is that text;
  * - `true-false`: one byte, `t` or `f`;
+ * - `decimal`: plain decimal text, of a Connect Decimal whose scale has at least as many digits;
  * - `decode`: only `decode` knows.
  */
-export type RawEncoding = 'json-number' | 'utf8' | 'true-false' | 'decode';
+export type RawEncoding = 'json-number' | 'utf8' | 'true-false' | 'decimal' | 'decode';
 
 /** A field of a row layout: where its column is and what its bytes mean. */
 export interface RawField {

@@ -1,10 +1,13 @@
 // Error codes of this package and the helpers that throw them.
 import { defineErrorCodes, MillraceError } from '@millrace/foundation';
 
-const CODES = defineErrorCodes({
+type Code = 'kafka.malformed' | 'kafka.unsupported_version' | 'kafka.compression_unavailable';
+
+defineErrorCodes<Code>({
   'kafka.malformed': {
     policy: 'fatal',
-    remedy: 'The peer sent bytes that are no valid Kafka message; check that the address is a Kafka listener.',
+    remedy:
+      'The peer sent bytes that are no valid Kafka message; check that the address is a Kafka listener.',
   },
   'kafka.unsupported_version': {
     policy: 'fatal',
@@ -17,11 +20,7 @@ const CODES = defineErrorCodes({
 });
 
 /** Throws a coded error of this package. */
-export function fail(
-  code: keyof typeof CODES,
-  message: string,
-  context: Record<string, string | number> = {},
-): never {
+export function fail(code: Code, message: string, context: Record<string, string | number> = {}): never {
   throw new MillraceError(code, message, { context });
 }
 

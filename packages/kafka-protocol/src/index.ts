@@ -1,2 +1,50 @@
-/** Kafka wire protocol: compiled codecs, record batches, checksums. */
-export {};
+/** Kafka wire protocol: compiled codecs, record batches, compression, checksums. No sockets, no files. */
+export { API, type ApiName, type ApiSpec, apiSpec } from './api.ts';
+export {
+  BatchBuilder,
+  type BatchBuilderOptions,
+  type BatchSeal,
+  headersSize,
+  joined,
+  simpleBatch,
+  type SimpleRecord,
+} from './batch-builder.ts';
+export type { Body, Encodable, RequestBody, ResponseBody, TypedBodies } from './body.ts';
+export {
+  decodeRequestBody,
+  decodeRequestHeader,
+  decodeResponse,
+  encodeRequest,
+  encodeResponse,
+  type RequestHeader,
+  type StructCodec,
+  structCodec,
+} from './codec.ts';
+export {
+  type Compression,
+  compress,
+  compressionCode,
+  compressionName,
+  decompress,
+} from './compression/codec.ts';
+export { crc32c, plainCrc32c } from './crc32c.ts';
+export { kafkaError, type KafkaErrorInfo, kafkaErrorName, KafkaErrors } from './kafka-errors.ts';
+export { NEVER } from './layout.ts';
+export { murmur2, murmur2Partition } from './murmur2.ts';
+export {
+  BATCH_CODEC_MASK,
+  BATCH_CONTROL,
+  BATCH_DELETE_HORIZON,
+  BATCH_LOG_APPEND_TIME,
+  BATCH_OVERHEAD,
+  BATCH_TRANSACTIONAL,
+  batchCrcValid,
+  type BatchHeader,
+  patchBatch,
+  readBatchHeader,
+  stampLogAppendTime,
+  writeBatchCrc,
+  writeBatchHeader,
+} from './record-batch.ts';
+export { type KafkaRecord, readRecords, type RecordHeader } from './records.ts';
+export type { Int64 } from './wire.ts';

@@ -64,8 +64,7 @@ const PRIMITIVES = new Set<string>([
   'bytes',
   'records',
 ]);
-const LINE =
-  /^(\w+): (\[?)(\w+)\]?(\?(?:\d\S*)?)?(?: (\d+(?:\+|-\d+)?))?(?: = (\S+))?(?: tag (\d+))?( \{)?$/;
+const LINE = /^(\w+): (\[?)(\w+)\]?(\?(?:\d\S*)?)?(?: (\d+(?:\+|-\d+)?))?(?: = (\S+))?(?: tag (\d+))?( \{)?$/;
 
 /** Parses a layout. Throws a plain Error on a mistake in it: layouts are ours. */
 export function parseLayout(text: string): readonly Field[] {
@@ -90,7 +89,8 @@ function parseLine(line: string): { field: Field; children: Field[]; opens: bool
   const match = LINE.exec(line);
   if (!match) throw new Error(`message layout: cannot read "${line}"`);
   const [, name = '', bracket, type = '', nullable, versions, fallback, tag, brace] = match;
-  if (type !== 'struct' && !PRIMITIVES.has(type)) throw new Error(`message layout: unknown type in "${line}"`);
+  if (type !== 'struct' && !PRIMITIVES.has(type))
+    throw new Error(`message layout: unknown type in "${line}"`);
   const children: Field[] = [];
   const range = versions === undefined ? ALL : parseRange(versions);
   return {
@@ -99,8 +99,7 @@ function parseLine(line: string): { field: Field; children: Field[]; opens: bool
       type: type as Field['type'],
       array: bracket === '[',
       versions: range,
-      nullable:
-        nullable === undefined ? undefined : nullable === '?' ? range : parseRange(nullable.slice(1)),
+      nullable: nullable === undefined ? undefined : nullable === '?' ? range : parseRange(nullable.slice(1)),
       fallback: fallback === undefined ? undefined : parseFallback(fallback),
       tag: tag === undefined ? undefined : Number(tag),
       fields: children,

@@ -2,10 +2,12 @@
 import type { Int64 } from '../wire.ts';
 
 export interface MetadataRequest {
-  topics: {
-    topicId: string;
-    name: string | null;
-  }[] | null;
+  topics:
+    | {
+        topicId: string;
+        name: string | null;
+      }[]
+    | null;
   allowAutoTopicCreation: boolean;
   includeClusterAuthorizedOperations: boolean;
   includeTopicAuthorizedOperations: boolean;

@@ -33,19 +33,23 @@ export interface OffsetCommitResponse {
 
 export interface OffsetFetchRequest {
   groupId: string;
-  topics: {
-    name: string;
-    partitionIndexes: number[];
-  }[] | null;
+  topics:
+    | {
+        name: string;
+        partitionIndexes: number[];
+      }[]
+    | null;
   groups: {
     groupId: string;
     memberId: string | null;
     memberEpoch: number;
-    topics: {
-      name: string;
-      topicId: string;
-      partitionIndexes: number[];
-    }[] | null;
+    topics:
+      | {
+          name: string;
+          topicId: string;
+          partitionIndexes: number[];
+        }[]
+      | null;
   }[];
   requireStable: boolean;
 }

@@ -105,10 +105,12 @@ export interface FetchResponse {
         endOffset: Int64;
         epoch: number;
       } | null;
-      abortedTransactions: {
-        producerId: Int64;
-        firstOffset: Int64;
-      }[] | null;
+      abortedTransactions:
+        | {
+            producerId: Int64;
+            firstOffset: Int64;
+          }[]
+        | null;
       preferredReadReplica: number;
       records: Buffer | null;
     }[];

@@ -28,13 +28,15 @@ export interface CreateTopicsResponse {
     topicConfigErrorCode: number;
     numPartitions: number;
     replicationFactor: number;
-    configs: {
-      name: string;
-      value: string | null;
-      readOnly: boolean;
-      configSource: number;
-      isSensitive: boolean;
-    }[] | null;
+    configs:
+      | {
+          name: string;
+          value: string | null;
+          readOnly: boolean;
+          configSource: number;
+          isSensitive: boolean;
+        }[]
+      | null;
   }[];
 }
 
@@ -61,9 +63,11 @@ export interface CreatePartitionsRequest {
   topics: {
     name: string;
     count: number;
-    assignments: {
-      brokerIds: number[];
-    }[] | null;
+    assignments:
+      | {
+          brokerIds: number[];
+        }[]
+      | null;
   }[];
   timeoutMs: number;
   validateOnly: boolean;

@@ -1,0 +1,66 @@
+// Connect values in Java's terms: class names for messages, `toString` texts.
+import {
+  BigDecimal,
+  Double,
+  javaBigDecimal,
+  javaDouble,
+  javaFloat,
+  type Schema,
+  Struct,
+} from '@millrace/data';
+
+/** The Java class a value would have, as messages print it. */
+export function javaClassOf(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return 'java.lang.String';
+    case 'boolean':
+      return 'java.lang.Boolean';
+    case 'number':
+      return Number.isInteger(value) ? 'java.lang.Long' : 'java.lang.Double';
+    case 'bigint':
+      return BigInt.asIntN(64, value) === value ? 'java.lang.Long' : 'java.math.BigInteger';
+    default:
+      break;
+  }
+  if (value instanceof Double) return 'java.lang.Double';
+  if (value instanceof BigDecimal) return 'java.math.BigDecimal';
+  if (value instanceof Uint8Array) return '[B';
+  if (value instanceof Date) return 'java.util.Date';
+  if (value instanceof Map) return 'java.util.HashMap';
+  if (Array.isArray(value)) return 'java.util.ArrayList';
+  if (value instanceof Struct) return 'org.apache.kafka.connect.data.Struct';
+  return 'java.lang.Object';
+}
+
+/** `String.valueOf` of the Java value. */
+export function javaToString(value: unknown, schema: Schema | null): string {
+  if (value === null || value === undefined) return 'null';
+  if (typeof value === 'string') return value;
+  if (typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  if (typeof value === 'number') {
+    if (schema?.type === 'float32') return javaFloat(value);
+    if (schema?.type === 'float64' || !Number.isInteger(value)) return javaDouble(value);
+    return String(value);
+  }
+  if (value instanceof Double) return javaDouble(value.value);
+  if (value instanceof BigDecimal) return javaBigDecimal(value.unscaled, value.scale);
+  if (value instanceof Uint8Array) return `[B@${Buffer.from(value).toString('hex').slice(0, 8)}`;
+  if (value instanceof Date) return value.toISOString();
+  if (Array.isArray(value))
+    return `[${value.map((item) => javaToString(item, schema?.valueSchema ?? null)).join(', ')}]`;
+  if (value instanceof Map) {
+    const entries = [...value].map(
+      ([key, item]) =>
+        `${javaToString(key, schema?.keySchema ?? null)}=${javaToString(item, schema?.valueSchema ?? null)}`,
+    );
+    return `{${entries.join(', ')}}`;
+  }
+  if (value instanceof Struct) {
+    const fields = value.schema.fields
+      .filter((field) => value.at(field.index) !== null)
+      .map((field) => `${field.name}=${javaToString(value.at(field.index), field.schema)}`);
+    return `Struct{${fields.join(',')}}`;
+  }
+  return String(value);
+}

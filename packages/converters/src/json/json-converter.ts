@@ -1,0 +1,195 @@
+// org.apache.kafka.connect.json.JsonConverter: JSON with the schema beside the payload, or plain.
+import { isUtf8 } from 'node:buffer';
+import type { Converter, HeaderConverter, Headers } from '@millrace/connect-api';
+import {
+  ByteWriter,
+  type Json,
+  JsonSyntaxError,
+  parseJson,
+  type Schema,
+  type SchemaAndValue,
+} from '@millrace/data';
+import { ConfigDef, type RawConfig } from '@millrace/foundation';
+import { bytesError } from '../errors.ts';
+import { readBySchema, readSchemaless } from './reader.ts';
+import { readSchemaJson, writeSchemaJson } from './schema-json.ts';
+import { type JsonWriterOptions, JsonWriters, writeSchemaless } from './writer.ts';
+
+export const jsonConverterConfig: ConfigDef = new ConfigDef([
+  {
+    name: 'schemas.enable',
+    type: 'BOOLEAN',
+    default: true,
+    importance: 'HIGH',
+    doc: 'Include schemas within each of the serialized values and keys.',
+    group: 'Schemas',
+    orderInGroup: 0,
+    width: 'MEDIUM',
+    displayName: 'Enable Schemas',
+  },
+  {
+    name: 'schemas.cache.size',
+    type: 'INT',
+    default: 1000,
+    importance: 'HIGH',
+    doc: 'The maximum number of schemas that can be cached in this converter instance.',
+    group: 'Schemas',
+    orderInGroup: 1,
+    width: 'MEDIUM',
+    displayName: 'Schema Cache Size',
+  },
+  {
+    name: 'decimal.format',
+    type: 'STRING',
+    default: 'BASE64',
+    importance: 'LOW',
+    doc: 'Controls which format this converter will serialize decimals in. This value is case insensitive and can be either BASE64 (default) or NUMERIC',
+    group: 'Serialization',
+    orderInGroup: 0,
+    width: 'MEDIUM',
+    displayName: 'Decimal Format',
+    validator: (value) =>
+      /^(base64|numeric)$/i.test(String(value))
+        ? undefined
+        : 'String must be one of (case insensitive): NUMERIC, BASE64',
+  },
+  {
+    name: 'replace.null.with.default',
+    type: 'BOOLEAN',
+    default: true,
+    importance: 'LOW',
+    doc: 'Whether to replace fields that have a default value and that are null to the default value. When set to true, the default value is used, otherwise null is used.',
+    group: 'Schemas',
+    orderInGroup: 2,
+    width: 'MEDIUM',
+    displayName: 'Replace null with default',
+  },
+]);
+
+const ENVELOPE_START = '{"schema":';
+const ENVELOPE_MIDDLE = ',"payload":';
+const NO_ENVELOPE =
+  'JsonConverter with schemas.enable requires "schema" and "payload" fields and may not contain additional fields. If you are trying to deserialize plain JSON data, set schemas.enable=false in your converter configuration.';
+
+/** The text before the payload, and the schema it holds, of the last record that was read. */
+interface KnownEnvelope {
+  readonly prefix: string;
+  readonly schema: Schema | null;
+}
+
+/** See the module comment. Reads remember the last schema text, so a topic's schema is parsed once. */
+export class JsonConverter implements Converter, HeaderConverter {
+  #schemas = true;
+  #replaceNull = true;
+  #writers = new JsonWriters({ decimalFormat: 'BASE64', replaceNullWithDefault: true });
+  #prefixes = new WeakMap<Schema, Buffer>();
+  #known: KnownEnvelope | undefined;
+
+  configure(settings: RawConfig): void {
+    const { config } = jsonConverterConfig.parseOrThrow(settings, () => true);
+    this.#schemas = config.boolean('schemas.enable');
+    this.#replaceNull = config.boolean('replace.null.with.default');
+    this.#writers = new JsonWriters({
+      decimalFormat: config.string('decimal.format').toUpperCase() as JsonWriterOptions['decimalFormat'],
+      replaceNullWithDefault: this.#replaceNull,
+    });
+    this.#prefixes = new WeakMap();
+    this.#known = undefined;
+  }
+
+  write(_topic: string, _headers: Headers, schema: Schema | null, value: unknown, out: ByteWriter): boolean {
+    if (schema === null) {
+      if (value === null) return false;
+      if (this.#schemas) out.ascii('{"schema":null,"payload":');
+      writeSchemaless(value, out);
+    } else {
+      if (this.#schemas) out.bytes(this.#prefixOf(schema));
+      this.#writers.of(schema)(value, out);
+    }
+    if (this.#schemas) out.byte(0x7d);
+    return true;
+  }
+
+  #prefixOf(schema: Schema): Buffer {
+    let prefix = this.#prefixes.get(schema);
+    if (!prefix) {
+      const text = new ByteWriter();
+      text.ascii(ENVELOPE_START);
+      writeSchemaJson(schema, this.#writers, text);
+      text.ascii(ENVELOPE_MIDDLE);
+      prefix = text.copyFrom();
+      this.#prefixes.set(schema, prefix);
+    }
+    return prefix;
+  }
+
+  read(_topic: string, _headers: Headers, bytes: Buffer | null): SchemaAndValue {
+    if (bytes === null) return { schema: null, value: null };
+    const text = bytes.toString('utf8');
+    try {
+      if (!isUtf8(bytes)) throw new JsonSyntaxError('Bytes are not UTF-8', 0);
+      return this.#schemas
+        ? this.#readEnvelope(text)
+        : { schema: null, value: readSchemaless(parseJson(text, { allowTrailing: true }) ?? null) };
+    } catch (error) {
+      if (!(error instanceof JsonSyntaxError)) throw error;
+      throw bytesError('Converting byte[] to Kafka Connect data failed due to serialization error: ', error);
+    }
+  }
+
+  #readEnvelope(text: string): SchemaAndValue {
+    const known = this.#known;
+    if (known && text.startsWith(known.prefix) && text.endsWith('}')) {
+      return this.#withSchema(known.schema, parseJson(text.slice(known.prefix.length, -1)) ?? null);
+    }
+    const json = parseJson(text, { allowTrailing: true });
+    if (!(json instanceof Map) || json.size !== 2 || !json.has('schema') || !json.has('payload'))
+      throw bytesError(NO_ENVELOPE);
+    const options = { replaceNullWithDefault: this.#replaceNull };
+    const schema = readSchemaJson(json.get('schema') ?? null, (of, value) =>
+      readBySchema(of, value, options),
+    );
+    this.#remember(text, schema);
+    return this.#withSchema(schema, json.get('payload') ?? null);
+  }
+
+  #withSchema(schema: Schema | null, payload: Json): SchemaAndValue {
+    if (schema === null) return { schema, value: readSchemaless(payload) };
+    return { schema, value: readBySchema(schema, payload, { replaceNullWithDefault: this.#replaceNull }) };
+  }
+
+  /** Keeps the prefix when the text has the compact form that JsonConverters write. */
+  #remember(text: string, schema: Schema | null): void {
+    if (!text.startsWith(ENVELOPE_START)) return;
+    const end = endOfValue(text, ENVELOPE_START.length);
+    if (end === undefined || !text.startsWith(ENVELOPE_MIDDLE, end)) return;
+    this.#known = { prefix: text.slice(0, end + ENVELOPE_MIDDLE.length), schema };
+  }
+
+  writeHeader(_topic: string, _key: string, schema: Schema | null, value: unknown): Buffer | null {
+    const out = new ByteWriter(256);
+    return this.write('', [], schema, value, out) ? out.copyFrom() : null;
+  }
+
+  readHeader(_topic: string, _key: string, bytes: Buffer | null): SchemaAndValue {
+    return this.read('', [], bytes);
+  }
+}
+
+/** Where the JSON object or literal that starts at `start` ends, by its brackets. */
+function endOfValue(text: string, start: number): number | undefined {
+  if (text.startsWith('null', start)) return start + 4;
+  let depth = 0;
+  for (let i = start; i < text.length; i++) {
+    const char = text.charAt(i);
+    if (char === '"') {
+      for (i++; i < text.length && text.charAt(i) !== '"'; i++) if (text.charAt(i) === '\\') i++;
+    } else if (char === '{' || char === '[') {
+      depth++;
+    } else if (char === '}' || char === ']') {
+      depth--;
+      if (depth === 0) return i + 1;
+    }
+  }
+  return undefined;
+}

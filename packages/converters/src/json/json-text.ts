@@ -1,0 +1,102 @@
+// JSON strings and numbers written as Jackson writes them: short escapes, upper-case \u00XX for other control
+// characters, everything else as UTF-8; doubles in Java's notation, NaN and infinities as strings.
+import { type ByteWriter, javaDouble, javaFloat } from '@millrace/data';
+
+/** For a byte below 0x80: the character after the backslash, 1 for \u00XX, 0 for none. */
+const ESCAPE = new Uint8Array(256);
+for (let code = 0; code < 0x20; code++) ESCAPE[code] = 1;
+for (const [code, letter] of [
+  [0x08, 'b'],
+  [0x09, 't'],
+  [0x0a, 'n'],
+  [0x0c, 'f'],
+  [0x0d, 'r'],
+  [0x22, '"'],
+  [0x5c, '\\'],
+] as const) {
+  ESCAPE[code] = letter.charCodeAt(0);
+}
+const HEX = Buffer.from('0123456789ABCDEF', 'latin1');
+const NEEDS_ESCAPE = /["\\\u0000-\u001f]/;
+
+/** Writes UTF-8 bytes `[start, end)` as a JSON string. */
+export function writeUtf8String(out: ByteWriter, source: Buffer, start: number, end: number): void {
+  out.reserve(end - start + 2);
+  let { buffer } = out;
+  let at = out.position;
+  buffer[at++] = 0x22;
+  let i = start;
+  const length = end - start;
+  if (length > 64) {
+    // Long text seldom needs escapes: look first, then copy as a block.
+    while (i < end && ESCAPE[source[i] ?? 0] === 0) i++;
+    source.copy(buffer, at, start, i);
+    at += i - start;
+  }
+  for (; i < end; i++) {
+    const byte = source[i] ?? 0;
+    const escape = ESCAPE[byte] ?? 0;
+    if (escape === 0) {
+      buffer[at++] = byte;
+      continue;
+    }
+    out.position = at;
+    out.reserve(6 + (end - i) + 1);
+    ({ buffer } = out);
+    buffer[at++] = 0x5c;
+    if (escape === 1) {
+      buffer[at++] = 0x75;
+      buffer[at++] = 0x30;
+      buffer[at++] = 0x30;
+      buffer[at++] = HEX[byte >> 4] ?? 0;
+      buffer[at++] = HEX[byte & 15] ?? 0;
+    } else {
+      buffer[at++] = escape;
+    }
+  }
+  buffer[at++] = 0x22;
+  out.position = at;
+}
+
+/** Writes text as a JSON string. */
+export function writeString(out: ByteWriter, text: string): void {
+  if (NEEDS_ESCAPE.test(text)) {
+    const bytes = Buffer.from(text, 'utf8');
+    writeUtf8String(out, bytes, 0, bytes.length);
+    return;
+  }
+  out.byte(0x22);
+  out.utf8(text);
+  out.byte(0x22);
+}
+
+/** Writes bytes as a base64 string. */
+export function writeBase64(out: ByteWriter, bytes: Uint8Array): void {
+  out.byte(0x22);
+  out.ascii(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'));
+  out.byte(0x22);
+}
+
+export function writeDouble(out: ByteWriter, value: number): void {
+  writeFloating(out, value, javaDouble);
+}
+
+export function writeFloat(out: ByteWriter, value: number): void {
+  writeFloating(out, value, javaFloat);
+}
+
+function writeFloating(out: ByteWriter, value: number, text: (value: number) => string): void {
+  if (Number.isFinite(value)) {
+    out.ascii(text(value));
+    return;
+  }
+  out.byte(0x22);
+  out.ascii(String(value));
+  out.byte(0x22);
+}
+
+/** Writes an int64 data value. */
+export function writeInteger(out: ByteWriter, value: number | bigint): void {
+  if (typeof value === 'number') out.integer(value);
+  else out.ascii(value.toString());
+}

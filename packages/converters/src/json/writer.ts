@@ -1,0 +1,399 @@
+// Connect values to JSON bytes, one writer compiled per schema. Structs are written by what they are: arrays of values
+// field by field, templates from prepared bytes, raw rows straight from the bytes the source sent.
+import {
+  BigDecimal,
+  ByteWriter,
+  CONNECT_DECIMAL,
+  Double,
+  isInt64,
+  javaBigDecimal,
+  RAW_UNAVAILABLE,
+  type RawEncoding,
+  RawRow,
+  type RowLayout,
+  type Schema,
+  Struct,
+  type StructTemplate,
+  TemplateStruct,
+  VARYING,
+} from '@millrace/data';
+import { dataError } from '../errors.ts';
+import { javaClassOf } from '../java-values.ts';
+import { writeDecimalBase64 } from './decimal.ts';
+import {
+  writeBase64,
+  writeDouble,
+  writeFloat,
+  writeInteger,
+  writeString,
+  writeUtf8String,
+} from './json-text.ts';
+
+/** Writes a value of the schema it was compiled for. */
+export type ValueWriter = (value: unknown, out: ByteWriter) => void;
+
+export interface JsonWriterOptions {
+  readonly decimalFormat: 'BASE64' | 'NUMERIC';
+  readonly replaceNullWithDefault: boolean;
+}
+
+/** The compiled writers of one converter; they live as long as their schemas. */
+export class JsonWriters {
+  readonly #options: JsonWriterOptions;
+  readonly #bySchema = new WeakMap<Schema, ValueWriter>();
+  readonly #rows = new WeakMap<RowLayout, RowWriter>();
+
+  constructor(options: JsonWriterOptions) {
+    this.#options = options;
+  }
+
+  /** The writer for values of a schema, null included. */
+  of(schema: Schema): ValueWriter {
+    let writer = this.#bySchema.get(schema);
+    if (!writer) {
+      writer = this.#compile(schema);
+      this.#bySchema.set(schema, writer);
+    }
+    return writer;
+  }
+
+  #compile(schema: Schema): ValueWriter {
+    const writePresent = this.#present(schema);
+    const { defaultValue, optional } = schema;
+    const useDefault = defaultValue !== undefined && this.#options.replaceNullWithDefault;
+    return (value, out) => {
+      if (value !== null && value !== undefined) writePresent(value, out);
+      else if (useDefault && defaultValue !== null) writePresent(defaultValue, out);
+      else if (optional || useDefault) out.ascii('null');
+      else
+        throw dataError('Conversion error: null value for field that is required and has no default value');
+    };
+  }
+
+  #present(schema: Schema): ValueWriter {
+    if (schema.name === CONNECT_DECIMAL && schema.type === 'bytes') return this.#decimal();
+    const invalid = (value: unknown): never => {
+      throw dataError(`Invalid type for ${schema.type.toUpperCase()}: class ${javaClassOf(value)}`);
+    };
+    switch (schema.type) {
+      case 'int8':
+      case 'int16':
+      case 'int32':
+        return (value, out) => (Number.isInteger(value) ? out.integer(value as number) : invalid(value));
+      case 'int64':
+        return (value, out) => (isInt64(value) ? writeInteger(out, value) : invalid(value));
+      case 'float32':
+        return (value, out) => (typeof value === 'number' ? writeFloat(out, value) : invalid(value));
+      case 'float64':
+        return (value, out) => (typeof value === 'number' ? writeDouble(out, value) : invalid(value));
+      case 'boolean':
+        return (value, out) =>
+          typeof value === 'boolean' ? out.ascii(value ? 'true' : 'false') : invalid(value);
+      case 'string':
+        return (value, out) => (typeof value === 'string' ? writeString(out, value) : invalid(value));
+      case 'bytes':
+        return (value, out) => (value instanceof Uint8Array ? writeBase64(out, value) : invalid(value));
+      case 'array':
+        return this.#array(schema, invalid);
+      case 'map':
+        return this.#map(schema, invalid);
+      case 'struct':
+        return this.#struct(schema, invalid);
+      default:
+        return schema.type satisfies never;
+    }
+  }
+
+  #decimal(): ValueWriter {
+    const numeric = this.#options.decimalFormat === 'NUMERIC';
+    return (value, out) => {
+      if (!(value instanceof BigDecimal)) {
+        throw dataError(
+          `Invalid type for Decimal, underlying representation should be numeric or bytes but was class ${javaClassOf(value)}`,
+        );
+      }
+      if (numeric) out.ascii(javaBigDecimal(value.unscaled, value.scale));
+      else writeBase64(out, value.toBytes());
+    };
+  }
+
+  #array(schema: Schema, invalid: (value: unknown) => never): ValueWriter {
+    const items = schema.valueSchema;
+    // The item writer is looked up on first use: schemas may refer to themselves.
+    let writeItem: ValueWriter | undefined;
+    return (value, out) => {
+      if (!Array.isArray(value)) return invalid(value);
+      writeItem ??= items ? this.of(items) : writeSchemaless;
+      out.byte(0x5b);
+      for (let i = 0; i < value.length; i++) {
+        if (i > 0) out.byte(0x2c);
+        writeItem(value[i], out);
+      }
+      out.byte(0x5d);
+    };
+  }
+
+  #map(schema: Schema, invalid: (value: unknown) => never): ValueWriter {
+    const { keySchema, valueSchema } = schema;
+    return (value, out) => {
+      if (!(value instanceof Map)) return invalid(value);
+      const writeKey = keySchema ? this.of(keySchema) : writeSchemaless;
+      const writeValue = valueSchema ? this.of(valueSchema) : writeSchemaless;
+      writeMap(value, keySchema?.type === 'string', writeKey, writeValue, out);
+    };
+  }
+
+  #struct(schema: Schema, invalid: (value: unknown) => never): ValueWriter {
+    const names = fieldNames(schema);
+    let writers: readonly ValueWriter[] | undefined;
+    const fieldWriters = (): readonly ValueWriter[] => {
+      writers ??= schema.fields.map((field) => this.of(field.schema));
+      return writers;
+    };
+    return (value, out) => {
+      if (!(value instanceof Struct)) return invalid(value);
+      if (value.schema !== schema && !value.schema.equals(schema)) throw dataError('Mismatching schema.');
+      if (value instanceof RawRow) {
+        this.#rowWriter(value.layout).write(value, out);
+      } else if (value instanceof TemplateStruct && this.#writeTemplate(value, names, fieldWriters(), out)) {
+        return;
+      } else {
+        const each = fieldWriters();
+        if (names.length === 0) out.byte(0x7b);
+        for (let i = 0; i < names.length; i++) {
+          out.bytes(names[i] as Buffer);
+          (each[i] as ValueWriter)(value.at(i), out);
+        }
+        out.byte(0x7d);
+      }
+    };
+  }
+
+  #rowWriter(layout: RowLayout): RowWriter {
+    let writer = this.#rows.get(layout);
+    if (!writer) {
+      writer = new RowWriter(layout, this, this.#options.decimalFormat);
+      this.#rows.set(layout, writer);
+    }
+    return writer;
+  }
+
+  /**
+   * Writes a template struct from prepared bytes. The first struct of a template is not worth preparing for (many
+   * transactions have one row): returns false then.
+   */
+  #writeTemplate(
+    value: TemplateStruct,
+    names: readonly Buffer[],
+    writers: readonly ValueWriter[],
+    out: ByteWriter,
+  ): boolean {
+    const { template } = value;
+    let parts = template.prepared.get(this) as PreparedTemplate | 'seen' | undefined;
+    if (parts === undefined) {
+      template.prepared.set(this, 'seen');
+      return false;
+    }
+    if (parts === 'seen') {
+      parts = prepareTemplate(template, names, writers);
+      template.prepared.set(this, parts);
+    }
+    const { literals, slots } = parts;
+    const { varying } = value;
+    for (let i = 0; i < slots.length; i++) {
+      out.bytes(literals[i] as Buffer);
+      (slots[i] as ValueWriter)(varying[i], out);
+    }
+    out.bytes(literals[slots.length] as Buffer);
+    return true;
+  }
+}
+
+interface PreparedTemplate {
+  /** One more than there are slots: what comes before each varying field, and the end. */
+  readonly literals: readonly Buffer[];
+  readonly slots: readonly ValueWriter[];
+}
+
+function prepareTemplate(
+  template: StructTemplate,
+  names: readonly Buffer[],
+  writers: readonly ValueWriter[],
+): PreparedTemplate {
+  const literals: Buffer[] = [];
+  const slots: ValueWriter[] = [];
+  const scratch = new ByteWriter(512);
+  template.constants.forEach((constant, i) => {
+    scratch.bytes(names[i] as Buffer);
+    const write = writers[i] as ValueWriter;
+    if (constant === VARYING) {
+      literals.push(scratch.copyFrom());
+      slots.push(write);
+      scratch.reset();
+    } else {
+      write(constant, scratch);
+    }
+  });
+  scratch.byte(0x7d);
+  literals.push(scratch.copyFrom());
+  return { literals, slots };
+}
+
+/** `{"first":`, `,"second":`, ... */
+function fieldNames(schema: Schema): Buffer[] {
+  return schema.fields.map((field, i) => {
+    const name = new ByteWriter(64);
+    name.byte(i === 0 ? 0x7b : 0x2c);
+    writeString(name, field.name);
+    name.byte(0x3a);
+    return name.copyFrom();
+  });
+}
+
+const ENCODING = {
+  'json-number': 0,
+  utf8: 1,
+  'true-false': 2,
+  decimal: 3,
+  decode: 4,
+} as const satisfies Record<RawEncoding, number>;
+const TRUE = Buffer.from('true');
+const FALSE = Buffer.from('false');
+
+/** Raw rows of one layout to JSON, column bytes to JSON bytes. */
+class RowWriter {
+  readonly #layout: RowLayout;
+  readonly #names: readonly Buffer[];
+  readonly #kinds: Uint8Array;
+  readonly #columns: Int32Array;
+  readonly #scales: Int32Array;
+  readonly #writers: readonly ValueWriter[];
+  /** Prepared on first use: a column that is never null needs none. */
+  readonly #nulls: (Buffer | undefined)[];
+  readonly #unavailable: (Buffer | undefined)[];
+
+  constructor(layout: RowLayout, writers: JsonWriters, decimalFormat: 'BASE64' | 'NUMERIC') {
+    const { schema, fields } = layout;
+    this.#layout = layout;
+    this.#names = fieldNames(schema);
+    this.#kinds = Uint8Array.from(fields, (field) =>
+      field.encoding === 'decimal' && decimalFormat === 'NUMERIC'
+        ? ENCODING.decode
+        : ENCODING[field.encoding],
+    );
+    this.#columns = Int32Array.from(fields, (field) => 2 * field.column);
+    this.#scales = Int32Array.from(schema.fields, (field) =>
+      Number(field.schema.parameters?.get('scale') ?? 0),
+    );
+    this.#writers = schema.fields.map((field) => writers.of(field.schema));
+    this.#nulls = fields.map(() => undefined);
+    this.#unavailable = fields.map(() => undefined);
+  }
+
+  write(row: RawRow, out: ByteWriter): void {
+    const { bytes, index, base } = row;
+    const names = this.#names;
+    const count = names.length;
+    if (count === 0) out.byte(0x7b);
+    for (let i = 0; i < count; i++) {
+      out.bytes(names[i] as Buffer);
+      const at = base + (this.#columns[i] as number);
+      const length = index[at + 1] as number;
+      if (length < 0) {
+        out.bytes(length === RAW_UNAVAILABLE ? this.#unavailableText(i) : this.#nullText(i));
+        continue;
+      }
+      const start = index[at] as number;
+      const end = start + length;
+      switch (this.#kinds[i]) {
+        case 0:
+          out.range(bytes, start, end);
+          break;
+        case 1:
+          writeUtf8String(out, bytes, start, end);
+          break;
+        case 2:
+          out.bytes(bytes[start] === 0x74 ? TRUE : FALSE);
+          break;
+        case 3:
+          if (!writeDecimalBase64(out, bytes, start, end, this.#scales[i] as number))
+            this.#decoded(row, i, out);
+          break;
+        default:
+          this.#decoded(row, i, out);
+      }
+    }
+    out.byte(0x7d);
+  }
+
+  #decoded(row: RawRow, field: number, out: ByteWriter): void {
+    (this.#writers[field] as ValueWriter)(row.at(field), out);
+  }
+
+  #nullText(field: number): Buffer {
+    return (this.#nulls[field] ??= this.#render(field, this.#layout.fields[field]?.nullValue));
+  }
+
+  #unavailableText(field: number): Buffer {
+    return (this.#unavailable[field] ??= this.#render(field, this.#layout.fields[field]?.unavailableValue));
+  }
+
+  #render(field: number, value: unknown): Buffer {
+    const scratch = new ByteWriter(64);
+    (this.#writers[field] as ValueWriter)(value, scratch);
+    return scratch.copyFrom();
+  }
+}
+
+function writeMap(
+  map: ReadonlyMap<unknown, unknown>,
+  asObject: boolean,
+  writeKey: ValueWriter,
+  writeValue: ValueWriter,
+  out: ByteWriter,
+): void {
+  out.byte(asObject ? 0x7b : 0x5b);
+  let first = true;
+  for (const [key, value] of map) {
+    if (!first) out.byte(0x2c);
+    first = false;
+    if (asObject) {
+      writeString(out, String(key));
+      out.byte(0x3a);
+      writeValue(value, out);
+    } else {
+      out.byte(0x5b);
+      writeKey(key, out);
+      out.byte(0x2c);
+      writeValue(value, out);
+      out.byte(0x5d);
+    }
+  }
+  out.byte(asObject ? 0x7d : 0x5d);
+}
+
+/** Writes a value that has no schema, by what it is. */
+export const writeSchemaless: ValueWriter = (value, out) => {
+  if (value === null || value === undefined) out.ascii('null');
+  else if (typeof value === 'string') writeString(out, value);
+  else if (typeof value === 'boolean') out.ascii(value ? 'true' : 'false');
+  else if (isInt64(value)) writeInteger(out, value);
+  else if (typeof value === 'number') writeDouble(out, value);
+  else if (value instanceof Double) writeDouble(out, value.value);
+  else if (value instanceof Uint8Array) writeBase64(out, value);
+  else if (Array.isArray(value)) {
+    out.byte(0x5b);
+    value.forEach((item, i) => {
+      if (i > 0) out.byte(0x2c);
+      writeSchemaless(item, out);
+    });
+    out.byte(0x5d);
+  } else if (value instanceof Map) {
+    const asObject = [...value.keys()].every((key) => typeof key === 'string');
+    writeMap(value, asObject, writeSchemaless, writeSchemaless, out);
+  } else if (value instanceof Struct) {
+    throw dataError('Mismatching schema.');
+  } else {
+    throw dataError(`Java class class ${javaClassOf(value)} does not have corresponding schema type.`);
+  }
+};

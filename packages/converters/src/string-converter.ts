@@ -1,0 +1,96 @@
+// org.apache.kafka.connect.storage.StringConverter: any value as the text Java would print, read back as a string.
+import type { Converter, HeaderConverter, Headers } from '@millrace/connect-api';
+import {
+  BigDecimal,
+  type ByteWriter,
+  CONNECT_DATE,
+  CONNECT_TIME,
+  CONNECT_TIMESTAMP,
+  optional,
+  type Schema,
+  type SchemaAndValue,
+  STRING,
+} from '@millrace/data';
+import { ConfigDef, MillraceError, type RawConfig } from '@millrace/foundation';
+import { javaToString } from './java-values.ts';
+
+export const stringConverterConfig: ConfigDef = new ConfigDef([
+  {
+    name: 'converter.encoding',
+    type: 'STRING',
+    default: 'UTF-8',
+    importance: 'HIGH',
+    doc: 'The name of the Java character set to use for encoding strings as byte arrays.',
+  },
+]);
+
+const ENCODINGS: Readonly<Record<string, BufferEncoding>> = {
+  'UTF-8': 'utf8',
+  UTF8: 'utf8',
+  'ISO-8859-1': 'latin1',
+  LATIN1: 'latin1',
+  'US-ASCII': 'ascii',
+  'UTF-16LE': 'utf16le',
+};
+const OPTIONAL_STRING = optional(STRING);
+
+export class StringConverter implements Converter, HeaderConverter {
+  #encoding: BufferEncoding = 'utf8';
+
+  configure(settings: RawConfig): void {
+    const name = stringConverterConfig.parseOrThrow(settings, () => true).config.string('converter.encoding');
+    const encoding = ENCODINGS[name.toUpperCase()];
+    if (!encoding) {
+      throw new MillraceError(
+        'config.invalid',
+        `Invalid value ${name} for configuration converter.encoding: unknown character set`,
+        {
+          configKey: 'converter.encoding',
+          hint: `Use one of ${Object.keys(ENCODINGS).join(', ')}.`,
+          javaClass: 'org.apache.kafka.common.config.ConfigException',
+        },
+      );
+    }
+    this.#encoding = encoding;
+  }
+
+  write(_topic: string, _headers: Headers, schema: Schema | null, value: unknown, out: ByteWriter): boolean {
+    if (value === null) return false;
+    const text = textOf(value, schema);
+    if (this.#encoding === 'utf8') out.utf8(text);
+    else out.bytes(Buffer.from(text, this.#encoding));
+    return true;
+  }
+
+  read(_topic: string, _headers: Headers, bytes: Buffer | null): SchemaAndValue {
+    return { schema: OPTIONAL_STRING, value: bytes === null ? null : bytes.toString(this.#encoding) };
+  }
+
+  writeHeader(_topic: string, _key: string, schema: Schema | null, value: unknown): Buffer | null {
+    return value === null ? null : Buffer.from(textOf(value, schema), this.#encoding);
+  }
+
+  readHeader(topic: string, _key: string, bytes: Buffer | null): SchemaAndValue {
+    return this.read(topic, [], bytes);
+  }
+}
+
+function textOf(value: unknown, schema: Schema | null): string {
+  if (typeof value === 'string') return value;
+  if (value instanceof BigDecimal) return value.toPlainString();
+  if (typeof value === 'number') {
+    if (schema?.name === CONNECT_TIMESTAMP || schema?.name === CONNECT_TIME)
+      return javaDateText(new Date(value));
+    if (schema?.name === CONNECT_DATE) return javaDateText(new Date(value * 86_400_000));
+  }
+  return value instanceof Date ? javaDateText(value) : javaToString(value, schema);
+}
+
+/** `java.util.Date.toString` in UTC: `Tue Nov 14 22:13:20 UTC 2023`. */
+function javaDateText(date: Date): string {
+  const [day = '', number = '', month = '', year = '', time = ''] = date
+    .toUTCString()
+    .replace(',', '')
+    .split(' ');
+  return `${day} ${month} ${number} ${time} UTC ${year}`;
+}

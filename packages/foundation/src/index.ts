@@ -35,6 +35,7 @@ export {
   remedyOf,
   toError,
 } from './errors.ts';
+export { javaRegex, javaRegexWhole, javaReplacement } from './java-regex.ts';
 export {
   createMetrics,
   type Logger,

@@ -150,9 +150,15 @@ export class JsonWriters {
       writers ??= schema.fields.map((field) => this.of(field.schema));
       return writers;
     };
+    // A row that was in an envelope has the optional form of the schema that it has on its own.
+    let accepted = schema;
     return (value, out) => {
       if (!(value instanceof Struct)) return invalid(value);
-      if (value.schema !== schema && !value.schema.equals(schema)) throw dataError('Mismatching schema.');
+      if (value.schema !== schema && value.schema !== accepted) {
+        if (!value.schema.with({ optional: schema.optional }).equals(schema))
+          throw dataError('Mismatching schema.');
+        accepted = value.schema;
+      }
       if (value instanceof RawRow) {
         this.#rowWriter(value.layout).write(value, out);
       } else if (value instanceof TemplateStruct && this.#writeTemplate(value, names, fieldWriters(), out)) {

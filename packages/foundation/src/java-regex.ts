@@ -1,0 +1,174 @@
+// Java regular expressions in JavaScript: what configs hold in include lists, mask keys and routing rules.
+import { defineErrorCodes, MillraceError } from './errors.ts';
+
+defineErrorCodes({
+  'config.regex_invalid': {
+    policy: 'needs_operator',
+    remedy: 'Correct the regular expression; it is written in Java syntax.',
+  },
+});
+
+const POSIX_CLASSES: Readonly<Record<string, string>> = {
+  Lower: 'a-z',
+  Upper: 'A-Z',
+  ASCII: '\\x00-\\x7f',
+  Alpha: 'a-zA-Z',
+  Digit: '0-9',
+  Alnum: 'a-zA-Z0-9',
+  Punct: '!-\\/:-@\\[-`{-~',
+  Graph: '!-~',
+  Print: ' -~',
+  Blank: ' \\t',
+  Cntrl: '\\x00-\\x1f\\x7f',
+  XDigit: '0-9a-fA-F',
+  Space: '\\s',
+};
+
+/**
+ * The JavaScript form of a Java pattern. Inline flags at the start, `\Q...\E`, POSIX classes, `\A`, `\z`, `\Z`, `\h` are
+ * translated; possessive quantifiers and atomic groups become plain ones, which match the same names slower.
+ * @throws config.regex_invalid
+ */
+export function javaRegex(pattern: string, flags = ''): RegExp {
+  let source = pattern;
+  let allFlags = flags;
+  const inline = /^\(\?([a-zA-Z]+)\)/.exec(source);
+  if (inline?.[1] !== undefined) {
+    for (const flag of inline[1].replaceAll('d', '').toLowerCase()) {
+      if ('ims'.includes(flag) && !allFlags.includes(flag)) allFlags += flag;
+    }
+    source = source.slice(inline[0].length);
+  }
+  const translated = translate(source);
+  if (/\\p\{/i.test(translated) && !allFlags.includes('u')) allFlags += 'u';
+  try {
+    return new RegExp(translated, allFlags);
+  } catch (cause) {
+    throw new MillraceError('config.regex_invalid', `Invalid regular expression: ${pattern}`, { cause });
+  }
+}
+
+function translate(source: string): string {
+  let out = '';
+  let inClass = false;
+  /** Whether what was written last is a quantifier, so that a plus after it makes it possessive. */
+  let quantified = false;
+  for (let i = 0; i < source.length; i++) {
+    const char = source.charAt(i);
+    const afterQuantifier = quantified;
+    quantified = false;
+    if (char === '\\') {
+      const [text, length] = escape(source, i, inClass);
+      out += text;
+      i += length - 1;
+    } else if (char === '[') {
+      // A class inside a class is a union in Java; JavaScript takes the bracket for a character.
+      out += inClass ? '' : '[';
+      inClass = true;
+    } else if (char === ']' && inClass) {
+      out += ']';
+      inClass = false;
+    } else if (!inClass && char === '(' && source.startsWith('(?>', i)) {
+      out += '(?:';
+      i += 2;
+    } else if (!inClass && char === '+' && afterQuantifier) {
+      // A possessive quantifier: the plus only forbids giving back.
+    } else {
+      out += char;
+      quantified = !inClass && /(?:[*+?]|\{\d+(?:,\d*)?\})$/.test(out);
+    }
+  }
+  return out;
+}
+
+function escape(source: string, at: number, inClass: boolean): readonly [text: string, length: number] {
+  const next = source.charAt(at + 1);
+  switch (next) {
+    case 'Q': {
+      const end = source.indexOf('\\E', at + 2);
+      const literal = source.slice(at + 2, end < 0 ? undefined : end);
+      return [
+        literal.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'),
+        end < 0 ? source.length - at : end + 2 - at,
+      ];
+    }
+    case 'E':
+      return ['', 2];
+    case 'A':
+      return ['^', 2];
+    case 'z':
+    case 'Z':
+      return ['$', 2];
+    case 'h':
+      return [inClass ? ' \\t\\xA0' : '[ \\t\\xA0]', 2];
+    case 'p':
+    case 'P': {
+      const posix = /^\{(?:Is)?(\w+)\}/.exec(source.slice(at + 2));
+      const members = posix?.[1] === undefined ? undefined : POSIX_CLASSES[posix[1]];
+      if (posix && members !== undefined && (next === 'p' || !inClass)) {
+        return [inClass ? members : `[${next === 'P' ? '^' : ''}${members}]`, 2 + posix[0].length];
+      }
+      return [`\\${next}`, 2];
+    }
+    default:
+      return [source.slice(at, at + 2), 2];
+  }
+}
+
+/** A Java pattern that must match the whole text, as `Matcher.matches`. */
+export function javaRegexWhole(pattern: string, flags = ''): RegExp {
+  const inner = javaRegex(pattern, flags);
+  return new RegExp(`^(?:${inner.source})$`, inner.flags);
+}
+
+/**
+ * Expands a Java replacement (`$1`, `${name}`, `\\` escapes) with the groups of a match. A group number takes as many
+ * digits as name an existing group.
+ * @throws config.regex_invalid
+ */
+export function javaReplacement(match: RegExpExecArray, replacement: string): string {
+  let out = '';
+  for (let i = 0; i < replacement.length; i++) {
+    const char = replacement.charAt(i);
+    if (char === '\\') {
+      i++;
+      if (i === replacement.length) throw illegalReplacement('character to be escaped is missing');
+      out += replacement.charAt(i);
+    } else if (char === '$') {
+      const [text, length] = groupReference(match, replacement, i + 1);
+      out += text;
+      i += length;
+    } else out += char;
+  }
+  return out;
+}
+
+function groupReference(
+  match: RegExpExecArray,
+  replacement: string,
+  at: number,
+): readonly [text: string, length: number] {
+  const named = /^\{([A-Za-z][A-Za-z0-9]*)\}/.exec(replacement.slice(at));
+  if (named?.[1] !== undefined) {
+    const groups: Readonly<Record<string, string | undefined>> = match.groups ?? {};
+    if (!(named[1] in groups)) throw illegalReplacement(`No group with name {${named[1]}}`);
+    return [groups[named[1]] ?? '', named[0].length];
+  }
+  if (!/\d/.test(replacement.charAt(at)))
+    throw illegalReplacement('Illegal group reference: group index is missing');
+  let group = Number(replacement.charAt(at));
+  let length = 1;
+  if (group >= match.length) throw illegalReplacement(`No group ${group}`);
+  for (; /\d/.test(replacement.charAt(at + length)); length++) {
+    const longer = group * 10 + Number(replacement.charAt(at + length));
+    if (longer >= match.length) break;
+    group = longer;
+  }
+  return [match[group] ?? '', length];
+}
+
+function illegalReplacement(message: string): MillraceError {
+  return new MillraceError('config.regex_invalid', message, {
+    javaClass: 'java.lang.IllegalArgumentException',
+  });
+}

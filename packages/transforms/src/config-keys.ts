@@ -1,0 +1,31 @@
+// Config keys that several transforms share.
+import { type ConfigKey, javaRegex, messageOf, type Validator } from '@millrace/foundation';
+
+/** Refuses text that is no regular expression, in Kafka's words. */
+export const validRegex: Validator = (value) => {
+  try {
+    javaRegex(String(value));
+    return undefined;
+  } catch (error) {
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    return `Invalid regex: ${javaSyntaxMessage(String(value), messageOf(cause))}`;
+  }
+};
+
+/** The common mistake in Java's words; others in ours. */
+function javaSyntaxMessage(pattern: string, message: string): string {
+  if (message.includes('Unterminated group'))
+    return `Unclosed group near index ${pattern.length}\n${pattern}`;
+  if (message.includes('Unterminated character class') || message.includes('Missing ]')) {
+    return `Unclosed character class near index ${pattern.length - 1}\n${pattern}`;
+  }
+  return `${message}\n${pattern}`;
+}
+
+export const REPLACE_NULL_WITH_DEFAULT: ConfigKey = {
+  name: 'replace.null.with.default',
+  type: 'BOOLEAN',
+  default: true,
+  importance: 'MEDIUM',
+  doc: 'Whether to replace fields that have a default value and that are null to the default value. When set to true, the default value is used, otherwise null is used.',
+};

@@ -15,6 +15,8 @@ export interface BatchBuilderOptions {
   readonly initialBytes?: number;
   /** `hasRoomFor` says no beyond this size, unless the batch is empty. */
   readonly maxBytes: number;
+  /** Memory to start in instead of a new buffer; its owner gives it up. */
+  readonly memory?: Buffer;
 }
 
 /** What a batch learns only when it is sent. */
@@ -46,7 +48,7 @@ export class BatchBuilder {
   constructor(options: BatchBuilderOptions) {
     this.#initialBytes = Math.max(options.initialBytes ?? 16_384, BATCH_OVERHEAD);
     this.#maxBytes = options.maxBytes;
-    this.#buffer = Buffer.allocUnsafeSlow(this.#initialBytes);
+    this.#buffer = options.memory ?? Buffer.allocUnsafeSlow(this.#initialBytes);
   }
 
   /** Records appended since the last reset. */

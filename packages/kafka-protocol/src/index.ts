@@ -42,6 +42,7 @@ export {
   type BatchHeader,
   patchBatch,
   readBatchHeader,
+  resealBatch,
   stampLogAppendTime,
   writeBatchCrc,
   writeBatchHeader,

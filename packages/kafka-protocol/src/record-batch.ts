@@ -11,7 +11,6 @@
 //       23    4 lastOffsetDelta                61      records, compressed as a whole
 import { crc32c } from './crc32c.ts';
 import { malformed } from './errors.ts';
-import { joinInt64 } from './wire.ts';
 
 /** Bytes of a batch before its first record. */
 export const BATCH_OVERHEAD = 61;
@@ -98,6 +97,19 @@ export function stampLogAppendTime(
   writeBatchCrc(buffer, position, sizeInBytes);
 }
 
+/** Gives a batch to another producer epoch and sequence: what a resend after a refused batch needs. */
+export function resealBatch(
+  batch: Buffer,
+  producerId: number,
+  producerEpoch: number,
+  baseSequence: number,
+): void {
+  writeNumber64(batch, 43, producerId);
+  batch.writeInt16BE(producerEpoch, 51);
+  batch.writeInt32BE(baseSequence, 53);
+  writeBatchCrc(batch, 0, batch.length);
+}
+
 /** Computes and sets the checksum of a batch. */
 export function writeBatchCrc(buffer: Buffer, position: number, sizeInBytes: number): void {
   buffer.writeUInt32BE(crc32c(buffer, position + CRC_START, position + sizeInBytes), position + 17);
@@ -124,7 +136,7 @@ export function writeBatchHeader(
 }
 
 function readNumber64(buffer: Buffer, position: number): number {
-  return Number(joinInt64(buffer.readInt32BE(position), buffer.readUInt32BE(position + 4)));
+  return buffer.readInt32BE(position) * 4_294_967_296 + buffer.readUInt32BE(position + 4);
 }
 
 function writeNumber64(buffer: Buffer, position: number, value: number): void {

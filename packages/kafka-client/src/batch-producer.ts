@@ -1,0 +1,401 @@
+// The producer: bytes of records in, acknowledgements by token out. No promise and no object per record. Batches are
+// closed when a request can be sent, so they are small when idle and large under load.
+// Order and idempotence are PartitionQueue's; talking to brokers is ProduceSender's.
+import { type Clock, type Logger, type MillraceError, toError } from '@millrace/foundation';
+import {
+  BatchBuilder,
+  type Compression,
+  headersSize,
+  joined,
+  murmur2Partition,
+  type RecordHeader,
+} from '@millrace/kafka-protocol';
+import type { Cluster } from './cluster.ts';
+import { clientError } from './errors.ts';
+import { MemoryPool } from './memory-pool.ts';
+import { PartitionQueue, type QueueLimits } from './partition-queue.ts';
+import { ProduceSender } from './produce-sender.ts';
+import { type BatchWaiter, ProducerBatch } from './producer-batch.ts';
+
+export interface BatchProducerOptions {
+  readonly cluster: Cluster;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Sequence numbers, so that retries store nothing twice. On by default; needs nothing from the caller. */
+  readonly idempotent?: boolean;
+  /** The only value: every acknowledgement means durable in all in-sync replicas (INV-1). */
+  readonly acks?: -1;
+  /** How long an open batch waits for more when nothing is in flight. 0: sent at once. */
+  readonly lingerMs?: number;
+  readonly batchSizeBytes?: number;
+  /** Unanswered requests per broker, at most 5. */
+  readonly maxInFlight?: number;
+  /** Bound on the records that are not acknowledged yet. */
+  readonly bufferMemoryBytes?: number;
+  readonly compression?: Compression;
+  readonly maxRequestSize?: number;
+  readonly requestTimeoutMs?: number;
+  /** Records that were never sent fail after this; those sent once never expire. */
+  readonly deliveryTimeoutMs?: number;
+  /** How long a topic may be unknown to the cluster before its records fail. */
+  readonly unknownTopicTimeoutMs?: number;
+  /** Whether asking for metadata of a missing topic creates it, as Java's producer does. */
+  readonly autoCreateTopics?: boolean;
+  /** Records of one batch are durable; the arrays belong to the callee. `baseOffset` is -1 when unknown. */
+  readonly onAcked?: (
+    tokens: readonly number[],
+    topic: string,
+    partition: number,
+    baseOffset: number,
+  ) => void;
+  /** Records of one batch are not written and will not be. */
+  readonly onFailed?: (
+    tokens: readonly number[],
+    topic: string,
+    partition: number,
+    error: MillraceError,
+  ) => void;
+}
+
+/** A record for `send`. */
+export interface OutgoingRecord {
+  readonly topic: string;
+  readonly partition?: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers?: readonly RecordHeader[];
+  readonly timestamp?: number;
+}
+
+export interface RecordPlace {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+interface Topic {
+  readonly name: string;
+  readonly queues: PartitionQueue[];
+  /** Where records without key and partition go until its batch is closed. */
+  sticky: number;
+}
+
+interface PendingSend {
+  readonly resolve: (place: RecordPlace) => void;
+  readonly reject: (error: Error) => void;
+}
+
+// Kafka's default limit for a batch is 1,048,588 bytes; uncompressed batches must stay below it.
+const DEFAULT_BATCH_BYTES = 1_000_000;
+const DEFAULT_BUFFER_BYTES = 64 * 1024 * 1024;
+const DEFAULT_REQUEST_BYTES = 4 * 1024 * 1024;
+const EAGER_BYTES = 256 * 1024;
+const RECORD_OVERHEAD = 32;
+const POOL_BYTES = 16 * 1024 * 1024;
+const DEFAULT_UNKNOWN_TOPIC_TIMEOUT_MS = 60_000;
+
+export class BatchProducer implements AsyncDisposable {
+  readonly #options: BatchProducerOptions;
+  readonly #clock: Clock;
+  readonly #batchBytes: number;
+  readonly #bufferBytes: number;
+  readonly #limits: QueueLimits;
+  readonly #pool = new MemoryPool(POOL_BYTES);
+  readonly #topics = new Map<string, Topic>();
+  readonly #preparing = new Map<string, Promise<void>>();
+  readonly #sender: ProduceSender;
+  readonly #sends = new Map<number, PendingSend>();
+  #lastTopic: Topic | undefined;
+  #nextSend = -1;
+  #usedBytes = 0;
+  #roomWaiters: (() => void)[] = [];
+  #closed: MillraceError | undefined;
+
+  constructor(options: BatchProducerOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#batchBytes = options.batchSizeBytes ?? DEFAULT_BATCH_BYTES;
+    this.#bufferBytes = options.bufferMemoryBytes ?? DEFAULT_BUFFER_BYTES;
+    this.#limits = {
+      maxInFlight: Math.min(options.maxInFlight ?? 5, 5),
+      lingerMs: options.lingerMs ?? 0,
+      eagerBytes: Math.min(EAGER_BYTES, this.#batchBytes),
+      compression: options.compression ?? 'none',
+      idempotent: options.idempotent ?? true,
+    };
+    this.#sender = new ProduceSender({
+      cluster: options.cluster,
+      clock: options.clock,
+      logger: options.logger,
+      limits: this.#limits,
+      requestTimeoutMs: options.requestTimeoutMs ?? options.cluster.requestTimeoutMs,
+      maxRequestSize: options.maxRequestSize ?? DEFAULT_REQUEST_BYTES,
+      deliveryTimeoutMs: options.deliveryTimeoutMs ?? Infinity,
+      unknownTopicTimeoutMs: options.unknownTopicTimeoutMs ?? DEFAULT_UNKNOWN_TOPIC_TIMEOUT_MS,
+      autoCreateTopics: options.autoCreateTopics ?? true,
+      onAcked: (queue, batch, baseOffset) => this.#onAcked(queue, batch, baseOffset),
+      onFailed: (queue, batch, error) => this.#onFailed(queue, batch, error),
+      onTopicGrown: (name, count) => this.#grow(name, count),
+      recycle: (memory) => this.#pool.give(memory),
+    });
+  }
+
+  /** Bytes of records that are not acknowledged yet. */
+  get bufferedBytes(): number {
+    return this.#usedBytes;
+  }
+  /** Requests without an answer, over all brokers. */
+  get inFlight(): number {
+    return this.#sender.inFlight;
+  }
+
+  isPrepared(topic: string): boolean {
+    return this.#topics.has(topic);
+  }
+
+  /**
+   * Learns a topic's partitions, creating it if the cluster allows, and makes sure there is a producer id.
+   *
+   * @throws kafka.unknown_topic, kafka.refused, kafka.unreachable
+   */
+  async prepare(topic: string): Promise<void> {
+    if (this.#topics.has(topic)) return;
+    const known = this.#preparing.get(topic);
+    if (known) return known;
+    const made = this.#prepare(topic).finally(() => this.#preparing.delete(topic));
+    this.#preparing.set(topic, made);
+    return made;
+  }
+
+  async #prepare(name: string): Promise<void> {
+    const [metadata] = await Promise.all([
+      this.#options.cluster.metadata([name], { autoCreate: this.#options.autoCreateTopics ?? true }),
+      this.#sender.prepareIdentity(),
+    ]);
+    if (this.#closed) throw this.#closed;
+    this.#topics.set(name, { name, queues: [], sticky: 0 });
+    this.#grow(name, metadata.get(name)?.partitions.length ?? 1);
+    this.#sender.watchTopic(name);
+  }
+
+  #grow(name: string, count: number): void {
+    const topic = this.#topics.get(name);
+    if (!topic) return;
+    for (let i = topic.queues.length; i < count; i++) {
+      topic.queues.push(new PartitionQueue(name, i, this.#batchBytes, this.#limits));
+    }
+  }
+
+  /**
+   * Copies one record into the open batch of its partition. Ranges are those of `source`; a start of -1 means null.
+   * Without a partition, keyed records go where Java's producer puts them, others stick to one partition per batch.
+   * Returns false when the buffer is full: the record was not taken; await `ready` and append it again.
+   */
+  append(
+    topicName: string,
+    partition: number | null,
+    timestampMs: number,
+    source: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
+    headers: readonly RecordHeader[] | null,
+    token: number,
+  ): boolean {
+    const topic = this.#topicFor(topicName);
+    const keyBytes = keyStart < 0 ? 0 : keyEnd - keyStart;
+    const valueBytes = valueStart < 0 ? 0 : valueEnd - valueStart;
+    const headerBytes = headers === null ? 0 : headersSize(headers);
+    const size = keyBytes + valueBytes + headerBytes + RECORD_OVERHEAD;
+    if (this.#usedBytes > 0 && this.#usedBytes + size > this.#bufferBytes) return false;
+    const queue = topic.queues[partition ?? this.#choosePartition(topic, source, keyStart, keyEnd)];
+    if (!queue) throw clientError('kafka.refused', `Topic ${topicName} has no partition ${partition}.`);
+    let batch = queue.open;
+    if (batch && !(batch.sizeInBytes + size <= queue.maxBatchBytes || batch.count === 0)) {
+      queue.closeOpen();
+      this.#sender.fill(queue);
+      batch = undefined;
+    }
+    batch ??= this.#openBatch(queue, size);
+    batch.builder.append(timestampMs, source, keyStart, keyEnd, valueStart, valueEnd, headers);
+    batch.tokens.push(token);
+    batch.accountedBytes += size;
+    this.#usedBytes += size;
+    this.#sender.touch(queue);
+    return true;
+  }
+
+  #topicFor(name: string): Topic {
+    const last = this.#lastTopic;
+    if (last && last.name === name && !this.#closed) return last;
+    if (this.#closed) throw this.#closed;
+    const topic = this.#topics.get(name);
+    if (!topic) throw new Error(`topic ${name} was not prepared before append`);
+    this.#lastTopic = topic;
+    return topic;
+  }
+
+  #choosePartition(topic: Topic, source: Uint8Array, keyStart: number, keyEnd: number): number {
+    const count = topic.queues.length;
+    if (count === 1) return 0;
+    if (keyStart >= 0) return murmur2Partition(source, keyStart, keyEnd, count);
+    if (!topic.queues[topic.sticky]?.open) topic.sticky = (topic.sticky + 1) % count;
+    return topic.sticky;
+  }
+
+  #openBatch(queue: PartitionQueue, firstRecordBytes: number): ProducerBatch {
+    const expected = Math.min(queue.lastBatchBytes * 2, queue.maxBatchBytes);
+    const memory = this.#pool.take(Math.max(expected, firstRecordBytes + 128));
+    const batch = new ProducerBatch(
+      new BatchBuilder({ maxBytes: queue.maxBatchBytes, memory }),
+      this.#clock.monotonicMs(),
+    );
+    queue.open = batch;
+    return batch;
+  }
+
+  /** Resolves when there is room again, or when the signal fires. */
+  async ready(signal?: AbortSignal): Promise<void> {
+    if (this.#hasRoom() || this.#closed || signal?.aborted) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        signal?.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#roomWaiters.push(done);
+      signal?.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  #hasRoom(): boolean {
+    return this.#usedBytes * 4 <= this.#bufferBytes * 3;
+  }
+
+  /** Resolves when every record appended so far is acknowledged or has failed. @throws kafka.closed */
+  async flush(signal?: AbortSignal): Promise<void> {
+    const batches = [...this.#allBatches()];
+    if (batches.length === 0) return;
+    await new Promise<void>((resolve, reject) => {
+      const waiter: BatchWaiter = {
+        remaining: batches.length,
+        done: () => (this.#closed ? reject(this.#closed) : resolve()),
+      };
+      for (const batch of batches) (batch.waiters ??= []).push(waiter);
+      signal?.addEventListener('abort', () => resolve(), { once: true });
+      this.#sender.flushNow(this.#allQueues());
+    });
+  }
+
+  /**
+   * Writes one record and waits for its acknowledgement; for writers of few records.
+   *
+   * @throws the error with which the record failed
+   */
+  async send(record: OutgoingRecord): Promise<RecordPlace> {
+    await this.prepare(record.topic);
+    while (!this.#hasRoom()) await this.ready();
+    if (this.#closed) throw this.#closed;
+    const { topic, key, value } = record;
+    const source = joined(key, value);
+    const keyEnd = key?.length ?? 0;
+    const token = this.#nextSend--;
+    return new Promise((resolve, reject) => {
+      this.#sends.set(token, { resolve, reject });
+      this.append(
+        topic,
+        record.partition ?? null,
+        record.timestamp ?? this.#clock.nowMs(),
+        source,
+        key === null ? -1 : 0,
+        keyEnd,
+        value === null ? -1 : keyEnd,
+        source.length,
+        record.headers ?? null,
+        token,
+      );
+    });
+  }
+
+  /**
+   * Stops sending, gives up on what was not sent, and resolves once no record of this producer can reach a log any
+   * more: each request in flight is answered, or its connection is dead and the request timeout has passed.
+   */
+  async abort(reason: string): Promise<void> {
+    await this.#end(clientError('kafka.closed', `The producer was stopped: ${reason}.`));
+  }
+
+  /** Sends what is there, waits for it, and closes. */
+  async close(): Promise<void> {
+    if (!this.#closed) await this.flush();
+    await this.#end(clientError('kafka.closed', 'The producer is closed.'));
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #end(reason: MillraceError): Promise<void> {
+    const first = this.#closed === undefined;
+    this.#closed ??= reason;
+    await this.#sender.stop(); // INV-2
+    if (!first) return;
+    for (const batch of this.#allBatches()) batch.finish();
+    for (const { reject } of this.#sends.values()) reject(reason);
+    this.#sends.clear();
+    for (const wake of this.#roomWaiters.splice(0)) wake();
+  }
+
+  *#allQueues(): Generator<PartitionQueue> {
+    for (const { queues } of this.#topics.values()) yield* queues;
+  }
+  *#allBatches(): Generator<ProducerBatch> {
+    for (const queue of this.#allQueues()) yield* queue.batches();
+  }
+
+  #onAcked(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number): void {
+    const { topic, partition } = queue;
+    this.#release(batch);
+    const tokens = this.#takeSends(batch, (pending, index) =>
+      pending.resolve({ partition, offset: baseOffset < 0 ? -1 : baseOffset + index }),
+    );
+    if (tokens.length > 0) this.#guard(() => this.#options.onAcked?.(tokens, topic, partition, baseOffset));
+    // Memory is reused only if its one and only request was answered: then nothing can still be sending it.
+    if (batch.attempts === 1) this.#pool.give(batch.bytes);
+    batch.finish();
+  }
+
+  #onFailed(queue: PartitionQueue, batch: ProducerBatch, error: MillraceError): void {
+    const { topic, partition } = queue;
+    this.#release(batch);
+    const tokens = this.#takeSends(batch, (pending) => pending.reject(error));
+    if (tokens.length > 0) this.#guard(() => this.#options.onFailed?.(tokens, topic, partition, error));
+    batch.finish();
+  }
+
+  // A callback that throws must not leave the producer half updated.
+  #guard(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.#options.logger.error({ err: toError(error) }, 'a producer callback failed');
+    }
+  }
+
+  #release(batch: ProducerBatch): void {
+    this.#usedBytes -= batch.accountedBytes;
+    if (this.#roomWaiters.length > 0 && this.#hasRoom()) {
+      for (const wake of this.#roomWaiters.splice(0)) wake();
+    }
+  }
+
+  /** Settles the `send` promises of a batch and returns the tokens of the others. */
+  #takeSends(batch: ProducerBatch, settle: (pending: PendingSend, index: number) => void): readonly number[] {
+    if (this.#sends.size === 0) return batch.tokens;
+    return batch.tokens.filter((token, index) => {
+      const pending = token < 0 ? this.#sends.get(token) : undefined;
+      if (pending === undefined) return true;
+      this.#sends.delete(token);
+      settle(pending, index);
+      return false;
+    });
+  }
+}

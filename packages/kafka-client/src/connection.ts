@@ -1,0 +1,322 @@
+// One connection to one broker: ApiVersions first, then pipelined requests whose responses come in request order.
+// It never reconnects; whoever holds it makes a new one (cluster.ts).
+import { connect, type Socket } from 'node:net';
+import { type MillraceError, toError } from '@millrace/foundation';
+import {
+  API,
+  apiSpec,
+  decodeResponse,
+  type Encodable,
+  encodeRequest,
+  KafkaErrors,
+  type RequestBody,
+  type ResponseBody,
+} from '@millrace/kafka-protocol';
+import { brokerError, clientError } from './errors.ts';
+import { FrameReader } from './frame-reader.ts';
+
+export interface ConnectionOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly clientId: string;
+  /** A request without an answer for so long closes the connection: answers behind it cannot come either. */
+  readonly requestTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
+  /** Longest response accepted. */
+  readonly maxResponseBytes?: number;
+  /** Opens the socket; plain TCP by default. */
+  readonly dial?: (host: string, port: number) => Socket;
+  /** Runs once versions are known, before the connection is handed out. */
+  readonly authenticate?: (connection: Connection) => Promise<void>;
+}
+
+export interface RequestOptions {
+  /** Overrides the connection's timeout; for requests that the broker holds back on purpose, such as Fetch. */
+  readonly timeoutMs?: number;
+  /** Rejects the promise; the answer is dropped when it comes. */
+  readonly signal?: AbortSignal;
+  /** Uses this version instead of the highest that both sides know. */
+  readonly version?: number;
+}
+
+interface Pending {
+  readonly key: number;
+  readonly version: number;
+  readonly correlationId: number;
+  readonly resolve: (body: never) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout | undefined;
+}
+
+/**
+ * Highest versions we use, where the codecs know more: later ones name topics by id only, or change what a request
+ * means.
+ */
+const HIGHEST_USED: Readonly<Record<number, number>> = {
+  [API.Produce]: 11,
+  [API.OffsetCommit]: 9,
+  [API.OffsetFetch]: 9,
+  [API.InitProducerId]: 5,
+};
+
+const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+const DEFAULT_MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
+const SOFTWARE = { clientSoftwareName: 'millrace', clientSoftwareVersion: '0.1.0' };
+
+/** A connection that is ready for requests. */
+export class Connection implements AsyncDisposable {
+  readonly #options: ConnectionOptions;
+  readonly #socket: Socket;
+  readonly #pending: Pending[] = [];
+  #answered = 0; // entries at the head of #pending that are done; they are cut off in bulk
+  readonly #versions = new Map<number, readonly [number, number]>();
+  readonly #closed: Promise<MillraceError>;
+  #resolveClosed: (error: MillraceError) => void = () => undefined;
+  #failure: MillraceError | undefined;
+  #correlationId = 0;
+  #corked = false;
+
+  private constructor(options: ConnectionOptions, socket: Socket) {
+    this.#options = options;
+    this.#socket = socket;
+    this.#closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    const frames = new FrameReader(options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES, (frame) =>
+      this.#onFrame(frame),
+    );
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        frames.push(chunk);
+      } catch (error) {
+        this.#fail(this.#lost('sent what is no Kafka response', error));
+      }
+    });
+    socket.on('error', (error) => this.#fail(this.#lost('broke', error)));
+    socket.on('close', () => this.#fail(this.#lost('was closed by the broker')));
+  }
+
+  /**
+   * Connects and learns the broker's versions.
+   *
+   * @throws kafka.unreachable, kafka.connection_closed, kafka.request_timeout
+   */
+  static async connect(options: ConnectionOptions): Promise<Connection> {
+    const socket = await openSocket(options);
+    const connection = new Connection(options, socket);
+    try {
+      await connection.#learnVersions();
+      await options.authenticate?.(connection);
+      return connection;
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+  }
+
+  /** Requests sent and not answered. */
+  get inFlight(): number {
+    return this.#pending.length - this.#answered;
+  }
+  get isOpen(): boolean {
+    return this.#failure === undefined;
+  }
+  get address(): string {
+    return `${this.#options.host}:${this.#options.port}`;
+  }
+  /** Resolves with the reason once the connection is gone. */
+  get closed(): Promise<MillraceError> {
+    return this.#closed;
+  }
+
+  /** Whether both sides have a version of this API in common. */
+  supports(key: number): boolean {
+    return this.#commonVersion(key) !== undefined;
+  }
+
+  /** The version used for an API. @throws kafka.unsupported_version */
+  versionFor(key: number): number {
+    const version = this.#commonVersion(key);
+    if (version !== undefined) return version;
+    const name = apiSpec(key)?.name ?? `API ${key}`;
+    throw brokerError(KafkaErrors.UNSUPPORTED_VERSION.code, `${this.address} cannot serve ${name}`);
+  }
+
+  /**
+   * Sends a request; requests are answered in the order in which they were sent.
+   *
+   * @throws kafka.connection_closed, kafka.request_timeout, kafka.malformed
+   */
+  request<K extends number>(
+    key: K,
+    body: Encodable<RequestBody<K>>,
+    options: RequestOptions = {},
+  ): Promise<ResponseBody<K>> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) {
+        reject(this.#failure);
+        return;
+      }
+      const version = options.version ?? this.versionFor(key);
+      const correlationId = this.#nextCorrelationId();
+      const chunks = encodeRequest(key, version, correlationId, this.#options.clientId, body);
+      const pending: Pending = {
+        key,
+        version,
+        correlationId,
+        resolve: resolve as (body: never) => void,
+        reject,
+        timer: this.#startTimer(key, options.timeoutMs),
+      };
+      this.#pending.push(pending);
+      this.#write(chunks);
+      options.signal?.addEventListener(
+        'abort',
+        () => reject(clientError('kafka.closed', 'The request was given up.')),
+        { once: true },
+      );
+    });
+  }
+
+  /**
+   * Sends a Produce request with acks=0, which no broker answers. Nothing is known about its outcome.
+   */
+  send<K extends number>(key: K, body: Encodable<RequestBody<K>>): void {
+    const chunks = encodeRequest(
+      key,
+      this.versionFor(key),
+      this.#nextCorrelationId(),
+      this.#options.clientId,
+      body,
+    );
+    this.#write(chunks);
+  }
+
+  /** Closes at once; what is in flight is rejected. May be called repeatedly. */
+  async close(): Promise<void> {
+    this.#fail(clientError('kafka.closed', `The connection to ${this.address} was closed.`));
+    await this.#closed;
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #commonVersion(key: number): number | undefined {
+    const spec = apiSpec(key);
+    const theirs = this.#versions.get(key);
+    if (!spec || !theirs) return undefined;
+    const version = Math.min(HIGHEST_USED[key] ?? spec.maxVersion, spec.maxVersion, theirs[1]);
+    return version >= Math.max(spec.minVersion, theirs[0]) ? version : undefined;
+  }
+
+  async #learnVersions(): Promise<void> {
+    let answer = await this.request(API.ApiVersions, SOFTWARE, { version: 3 });
+    if (answer.errorCode === KafkaErrors.UNSUPPORTED_VERSION.code) {
+      answer = await this.request(API.ApiVersions, {}, { version: 0 });
+    }
+    if (answer.errorCode !== 0)
+      throw brokerError(answer.errorCode, `${this.address} does not tell its versions`);
+    for (const { apiKey, minVersion, maxVersion } of answer.apiKeys) {
+      this.#versions.set(apiKey, [minVersion, maxVersion]);
+    }
+  }
+
+  #nextCorrelationId(): number {
+    this.#correlationId = (this.#correlationId + 1) & 0x7fff_ffff;
+    return this.#correlationId;
+  }
+
+  // Requests made in one turn of the loop leave in one system call.
+  #write(chunks: readonly Buffer[]): void {
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#socket.cork();
+      process.nextTick(() => {
+        this.#corked = false;
+        this.#socket.uncork();
+      });
+    }
+    for (const chunk of chunks) this.#socket.write(chunk);
+  }
+
+  #startTimer(key: number, timeoutMs: number | undefined): NodeJS.Timeout | undefined {
+    const limit = timeoutMs ?? this.#options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS;
+    if (limit === Infinity) return undefined;
+    const name = apiSpec(key)?.name ?? String(key);
+    const expire = (): void =>
+      this.#fail(
+        clientError('kafka.request_timeout', `${this.address} did not answer ${name} within ${limit} ms.`, {
+          context: { address: this.address, api: name, timeoutMs: limit },
+          javaClass: 'org.apache.kafka.common.errors.TimeoutException',
+        }),
+      );
+    return setTimeout(expire, limit);
+  }
+
+  #onFrame(frame: Buffer): void {
+    const pending = this.#pending[this.#answered];
+    if (!pending) throw clientError('kafka.refused', 'An answer came that nobody asked for.');
+    const { correlationId, body } = decodeResponse(pending.key, pending.version, frame);
+    if (correlationId !== pending.correlationId) {
+      throw clientError(
+        'kafka.refused',
+        `Answer ${correlationId} came in place of ${pending.correlationId}.`,
+      );
+    }
+    clearTimeout(pending.timer);
+    this.#answered++;
+    if (this.#answered === this.#pending.length || this.#answered >= 64) {
+      this.#pending.splice(0, this.#answered);
+      this.#answered = 0;
+    }
+    pending.resolve(body as never);
+  }
+
+  #lost(how: string, cause?: unknown): MillraceError {
+    const reason = cause === undefined ? '' : ` (${toError(cause).message})`;
+    return clientError('kafka.connection_closed', `The connection to ${this.address} ${how}${reason}.`, {
+      cause,
+      context: { address: this.address },
+      javaClass: 'org.apache.kafka.common.errors.DisconnectException',
+    });
+  }
+
+  #fail(error: MillraceError): void {
+    if (this.#failure) return;
+    this.#failure = error;
+    this.#socket.destroy();
+    for (const { timer, reject } of this.#pending.splice(0).slice(this.#answered)) {
+      clearTimeout(timer);
+      reject(error);
+    }
+    this.#answered = 0;
+    this.#resolveClosed(error);
+  }
+}
+
+function openSocket(options: ConnectionOptions): Promise<Socket> {
+  const { host, port } = options;
+  const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+  return new Promise((resolve, reject) => {
+    const socket = options.dial?.(host, port) ?? connect({ host, port, noDelay: true, keepAlive: true });
+    const unreachable = (cause: Error): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      const text = cause.message || (cause as NodeJS.ErrnoException).code || 'unknown reason';
+      reject(
+        clientError('kafka.unreachable', `Cannot connect to ${host}:${port}: ${text}.`, {
+          cause,
+          context: { host, port },
+        }),
+      );
+    };
+    const timer = setTimeout(() => unreachable(new Error(`no connection within ${timeoutMs} ms`)), timeoutMs);
+    socket.once('error', unreachable);
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      socket.off('error', unreachable);
+      resolve(socket);
+    });
+  });
+}

@@ -1,0 +1,122 @@
+// Error codes of the client and the helpers that make them. What a broker answered is in the context as
+// `kafkaError`, so that logs and policies can tell cases apart that share a code.
+import { defineErrorCodes, type ErrorContext, MillraceError } from '@millrace/foundation';
+import { kafkaError } from '@millrace/kafka-protocol';
+
+export type KafkaClientCode =
+  | 'kafka.unreachable'
+  | 'kafka.connection_closed'
+  | 'kafka.request_timeout'
+  | 'kafka.unavailable'
+  | 'kafka.refused'
+  | 'kafka.unknown_topic'
+  | 'kafka.topic_recreated'
+  | 'kafka.record_too_large'
+  | 'kafka.record_refused'
+  | 'kafka.acknowledged_data_lost'
+  | 'kafka.offset_out_of_range'
+  | 'kafka.log_truncated'
+  | 'kafka.corrupt_records'
+  | 'kafka.group_fenced'
+  | 'kafka.group_stale'
+  | 'kafka.closed';
+
+defineErrorCodes<KafkaClientCode>({
+  'kafka.unreachable': {
+    policy: 'retry',
+    remedy: 'Check bootstrap.servers, and that the brokers run and can be reached from here.',
+  },
+  'kafka.connection_closed': {
+    policy: 'retry',
+    remedy: 'Check that the broker runs; the client reconnects.',
+  },
+  'kafka.request_timeout': {
+    policy: 'retry',
+    remedy: 'Check the load and the disks of the broker; the client reconnects and tries again.',
+  },
+  'kafka.unavailable': { policy: 'retry', remedy: 'Wait for the broker to become able to serve this.' },
+  'kafka.refused': { policy: 'needs_operator', remedy: 'Correct what the broker refuses, then restart.' },
+  'kafka.unknown_topic': {
+    policy: 'needs_operator',
+    remedy: 'Create the topic, or allow the brokers to create topics (auto.create.topics.enable).',
+  },
+  'kafka.topic_recreated': {
+    policy: 'needs_operator',
+    remedy: 'The topic was deleted and created anew; reset the offsets of its reader.',
+  },
+  'kafka.record_too_large': {
+    policy: 'needs_operator',
+    remedy:
+      'Raise max.message.bytes of the topic (or message.max.bytes of the broker), or shrink the record.',
+  },
+  'kafka.record_refused': {
+    policy: 'needs_operator',
+    remedy: 'Make the record acceptable: compacted topics need keys, timestamps must be within range.',
+  },
+  'kafka.acknowledged_data_lost': {
+    policy: 'needs_operator',
+    remedy: 'The cluster lost records it had acknowledged. Restart from an older position after checking it.',
+  },
+  'kafka.offset_out_of_range': {
+    policy: 'needs_operator',
+    remedy: 'The log no longer has that offset; choose earliest or latest and reset the reader to it.',
+  },
+  'kafka.log_truncated': {
+    policy: 'needs_operator',
+    remedy: 'The log was cut below what was read already; reset the reader to the end of the common part.',
+  },
+  'kafka.corrupt_records': {
+    policy: 'needs_operator',
+    remedy: 'Check the disks of the broker that leads this partition.',
+  },
+  'kafka.group_fenced': {
+    policy: 'needs_operator',
+    remedy: 'Another process uses the same group.instance.id; give each its own.',
+  },
+  'kafka.group_stale': { policy: 'retry', remedy: 'The group has moved on; the member joins again.' },
+  'kafka.closed': { policy: 'fatal', remedy: 'The client was closed while this was under way.' },
+});
+
+/** Makes a coded error of this package. */
+export function clientError(
+  code: KafkaClientCode,
+  message: string,
+  options: { context?: ErrorContext; cause?: unknown; javaClass?: string } = {},
+): MillraceError {
+  return new MillraceError(code, message, options);
+}
+
+/** What a broker's error code means for whoever asked. `code` overrides the choice by retriability. */
+export function brokerError(
+  kafkaCode: number,
+  doing: string,
+  options: { code?: KafkaClientCode; detail?: string | null; context?: ErrorContext } = {},
+): MillraceError {
+  const { name, message, retriable } = kafkaError(kafkaCode);
+  const code = options.code ?? (retriable ? 'kafka.unavailable' : 'kafka.refused');
+  return new MillraceError(code, `${doing}: ${options.detail || message} (${name})`, {
+    context: { ...options.context, kafkaError: name, kafkaCode },
+    javaClass: javaClassOf(name),
+  });
+}
+
+/** The broker's error code inside an error of this package, if it carries one. */
+export function kafkaCodeOf(error: unknown): number | undefined {
+  const code = error instanceof MillraceError ? error.context['kafkaCode'] : undefined;
+  return typeof code === 'number' ? code : undefined;
+}
+
+const JAVA_NAMES: Readonly<Record<string, string>> = {
+  MESSAGE_TOO_LARGE: 'RecordTooLarge',
+  INVALID_TOPIC_EXCEPTION: 'InvalidTopic',
+  REQUEST_TIMED_OUT: 'Timeout',
+  NETWORK_EXCEPTION: 'Network',
+  TOPIC_ALREADY_EXISTS: 'TopicExists',
+  CORRUPT_MESSAGE: 'CorruptRecord',
+};
+
+function javaClassOf(name: string): string {
+  const words = name.toLowerCase().split('_');
+  const camel = words.map((word) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`).join('');
+  return `org.apache.kafka.common.errors.${JAVA_NAMES[name] ?? camel}Exception`;
+}

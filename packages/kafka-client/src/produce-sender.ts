@@ -1,0 +1,502 @@
+// Takes batches from the partition queues to their leaders: request slots per broker, backoff, metadata refresh, the
+// producer id. It decides when a batch goes; PartitionQueue decides which one may.
+import { type Clock, type Logger, MillraceError, toError } from '@millrace/foundation';
+import { API, KafkaErrors, type ResponseBody } from '@millrace/kafka-protocol';
+import { backoffMs } from './backoff.ts';
+import { type Cluster, isConnectionProblem } from './cluster.ts';
+import type { Connection } from './connection.ts';
+import { brokerError, clientError, kafkaCodeOf } from './errors.ts';
+import type { Outcome, PartitionQueue, QueueLimits } from './partition-queue.ts';
+import { needsRefresh, outcomeOf, type PartitionAnswer } from './produce-outcome.ts';
+import type { ProducerBatch, ProducerIdentity } from './producer-batch.ts';
+
+export interface ProduceSenderOptions {
+  readonly cluster: Cluster;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: QueueLimits;
+  readonly requestTimeoutMs: number;
+  readonly maxRequestSize: number;
+  readonly deliveryTimeoutMs: number;
+  readonly unknownTopicTimeoutMs: number;
+  readonly autoCreateTopics: boolean;
+  readonly onAcked: (queue: PartitionQueue, batch: ProducerBatch, baseOffset: number) => void;
+  readonly onFailed: (queue: PartitionQueue, batch: ProducerBatch, error: MillraceError) => void;
+  readonly onTopicGrown: (topic: string, partitionCount: number) => void;
+  readonly recycle: (memory: Buffer) => void;
+}
+
+/** One batch in a request. */
+interface Item {
+  readonly queue: PartitionQueue;
+  readonly batch: ProducerBatch;
+}
+
+/** One broker that leads partitions of ours. */
+interface Node {
+  readonly nodeId: number;
+  connection: Connection | undefined;
+  connecting: boolean;
+  inFlight: number;
+}
+
+/** A request whose connection died: until it times out the broker may still store it. */
+interface LostRequest {
+  readonly untilMs: number;
+  readonly batches: Set<ProducerBatch>;
+}
+
+type ProduceResponse = ResponseBody<typeof API.Produce>;
+
+const METADATA_MAX_AGE_MS = 5 * 60_000;
+/** The broker's own timeout ends before ours, so that it answers REQUEST_TIMED_OUT instead of us closing. */
+const ANSWER_SLACK_MS = 5000;
+const NO_TRANSACTION_TIMEOUT = 0x7fff_ffff;
+
+export class ProduceSender {
+  readonly #options: ProduceSenderOptions;
+  readonly #lane: string;
+  readonly #nodes = new Map<number, Node>();
+  /** Queues with batches that are not done. */
+  readonly #active = new Set<PartitionQueue>();
+  readonly #flushing = new Set<PartitionQueue>();
+  readonly #requests = new Set<Promise<void>>();
+  readonly #lost = new Set<LostRequest>();
+  readonly #topics = new Map<string, number>();
+  readonly #stopping = new AbortController();
+  #identity: ProducerIdentity | undefined;
+  #identityRequest: Promise<void> | undefined;
+  #refreshing: Promise<void> | undefined;
+  #scheduled = false;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Infinity;
+
+  constructor(options: ProduceSenderOptions) {
+    this.#options = options;
+    this.#lane = options.cluster.newLane('produce');
+  }
+
+  get inFlight(): number {
+    return this.#requests.size;
+  }
+
+  watchTopic(name: string): void {
+    this.#topics.set(name, this.#options.clock.monotonicMs());
+  }
+
+  /** Notes that a queue has records; sending starts after this turn of the loop. */
+  touch(queue: PartitionQueue): void {
+    this.#active.add(queue);
+    this.#schedule();
+  }
+
+  /** Sends full batches of a queue now if a slot is free, so that the broker works while the caller appends. */
+  fill(queue: PartitionQueue): void {
+    this.#active.add(queue);
+    const leader = this.#options.cluster.leaderOf(queue.topic, queue.partition);
+    const node = leader && this.#nodes.get(leader.nodeId);
+    if (node?.connection?.isOpen && node.inFlight < this.#options.limits.maxInFlight) this.#pump();
+  }
+
+  /** Sends open batches without waiting for them to grow. */
+  flushNow(queues: Iterable<PartitionQueue>): void {
+    for (const queue of queues) {
+      if (queue.isIdle) continue;
+      this.#flushing.add(queue);
+      this.#active.add(queue);
+    }
+    this.#schedule();
+  }
+
+  /** Gets a producer id, once. A broker that refuses makes the producer a plain one: one request in flight. */
+  async prepareIdentity(): Promise<void> {
+    if (!this.#options.limits.idempotent || this.#identity || this.#stopping.signal.aborted) return;
+    this.#identityRequest ??= this.#requestIdentity().finally(() => {
+      this.#identityRequest = undefined;
+    });
+    return this.#identityRequest;
+  }
+
+  async #requestIdentity(): Promise<void> {
+    const { cluster, logger } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      const answer = await cluster
+        .requestAny(API.InitProducerId, {
+          transactionalId: null,
+          transactionTimeoutMs: NO_TRANSACTION_TIMEOUT,
+          producerId: -1,
+          producerEpoch: -1,
+        })
+        .catch((error: unknown) => ({ errorCode: refusedCode(error), producerId: -1, producerEpoch: -1 }));
+      if (answer.errorCode === 0) {
+        this.#identity = { producerId: Number(answer.producerId), epoch: answer.producerEpoch };
+        return;
+      }
+      const error = brokerError(answer.errorCode, 'Getting a producer id');
+      if (REFUSES_IDEMPOTENCE.has(answer.errorCode)) {
+        logger.warn(
+          { err: error },
+          'the broker refuses idempotence: one request in flight, retries may repeat records',
+        );
+        this.#options.limits.idempotent = false;
+        this.#options.limits.maxInFlight = 1;
+        return;
+      }
+      if (error.code !== 'kafka.unavailable') throw error;
+      await cluster.pause(attempt, this.#stopping.signal);
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#stopping.signal.aborted) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#pump();
+    });
+  }
+
+  #wakeAt(atMs: number): void {
+    if (atMs >= this.#timerAtMs || atMs === Infinity) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = atMs;
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAtMs = Infinity;
+        this.#pump();
+      },
+      Math.max(1, Math.ceil(atMs - this.#options.clock.monotonicMs())),
+    );
+  }
+
+  // ---- sending
+
+  #pump(): void {
+    if (this.#stopping.signal.aborted) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    const byNode = new Map<number, PartitionQueue[]>();
+    const stale = new Set<string>();
+    for (const queue of this.#active) {
+      if (queue.isIdle) {
+        this.#active.delete(queue);
+        this.#flushing.delete(queue);
+        continue;
+      }
+      this.#expire(queue, nowMs);
+      if (this.#options.limits.idempotent && queue.needsIdentity && !this.#giveIdentity(queue)) continue;
+      if (!queue.canSend(nowMs, this.#flushing.has(queue))) {
+        this.#wakeAt(wakeTime(queue, nowMs, this.#options.limits.lingerMs));
+        continue;
+      }
+      const leader = this.#options.cluster.leaderOf(queue.topic, queue.partition);
+      if (!leader) {
+        stale.add(queue.topic);
+        continue;
+      }
+      const queues = byNode.get(leader.nodeId);
+      if (queues) queues.push(queue);
+      else byNode.set(leader.nodeId, [queue]);
+    }
+    for (const [nodeId, queues] of byNode) this.#sendTo(this.#node(nodeId), queues, nowMs);
+    for (const [topic, atMs] of this.#topics) if (nowMs - atMs > METADATA_MAX_AGE_MS) stale.add(topic);
+    if (stale.size > 0) this.#refresh(stale);
+  }
+
+  #node(nodeId: number): Node {
+    let node = this.#nodes.get(nodeId);
+    if (!node) {
+      node = { nodeId, connection: undefined, connecting: false, inFlight: 0 };
+      this.#nodes.set(nodeId, node);
+    }
+    return node;
+  }
+
+  #giveIdentity(queue: PartitionQueue): boolean {
+    if (this.#identity && queue.adopt(this.#identity)) return true;
+    this.#identity = undefined;
+    this.prepareIdentity().then(
+      () => this.#schedule(),
+      (error: unknown) => {
+        this.#options.logger.warn({ err: toError(error) }, 'no producer id yet');
+        this.#wakeAt(this.#options.clock.monotonicMs() + backoffMs(4));
+      },
+    );
+    return false;
+  }
+
+  #sendTo(node: Node, queues: readonly PartitionQueue[], nowMs: number): void {
+    if (!node.connection?.isOpen) {
+      this.#connect(node, queues);
+      return;
+    }
+    let waiting = queues;
+    while (node.inFlight < this.#options.limits.maxInFlight && waiting.length > 0) {
+      const items: Item[] = [];
+      const later: PartitionQueue[] = [];
+      let bytes = 0;
+      for (const queue of waiting) {
+        if (items.length > 0 && bytes + queue.nextBytes > this.#options.maxRequestSize) {
+          later.push(queue);
+          continue;
+        }
+        const batch = queue.take(this.#options.recycle);
+        bytes += batch.sizeInBytes;
+        items.push({ queue, batch });
+        if (queue.canSend(nowMs, this.#flushing.has(queue))) later.push(queue);
+      }
+      this.#send(node, node.connection, items);
+      waiting = later;
+    }
+  }
+
+  #connect(node: Node, queues: readonly PartitionQueue[]): void {
+    if (node.connecting) return;
+    node.connecting = true;
+    this.#options.cluster.connection(node.nodeId, this.#lane).then(
+      (connection) => {
+        node.connecting = false;
+        node.connection = connection;
+        this.#pump();
+      },
+      (error: unknown) => {
+        node.connecting = false;
+        this.#options.logger.debug({ err: toError(error), nodeId: node.nodeId }, 'broker cannot be reached');
+        for (const queue of queues) this.#backOff(queue);
+        this.#refresh(new Set(queues.map(({ topic }) => topic)));
+      },
+    );
+  }
+
+  #send(node: Node, connection: Connection, items: readonly Item[]): void {
+    const sentAtMs = this.#options.clock.monotonicMs();
+    const topics = new Map<string, { index: number; records: Buffer }[]>();
+    for (const { queue, batch } of items) {
+      const entry = { index: queue.partition, records: batch.bytes };
+      const list = topics.get(queue.topic);
+      if (list) list.push(entry);
+      else topics.set(queue.topic, [entry]);
+    }
+    const body = {
+      transactionalId: null,
+      acks: -1,
+      timeoutMs: this.#options.requestTimeoutMs,
+      topicData: [...topics].map(([name, partitionData]) => ({ name, partitionData })),
+    };
+    node.inFlight++;
+    const settled = connection
+      .request(API.Produce, body, { timeoutMs: this.#options.requestTimeoutMs + ANSWER_SLACK_MS })
+      .then(
+        (answer) => this.#onAnswer(items, answer),
+        (error: unknown) => this.#onNoAnswer(items, toError(error), sentAtMs),
+      )
+      .finally(() => {
+        node.inFlight--;
+        this.#requests.delete(settled);
+        this.#pump();
+      });
+    this.#requests.add(settled);
+  }
+
+  // ---- answers
+
+  #onAnswer(items: readonly Item[], answer: ProduceResponse): void {
+    const answers = new Map<string, PartitionAnswer>();
+    for (const { name, partitionResponses } of answer.responses) {
+      for (const part of partitionResponses) {
+        answers.set(`${name}-${part.index}`, {
+          errorCode: part.errorCode,
+          baseOffset: Number(part.baseOffset),
+          logStartOffset: Number(part.logStartOffset),
+          errorMessage: part.errorMessage ?? part.recordErrors[0]?.batchIndexErrorMessage ?? null,
+        });
+      }
+    }
+    const stale = new Set<string>();
+    for (const { queue, batch } of items) {
+      const part = answers.get(`${queue.topic}-${queue.partition}`) ?? UNANSWERED;
+      if (needsRefresh(part.errorCode)) stale.add(queue.topic);
+      const outcome = outcomeOf(part, batch, queue);
+      this.#noteUnknownTopic(queue, part.errorCode);
+      if (outcome.kind === 'acked')
+        queue.lastAckedOffset = Math.max(queue.lastAckedOffset, part.baseOffset + batch.count - 1);
+      else this.#logFailure(queue, batch, part);
+      this.#settle(queue, batch, outcome, part.baseOffset);
+    }
+    if (stale.size > 0) this.#refresh(stale);
+  }
+
+  #onNoAnswer(items: readonly Item[], error: Error, sentAtMs: number): void {
+    const passing = isConnectionProblem(error) || (error as { code?: string }).code === 'kafka.closed';
+    const outcome: Outcome = passing
+      ? { kind: 'retry' }
+      : {
+          kind: 'refused',
+          error:
+            error instanceof MillraceError
+              ? error
+              : clientError('kafka.refused', error.message, { cause: error }),
+        };
+    const timedOut = (error as { code?: string }).code === 'kafka.request_timeout';
+    const untilMs = timedOut ? sentAtMs : sentAtMs + this.#options.requestTimeoutMs;
+    this.#lost.add({ untilMs, batches: new Set(items.map(({ batch }) => batch)) });
+    this.#options.logger.debug({ err: error, batches: items.length }, 'a produce request got no answer');
+    for (const { queue, batch } of items) this.#settle(queue, batch, outcome, -1);
+    this.#refresh(new Set(items.map(({ queue }) => queue.topic)));
+  }
+
+  #settle(queue: PartitionQueue, batch: ProducerBatch, outcome: Outcome, baseOffset: number): void {
+    const failed = queue.settle(batch, outcome);
+    if (outcome.kind === 'acked') {
+      this.#forgetLost(batch);
+      this.#options.onAcked(queue, batch, baseOffset);
+    } else if (outcome.kind === 'retry' || outcome.kind === 'newEpoch' || outcome.kind === 'outOfOrder') {
+      this.#backOff(queue);
+    }
+    for (const done of failed) {
+      const error = done.error ?? clientError('kafka.refused', 'The broker refused the records.');
+      this.#options.onFailed(queue, done, error);
+    }
+  }
+
+  #logFailure(queue: PartitionQueue, batch: ProducerBatch, part: PartitionAnswer): void {
+    const { topic, partition } = queue;
+    const err = brokerError(part.errorCode, `Writing to ${topic}-${partition}`, {
+      detail: part.errorMessage,
+    });
+    this.#options.logger.debug(
+      { err, records: batch.count, attempt: batch.attempts },
+      'a batch was not stored',
+    );
+  }
+
+  #backOff(queue: PartitionQueue): void {
+    queue.failures++;
+    queue.retryAtMs = this.#options.clock.monotonicMs() + backoffMs(queue.failures);
+    this.#wakeAt(queue.retryAtMs);
+  }
+
+  #noteUnknownTopic(queue: PartitionQueue, errorCode: number): void {
+    if (errorCode !== KafkaErrors.UNKNOWN_TOPIC_OR_PARTITION.code) queue.unknownSinceMs = undefined;
+    else queue.unknownSinceMs ??= this.#options.clock.monotonicMs();
+  }
+
+  #expire(queue: PartitionQueue, nowMs: number): void {
+    const { deliveryTimeoutMs, unknownTopicTimeoutMs } = this.#options;
+    const { topic, partition } = queue;
+    if (
+      queue.unknownSinceMs !== undefined &&
+      nowMs - queue.unknownSinceMs > unknownTopicTimeoutMs &&
+      !queue.isRecovering
+    ) {
+      const error = brokerError(
+        KafkaErrors.UNKNOWN_TOPIC_OR_PARTITION.code,
+        `Writing to ${topic}-${partition}`,
+        {
+          code: 'kafka.unknown_topic',
+          context: { topic, partition },
+        },
+      );
+      queue.unknownSinceMs = undefined;
+      for (const batch of queue.fail(error)) this.#options.onFailed(queue, batch, error);
+    }
+    if (deliveryTimeoutMs === Infinity) return;
+    for (const batch of queue.expire(nowMs - deliveryTimeoutMs)) {
+      const text = `Records for ${topic}-${partition} waited ${deliveryTimeoutMs} ms without being sent.`;
+      this.#options.onFailed(
+        queue,
+        batch,
+        clientError('kafka.request_timeout', text, { context: { topic, partition } }),
+      );
+    }
+    this.#wakeAt(nowMs + deliveryTimeoutMs);
+  }
+
+  // ---- metadata
+
+  #refresh(topics: ReadonlySet<string>): void {
+    if (this.#refreshing || this.#stopping.signal.aborted) return;
+    const { cluster, autoCreateTopics, logger, clock } = this.#options;
+    const names = [...topics];
+    this.#refreshing = cluster
+      .refresh({ topics: names, autoCreate: autoCreateTopics, signal: this.#stopping.signal })
+      .then((problems) => {
+        for (const { name, kafkaCode } of problems) {
+          for (const queue of this.#active) {
+            if (queue.topic !== name) continue;
+            this.#noteUnknownTopic(queue, kafkaCode);
+            this.#backOff(queue);
+          }
+        }
+        for (const name of names) {
+          if (this.#topics.has(name)) this.#topics.set(name, clock.monotonicMs());
+          const count = cluster.partitionCount(name);
+          if (count !== undefined) this.#options.onTopicGrown(name, count);
+        }
+        this.#waitForLeaders();
+      })
+      .catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted)
+          logger.warn({ err: toError(error) }, 'metadata cannot be refreshed');
+      })
+      .finally(() => {
+        this.#refreshing = undefined;
+        this.#schedule();
+      });
+  }
+
+  // Queues without a leader look again after a pause, not in a tight loop.
+  #waitForLeaders(): void {
+    for (const queue of this.#active) {
+      if (this.#options.cluster.leaderOf(queue.topic, queue.partition)) continue;
+      if (queue.retryAtMs <= this.#options.clock.monotonicMs()) this.#backOff(queue);
+    }
+  }
+
+  // ---- stopping
+
+  #forgetLost(batch: ProducerBatch): void {
+    for (const lost of this.#lost) {
+      lost.batches.delete(batch);
+      if (lost.batches.size === 0) this.#lost.delete(lost);
+    }
+  }
+
+  /**
+   * Sends nothing more; resolves when no request can reach a log any more: each is answered, or its connection is
+   * dead and its timeout has passed.
+   */
+  async stop(): Promise<void> {
+    const { cluster, clock } = this.#options;
+    this.#stopping.abort();
+    clearTimeout(this.#timer);
+    await Promise.all(this.#requests);
+    const quietAtMs = Math.max(0, ...[...this.#lost].map(({ untilMs }) => untilMs));
+    if (!cluster.isClosed) await clock.sleep(Math.max(0, quietAtMs - clock.monotonicMs()));
+    this.#lost.clear();
+    await cluster.closeLane(this.#lane);
+  }
+}
+
+const UNANSWERED: PartitionAnswer = {
+  errorCode: KafkaErrors.NETWORK_EXCEPTION.code,
+  baseOffset: -1,
+  logStartOffset: -1,
+  errorMessage: 'the answer does not mention the partition',
+};
+
+const REFUSES_IDEMPOTENCE = new Set<number>([
+  KafkaErrors.UNSUPPORTED_VERSION.code,
+  KafkaErrors.CLUSTER_AUTHORIZATION_FAILED.code,
+]);
+
+function refusedCode(error: unknown): number {
+  const code = kafkaCodeOf(error);
+  if (code === undefined) throw toError(error);
+  return code;
+}
+
+function wakeTime(queue: PartitionQueue, nowMs: number, lingerMs: number): number {
+  if (queue.isRecovering) return Infinity; // the answers that are awaited wake the sender
+  if (nowMs < queue.retryAtMs) return queue.retryAtMs;
+  return queue.open && lingerMs > 0 ? queue.open.createdAtMs + lingerMs : Infinity;
+}

@@ -1,0 +1,120 @@
+// One record batch of the producer, from the first append to its acknowledgement.
+import {
+  type BatchBuilder,
+  type Compression,
+  readRecords,
+  resealBatch,
+  simpleBatch,
+} from '@millrace/kafka-protocol';
+import type { MillraceError } from '@millrace/foundation';
+
+/** `open`: takes records; `closed`: waits to be sent; the others: was sent at least once. */
+export type BatchStatus = 'open' | 'closed' | 'inFlight' | 'retry' | 'refused' | 'split';
+
+/** Something that waits until a set of batches is done. */
+export interface BatchWaiter {
+  remaining: number;
+  readonly done: () => void;
+}
+
+/** Who writes: as the broker's dedup window knows it. Id -1 without idempotence. */
+export interface ProducerIdentity {
+  readonly producerId: number;
+  readonly epoch: number;
+}
+
+export class ProducerBatch {
+  status: BatchStatus = 'open';
+  readonly createdAtMs: number;
+  /** One number a record, in order. Belongs to the callback once the batch is done. */
+  readonly tokens: number[] = [];
+  /** What the records count against the memory bound. */
+  accountedBytes = 0;
+  baseSequence = -1;
+  attempts = 0;
+  /** The error of a refused batch. */
+  error: MillraceError | undefined;
+  waiters: BatchWaiter[] | undefined;
+  #builder: BatchBuilder | undefined;
+  #bytes: Buffer | undefined;
+  #count = 0;
+
+  constructor(builder: BatchBuilder | undefined, nowMs: number) {
+    this.#builder = builder;
+    this.createdAtMs = nowMs;
+  }
+
+  /** The open builder. */
+  get builder(): BatchBuilder {
+    if (this.#builder) return this.#builder;
+    throw new Error('the batch is sealed already');
+  }
+  get count(): number {
+    return this.#builder?.count ?? this.#count;
+  }
+  get sizeInBytes(): number {
+    return this.#bytes?.length ?? this.#builder?.sizeInBytes ?? 0;
+  }
+  /** The bytes to send. */
+  get bytes(): Buffer {
+    if (this.#bytes) return this.#bytes;
+    throw new Error('the batch is not sealed yet');
+  }
+  get isSealed(): boolean {
+    return this.#bytes !== undefined;
+  }
+
+  /** Makes the bytes, or gives bytes that exist to another identity and sequence. Returns memory that is free now. */
+  seal(identity: ProducerIdentity, baseSequence: number, compression: Compression): Buffer | undefined {
+    const { producerId, epoch } = identity;
+    this.baseSequence = baseSequence;
+    if (this.#bytes) {
+      resealBatch(this.#bytes, producerId, epoch, baseSequence);
+      return undefined;
+    }
+    const builder = this.builder;
+    this.#count = builder.count;
+    const memory = builder.memory();
+    this.#bytes = builder.finish({
+      compression,
+      producerId,
+      producerEpoch: epoch,
+      baseSequence,
+      transactional: false,
+    });
+    this.#builder = undefined;
+    return this.#bytes.buffer === memory.buffer ? undefined : memory;
+  }
+
+  /** Two batches with half of the records each; this one is not to be used afterwards. */
+  split(compression: Compression): [ProducerBatch, ProducerBatch] {
+    const records = readRecords(this.bytes, 0);
+    const middle = records.length >> 1;
+    const part = (from: number, to: number): ProducerBatch => {
+      const batch = new ProducerBatch(undefined, this.createdAtMs);
+      batch.#bytes = simpleBatch(records.slice(from, to), { compression });
+      batch.#count = to - from;
+      batch.status = 'retry';
+      batch.accountedBytes = Math.round((this.accountedBytes * (to - from)) / records.length);
+      for (let i = from; i < to; i++) batch.tokens.push(this.tokens[i] as number);
+      if (this.waiters) {
+        batch.waiters = [...this.waiters];
+        for (const waiter of batch.waiters) waiter.remaining++;
+      }
+      return batch;
+    };
+    const halves: [ProducerBatch, ProducerBatch] = [part(0, middle), part(middle, records.length)];
+    halves[1].accountedBytes = this.accountedBytes - halves[0].accountedBytes;
+    this.finish();
+    return halves;
+  }
+
+  /** Tells the waiters that this batch is done. */
+  finish(): void {
+    for (const waiter of this.waiters ?? []) {
+      waiter.remaining--;
+      if (waiter.remaining === 0) waiter.done();
+    }
+    this.waiters = undefined;
+  }
+}

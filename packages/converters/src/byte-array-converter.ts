@@ -4,13 +4,13 @@ import {
   BigDecimal,
   BYTES,
   type ByteWriter,
+  dataError,
+  javaClassOf,
   optional,
   type Schema,
   type SchemaAndValue,
 } from '@millrace/data';
 import { ConfigDef } from '@millrace/foundation';
-import { dataError } from './errors.ts';
-import { javaClassOf } from './java-values.ts';
 
 export const byteArrayConverterConfig: ConfigDef = new ConfigDef([]);
 const OPTIONAL_BYTES = optional(BYTES);

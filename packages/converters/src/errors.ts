@@ -1,15 +1,10 @@
 // Error codes of converters. Messages are Connect's, since programs and people search for them.
 import { defineErrorCodes, type ErrorCodeInfo, MillraceError } from '@millrace/foundation';
 
-type ConverterCode = 'convert.bad_data' | 'convert.bad_bytes';
+type ConverterCode = 'convert.bad_bytes';
 
 export const converterErrors: Readonly<Record<ConverterCode, ErrorCodeInfo>> =
   defineErrorCodes<ConverterCode>({
-    'convert.bad_data': {
-      policy: 'needs_operator',
-      remedy:
-        'Correct what produces the value, or set errors.tolerance=all (and a dead letter queue) to go on without it.',
-    },
     'convert.bad_bytes': {
       policy: 'needs_operator',
       remedy:
@@ -18,11 +13,6 @@ export const converterErrors: Readonly<Record<ConverterCode, ErrorCodeInfo>> =
   });
 
 const DATA_EXCEPTION = 'org.apache.kafka.connect.errors.DataException';
-
-/** A value that does not fit its schema or converter. */
-export function dataError(message: string, cause?: unknown): MillraceError {
-  return new MillraceError('convert.bad_data', message, { javaClass: DATA_EXCEPTION, cause });
-}
 
 /** Bytes that are not what the converter reads. */
 export function bytesError(message: string, cause?: unknown): MillraceError {

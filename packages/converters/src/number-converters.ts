@@ -3,16 +3,17 @@ import type { Converter, HeaderConverter, Headers } from '@millrace/connect-api'
 import {
   type ByteWriter,
   Double,
+  dataError,
   int64,
   isInt64,
+  javaClassOf,
   optional,
   primitive,
   type Schema,
   type SchemaAndValue,
 } from '@millrace/data';
 import { ConfigDef } from '@millrace/foundation';
-import { bytesError, dataError } from './errors.ts';
-import { javaClassOf } from './java-values.ts';
+import { bytesError } from './errors.ts';
 
 export const numberConverterConfig: ConfigDef = new ConfigDef([]);
 

@@ -8,13 +8,13 @@ import {
   CONNECT_TIMESTAMP,
   Double,
   javaBigDecimal,
+  javaToString,
   type Schema,
   type SchemaAndValue,
   STRING,
   Struct,
 } from '@millrace/data';
 import { ConfigDef } from '@millrace/foundation';
-import { javaToString } from './java-values.ts';
 import { parseValueText } from './value-text.ts';
 
 export const simpleHeaderConverterConfig: ConfigDef = new ConfigDef([]);

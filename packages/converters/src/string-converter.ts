@@ -6,13 +6,13 @@ import {
   CONNECT_DATE,
   CONNECT_TIME,
   CONNECT_TIMESTAMP,
+  javaToString,
   optional,
   type Schema,
   type SchemaAndValue,
   STRING,
 } from '@millrace/data';
 import { ConfigDef, MillraceError, type RawConfig } from '@millrace/foundation';
-import { javaToString } from './java-values.ts';
 
 export const stringConverterConfig: ConfigDef = new ConfigDef([
   {

@@ -9,9 +9,13 @@ export {
   sourceSchema,
   TRANSACTION_BLOCK,
 } from './envelope.ts';
+export { dataError, dataErrors } from './errors.ts';
 export { int64, isInt64, parseInt64 } from './int64.ts';
 export { javaBigDecimal, javaDouble, javaFloat } from './java-text.ts';
-export { type Json, JsonFraction, JsonSyntaxError, parseJson } from './json.ts';
+export { javaClassOf, javaToString } from './java-values.ts';
+export { type Json, JsonFraction, JsonSyntaxError, parseJson } from './json/parse.ts';
+export { writeString } from './json/text.ts';
+export { type JsonWriterOptions, JsonWriters, type ValueWriter, writeSchemaless } from './json/writer.ts';
 export {
   BigDecimal,
   bigintToBytes,
@@ -29,7 +33,15 @@ export {
   semantic,
   VARIABLE_SCALE_DECIMAL,
 } from './logical-types.ts';
-export { adjustNamePart, adjustSchemaName, type NameAdjustmentMode, sanitizeTopicName } from './naming.ts';
+export {
+  adjustNamePart,
+  adjustSchemaName,
+  type NameAdjustmentMode,
+  sanitizeTopicName,
+  type TopicNaming,
+  type TopicNamingOptions,
+  topicNaming,
+} from './naming.ts';
 export {
   arraySchema,
   BOOLEAN,

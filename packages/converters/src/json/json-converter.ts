@@ -5,15 +5,17 @@ import {
   ByteWriter,
   type Json,
   JsonSyntaxError,
+  type JsonWriterOptions,
+  JsonWriters,
   parseJson,
   type Schema,
   type SchemaAndValue,
+  writeSchemaless,
 } from '@millrace/data';
 import { ConfigDef, type RawConfig } from '@millrace/foundation';
 import { bytesError } from '../errors.ts';
 import { readBySchema, readSchemaless } from './reader.ts';
 import { readSchemaJson, writeSchemaJson } from './schema-json.ts';
-import { type JsonWriterOptions, JsonWriters, writeSchemaless } from './writer.ts';
 
 export const jsonConverterConfig: ConfigDef = new ConfigDef([
   {

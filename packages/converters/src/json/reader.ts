@@ -6,13 +6,14 @@ import {
   CONNECT_DECIMAL,
   CONNECT_TIME,
   CONNECT_TIMESTAMP,
+  dataError,
   int64,
   type Json,
   JsonFraction,
   type Schema,
   schemalessDouble,
 } from '@millrace/data';
-import { bytesError, dataError } from '../errors.ts';
+import { bytesError } from '../errors.ts';
 
 /** A JSON value without a schema: Maps, arrays, int64 and doubles. */
 export function readSchemaless(json: Json): unknown {

@@ -1,17 +1,19 @@
 // Connect schemas as the JSON that JsonConverter puts beside a payload, and back.
+
+import type { JsonWriters } from '@millrace/data';
 import {
   arraySchema,
   ByteWriter,
+  dataError,
   type Json,
   mapSchema,
   Schema,
   type SchemaOptions,
   type SchemaType,
   structSchema,
+  writeString,
 } from '@millrace/data';
-import { bytesError, dataError } from '../errors.ts';
-import { writeString } from './json-text.ts';
-import type { JsonWriters } from './writer.ts';
+import { bytesError } from '../errors.ts';
 
 const TYPE_NAMES: Readonly<Record<SchemaType, string>> = {
   int8: 'int8',

@@ -1,6 +1,6 @@
 // JSON without loss: integers keep every digit, objects keep their key order, and a number with a fraction stays one
 // even if it is whole. The platform's parser rounds integers beyond 2^53 and moves numeric keys, so this is our own.
-import { int64 } from './int64.ts';
+import { int64 } from '../int64.ts';
 
 /** A number literal with a fraction or exponent, by its text. */
 export class JsonFraction {

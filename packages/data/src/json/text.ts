@@ -1,6 +1,7 @@
 // JSON strings and numbers written as Jackson writes them: short escapes, upper-case \u00XX for other control
 // characters, everything else as UTF-8; doubles in Java's notation, NaN and infinities as strings.
-import { type ByteWriter, javaDouble, javaFloat } from '@millrace/data';
+import type { ByteWriter } from '../byte-writer.ts';
+import { javaDouble, javaFloat } from '../java-text.ts';
 
 /** For a byte below 0x80: the character after the backslash, 1 for \u00XX, 0 for none. */
 const ESCAPE = new Uint8Array(256);

@@ -1,33 +1,25 @@
 // Connect values to JSON bytes, one writer compiled per schema. Structs are written by what they are: arrays of values
 // field by field, templates from prepared bytes, raw rows straight from the bytes the source sent.
+import { ByteWriter } from '../byte-writer.ts';
+import { dataError } from '../errors.ts';
+import { isInt64 } from '../int64.ts';
+import { javaBigDecimal } from '../java-text.ts';
+import { javaClassOf } from '../java-values.ts';
+import { BigDecimal, CONNECT_DECIMAL } from '../logical-types.ts';
+import type { Schema } from '../schema.ts';
+import { Double } from '../schemaless.ts';
 import {
-  BigDecimal,
-  ByteWriter,
-  CONNECT_DECIMAL,
-  Double,
-  isInt64,
-  javaBigDecimal,
   RAW_UNAVAILABLE,
   type RawEncoding,
   RawRow,
   type RowLayout,
-  type Schema,
   Struct,
   type StructTemplate,
   TemplateStruct,
   VARYING,
-} from '@millrace/data';
-import { dataError } from '../errors.ts';
-import { javaClassOf } from '../java-values.ts';
+} from '../struct.ts';
 import { writeDecimalBase64 } from './decimal.ts';
-import {
-  writeBase64,
-  writeDouble,
-  writeFloat,
-  writeInteger,
-  writeString,
-  writeUtf8String,
-} from './json-text.ts';
+import { writeBase64, writeDouble, writeFloat, writeInteger, writeString, writeUtf8String } from './text.ts';
 
 /** Writes a value of the schema it was compiled for. */
 export type ValueWriter = (value: unknown, out: ByteWriter) => void;

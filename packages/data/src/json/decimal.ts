@@ -1,6 +1,7 @@
 // Decimals from their text to base64 of the unscaled bytes, without bigints while the digits fit a double.
-import { BigDecimal, type ByteWriter } from '@millrace/data';
-import { writeBase64 } from './json-text.ts';
+import type { ByteWriter } from '../byte-writer.ts';
+import { BigDecimal } from '../logical-types.ts';
+import { writeBase64 } from './text.ts';
 
 const BASE64 = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', 'latin1');
 const MAX_FAST_DIGITS = 15;

@@ -1,13 +1,9 @@
 // Connect values in Java's terms: class names for messages, `toString` texts.
-import {
-  BigDecimal,
-  Double,
-  javaBigDecimal,
-  javaDouble,
-  javaFloat,
-  type Schema,
-  Struct,
-} from '@millrace/data';
+import { javaBigDecimal, javaDouble, javaFloat } from './java-text.ts';
+import { BigDecimal } from './logical-types.ts';
+import type { Schema } from './schema.ts';
+import { Double } from './schemaless.ts';
+import { Struct } from './struct.ts';
 
 /** The Java class a value would have, as messages print it. */
 export function javaClassOf(value: unknown): string {

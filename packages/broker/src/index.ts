@@ -1,2 +1,5 @@
-/** The bundled Kafka-compatible broker. */
-export {};
+/** The bundled broker: Kafka's protocol over TCP on a durable log. */
+export { type BrokerHandle, type BrokerOptions, type BrokerParts, startBroker } from './broker.ts';
+export type { Address } from './broker-state.ts';
+export { type BrokerThreadHandle, type BrokerThreadParts, startBrokerThread } from './broker-thread.ts';
+export { parseProperties } from './server-properties.ts';

@@ -1,0 +1,149 @@
+// 0 Produce. Versions 0 to 2 are advertised but not served: librdkafka turns compression off unless it sees them
+// (KAFKA-18659). Batches are checked and stored as they came.
+//   v3 record batches of magic 2, transactional ids · v7 zstd · v8 record errors · v9 flexible
+//   v10 current leader on errors (KIP-951) · v12 implicit addition to transactions · v13 topic ids (KIP-516)
+// Each partition succeeds or fails alone. acks=0 is never answered; an error under it closes the connection.
+import { API, KafkaErrors, type RequestBody } from '@millrace/kafka-protocol';
+import { type ErrorAnswer, partitionOf } from '../broker-state.ts';
+import { KafkaFailure } from '../errors.ts';
+import { checkBatch } from '../log/batch-check.ts';
+import type { Appended, PartitionLog } from '../log/partition-log.ts';
+import {
+  type Answer,
+  CLOSE,
+  defineApi,
+  NO_REPLY,
+  type RegisteredApi,
+  type RequestContext,
+} from './definition.ts';
+
+type ProduceRequest = RequestBody<typeof API.Produce>;
+type TopicData = ProduceRequest['topicData'][number];
+type PartitionData = TopicData['partitionData'][number];
+
+interface PartitionAnswer {
+  readonly index: number;
+  readonly errorCode: number;
+  readonly errorMessage?: string | null;
+  readonly baseOffset: number;
+  readonly logAppendTimeMs: number;
+  readonly logStartOffset: number;
+  readonly recordErrors?: readonly { batchIndex: number; batchIndexErrorMessage: string | null }[];
+}
+
+export const produce: RegisteredApi = defineApi({
+  key: API.Produce,
+  versions: [0, 13],
+  servedFrom: 3,
+  pipelined: true,
+  handle: (request, context) => {
+    const { acks } = request;
+    if (acks < -1 || acks > 1) return refuseAll(request, KafkaErrors.INVALID_REQUIRED_ACKS);
+    const repeated = lastOfRepeated(request);
+    const pending: Promise<void>[] = [];
+    const responses = request.topicData.map((topicData) => {
+      const partitionResponses: PartitionAnswer[] = [];
+      for (const data of topicData.partitionData) {
+        if (repeated?.has(data)) continue;
+        const at = partitionResponses.length;
+        const { answer, durable } = append(topicData, data, request, context);
+        partitionResponses.push(answer);
+        if (!durable) continue;
+        const store = (failed: PartitionAnswer): void => {
+          partitionResponses[at] = failed;
+        };
+        pending.push(durable.catch((error: unknown) => store(failure(data.index, error))));
+      }
+      return { name: topicData.name, topicId: topicData.topicId, partitionResponses };
+    });
+    if (acks === 0) {
+      const failed = responses.some((topic) => topic.partitionResponses.some((p) => p.errorCode !== 0));
+      return failed ? CLOSE : NO_REPLY;
+    }
+    if (pending.length === 0) return { responses };
+    const only = pending[0];
+    return (pending.length === 1 && only ? only : Promise.all(pending)).then(() => ({ responses }));
+  },
+});
+
+interface AppendAnswer {
+  readonly answer: PartitionAnswer;
+  /** Resolves when the records are as safe as was asked. */
+  readonly durable?: Promise<void>;
+}
+
+function append(
+  topicData: TopicData,
+  data: PartitionData,
+  request: ProduceRequest,
+  context: RequestContext,
+): AppendAnswer {
+  const { broker, apiVersion } = context;
+  const byId = apiVersion >= 13;
+  const topic = byId ? broker.topics.getById(topicData.topicId) : broker.topics.get(topicData.name);
+  if (!topic && byId) return { answer: refused(data.index, KafkaErrors.UNKNOWN_TOPIC_ID) };
+  const { log, error } = partitionOf(topic, data.index);
+  if (!log) return { answer: refused(data.index, error) };
+  if (topic?.internal) return { answer: refused(data.index, KafkaErrors.INVALID_TOPIC_EXCEPTION) };
+  const sender = { apiVersion, transactional: request.transactionalId !== null };
+  const check = checkBatch(data.records, log.config, sender, broker.clock.nowMs());
+  if (check.kind === 'refused') {
+    const { recordErrors, message } = check;
+    return {
+      answer: { ...refused(data.index, check.error), errorMessage: message, recordErrors },
+    };
+  }
+  try {
+    const appended = log.append(check.batch, check.header);
+    const answer = accepted(data.index, appended, log);
+    if (request.acks === 0) return { answer };
+    // INV-1: a duplicate, too, is answered only once the batch it repeats is as safe as was asked.
+    return { answer, durable: log.whenAcknowledged(appended.lastOffset, request.acks) };
+  } catch (thrown) {
+    return { answer: failure(data.index, thrown) };
+  }
+}
+
+function accepted(index: number, appended: Appended, log: PartitionLog): PartitionAnswer {
+  return {
+    index,
+    errorCode: 0,
+    baseOffset: appended.baseOffset,
+    logAppendTimeMs: appended.logAppendTimeMs,
+    logStartOffset: log.startOffset,
+  };
+}
+
+function refused(index: number, error: ErrorAnswer): PartitionAnswer {
+  return { index, errorCode: error.code, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 };
+}
+
+function failure(index: number, error: unknown): PartitionAnswer {
+  if (!(error instanceof KafkaFailure)) throw error;
+  return refused(index, { code: error.errorCode, message: error.message });
+}
+
+/** Kafka stores only the last of the entries that name the same partition in one request. */
+function lastOfRepeated(request: ProduceRequest): ReadonlySet<PartitionData> | undefined {
+  let overwritten: Set<PartitionData> | undefined;
+  for (const topic of request.topicData) {
+    if (topic.partitionData.length < 2) continue;
+    const seen = new Map<number, PartitionData>();
+    for (const data of topic.partitionData) {
+      const earlier = seen.get(data.index);
+      if (earlier) (overwritten ??= new Set()).add(earlier);
+      seen.set(data.index, data);
+    }
+  }
+  return overwritten;
+}
+
+function refuseAll(request: ProduceRequest, error: ErrorAnswer): Answer<0> {
+  return {
+    responses: request.topicData.map((topic) => ({
+      name: topic.name,
+      topicId: topic.topicId,
+      partitionResponses: topic.partitionData.map((data) => refused(data.index, error)),
+    })),
+  };
+}

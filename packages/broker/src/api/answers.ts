@@ -1,0 +1,16 @@
+// Pieces of answers that several APIs share.
+import { toError } from '@millrace/foundation';
+import { KafkaErrors } from '@millrace/kafka-protocol';
+import type { BrokerState } from '../broker-state.ts';
+import { isNoSpace } from '../disk.ts';
+import { KafkaFailure } from '../errors.ts';
+
+/** What a client is told when the disk refused a change of metadata. */
+export function storageFailure(broker: BrokerState, error: unknown): KafkaFailure {
+  if (error instanceof KafkaFailure) return error;
+  broker.logger.error({ err: toError(error) }, 'a change of topics or configs could not be stored');
+  return new KafkaFailure(
+    KafkaErrors.KAFKA_STORAGE_ERROR,
+    isNoSpace(error) ? 'The disk is full.' : undefined,
+  );
+}

@@ -1,0 +1,85 @@
+// Runs the broker in a worker thread of its own, so that its loop serves clients whatever the main thread does. The
+// thread's entry is thread.ts; log lines and a crash come back as messages.
+import { Worker } from 'node:worker_threads';
+import { type Logger, silentLogger } from '@millrace/foundation';
+import type { BrokerHandle, BrokerOptions } from './broker.ts';
+import { brokerError, reviveError, type WireError } from './errors.ts';
+
+/** What the thread is started with. */
+export interface ThreadData {
+  readonly options: BrokerOptions;
+  readonly logLevel: string;
+}
+
+/** What the thread says. */
+export type ThreadMessage =
+  | { readonly type: 'ready'; readonly host: string; readonly port: number; readonly clusterId: string }
+  | { readonly type: 'failed'; readonly error: WireError }
+  | { readonly type: 'closed' }
+  | {
+      readonly type: 'log';
+      readonly level: ThreadLogLevel;
+      readonly fields: object;
+      readonly message: string;
+    };
+
+export type ThreadLogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug';
+
+/** A broker in a thread. */
+export interface BrokerThreadHandle extends BrokerHandle {
+  /** Resolves with the reason when the thread ends without having been asked to; never rejects. */
+  readonly crashed: Promise<Error>;
+}
+
+export interface BrokerThreadParts {
+  readonly logger?: Logger;
+}
+
+/**
+ * Starts a broker in a thread of its own.
+ *
+ * @throws what startBroker throws, and broker.thread_failed
+ */
+export async function startBrokerThread(
+  options: BrokerOptions & BrokerThreadParts,
+): Promise<BrokerThreadHandle> {
+  const { logger = silentLogger, ...brokerOptions } = options;
+  const workerData: ThreadData = { options: brokerOptions, logLevel: logger.level };
+  const worker = new Worker(new URL('../dist/thread.js', import.meta.url), { workerData, execArgv: [] });
+  let stopped = false;
+  let reportCrash: (error: Error) => void = () => undefined;
+  const crashed = new Promise<Error>((resolve) => {
+    reportCrash = resolve;
+  });
+  const ended = new Promise<void>((resolve) => {
+    worker.once('exit', (code) => {
+      if (!stopped)
+        reportCrash(brokerError('broker.thread_failed', `The broker's thread ended with code ${code}.`));
+      resolve();
+    });
+  });
+  worker.on('error', (error) => {
+    reportCrash(brokerError('broker.thread_failed', 'The broker stopped unexpectedly.', {}, error));
+  });
+  const ready = new Promise<Extract<ThreadMessage, { type: 'ready' }>>((resolve, reject) => {
+    worker.on('message', (message: ThreadMessage) => {
+      if (message.type === 'ready') resolve(message);
+      else if (message.type === 'failed') reject(reviveError(message.error));
+      else if (message.type === 'log') logger[message.level](message.fields, message.message);
+    });
+    crashed.then(reject, reject);
+  });
+  try {
+    const { host, port, clusterId } = await ready;
+    const close = async (): Promise<void> => {
+      if (!stopped) worker.postMessage('close');
+      stopped = true;
+      await ended;
+    };
+    return { host, port, clusterId, crashed, close };
+  } catch (error) {
+    stopped = true;
+    await worker.terminate();
+    throw error;
+  }
+}

@@ -1,0 +1,252 @@
+// Starts and stops a broker: data folder, recovery, coordinators, listeners, in that order, and back.
+import { join, resolve } from 'node:path';
+import {
+  type Clock,
+  type Logger,
+  MillraceError,
+  silentLogger,
+  systemClock,
+  toError,
+} from '@millrace/foundation';
+import { ApiRegistry } from './api/registry.ts';
+import type { Address, BrokerState } from './broker-state.ts';
+import { type FolderLock, lockFolder, openIdentity } from './data-folder.ts';
+import { type Disk, nodeDisk } from './disk.ts';
+import { GroupCoordinator } from './groups/coordinator.ts';
+import { DiskSpace } from './log/disk-space.ts';
+import { LogDirectory } from './log/log-directory.ts';
+import { TailCache } from './log/tail-cache.ts';
+import { TurnEnd } from './log/write-pipeline.ts';
+import { BrokerConfig } from './metadata/broker-config.ts';
+import { MetadataLog } from './metadata/metadata-log.ts';
+import { type MetadataRecord, Topics } from './metadata/topics.ts';
+import { Listener } from './net/listener.ts';
+import { ProducerIds } from './producer-ids.ts';
+import { type ListenerConfig, listenersOf } from './server-properties.ts';
+
+/** What a broker may be told, whether in this thread or another. */
+export interface BrokerOptions {
+  /** Made when missing; one process at a time. */
+  readonly dataDirectory: string;
+  /** Keys of a server.properties. */
+  readonly properties?: Readonly<Record<string, string>>;
+  /** Where to listen, instead of `listeners`; port 0 takes a free one. */
+  readonly listen?: Address;
+}
+
+/** What else a broker in this thread takes. */
+export interface BrokerParts {
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  readonly disk?: Disk;
+}
+
+/** A running broker. */
+export interface BrokerHandle {
+  /** What clients of the first listener are told. */
+  readonly host: string;
+  readonly port: number;
+  readonly clusterId: string;
+  /** Stops taking requests, makes everything durable and leaves the mark of a clean shutdown. Idempotent. */
+  close(): Promise<void>;
+}
+
+const CHECKPOINT_MS = 5000;
+
+/**
+ * Starts a broker in this thread.
+ *
+ * @throws config.invalid, broker.address_in_use, broker.data_folder_locked, broker.data_folder_invalid
+ */
+export async function startBroker(options: BrokerOptions & BrokerParts): Promise<BrokerHandle> {
+  const { logger = silentLogger, clock = systemClock, disk = nodeDisk } = options;
+  const config = readConfig(options.properties ?? {}, logger);
+  const listenerConfigs = listenersFor(config, options.listen);
+  const folder = resolve(options.dataDirectory);
+  disk.makeDirectory(folder);
+  const lock = disk === nodeDisk ? await lockFolder(folder) : undefined;
+  try {
+    const running = new RunningBroker({ config, logger, clock, disk, folder, listenerConfigs });
+    await running.start(lock);
+    return running;
+  } catch (error) {
+    await lock?.release();
+    throw error;
+  }
+}
+
+function readConfig(properties: Readonly<Record<string, string>>, logger: Logger): BrokerConfig {
+  const { config, problems, warnings } = BrokerConfig.parse(properties);
+  if (problems.length > 0) {
+    throw new MillraceError('config.invalid', problems.join('\n'), {
+      javaClass: 'org.apache.kafka.common.config.ConfigException',
+    });
+  }
+  for (const warning of warnings) logger.warn(warning);
+  return config;
+}
+
+function listenersFor(config: BrokerConfig, listen: Address | undefined): ListenerConfig[] {
+  if (!listen) return listenersOf(config);
+  return [{ name: 'PLAINTEXT', bind: listen, advertised: undefined }];
+}
+
+interface Setup {
+  readonly config: BrokerConfig;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly folder: string;
+  readonly listenerConfigs: readonly ListenerConfig[];
+}
+
+class RunningBroker implements BrokerHandle {
+  readonly #setup: Setup;
+  readonly #listeners: readonly Listener[];
+  readonly #space: DiskSpace;
+  readonly #directory: LogDirectory;
+  #state: BrokerState | undefined;
+  #lock: FolderLock | undefined;
+  #storageFailed = false;
+  #timer: NodeJS.Timeout | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(setup: Setup) {
+    this.#setup = setup;
+    const { config, logger, disk, clock, folder } = setup;
+    const registry = new ApiRegistry();
+    this.#listeners = setup.listenerConfigs.map(
+      (listener) =>
+        new Listener({
+          config: listener,
+          registry,
+          logger,
+          maxRequestBytes: config.number('socket.request.max.bytes'),
+          maxConnections: config.number('max.connections'),
+        }),
+    );
+    this.#space = new DiskSpace(disk, folder, config.number('millrace.disk.reserve.bytes'), logger);
+    this.#directory = new LogDirectory(logFolder(config, folder, logger), {
+      disk,
+      clock,
+      logger,
+      turnEnd: new TurnEnd(),
+      tailCache: new TailCache(config.number('millrace.tail.cache.bytes')),
+      space: this.#space,
+      onStorageFailure: (error) => this.#failStorage(error),
+      storageFailed: () => this.#storageFailed,
+    });
+  }
+
+  get host(): string {
+    return this.#listeners[0]?.advertised.host ?? '';
+  }
+  get port(): number {
+    return this.#listeners[0]?.advertised.port ?? 0;
+  }
+  get clusterId(): string {
+    return this.#state?.clusterId ?? '';
+  }
+
+  async start(lock: FolderLock | undefined): Promise<void> {
+    const { config, logger, clock, disk, folder } = this.#setup;
+    const identity = await openIdentity(disk, folder, config.number('node.id'));
+    await this.#directory.begin();
+    const opened = MetadataLog.open<MetadataRecord>(
+      disk,
+      join(this.#directory.path, 'metadata.log'),
+      this.#space,
+    );
+    const topics = new Topics(this.#directory, opened.log, config, logger);
+    restoreBrokerConfig(config, opened.records);
+    if (opened.records.length === 0) await topics.adopt();
+    else await topics.open(opened.records);
+    const producerIds = new ProducerIds(opened.log, nextProducerId(opened.records, topics));
+    topics.alsoKeep(() => [producerIds.record(), ...brokerConfigRecords(config)]);
+    const state: BrokerState = {
+      ...identity,
+      clock,
+      logger,
+      config,
+      metadata: opened.log,
+      directory: this.#directory,
+      topics,
+      producerIds,
+      groups: new GroupCoordinator(topics),
+      advertised: (listener) =>
+        (this.#listeners.find((candidate) => candidate.name === listener) ?? this.#listeners[0])
+          ?.advertised ?? {
+          host: '',
+          port: 0,
+        },
+    };
+    this.#state = state;
+    for (const listener of this.#listeners) await listener.listen(state);
+    this.#timer = setInterval(() => this.#keepUp(), CHECKPOINT_MS);
+    this.#timer.unref();
+    this.#keepUp();
+    this.#lock = lock;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    await this.#directory.close();
+    await this.#state?.metadata.close();
+    await this.#lock?.release();
+  }
+
+  /** Stores checkpoints and looks after the disk's reserve. */
+  #keepUp(): void {
+    if (this.#storageFailed || this.#closing) return;
+    const { logger } = this.#setup;
+    this.#space
+      .restore()
+      .catch((error: unknown) => logger.warn({ err: toError(error) }, 'no reserve on the disk'));
+    this.#directory.checkpoint().catch(() => undefined);
+  }
+
+  #failStorage(error: Error): void {
+    if (this.#storageFailed) return;
+    this.#storageFailed = true;
+    this.#setup.logger.fatal(
+      { err: error, path: this.#directory.path },
+      'the disk failed to make records durable: nothing more is written until a restart',
+    );
+  }
+}
+
+function logFolder(config: BrokerConfig, folder: string, logger: Logger): string {
+  const [first, ...more] = config.isSet('log.dirs') ? config.list('log.dirs') : config.list('log.dir');
+  if (!config.isSet('log.dirs') && !config.isSet('log.dir')) return join(folder, 'log');
+  if (more.length > 0) logger.warn({ used: first, unused: more }, 'only the first of log.dirs is used');
+  return first === undefined ? join(folder, 'log') : resolve(first);
+}
+
+function restoreBrokerConfig(config: BrokerConfig, records: readonly MetadataRecord[]): void {
+  for (const record of records) {
+    if (record.type === 'broker-config') config.setDynamic(record.name, record.value);
+  }
+}
+
+function brokerConfigRecords(config: BrokerConfig): MetadataRecord[] {
+  return [...config.dynamicEntries()].map(([name, value]) => ({ type: 'broker-config', name, value }));
+}
+
+/** Behind every id that was reserved here, or is in a log that was taken over. */
+function nextProducerId(records: readonly MetadataRecord[], topics: Topics): number {
+  let next = 0;
+  for (const record of records) if (record.type === 'producer-ids') next = Math.max(next, record.next);
+  if (next > 0) return next;
+  for (const topic of topics.all()) {
+    for (const log of topic.partitions) {
+      for (const [id] of log?.producers.entries() ?? []) next = Math.max(next, id + 1);
+    }
+  }
+  return next;
+}

@@ -1,0 +1,451 @@
+// One partition: appends in memory, writes through its pipeline, and three offsets that only grow: end (next to be
+// given), written (in the page cache) and durable (on the device). Under a durable policy the high watermark is the
+// durable offset, so that no consumer reads what a crash can take back.
+import { join } from 'node:path';
+import { type Clock, type Logger, messageOf } from '@millrace/foundation';
+import { type BatchHeader, KafkaErrors, patchBatch, stampLogAppendTime } from '@millrace/kafka-protocol';
+import { type Disk, writeAtomically } from '../disk.ts';
+import { KafkaFailure } from '../errors.ts';
+import { type EpochEntry, formatLeaderEpochs } from './checkpoint.ts';
+import type { DiskSpace } from './disk-space.ts';
+import { type LogConfig, showsUnsynced } from './log-config.ts';
+import { ProducerState } from './producer-state.ts';
+import { offsetFileName, Segment } from './segment.ts';
+import { Tail, type TailCache } from './tail-cache.ts';
+import { type LogPoint, type TurnEnd, WritePipeline } from './write-pipeline.ts';
+
+/** What all partition logs of a broker share. */
+export interface LogEnvironment {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly turnEnd: TurnEnd;
+  readonly tailCache: TailCache;
+  readonly space: DiskSpace;
+  /** Told once the device failed; from then on `storageFailed` is true. */
+  readonly onStorageFailure: (error: Error) => void;
+  readonly storageFailed: () => boolean;
+}
+
+/** What recovery found in a partition folder. */
+export interface LogState {
+  readonly directory: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly internal: boolean;
+  readonly segments: readonly Segment[];
+  readonly startOffset: number;
+  readonly endOffset: number;
+  readonly recoveryPoint: number;
+  readonly epochs: readonly EpochEntry[];
+  /** Whether the epochs in the folder are older than `epochs`. */
+  readonly epochsChanged: boolean;
+  readonly producers: ProducerState;
+}
+
+/** Where a batch landed, or already lay. */
+export interface Appended {
+  readonly baseOffset: number;
+  readonly lastOffset: number;
+  /** The time the log gave the batch; -1 when it kept the producer's. */
+  readonly logAppendTimeMs: number;
+  readonly duplicate: boolean;
+}
+
+/** Hears of bytes that became visible, and of the end of a log. */
+export interface LogListener {
+  /** `bytes` more lie below the high watermark. */
+  advanced(bytes: number): void;
+  closed(): void;
+}
+
+interface Waiter {
+  readonly offset: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+const DONE: Promise<void> = Promise.resolve();
+
+export class PartitionLog {
+  readonly topic: string;
+  readonly partition: number;
+  readonly directory: string;
+  readonly internal: boolean;
+  config: LogConfig;
+  readonly #env: LogEnvironment;
+  readonly #segments: Segment[];
+  readonly #pipeline: WritePipeline;
+  readonly #tail: Tail;
+  #producers: ProducerState;
+  #epochs: EpochEntry[];
+  #epochsChanged: boolean;
+  #startOffset: number;
+  #end: LogPoint;
+  #visible: LogPoint;
+  #written: Waiter[] = [];
+  #durable: Waiter[] = [];
+  readonly #listeners = new Set<LogListener>();
+  #flushTimer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(env: LogEnvironment, state: LogState, config: LogConfig) {
+    this.#env = env;
+    this.config = config;
+    this.topic = state.topic;
+    this.partition = state.partition;
+    this.directory = state.directory;
+    this.internal = state.internal;
+    this.#segments = [...state.segments];
+    this.#epochs = [...state.epochs];
+    this.#epochsChanged = state.epochsChanged;
+    this.#producers = state.producers;
+    this.#startOffset = state.startOffset;
+    this.#end = { offset: state.endOffset, bytes: 0 };
+    this.#visible = this.#end;
+    this.#tail = new Tail(env.tailCache);
+    this.#pipeline = new WritePipeline(
+      env.disk,
+      env.turnEnd,
+      {
+        prepare: () => this.#storeEpochs(),
+        written: (point) => this.#onWritten(point),
+        durable: (point) => this.#onDurable(point),
+        makeRoom: () => env.space.makeRoom(this),
+        refused: (error) => this.#onRefused(error),
+        failed: (error) => this.#onFailed(error),
+      },
+      this.#end,
+    );
+  }
+
+  get startOffset(): number {
+    return this.#startOffset;
+  }
+  get endOffset(): number {
+    return this.#end.offset;
+  }
+  /** INV-12: what lies below was written, and under a durable policy synced. */
+  get highWatermark(): number {
+    return this.#visible.offset;
+  }
+  /** Everything below is on the device; where the next unclean start begins to check. */
+  get durableOffset(): number {
+    return this.#pipeline.durable.offset;
+  }
+  /** Bytes below the high watermark since start; differences mean something. */
+  get visibleBytes(): number {
+    return this.#visible.bytes;
+  }
+  get leaderEpoch(): number {
+    return this.#epochs.at(-1)?.epoch ?? 0;
+  }
+  get epochs(): readonly EpochEntry[] {
+    return this.#epochs;
+  }
+  get producers(): ProducerState {
+    return this.#producers;
+  }
+  get segments(): readonly Segment[] {
+    return this.#segments;
+  }
+  get tail(): Tail {
+    return this.#tail;
+  }
+  get sizeInBytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.size, 0);
+  }
+
+  /**
+   * Gives a checked batch its offsets and queues it for writing. The batch's bytes are patched in place and belong
+   * to the log from here on.
+   *
+   * @throws KafkaFailure when its sequence is refused or nothing can be written
+   */
+  append(batch: Buffer, header: BatchHeader): Appended {
+    this.#assertWritable();
+    if (header.producerId >= 0) {
+      const check = this.#producers.check(header);
+      if (check.kind === 'refuse') throw new KafkaFailure(check.error);
+      if (check.kind === 'duplicate') return duplicateOf(check.batch);
+    }
+    const baseOffset = this.#end.offset;
+    const lastOffset = baseOffset + header.lastOffsetDelta;
+    let logAppendTimeMs = -1;
+    patchBatch(batch, 0, baseOffset, this.leaderEpoch);
+    let placed: BatchHeader = header;
+    if (this.config.logAppendTime) {
+      logAppendTimeMs = this.#env.clock.nowMs();
+      stampLogAppendTime(batch, 0, batch.length, logAppendTimeMs);
+      placed = { ...header, maxTimestamp: logAppendTimeMs };
+    }
+    const segment = this.#segmentFor(placed, lastOffset);
+    segment.place(placed, lastOffset, this.config.indexIntervalBytes);
+    if (header.producerId >= 0) this.#producers.append(header, lastOffset, placed.maxTimestamp);
+    if (this.#epochs.length === 0) {
+      this.#epochs.push({ epoch: 0, startOffset: baseOffset });
+      this.#epochsChanged = true;
+    }
+    this.#end = { offset: lastOffset + 1, bytes: this.#end.bytes + batch.length };
+    this.#tail.add(placed, baseOffset, batch);
+    this.#pipeline.enqueue(segment, batch, this.#end);
+    return { baseOffset, lastOffset, logAppendTimeMs, duplicate: false };
+  }
+
+  /** Resolves when the record at `offset` is as safe as `acks` asks under this log's policy; at once for acks=0. */
+  whenAcknowledged(offset: number, acks: number): Promise<void> {
+    if (acks === 0) return DONE;
+    const { flushPolicy } = this.config;
+    const durable = flushPolicy === 'always' || (flushPolicy === 'acks-all' && acks !== 1);
+    return durable ? this.whenDurable(offset) : this.#wait(this.#written, offset, this.#pipeline.written);
+  }
+
+  /** Resolves once the record at `offset` is on the device; starts the sync. INV-12 */
+  whenDurable(offset: number): Promise<void> {
+    this.#pipeline.requestSync(offset + 1);
+    return this.#wait(this.#durable, offset, this.#pipeline.durable);
+  }
+
+  /**
+   * Resolves when everything appended so far is visible, so that a client sees what it just wrote. Rejects when
+   * the write fails.
+   */
+  whenVisible(): Promise<void> {
+    if (this.#visible.offset >= this.#end.offset) return DONE;
+    const last = this.#end.offset - 1;
+    return showsUnsynced(this.config.flushPolicy)
+      ? this.#wait(this.#written, last, this.#pipeline.written)
+      : this.whenDurable(last);
+  }
+
+  /** The leader epoch's end: first offset of the next one, or the log's end. -1/-1 for an epoch never used. */
+  endOfEpoch(epoch: number): { epoch: number; endOffset: number } {
+    if (epoch > this.leaderEpoch || epoch < 0) return { epoch: -1, endOffset: -1 };
+    if (epoch === this.leaderEpoch) return { epoch, endOffset: this.#visible.offset };
+    const next = this.#epochs.findIndex((entry) => entry.epoch > epoch);
+    const known = this.#epochs[next - 1];
+    const end = this.#epochs[next]?.startOffset ?? -1;
+    return known ? { epoch: known.epoch, endOffset: end } : { epoch, endOffset: end };
+  }
+
+  subscribe(listener: LogListener): void {
+    this.#listeners.add(listener);
+  }
+  unsubscribe(listener: LogListener): void {
+    this.#listeners.delete(listener);
+  }
+
+  /** Moves the start of the log forward and deletes the segments that fall out whole. */
+  advanceStart(offset: number): void {
+    this.#startOffset = Math.max(this.#startOffset, offset);
+    while (this.#segments.length > 1 && (this.#segments[1]?.baseOffset ?? 0) <= this.#startOffset) {
+      const segment = this.#segments.shift();
+      segment?.remove();
+      if (segment) this.#env.disk.remove(this.#snapshotPath(segment.baseOffset));
+    }
+  }
+
+  /** Writes and syncs everything, then leaves the folder as a clean shutdown should. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    clearTimeout(this.#flushTimer);
+    this.#pipeline.requestSync(this.#end.offset);
+    await this.#pipeline.settle();
+    this.#closed = true;
+    this.#pipeline.stop();
+    if (!this.#env.storageFailed()) {
+      await this.#segments.at(-1)?.storeIndexes();
+      await this.#storeSnapshot(this.#end.offset, this.#producers.toSnapshot());
+    }
+    this.#finish(KafkaErrors.NOT_LEADER_OR_FOLLOWER);
+  }
+
+  /** Ends the log of a deleted topic without writing anything. */
+  abandon(): void {
+    this.#closed = true;
+    clearTimeout(this.#flushTimer);
+    this.#pipeline.stop();
+    this.#finish(KafkaErrors.UNKNOWN_TOPIC_OR_PARTITION);
+  }
+
+  #finish(error: { code: number; message: string }): void {
+    for (const segment of this.#segments) segment.release();
+    this.#tail.clear();
+    this.#rejectWaiters(new KafkaFailure(error));
+    for (const listener of [...this.#listeners]) listener.closed();
+    this.#listeners.clear();
+  }
+
+  #assertWritable(): void {
+    if (this.#closed) throw new KafkaFailure(KafkaErrors.NOT_LEADER_OR_FOLLOWER);
+    if (this.#env.storageFailed()) throw new KafkaFailure(KafkaErrors.KAFKA_STORAGE_ERROR);
+    if (this.#env.space.full && !this.internal) {
+      throw new KafkaFailure(KafkaErrors.KAFKA_STORAGE_ERROR, 'The disk is full.');
+    }
+  }
+
+  #segmentFor(header: BatchHeader, lastOffset: number): Segment {
+    const active = this.#segments.at(-1);
+    if (active && !this.#mustRoll(active, header, lastOffset)) return active;
+    const base = this.#end.offset;
+    const next = new Segment(this.#env.disk, this.directory, base, 0);
+    if (active) {
+      const snapshot = this.#producers.toSnapshot();
+      this.#pipeline.seal(active, async () => {
+        await active.storeIndexes();
+        await this.#storeSnapshot(base, snapshot);
+        active.release();
+      });
+      this.#pipeline.requestSync(base);
+    }
+    this.#segments.push(next);
+    return next;
+  }
+
+  #mustRoll(active: Segment, header: BatchHeader, lastOffset: number): boolean {
+    if (active.size === 0) return false;
+    const { segmentBytes, segmentMs } = this.config;
+    if (active.size + header.sizeInBytes > segmentBytes) return true;
+    if (!active.fits(lastOffset, header.sizeInBytes)) return true;
+    return active.firstTimestamp !== undefined && header.maxTimestamp - active.firstTimestamp > segmentMs;
+  }
+
+  #onWritten(point: LogPoint): void {
+    resolveUpTo(this.#written, point.offset);
+    if (showsUnsynced(this.config.flushPolicy)) this.#advance(point);
+    if (this.config.flushPolicy !== 'os' && !this.#flushTimer) {
+      this.#flushTimer = setTimeout(() => {
+        this.#flushTimer = undefined;
+        this.#pipeline.requestSync(this.#pipeline.written.offset);
+      }, this.config.flushIntervalMs);
+      this.#flushTimer.unref();
+    }
+  }
+
+  #onDurable(point: LogPoint): void {
+    this.#advance(point);
+    resolveUpTo(this.#durable, point.offset);
+  }
+
+  #advance(point: LogPoint): void {
+    const bytes = point.bytes - this.#visible.bytes;
+    if (point.offset <= this.#visible.offset) return;
+    this.#visible = point;
+    for (const listener of this.#listeners) listener.advanced(bytes);
+  }
+
+  /** Takes back what could not be written: offsets, indexes, producers and cache are as before it. */
+  #onRefused(error: unknown): void {
+    const { offset, bytes } = this.#pipeline.written;
+    this.#env.logger.warn(
+      { topic: this.topic, partition: this.partition, offset, reason: messageOf(error) },
+      'records were refused: the disk is full',
+    );
+    this.#end = { offset, bytes };
+    this.#tail.truncate(offset);
+    while (this.#segments.length > 1 && (this.#segments.at(-1)?.baseOffset ?? 0) >= offset) {
+      this.#segments.pop()?.remove();
+    }
+    const active = this.#segments.at(-1);
+    active?.rebuild(active.writtenSize, this.config.indexIntervalBytes);
+    this.#producers = this.#rebuildProducers();
+    this.#rejectWaiters(new KafkaFailure(KafkaErrors.KAFKA_STORAGE_ERROR, 'The disk is full.'), offset);
+  }
+
+  #onFailed(error: unknown): void {
+    const cause = error instanceof Error ? error : new Error(String(error));
+    this.#env.onStorageFailure(cause);
+    this.#rejectWaiters(new KafkaFailure(KafkaErrors.KAFKA_STORAGE_ERROR));
+  }
+
+  #rebuildProducers(): ProducerState {
+    return loadProducers(this.#env.disk, this.directory, this.#segments, this.#end.offset);
+  }
+
+  async #storeEpochs(): Promise<void> {
+    if (!this.#epochsChanged) return;
+    const path = join(this.directory, 'leader-epoch-checkpoint');
+    await writeAtomically(this.#env.disk, path, formatLeaderEpochs(this.#epochs));
+    this.#epochsChanged = false;
+  }
+
+  async #storeSnapshot(offset: number, bytes: Buffer): Promise<void> {
+    await writeAtomically(this.#env.disk, this.#snapshotPath(offset), bytes);
+  }
+
+  #snapshotPath(offset: number): string {
+    return join(this.directory, offsetFileName(offset, '.snapshot'));
+  }
+
+  #wait(waiters: Waiter[], offset: number, reached: LogPoint): Promise<void> {
+    if (reached.offset > offset) return DONE;
+    if (this.#closed || this.#env.storageFailed()) {
+      return Promise.reject(new KafkaFailure(KafkaErrors.KAFKA_STORAGE_ERROR));
+    }
+    return new Promise((resolve, reject) => {
+      waiters.push({ offset, resolve, reject });
+    });
+  }
+
+  #rejectWaiters(error: Error, from: number = 0): void {
+    for (const waiters of [this.#written, this.#durable]) {
+      const kept: Waiter[] = [];
+      for (const waiter of waiters.splice(0)) {
+        if (waiter.offset < from) kept.push(waiter);
+        else waiter.reject(error);
+      }
+      waiters.push(...kept);
+    }
+  }
+}
+
+/** Producer state at `endOffset`: the newest sound snapshot, and the batches behind it. */
+export function loadProducers(
+  disk: Disk,
+  directory: string,
+  segments: readonly Segment[],
+  endOffset: number,
+): ProducerState {
+  const offsets = disk
+    .list(directory)
+    .filter((name) => name.endsWith('.snapshot'))
+    .map((name) => Number(name.slice(0, -'.snapshot'.length)))
+    .filter((offset) => Number.isSafeInteger(offset) && offset <= endOffset)
+    .sort((a, b) => b - a);
+  let state: ProducerState | undefined;
+  let from = segments[0]?.baseOffset ?? 0;
+  for (const offset of offsets) {
+    const bytes = disk.readFile(join(directory, offsetFileName(offset, '.snapshot')));
+    state = bytes && ProducerState.parse(bytes);
+    if (!state) continue;
+    from = offset;
+    break;
+  }
+  state ??= new ProducerState();
+  for (const [index, segment] of segments.entries()) {
+    const next = segments[index + 1];
+    if (next && next.baseOffset <= from) continue;
+    for (const { header } of segment.headers(segment.scanStart(from))) {
+      const lastOffset = header.baseOffset + header.lastOffsetDelta;
+      if (lastOffset < from || lastOffset >= endOffset) continue;
+      if (header.producerId >= 0 && header.baseSequence >= 0)
+        state.append(header, lastOffset, header.maxTimestamp);
+    }
+  }
+  return state;
+}
+
+function duplicateOf(batch: { lastOffset: number; offsetDelta: number }): Appended {
+  const baseOffset = batch.lastOffset - batch.offsetDelta;
+  return { baseOffset, lastOffset: batch.lastOffset, logAppendTimeMs: -1, duplicate: true };
+}
+
+/** Waiters stand in the order of their offsets, but for duplicates, which may wait for an older one. */
+function resolveUpTo(waiters: Waiter[], offset: number): void {
+  let kept = 0;
+  for (const waiter of waiters) {
+    if (waiter.offset < offset) waiter.resolve();
+    else waiters[kept++] = waiter;
+  }
+  waiters.length = kept;
+}

@@ -1,0 +1,245 @@
+// Opens a partition folder. After a clean shutdown its files are trusted. Otherwise everything behind the recovery
+// point is checked, cut at the first bad batch, written once more and synced before anything is served: after a kill
+// it may lie in the page cache only, after a failed sync not even that is certain.
+import { join } from 'node:path';
+import type { Logger } from '@millrace/foundation';
+import { BATCH_OVERHEAD, batchCrcValid, readBatchHeader } from '@millrace/kafka-protocol';
+import type { Disk } from '../disk.ts';
+import { brokerError } from '../errors.ts';
+import { type EpochEntry, parseLeaderEpochs } from './checkpoint.ts';
+import { type LogState, loadProducers } from './partition-log.ts';
+import { Segment } from './segment.ts';
+
+export interface RecoveryRequest {
+  readonly disk: Disk;
+  readonly logger: Logger;
+  readonly directory: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly internal: boolean;
+  /** The folder was left by a clean shutdown. */
+  readonly clean: boolean;
+  /** Everything below was durable. */
+  readonly recoveryPoint: number;
+  /** From the log start checkpoint; 0 when it has no entry. */
+  readonly startOffset: number;
+  /** Offsets may be missing between batches: a compacted topic. */
+  readonly mayHaveGaps: boolean;
+  readonly indexIntervalBytes: number;
+}
+
+/** Bytes read, checked and written again at a time; grows for a larger batch. */
+const SCAN_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Reads a folder into what a PartitionLog starts from.
+ *
+ * @throws broker.log_corrupt when bytes below the recovery point are damaged or missing
+ */
+export async function recoverLog(request: RecoveryRequest): Promise<LogState> {
+  const { disk, directory } = request;
+  removeLeftovers(disk, directory);
+  const segments = listSegments(disk, directory);
+  const epochs = readEpochs(disk, directory);
+  const endOffset = request.clean
+    ? openClean(segments, request.indexIntervalBytes)
+    : await openDirty(segments, request);
+  const startOffset = Math.max(request.startOffset, segments[0]?.baseOffset ?? 0);
+  if (endOffset < request.recoveryPoint) {
+    throw brokerError('broker.log_corrupt', `${directory} ends at ${endOffset}, before its recovery point.`, {
+      endOffset,
+      recoveryPoint: request.recoveryPoint,
+    });
+  }
+  dropAbove(disk, directory, endOffset);
+  const kept = epochs.filter((entry) => entry.startOffset <= endOffset);
+  // An unclean start is a new leader epoch, so that clients can tell offsets given anew from those they read.
+  const bumped = !request.clean && endOffset > 0;
+  if (bumped) kept.push({ epoch: (kept.at(-1)?.epoch ?? -1) + 1, startOffset: endOffset });
+  return {
+    directory,
+    topic: request.topic,
+    partition: request.partition,
+    internal: request.internal,
+    segments,
+    startOffset,
+    endOffset: Math.max(endOffset, startOffset),
+    recoveryPoint: endOffset,
+    epochs: kept,
+    epochsChanged: bumped || kept.length !== epochs.length,
+    producers: loadProducers(disk, directory, segments, endOffset),
+  };
+}
+
+function listSegments(disk: Disk, directory: string): Segment[] {
+  return disk
+    .list(directory)
+    .filter((name) => /^\d{20}\.log$/.test(name))
+    .map((name) => {
+      const file = disk.open(join(directory, name));
+      const size = file.size();
+      file.close();
+      return new Segment(disk, directory, Number(name.slice(0, 20)), size);
+    });
+}
+
+/** Files of a step that a crash interrupted. */
+function removeLeftovers(disk: Disk, directory: string): void {
+  for (const name of disk.list(directory)) {
+    if (/\.(tmp|deleted|cleaned)$/.test(name)) disk.remove(join(directory, name));
+  }
+}
+
+function readEpochs(disk: Disk, directory: string): EpochEntry[] {
+  const text = disk.readFile(join(directory, 'leader-epoch-checkpoint'))?.toString('utf8');
+  return (text && parseLeaderEpochs(text)) || [];
+}
+
+function openClean(segments: Segment[], indexIntervalBytes: number): number {
+  for (const segment of segments) {
+    if (!segment.loadIndexes()) segment.rebuild(segment.size, indexIntervalBytes);
+  }
+  const last = segments.at(-1);
+  return last ? endOf(last) : 0;
+}
+
+function endOf(segment: Segment): number {
+  let end = segment.baseOffset;
+  for (const { header } of segment.headers(segment.scanStart(Number.MAX_SAFE_INTEGER))) {
+    end = header.baseOffset + header.lastOffsetDelta + 1;
+  }
+  return end;
+}
+
+async function openDirty(segments: Segment[], request: RecoveryRequest): Promise<number> {
+  const { recoveryPoint, indexIntervalBytes } = request;
+  const first = Math.max(
+    0,
+    segments.findLastIndex((segment) => segment.baseOffset <= recoveryPoint),
+  );
+  for (const segment of segments.slice(0, first)) {
+    if (!segment.loadIndexes()) segment.rebuild(segment.size, indexIntervalBytes);
+  }
+  let end = segments[first]?.baseOffset ?? 0;
+  for (let index = first; index < segments.length; index++) {
+    const segment = segments[index];
+    if (!segment) break;
+    const { baseOffset } = segment;
+    if (baseOffset < end || (baseOffset > end && !request.mayHaveGaps && baseOffset > recoveryPoint)) {
+      dropFrom(segments, index);
+      break;
+    }
+    const scan = await scanAndRewrite(segment, request);
+    end = scan.end;
+    const torn = scan.size < segment.size;
+    if (torn) await cutTail(segment, scan, request);
+    segment.rebuild(scan.size, indexIntervalBytes);
+    if (torn) {
+      dropFrom(segments, index + 1);
+      break;
+    }
+    if (index + 1 < segments.length) await segment.storeIndexes();
+  }
+  if (segments.length > 0) await request.disk.syncDirectory(request.directory);
+  return end;
+}
+
+async function cutTail(
+  segment: Segment,
+  scan: { size: number; end: number },
+  request: RecoveryRequest,
+): Promise<void> {
+  const { recoveryPoint } = request;
+  const where = { position: scan.size, offset: scan.end };
+  if (scan.end < recoveryPoint) {
+    throw brokerError('broker.log_corrupt', `${segment.logPath} is damaged at ${scan.size}.`, {
+      ...where,
+      recoveryPoint,
+    });
+  }
+  request.logger.warn(
+    { file: segment.logPath, bytes: segment.size - scan.size, ...where },
+    'cut the torn end of a log',
+  );
+  segment.file.truncate(scan.size);
+  await segment.file.sync();
+}
+
+function dropFrom(segments: Segment[], index: number): void {
+  for (const segment of segments.splice(index)) segment.remove();
+}
+
+/** Index entries are rebuilt; snapshots above the cut would call a retry of lost records a duplicate. */
+function dropAbove(disk: Disk, directory: string, endOffset: number): void {
+  for (const name of disk.list(directory)) {
+    if (name.endsWith('.snapshot') && Number(name.slice(0, 20)) > endOffset)
+      disk.remove(join(directory, name));
+  }
+}
+
+/** Checks all batches of a segment and writes those behind the recovery point once more, durably. */
+async function scanAndRewrite(
+  segment: Segment,
+  request: RecoveryRequest,
+): Promise<{ size: number; end: number }> {
+  const { file } = segment;
+  let end = segment.baseOffset;
+  let position = 0;
+  let wanted = SCAN_BYTES;
+  while (position < segment.size) {
+    const left = segment.size - position;
+    const target = Buffer.allocUnsafeSlow(Math.min(wanted, left));
+    const bytes = target.subarray(0, await file.read(target, position));
+    const checked = checkWindow(bytes, left, end, request);
+    if (checked.rewriteFrom >= 0) {
+      const again = bytes.subarray(checked.rewriteFrom, checked.length);
+      await file.write([again], position + checked.rewriteFrom);
+    }
+    if (checked.length === 0 && checked.needed === 0) break;
+    position += checked.length;
+    end = checked.end;
+    wanted = Math.max(SCAN_BYTES, checked.needed);
+  }
+  // INV-12: before this log is served, what it serves is on the device.
+  await file.sync();
+  return { size: position, end };
+}
+
+interface CheckedWindow {
+  /** Bytes of good batches at the start of the window. */
+  readonly length: number;
+  /** Offset behind them. */
+  readonly end: number;
+  /** Where in the window the first batch behind the recovery point starts; -1 when there is none. */
+  readonly rewriteFrom: number;
+  /** Size of the batch that begins in the window and ends behind it; 0 when there is none. */
+  readonly needed: number;
+}
+
+function checkWindow(
+  bytes: Buffer,
+  left: number,
+  endBefore: number,
+  request: RecoveryRequest,
+): CheckedWindow {
+  let end = endBefore;
+  let rewriteFrom = -1;
+  let at = 0;
+  while (at + BATCH_OVERHEAD <= bytes.length) {
+    const header = readBatchHeader(bytes, at);
+    const size = header.sizeInBytes;
+    const lastOffset = header.baseOffset + header.lastOffsetDelta;
+    // A tail of zeros, as some file systems leave one, has length and magic 0.
+    if (size < BATCH_OVERHEAD || size > left - at || header.magic !== 2 || header.lastOffsetDelta < 0) break;
+    if (header.baseOffset < end) break;
+    // The base offset lies outside the checksum; where nothing was compacted away it has one right value.
+    const mayJump = request.mayHaveGaps || lastOffset < request.recoveryPoint;
+    if (header.baseOffset > end && !mayJump) break;
+    if (at + size > bytes.length) return { length: at, end, rewriteFrom, needed: size };
+    if (!batchCrcValid(bytes, at, size)) break;
+    if (rewriteFrom < 0 && lastOffset >= request.recoveryPoint) rewriteFrom = at;
+    end = lastOffset + 1;
+    at += size;
+  }
+  return { length: at, end, rewriteFrom, needed: 0 };
+}

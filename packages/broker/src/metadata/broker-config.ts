@@ -1,0 +1,172 @@
+// The broker's settings: what server.properties says over Kafka's defaults over ours, and what was changed at run time.
+// Values stay text, so that a retention of 2^63-1 survives; readers ask for the type they need.
+import {
+  type ConfigType,
+  type ConfigValue,
+  invalid,
+  nearestName,
+  parseConfigText,
+  toError,
+} from '@millrace/foundation';
+import { KAFKA_BROKER_KEYS } from './broker-keys.ts';
+
+/** Where a value comes from, in the numbers of DescribeConfigs. */
+export const ConfigSource = {
+  topic: 1,
+  broker: 2,
+  dynamicDefaultBroker: 3,
+  staticBroker: 4,
+  defaults: 5,
+} as const;
+
+export interface BrokerKey {
+  readonly name: string;
+  readonly type: ConfigType;
+  readonly readOnly: boolean;
+  readonly sensitive: boolean;
+  readonly fallback: string | null;
+}
+
+/** A value with where it comes from. */
+export interface SourcedValue {
+  readonly name: string;
+  readonly value: string | null;
+  readonly source: number;
+}
+
+/** Keys of ours, in the notation of broker-keys.ts. */
+const OWN_KEYS = `
+millrace.disk.reserve.bytes LONG ro 33554432
+millrace.log.flush.interval.ms LONG ro 10
+millrace.log.flush.policy STRING ro acks-all
+millrace.replication.factor.clamp BOOLEAN ro true
+millrace.tail.cache.bytes LONG ro 16777216
+`;
+
+/** Kafka's value is meant for many brokers and slow disks; ours for one broker beside its clients. */
+const OWN_DEFAULTS: Readonly<Record<string, string>> = {
+  'group.initial.rebalance.delay.ms': '50',
+  'log.segment.delete.delay.ms': '1000',
+  'node.id': '1',
+  'offsets.topic.num.partitions': '1',
+  'offsets.topic.replication.factor': '1',
+  'offsets.topic.segment.bytes': '16777216',
+  'transaction.state.log.num.partitions': '1',
+  'transaction.state.log.replication.factor': '1',
+};
+
+const LINE = /^(\S+) (\S+) (ro|rw)(!?)(?: (.*))?$/;
+
+/** All broker keys by name, in alphabetical order. */
+export const BROKER_KEYS: ReadonlyMap<string, BrokerKey> = new Map(
+  `${KAFKA_BROKER_KEYS}${OWN_KEYS}`
+    .split('\n')
+    .flatMap((line) => {
+      const match = LINE.exec(line);
+      if (!match) return [];
+      const [, name = '', type, access, secret, fallback] = match;
+      return [
+        {
+          name,
+          type: type as ConfigType,
+          readOnly: access === 'ro',
+          sensitive: secret === '!',
+          fallback: OWN_DEFAULTS[name] ?? fallback ?? null,
+        },
+      ];
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((key) => [key.name, key]),
+);
+
+/** What is wrong with a value; undefined when nothing is. */
+export function brokerValueProblem(key: BrokerKey, text: string): string | undefined {
+  const { problem } = parseConfigText(key.type, text);
+  return problem === undefined ? undefined : invalid(key.name, text, problem);
+}
+
+export interface BrokerConfigResult {
+  readonly config: BrokerConfig;
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export class BrokerConfig {
+  readonly #static: ReadonlyMap<string, string>;
+  /** Cluster-wide values changed at run time. */
+  readonly #dynamic = new Map<string, string>([['min.insync.replicas', '1']]);
+
+  constructor(values: ReadonlyMap<string, string>) {
+    this.#static = values;
+  }
+
+  /** Checks raw properties. Unknown keys have no effect and are warned about. */
+  static parse(raw: Readonly<Record<string, string>>): BrokerConfigResult {
+    const values = new Map<string, string>();
+    const problems: string[] = [];
+    const warnings: string[] = [];
+    for (const [name, text] of Object.entries(raw)) {
+      const key = BROKER_KEYS.get(name);
+      if (!key) {
+        // Settings of one listener, of plug-ins and of clients inside Kafka carry a prefix of their own.
+        if (/^(listener\.name|confluent|metrics|remote\.log)\./.test(name)) continue;
+        const nearest = nearestName(name, BROKER_KEYS.keys());
+        const guess = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
+        warnings.push(`${name} is not a key of the broker and has no effect.${guess}`);
+        continue;
+      }
+      const problem = brokerValueProblem(key, text);
+      if (problem === undefined) values.set(name, text.trim());
+      else problems.push(problem);
+    }
+    return { config: new BrokerConfig(values), problems, warnings };
+  }
+
+  /** All values of a key, the one in force first. */
+  sources(name: string): SourcedValue[] {
+    const key = BROKER_KEYS.get(name);
+    if (!key) return [];
+    const found: SourcedValue[] = [];
+    const dynamic = this.#dynamic.get(name);
+    const fixed = this.#static.get(name);
+    if (dynamic !== undefined)
+      found.push({ name, value: dynamic, source: ConfigSource.dynamicDefaultBroker });
+    if (fixed !== undefined) found.push({ name, value: fixed, source: ConfigSource.staticBroker });
+    if (key.fallback !== null) found.push({ name, value: key.fallback, source: ConfigSource.defaults });
+    return found;
+  }
+
+  text(name: string): string | undefined {
+    return this.sources(name)[0]?.value ?? undefined;
+  }
+  /** A number; a LONG beyond 2^53 loses digits no limit or delay can notice. */
+  number(name: string): number {
+    return Number(this.#value(name));
+  }
+  boolean(name: string): boolean {
+    return this.#value(name) === true;
+  }
+  list(name: string): readonly string[] {
+    const value = this.text(name);
+    return value === undefined || value === '' ? [] : value.split(/\s*,\s*/);
+  }
+  /** Whether server.properties has the key. */
+  isSet(name: string): boolean {
+    return this.#static.has(name);
+  }
+
+  dynamicEntries(): ReadonlyMap<string, string> {
+    return this.#dynamic;
+  }
+  setDynamic(name: string, value: string | null): void {
+    if (value === null) this.#dynamic.delete(name);
+    else this.#dynamic.set(name, value);
+  }
+
+  #value(name: string): ConfigValue {
+    const key = BROKER_KEYS.get(name);
+    const text = this.text(name);
+    if (!key || text === undefined) throw toError(`broker key ${name} has no value`);
+    return parseConfigText(key.type, text).value;
+  }
+}

@@ -1,0 +1,239 @@
+// One client connection. Requests start in the order they came, one at a time, except that a Produce may start while
+// earlier ones wait for the disk; answers leave in the order of the requests. What cannot be read ends the connection
+// and nothing else.
+import type { Socket } from 'node:net';
+import { type Logger, messageOf, toError } from '@millrace/foundation';
+import {
+  API,
+  type Body,
+  decodeRequestBody,
+  decodeRequestHeader,
+  encodeResponse,
+  type RequestHeader,
+} from '@millrace/kafka-protocol';
+import { CLOSE, NO_REPLY, type RegisteredApi, type RequestContext } from '../api/definition.ts';
+import type { ApiRegistry } from '../api/registry.ts';
+import type { BrokerState } from '../broker-state.ts';
+import { BadFrame, FrameReader } from './frames.ts';
+
+/** Requests that may wait or run on one connection before its socket is no longer read. */
+const MAX_WAITING_REQUESTS = 64;
+const MAX_WAITING_BYTES = 32 * 1024 * 1024;
+/** Bytes of answers a slow reader may have waiting before its next request starts. */
+const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
+
+interface Waiting {
+  readonly header: RequestHeader;
+  readonly api: RegisteredApi;
+  readonly frame: Buffer;
+}
+
+/** A started request; its answer is kept until those before it have left. */
+interface Started {
+  chunks: readonly Buffer[] | undefined;
+  close: boolean;
+}
+
+export interface ConnectionOptions {
+  readonly socket: Socket;
+  readonly broker: BrokerState;
+  readonly registry: ApiRegistry;
+  readonly listener: string;
+  readonly logger: Logger;
+  readonly maxRequestBytes: number;
+}
+
+export class Connection {
+  readonly #socket: Socket;
+  readonly #broker: BrokerState;
+  readonly #registry: ApiRegistry;
+  readonly #listener: string;
+  readonly #logger: Logger;
+  readonly #frames: FrameReader;
+  readonly #closed = new AbortController();
+  readonly #clientHost: string;
+  readonly #onFrame = (frame: Buffer): void => this.#accept(frame);
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #started: Started[] = [];
+  /** Started requests that only let a pipelined one start beside them. */
+  #allPipelined = true;
+  #paused = false;
+  #sending = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#socket = options.socket;
+    this.#broker = options.broker;
+    this.#registry = options.registry;
+    this.#listener = options.listener;
+    this.#logger = options.logger;
+    this.#frames = new FrameReader(options.maxRequestBytes);
+    this.#clientHost = `/${(options.socket.remoteAddress ?? '').replace(/^::ffff:/, '')}`;
+    options.socket.setNoDelay(true);
+    options.socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    options.socket.on('drain', () => this.#pump());
+    options.socket.on('error', (error) => this.#logger.debug({ err: error }, 'a client connection broke'));
+    options.socket.on('end', () => this.close());
+    options.socket.on('close', () => this.#end());
+  }
+
+  /** Ends the connection; answers not yet sent are lost. */
+  close(): void {
+    this.#socket.destroy();
+    this.#end();
+  }
+
+  #end(): void {
+    this.#closed.abort();
+    this.#waiting = [];
+    this.#started = [];
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      this.#frames.push(chunk, this.#onFrame);
+    } catch (error) {
+      // INV-10: bytes that are no request end this connection only.
+      const reason = messageOf(error);
+      if (error instanceof BadFrame)
+        this.#logger.info({ client: this.#clientHost, reason }, 'not a Kafka client');
+      else this.#logger.warn({ client: this.#clientHost, reason }, 'a request could not be read');
+      this.close();
+      return;
+    }
+    this.#pump();
+    this.#regulate();
+  }
+
+  #accept(frame: Buffer): void {
+    if (this.#closed.signal.aborted) return;
+    const header = decodeRequestHeader(frame);
+    const api = this.#registry.get(header.apiKey);
+    if (!api || header.apiVersion < api.servedFrom || header.apiVersion > api.versions[1]) {
+      if (header.apiKey !== API.ApiVersions) {
+        throw new BadFrame(`API ${header.apiKey} version ${header.apiVersion} is not served`);
+      }
+      // KIP-511: an unknown version of ApiVersions is answered in the layout of version 0, with its own range.
+      this.#waiting.push({
+        header: { ...header, apiVersion: 0 },
+        api: this.#registry.refusedVersions,
+        frame: NONE,
+      });
+      return;
+    }
+    this.#waiting.push({ header, api, frame });
+    this.#waitingBytes += frame.length;
+  }
+
+  /** Starts what may start. */
+  #pump(): void {
+    while (this.#waiting.length > 0) {
+      const next = this.#waiting[0];
+      if (!next || this.#closed.signal.aborted) return;
+      const free = this.#started.length === 0 || (next.api.pipelined && this.#allPipelined);
+      if (!free || this.#socket.writableLength > MAX_UNSENT_BYTES) return;
+      if (this.#started.length >= MAX_WAITING_REQUESTS) return;
+      this.#waiting.shift();
+      this.#waitingBytes -= next.frame.length;
+      this.#start(next);
+      this.#regulate();
+    }
+  }
+
+  #start({ header, api, frame }: Waiting): void {
+    const slot: Started = { chunks: undefined, close: false };
+    this.#allPipelined = api.pipelined && (this.#started.length === 0 || this.#allPipelined);
+    this.#started.push(slot);
+    try {
+      const request =
+        frame === NONE ? {} : decodeRequestBody(header.apiKey, header.apiVersion, frame, header.bodyOffset);
+      const answer = api.handle(request, this.#contextOf(header));
+      if (answer instanceof Promise) {
+        answer.then(
+          (body: unknown) => this.#finish(slot, header, body),
+          (error: unknown) => this.#failed(header, error),
+        );
+      } else {
+        this.#finish(slot, header, answer);
+      }
+    } catch (error) {
+      this.#failed(header, error);
+    }
+  }
+
+  #contextOf(header: RequestHeader): RequestContext {
+    return {
+      broker: this.#broker,
+      apiVersion: header.apiVersion,
+      clientId: header.clientId ?? '',
+      clientHost: this.#clientHost,
+      listener: this.#listener,
+      signal: this.#closed.signal,
+    };
+  }
+
+  #finish(slot: Started, header: RequestHeader, body: unknown): void {
+    if (this.#closed.signal.aborted) return;
+    if (body === CLOSE) slot.close = true;
+    try {
+      slot.chunks =
+        body === NO_REPLY || body === CLOSE
+          ? []
+          : encodeResponse(header.apiKey, header.apiVersion, header.correlationId, body as Body);
+    } catch (error) {
+      this.#failed(header, error);
+      return;
+    }
+    this.#send();
+    this.#pump();
+  }
+
+  /** Sends the answers that are due, all of one turn in one write. */
+  #send(): void {
+    let count = 0;
+    for (const slot of this.#started) {
+      if (!slot.chunks) break;
+      count++;
+      if (slot.chunks.length > 0) this.#cork();
+      for (const chunk of slot.chunks) this.#socket.write(chunk);
+      if (slot.close) {
+        this.#socket.end();
+        this.#end();
+        return;
+      }
+    }
+    this.#started.splice(0, count);
+    if (this.#started.length === 0) this.#allPipelined = true;
+  }
+
+  #cork(): void {
+    if (this.#sending) return;
+    this.#sending = true;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.#sending = false;
+      this.#socket.uncork();
+    });
+  }
+
+  #failed(header: RequestHeader, error: unknown): void {
+    const { apiKey, apiVersion } = header;
+    if (this.#closed.signal.aborted) return;
+    this.#logger.warn(
+      { err: toError(error), client: this.#clientHost, apiKey, apiVersion },
+      'a request failed; its connection is closed',
+    );
+    this.close();
+  }
+
+  /** Stops reading a socket whose requests pile up; INV-5. */
+  #regulate(): void {
+    const full = this.#waiting.length >= MAX_WAITING_REQUESTS || this.#waitingBytes > MAX_WAITING_BYTES;
+    if (full === this.#paused) return;
+    this.#paused = full;
+    if (full) this.#socket.pause();
+    else this.#socket.resume();
+  }
+}
+
+const NONE = Buffer.alloc(0);

@@ -1,0 +1,95 @@
+// Kafka's server.properties: the text format of Java properties, and the listeners it names. Which keys mean what is
+// in metadata/broker-config.ts.
+import { MillraceError } from '@millrace/foundation';
+import type { Address } from './broker-state.ts';
+import type { BrokerConfig } from './metadata/broker-config.ts';
+
+/** Parses the text of a properties file; later keys win. */
+export function parseProperties(text: string): Record<string, string> {
+  const properties: Record<string, string> = {};
+  const lines = text.split(/\r\n|\r|\n/);
+  for (let at = 0; at < lines.length; at++) {
+    let line = (lines[at] ?? '').trimStart();
+    if (line === '' || line.startsWith('#') || line.startsWith('!')) continue;
+    while (/(?:^|[^\\])(?:\\\\)*\\$/.test(line) && at + 1 < lines.length) {
+      line = line.slice(0, -1) + (lines[++at] ?? '').trimStart();
+    }
+    const match = /^((?:\\.|[^\\=:\s])*)\s*[=:]?\s*(.*)$/s.exec(line);
+    if (match) properties[unescape(match[1] ?? '')] = unescape(match[2] ?? '');
+  }
+  return properties;
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', f: '\f' };
+
+function unescape(text: string): string {
+  return text.replace(
+    /\\(?:u([0-9a-fA-F]{4})|(.))/gs,
+    (_, hex: string | undefined, char: string | undefined) =>
+      hex === undefined ? (ESCAPES[char ?? ''] ?? char ?? '') : String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+}
+
+/** One address the broker listens on, and what it tells clients that came through it. */
+export interface ListenerConfig {
+  readonly name: string;
+  readonly bind: Address;
+  /** Undefined: the address it is bound to. */
+  readonly advertised: Address | undefined;
+}
+
+/**
+ * Reads `listeners` and `advertised.listeners`; those of the controller role, which this broker does not have apart,
+ * are left out.
+ *
+ * @throws config.invalid
+ */
+export function listenersOf(config: BrokerConfig): ListenerConfig[] {
+  const controllers = new Set(config.list('controller.listener.names'));
+  const protocols = new Map(
+    config.list('listener.security.protocol.map').map((entry) => splitOnce(entry, ':')),
+  );
+  const advertised = new Map(
+    config.list('advertised.listeners').map((text) => {
+      const parsed = parseListener(text, 'advertised.listeners');
+      return [parsed.name, parsed.address];
+    }),
+  );
+  const listeners = config
+    .list('listeners')
+    .map((text) => parseListener(text, 'listeners'))
+    .filter((listener) => !controllers.has(listener.name));
+  if (listeners.length === 0)
+    throw invalid('listeners', 'listeners must name at least one address for clients.');
+  const names = new Set(listeners.map((listener) => listener.name));
+  if (names.size !== listeners.length)
+    throw invalid('listeners', 'Each listener must have a different name.');
+  return listeners.map(({ name, address }) => {
+    const protocol = protocols.get(name) ?? name;
+    if (protocol !== 'PLAINTEXT') {
+      throw invalid('listeners', `Listener ${name} wants ${protocol}; only PLAINTEXT is supported.`);
+    }
+    return { name, bind: address, advertised: advertised.get(name) };
+  });
+}
+
+function parseListener(text: string, key: string): { name: string; address: Address } {
+  const match = /^([\w-]+):\/\/(?:\[([0-9a-fA-F:.%]+)\]|([^\s:/]*)):(-?\d+)$/.exec(text);
+  const port = Number(match?.[4]);
+  if (!match || port < 0 || port > 65_535) {
+    throw invalid(key, `Invalid value ${text} for configuration ${key}: expected NAME://host:port`);
+  }
+  return { name: match[1] ?? '', address: { host: match[2] ?? match[3] ?? '', port } };
+}
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const cut = text.indexOf(separator);
+  return cut < 0 ? [text, ''] : [text.slice(0, cut), text.slice(cut + 1)];
+}
+
+function invalid(configKey: string, message: string): MillraceError {
+  return new MillraceError('config.invalid', message, {
+    configKey,
+    javaClass: 'org.apache.kafka.common.config.ConfigException',
+  });
+}

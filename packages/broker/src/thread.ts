@@ -1,0 +1,27 @@
+// Entry of the broker's worker thread; see broker-thread.ts.
+import { parentPort, workerData } from 'node:worker_threads';
+import { type DestinationLine, threadLogger } from './thread-logger.ts';
+import { startBroker } from './broker.ts';
+import type { ThreadData, ThreadMessage } from './broker-thread.ts';
+import { wireError } from './errors.ts';
+
+const port = parentPort;
+if (!port) throw new Error('thread.ts runs in a worker thread only');
+const post = (message: ThreadMessage): void => port.postMessage(message);
+const { options, logLevel } = workerData as ThreadData;
+const logger = threadLogger(logLevel, (line: DestinationLine) => post({ type: 'log', ...line }));
+
+try {
+  const broker = await startBroker({ ...options, logger });
+  port.on('message', () => {
+    void broker
+      .close()
+      .then(() => post({ type: 'closed' }))
+      .catch((error: unknown) => post({ type: 'failed', error: wireError(error) }))
+      .finally(() => port.close());
+  });
+  post({ type: 'ready', host: broker.host, port: broker.port, clusterId: broker.clusterId });
+} catch (error) {
+  post({ type: 'failed', error: wireError(error) });
+  port.close();
+}

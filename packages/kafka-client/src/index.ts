@@ -1,4 +1,19 @@
-/** Producer, consumer, group member and administration on the Kafka protocol. */
+/** Producer, consumer, group member and administration on the Kafka protocol, over TCP. */
+export {
+  Admin,
+  type ClusterDescription,
+  type GroupDescription,
+  type GroupListing,
+  type NewTopic,
+  type TopicConfigEntry,
+} from './admin.ts';
+export {
+  type Assignment,
+  ASSIGNORS,
+  type AssignorName,
+  type ConsumerPeer,
+  type PartitionCounts,
+} from './assignors.ts';
 export { backoffMs, type BackoffOptions } from './backoff.ts';
 export {
   BatchProducer,
@@ -12,8 +27,38 @@ export {
   type ClusterOptions,
   type CoordinatorType,
   isConnectionProblem,
+  type Lane,
   type RefreshRequest,
 } from './cluster.ts';
 export { Connection, type ConnectionOptions, type RequestOptions } from './connection.ts';
+export {
+  decodeAssignment,
+  decodeSubscription,
+  encodeAssignment,
+  encodeSubscription,
+  type Subscription,
+} from './consumer-protocol.ts';
 export { brokerError, clientError, type KafkaClientCode, kafkaCodeOf } from './errors.ts';
+export { type AbortedTransaction, FetchedPartition, type Isolation } from './fetched-partition.ts';
+export { type FetchedRecords, Fetcher, type FetcherOptions, type PollOptions } from './fetcher.ts';
+export { type AssignedPartition, GroupConsumer, type GroupConsumerOptions } from './group-consumer.ts';
+export {
+  type GroupAssignment,
+  GroupMember,
+  type GroupMemberOptions,
+  type GroupPeer,
+  type GroupProtocol,
+  type LeadRequest,
+  type LossReason,
+  type MemberState,
+} from './group-member.ts';
+export {
+  commitGroupOffsets,
+  type CommittedOffset,
+  type CommittingMember,
+  fetchGroupOffsets,
+  type OffsetToCommit,
+} from './group-offsets.ts';
+export { type FoundOffset, listOffsets, type ListOffsetsOptions, type OffsetSpec } from './list-offsets.ts';
 export type { BrokerAddress, PartitionLeader, TopicMetadata, TopicProblem } from './topic-metadata.ts';
+export { byTopic, partitionKey, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';

@@ -1,0 +1,517 @@
+// The consumer's data side: positions in, records out. It knows no groups and no policy: an offset that the log no
+// longer has is an error for whoever called, never a jump (INV-3). One request per leader is under way while the
+// caller works on the records of the one before.
+import { type Clock, type Logger, type MillraceError, toError } from '@millrace/foundation';
+import { API, type KafkaRecord, KafkaErrors, type ResponseBody } from '@millrace/kafka-protocol';
+import { backoffMs } from './backoff.ts';
+import { type Cluster, isConnectionProblem } from './cluster.ts';
+import { brokerError, clientError } from './errors.ts';
+import { FetchedPartition, type Isolation } from './fetched-partition.ts';
+import { listOffsets } from './list-offsets.ts';
+import { byTopic, partitionKey, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';
+
+export interface FetcherOptions {
+  readonly cluster: Cluster;
+  readonly isolation: Isolation;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** The broker answers at once when it has so much, else after `maxWaitMs`. */
+  readonly minBytes?: number;
+  readonly maxWaitMs?: number;
+  /** Bound of one response, and of what is held undelivered before more is asked for. */
+  readonly maxBytes?: number;
+  readonly maxPartitionBytes?: number;
+  readonly rackId?: string;
+}
+
+export interface PollOptions {
+  readonly maxWaitMs: number;
+  readonly maxRecords?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Consecutive records of one partition. */
+export interface FetchedRecords extends TopicPartition {
+  readonly records: KafkaRecord[];
+  /** Position after them; beyond the last record where only markers or aborted records follow. */
+  readonly nextOffset: number;
+  /** With read_committed the last stable offset, up to which records are visible. */
+  readonly highWatermark: number;
+  /** Keys, values and headers. */
+  readonly sizeInBytes: number;
+}
+
+interface PartitionState extends TopicPartition {
+  position: number;
+  paused: boolean;
+  /** Raised by seek, so that an answer to an older request is dropped. */
+  generation: number;
+  data: FetchedPartition | undefined;
+  requested: boolean;
+  /** Waits for seek or assign after an error that was thrown. */
+  halted: boolean;
+  retryAtMs: number;
+  failures: number;
+  topicId: string | undefined;
+  lastEpoch: number;
+  highWatermark: number;
+  logStartOffset: number;
+}
+
+interface Wanted {
+  readonly state: PartitionState;
+  readonly generation: number;
+}
+
+type FetchResponse = ResponseBody<typeof API.Fetch>;
+type PartitionAnswer = FetchResponse['responses'][number]['partitions'][number];
+
+const DEFAULT_MAX_BYTES = 8 * 1024 * 1024;
+const DEFAULT_PARTITION_BYTES = 4 * 1024 * 1024;
+const DEFAULT_MAX_WAIT_MS = 500;
+const DEFAULT_MAX_RECORDS = 4096;
+const NO_TOPIC_ID = 'A'.repeat(22);
+const E = KafkaErrors;
+const PASSING_ERRORS = new Set<number>([
+  E.NOT_LEADER_OR_FOLLOWER.code,
+  E.LEADER_NOT_AVAILABLE.code,
+  E.UNKNOWN_TOPIC_OR_PARTITION.code,
+  E.UNKNOWN_TOPIC_ID.code,
+  E.INCONSISTENT_TOPIC_ID.code,
+  E.REPLICA_NOT_AVAILABLE.code,
+  E.KAFKA_STORAGE_ERROR.code,
+  E.FENCED_LEADER_EPOCH.code,
+  E.UNKNOWN_LEADER_EPOCH.code,
+  E.OFFSET_NOT_AVAILABLE.code,
+  E.REQUEST_TIMED_OUT.code,
+]);
+
+export class Fetcher implements AsyncDisposable {
+  readonly #options: FetcherOptions;
+  readonly #cluster: Cluster;
+  readonly #clock: Clock;
+  readonly #lane: string;
+  readonly #partitions = new Map<string, PartitionState>();
+  readonly #busyNodes = new Set<number>();
+  readonly #stop = new AbortController();
+  #errors: MillraceError[] = [];
+  #refreshing = false;
+  #wake: () => void = () => undefined;
+
+  constructor(options: FetcherOptions) {
+    this.#options = options;
+    this.#cluster = options.cluster;
+    this.#clock = options.clock;
+    this.#lane = options.cluster.newLane('fetch');
+  }
+
+  /** Replaces the assignment. Partitions that stay keep their position only if it is the one given. */
+  assign(positions: readonly TopicPartitionOffset[]): void {
+    const wanted = new Set(positions.map(({ topic, partition }) => partitionKey(topic, partition)));
+    for (const key of this.#partitions.keys()) if (!wanted.has(key)) this.#partitions.delete(key);
+    this.add(positions);
+  }
+
+  /** Adds partitions, or moves those that are there. */
+  add(positions: readonly TopicPartitionOffset[]): void {
+    for (const { topic, partition, offset } of positions) {
+      const known = this.#partitions.get(partitionKey(topic, partition));
+      if (known) this.#moveTo(known, offset);
+      else this.#partitions.set(partitionKey(topic, partition), newState(topic, partition, offset));
+    }
+    this.#wake();
+  }
+
+  remove(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) this.#partitions.delete(partitionKey(topic, partition));
+  }
+
+  get assignment(): TopicPartition[] {
+    return [...this.#partitions.values()].map(({ topic, partition }) => ({ topic, partition }));
+  }
+
+  /** Moves a partition; what was fetched for it and not delivered is dropped. */
+  seek(topic: string, partition: number, offset: number): void {
+    this.#moveTo(this.#state(topic, partition), offset);
+    this.#wake();
+  }
+  /** Delivers nothing more of these until `resume`; what is fetched already is kept. */
+  pause(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) this.#state(topic, partition).paused = true;
+  }
+  resume(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) this.#state(topic, partition).paused = false;
+    this.#wake();
+  }
+
+  /** Offset of the next record to be delivered. */
+  position(topic: string, partition: number): number | undefined {
+    return this.#partitions.get(partitionKey(topic, partition))?.position;
+  }
+  /** Where the readable log ended in the last answer; -1 before the first. */
+  highWatermark(topic: string, partition: number): number | undefined {
+    return this.#partitions.get(partitionKey(topic, partition))?.highWatermark;
+  }
+
+  /**
+   * Records that are there, or the first that come within `maxWaitMs`. Empty when none came.
+   *
+   * @throws kafka.offset_out_of_range, kafka.log_truncated, kafka.topic_recreated: the partition in the context stands
+   *   still until `seek` or `assign`; kafka.corrupt_records, kafka.refused
+   */
+  async poll(options: PollOptions): Promise<FetchedRecords[]> {
+    const deadline = this.#clock.monotonicMs() + options.maxWaitMs;
+    for (;;) {
+      const error = this.#errors.shift();
+      if (error) throw error;
+      const found = this.#collect(options.maxRecords ?? DEFAULT_MAX_RECORDS);
+      this.#requestMore();
+      const nowMs = this.#clock.monotonicMs();
+      if (found.length > 0 || nowMs >= deadline || options.signal?.aborted || this.#stop.signal.aborted)
+        return found;
+      await this.#arrival(Math.min(deadline, this.#nextRetryMs(nowMs)) - nowMs, options.signal);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.#partitions.clear();
+    this.#wake();
+    await this.#cluster.closeLane(this.#lane);
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  // ---- delivering
+
+  #collect(maxRecords: number): FetchedRecords[] {
+    const found: FetchedRecords[] = [];
+    let left = maxRecords;
+    for (const [key, state] of Array.from(this.#partitions)) {
+      if (left <= 0) break;
+      const { data, topic, partition, highWatermark } = state;
+      if (!data || state.paused) continue;
+      const records = this.#take(state, data, left);
+      state.position = data.nextOffset;
+      if (data.lastEpoch >= 0) state.lastEpoch = data.lastEpoch;
+      if (records.length < left || data.isDone) state.data = undefined; // so that the next request can go out
+      if (records.length === 0) continue;
+      left -= records.length;
+      const { nextOffset } = data;
+      found.push({ topic, partition, records, nextOffset, highWatermark, sizeInBytes: sizeOf(records) });
+      // Turns: who was served goes to the end, so that one full partition does not starve the others.
+      this.#partitions.delete(key);
+      this.#partitions.set(key, state);
+    }
+    return found;
+  }
+
+  #take(state: PartitionState, data: FetchedPartition, max: number): KafkaRecord[] {
+    try {
+      return data.take(max);
+    } catch (error) {
+      state.halted = true;
+      state.data = undefined;
+      throw error;
+    }
+  }
+
+  // ---- asking
+
+  #requestMore(): void {
+    if (this.#stop.signal.aborted) return;
+    const limit = this.#options.maxBytes ?? DEFAULT_MAX_BYTES;
+    let held = 0;
+    for (const { data, paused } of this.#partitions.values()) if (!paused) held += data?.bytesLeft ?? 0;
+    if (held >= limit) return;
+    const nowMs = this.#clock.monotonicMs();
+    const byNode = new Map<number, PartitionState[]>();
+    const unknown = new Set<string>();
+    for (const state of this.#partitions.values()) {
+      if (state.paused || state.halted || state.requested || state.data || nowMs < state.retryAtMs) continue;
+      const leader = this.#cluster.leaderOf(state.topic, state.partition);
+      if (!leader) unknown.add(state.topic);
+      else if (this.#sameTopic(state)) {
+        const states = byNode.get(leader.nodeId);
+        if (states) states.push(state);
+        else byNode.set(leader.nodeId, [state]);
+      }
+    }
+    if (unknown.size > 0) this.#refresh(unknown);
+    for (const [nodeId, states] of byNode) {
+      if (this.#busyNodes.has(nodeId)) continue;
+      this.#busyNodes.add(nodeId);
+      this.#fetch(nodeId, states)
+        .catch((error: unknown) => this.#onRequestFailed(states, toError(error)))
+        .finally(() => {
+          this.#busyNodes.delete(nodeId);
+          this.#wake();
+        });
+    }
+  }
+
+  /** Whether a topic is still the one that was read so far. */
+  #sameTopic(state: PartitionState): boolean {
+    const topicId = this.#cluster.topic(state.topic)?.topicId;
+    if (topicId === undefined || topicId === NO_TOPIC_ID) return true;
+    state.topicId ??= topicId;
+    if (state.topicId === topicId) return true;
+    const { topic, partition, position } = state;
+    this.#halt(
+      state,
+      clientError('kafka.topic_recreated', `Topic ${topic} was deleted and created anew while it was read.`, {
+        context: { topic, partition, position, topicId: state.topicId, newTopicId: topicId },
+      }),
+    );
+    return false;
+  }
+
+  async #fetch(nodeId: number, states: readonly PartitionState[]): Promise<void> {
+    const wanted = new Map<string, Wanted>();
+    for (const state of states) {
+      state.requested = true;
+      wanted.set(partitionKey(state.topic, state.partition), { state, generation: state.generation });
+    }
+    try {
+      const connection = await this.#cluster.connection(nodeId, this.#lane);
+      const maxWaitMs = this.#options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS;
+      const withIds = states.every(({ topicId }) => topicId !== undefined);
+      const version = connection.versionFor(API.Fetch);
+      const answer = await connection.request(
+        API.Fetch,
+        {
+          replicaId: -1,
+          maxWaitMs,
+          minBytes: this.#options.minBytes ?? 1,
+          maxBytes: this.#options.maxBytes ?? DEFAULT_MAX_BYTES,
+          isolationLevel: this.#options.isolation === 'read_committed' ? 1 : 0,
+          sessionId: 0,
+          sessionEpoch: -1,
+          topics: byTopic(states, (state) => this.#partitionRequest(state)).map(({ topic, partitions }) => ({
+            topic,
+            topicId: this.#cluster.topic(topic)?.topicId ?? NO_TOPIC_ID,
+            partitions,
+          })),
+          rackId: this.#options.rackId ?? '',
+        },
+        {
+          version: withIds ? version : Math.min(version, LAST_VERSION_BY_NAME),
+          timeoutMs: maxWaitMs + this.#cluster.requestTimeoutMs,
+        },
+      );
+      await this.#onAnswer(answer, wanted);
+    } finally {
+      for (const state of states) state.requested = false;
+    }
+  }
+
+  #partitionRequest(state: PartitionState): object {
+    return {
+      partition: state.partition,
+      currentLeaderEpoch: this.#cluster.leaderOf(state.topic, state.partition)?.leaderEpoch ?? -1,
+      fetchOffset: state.position,
+      lastFetchedEpoch: state.lastEpoch,
+      partitionMaxBytes: this.#options.maxPartitionBytes ?? DEFAULT_PARTITION_BYTES,
+    };
+  }
+
+  // ---- answers
+
+  async #onAnswer(answer: FetchResponse, wanted: ReadonlyMap<string, Wanted>): Promise<void> {
+    if (answer.errorCode !== 0)
+      throw brokerError(answer.errorCode, 'Fetching', { code: 'kafka.unavailable' });
+    const stale = new Set<string>();
+    for (const { topic, topicId, partitions } of answer.responses) {
+      const name = topic === '' ? this.#cluster.topicNameOf(topicId) : topic;
+      for (const part of partitions) {
+        const { state, generation } =
+          (name && wanted.get(partitionKey(name, part.partitionIndex))) || NOTHING;
+        if (!state || state.generation !== generation) continue; // moved or gone meanwhile
+        if (part.errorCode === 0) this.#onPartition(state, part);
+        else if (PASSING_ERRORS.has(part.errorCode)) {
+          this.#backOff(state);
+          stale.add(state.topic);
+        } else await this.#onPartitionError(state, part.errorCode);
+      }
+    }
+    if (stale.size > 0) this.#refresh(stale);
+  }
+
+  #onPartition(state: PartitionState, part: PartitionAnswer): void {
+    const { topic, partition, position } = state;
+    const committed = this.#options.isolation === 'read_committed';
+    state.failures = 0;
+    state.highWatermark = Number(committed ? part.lastStableOffset : part.highWatermark);
+    state.logStartOffset = Number(part.logStartOffset);
+    if (part.divergingEpoch && part.divergingEpoch.endOffset >= 0) {
+      const logEnd = Number(part.divergingEpoch.endOffset);
+      this.#halt(
+        state,
+        clientError('kafka.log_truncated', `${topic}-${partition} was cut to ${logEnd}, below ${position}.`, {
+          context: { topic, partition, position, logStart: state.logStartOffset, logEnd },
+        }),
+      );
+      return;
+    }
+    if (!part.records || part.records.length === 0) return;
+    state.data = new FetchedPartition({
+      topic,
+      partition,
+      bytes: part.records,
+      position,
+      isolation: this.#options.isolation,
+      aborted: part.abortedTransactions ?? [],
+    });
+  }
+
+  async #onPartitionError(state: PartitionState, errorCode: number): Promise<void> {
+    const { topic, partition, position } = state;
+    if (errorCode !== E.OFFSET_OUT_OF_RANGE.code) {
+      this.#halt(
+        state,
+        brokerError(errorCode, `Reading ${topic}-${partition}`, { context: { topic, partition } }),
+      );
+      return;
+    }
+    const bounds = { signal: this.#stop.signal, isolation: this.#options.isolation };
+    const [first, last] = await Promise.all([
+      listOffsets(this.#cluster, [{ topic, partition }], 'earliest', bounds),
+      listOffsets(this.#cluster, [{ topic, partition }], 'latest', bounds),
+    ]);
+    const logStart = first[0]?.offset ?? -1;
+    const logEnd = last[0]?.offset ?? -1;
+    // INV-3: the position is gone; where to go on is the caller's to decide.
+    this.#halt(
+      state,
+      brokerError(errorCode, `Reading ${topic}-${partition} at ${position}`, {
+        code: 'kafka.offset_out_of_range',
+        detail: `The log has offsets ${logStart} to ${logEnd}`,
+        context: { topic, partition, position, logStart, logEnd },
+      }),
+    );
+  }
+
+  #onRequestFailed(states: readonly PartitionState[], error: Error): void {
+    if (this.#stop.signal.aborted) return;
+    for (const state of states) {
+      if (isConnectionProblem(error)) this.#backOff(state);
+      else state.halted = true;
+    }
+    if (!isConnectionProblem(error)) this.#errors.push(asCoded(error));
+    else {
+      this.#options.logger.debug({ err: error }, 'a fetch failed, trying again');
+      this.#refresh(new Set(states.map(({ topic }) => topic)));
+    }
+  }
+
+  #halt(state: PartitionState, error: MillraceError): void {
+    state.halted = true;
+    state.data = undefined;
+    this.#errors.push(error);
+  }
+
+  #backOff(state: PartitionState): void {
+    state.failures++;
+    state.retryAtMs = this.#clock.monotonicMs() + backoffMs(state.failures);
+  }
+
+  #refresh(topics: ReadonlySet<string>): void {
+    if (this.#refreshing) return;
+    this.#refreshing = true;
+    this.#cluster
+      .refresh({ topics: [...topics], signal: this.#stop.signal })
+      .then(() => {
+        for (const state of this.#partitions.values()) {
+          if (!this.#cluster.leaderOf(state.topic, state.partition)) this.#backOff(state);
+        }
+      })
+      .catch((error: unknown) => {
+        if (!this.#stop.signal.aborted)
+          this.#options.logger.warn({ err: toError(error) }, 'metadata cannot be refreshed');
+      })
+      .finally(() => {
+        this.#refreshing = false;
+        this.#wake();
+      });
+  }
+
+  // ---- waiting
+
+  #nextRetryMs(nowMs: number): number {
+    let next = Infinity;
+    for (const { retryAtMs, halted } of this.#partitions.values()) {
+      if (!halted && retryAtMs > nowMs) next = Math.min(next, retryAtMs);
+    }
+    return next;
+  }
+
+  async #arrival(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', done);
+        this.#wake = () => undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, Math.max(1, timeoutMs));
+      signal?.addEventListener('abort', done, { once: true });
+      this.#wake = done;
+    });
+  }
+
+  #state(topic: string, partition: number): PartitionState {
+    const state = this.#partitions.get(partitionKey(topic, partition));
+    if (!state) throw new Error(`${topic}-${partition} is not assigned`);
+    return state;
+  }
+
+  #moveTo(state: PartitionState, offset: number): void {
+    if (state.position === offset && !state.halted) return;
+    state.position = offset;
+    state.generation++;
+    state.data = undefined;
+    state.halted = false;
+    state.retryAtMs = 0;
+    state.lastEpoch = -1;
+    state.topicId = undefined;
+  }
+}
+
+/** From Fetch 13 on, topics are named by id only. */
+const LAST_VERSION_BY_NAME = 12;
+const NOTHING: { state?: undefined; generation?: undefined } = {};
+
+function newState(topic: string, partition: number, position: number): PartitionState {
+  return {
+    topic,
+    partition,
+    position,
+    paused: false,
+    generation: 0,
+    data: undefined,
+    requested: false,
+    halted: false,
+    retryAtMs: 0,
+    failures: 0,
+    topicId: undefined,
+    lastEpoch: -1,
+    highWatermark: -1,
+    logStartOffset: -1,
+  };
+}
+
+function sizeOf(records: readonly KafkaRecord[]): number {
+  let size = 0;
+  for (const { key, value, headers } of records) {
+    size += (key?.length ?? 0) + (value?.length ?? 0);
+    for (const header of headers) size += header.key.length + (header.value?.length ?? 0);
+  }
+  return size;
+}
+
+function asCoded(error: Error): MillraceError {
+  return error.name === 'MillraceError'
+    ? (error as MillraceError)
+    : clientError('kafka.refused', error.message, { cause: error });
+}

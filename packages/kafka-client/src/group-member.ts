@@ -1,0 +1,410 @@
+// One member of a classic group, of any protocol type: join, sync, heartbeats in the background, leave. What the
+// metadata and assignments mean is the caller's. Callbacks are awaited, and heartbeats go on while they run.
+//
+//   idle --start--> joining --joined--> syncing --assigned--> stable --rebalance, rejoin--> (onRevoked) joining
+//   joining, syncing --stale, coordinator gone--> joining after a pause
+//   stable --unknown member, old generation, session over--> (onLost) joining
+//   any --fenced, refused--> (onLost) stopped          any --leave--> (onRevoked) stopped
+import { type Clock, type Logger, MillraceError, toError } from '@millrace/foundation';
+import {
+  API,
+  type Encodable,
+  KafkaErrors,
+  type RequestBody,
+  type ResponseBody,
+} from '@millrace/kafka-protocol';
+import { backoffMs } from './backoff.ts';
+import { type Cluster, isConnectionProblem } from './cluster.ts';
+import type { RequestOptions } from './connection.ts';
+import { brokerError, clientError, kafkaCodeOf } from './errors.ts';
+
+/** One way of assigning that this member can follow. */
+export interface GroupProtocol {
+  readonly name: string;
+  readonly metadata: Buffer;
+}
+
+/** A member as the leader sees it. */
+export interface GroupPeer {
+  readonly memberId: string;
+  readonly groupInstanceId: string | null;
+  readonly metadata: Buffer;
+}
+
+export interface LeadRequest {
+  /** The protocol that all members have in common. */
+  readonly protocol: string;
+  readonly generation: number;
+  readonly memberId: string;
+  readonly members: readonly GroupPeer[];
+}
+
+/** What a member got in a generation. */
+export interface GroupAssignment {
+  readonly protocol: string;
+  readonly assignment: Buffer;
+  readonly generation: number;
+  readonly memberId: string;
+  readonly isLeader: boolean;
+}
+
+export type LossReason = 'session_expired' | 'fenced' | 'unknown_member' | 'stale_generation';
+
+export interface GroupMemberOptions {
+  readonly cluster: Cluster;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly groupId: string;
+  /** `consumer`, `connect` or any other. */
+  readonly protocolType: string;
+  /** Asked anew at each join, in order of preference. */
+  readonly protocols: () => readonly GroupProtocol[];
+  /** Makes the membership static: a restart within the session time takes its old place without a rebalance. */
+  readonly groupInstanceId?: string;
+  readonly sessionTimeoutMs: number;
+  readonly rebalanceTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  /** Computes everybody's assignment; called on the leader only. Keys are member ids. */
+  readonly lead: (request: LeadRequest) => Promise<ReadonlyMap<string, Buffer>> | ReadonlyMap<string, Buffer>;
+  /** A rebalance has begun: give back what must not be held through it. */
+  readonly onRevoked?: (generation: number) => Promise<void> | void;
+  readonly onAssigned: (assignment: GroupAssignment) => Promise<void> | void;
+  /** The membership ended without a chance to give anything back. */
+  readonly onLost?: (reason: LossReason) => Promise<void> | void;
+  /** The member gave up for good. */
+  readonly onFatal?: (error: MillraceError) => void;
+}
+
+export type MemberState = 'idle' | 'joining' | 'syncing' | 'stable' | 'stopped';
+
+const NO_GENERATION = -1;
+const E = KafkaErrors;
+type JoinResponse = ResponseBody<typeof API.JoinGroup>;
+
+export class GroupMember implements AsyncDisposable {
+  readonly #options: GroupMemberOptions;
+  readonly #cluster: Cluster;
+  /** Joining waits at the broker, so heartbeats and commits need connections of their own. */
+  readonly #joinLane: string;
+  readonly #lane: string;
+  readonly #stop = new AbortController();
+  #state: MemberState = 'idle';
+  #memberId = '';
+  #generation = NO_GENERATION;
+  #isLeader = false;
+  #holdsAssignment = false;
+  #rejoinNeeded = false;
+  #lost: LossReason | undefined;
+  #lastContactMs = 0;
+  #wake: () => void = () => undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: GroupMemberOptions) {
+    this.#options = options;
+    this.#cluster = options.cluster;
+    this.#joinLane = options.cluster.newLane('join');
+    this.#lane = options.cluster.newLane('group');
+  }
+
+  get state(): MemberState {
+    return this.#state;
+  }
+  get memberId(): string {
+    return this.#memberId;
+  }
+  /** -1 outside a generation. */
+  get generation(): number {
+    return this.#generation;
+  }
+  get isLeader(): boolean {
+    return this.#isLeader;
+  }
+  /** The lane to the coordinator that heartbeats use; commits belong there too. */
+  get lane(): string {
+    return this.#lane;
+  }
+
+  /** Starts joining. Problems that pass are retried; the others go to `onFatal`. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Joins again, because what this member wants has changed. */
+  rejoin(): void {
+    this.#rejoinNeeded = true;
+    this.#wake();
+  }
+
+  /**
+   * Ends the membership after `onRevoked`. A static member keeps its place for the session time unless `forGood`.
+   */
+  async leave(options: { forGood?: boolean } = {}): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    this.#stop.abort();
+    this.#wake();
+    await this.#cluster.closeLane(this.#joinLane); // a join that waits at the broker is given up
+    await this.#running;
+    const isStatic = this.#options.groupInstanceId !== undefined;
+    if (this.#memberId !== '' && !this.#cluster.isClosed && (!isStatic || options.forGood)) {
+      await this.#sendLeave().catch((error: unknown) => {
+        this.#options.logger.debug({ err: toError(error) }, 'leaving the group was not confirmed');
+      });
+    }
+    this.#generation = NO_GENERATION;
+    await this.#cluster.closeLane(this.#lane);
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.leave();
+  }
+
+  // ---- the life of a member
+
+  async #run(): Promise<void> {
+    let attempt = 0;
+    while (!this.#stop.signal.aborted) {
+      try {
+        this.#rejoinNeeded = false;
+        await this.#joinAndSync();
+        attempt = 0;
+        await this.#stayStable();
+        if (this.#lost === 'fenced') throw fenced(this.#options.groupId);
+      } catch (error) {
+        if (this.#stop.signal.aborted) break;
+        if (!this.#passes(error)) {
+          await this.#giveUp(error);
+          return;
+        }
+        attempt++;
+        this.#options.logger.debug({ err: toError(error), groupId: this.#options.groupId }, 'joining again');
+        await this.#options.clock.sleep(backoffMs(attempt), this.#stop.signal);
+      }
+      await this.#endGeneration();
+    }
+    await this.#endGeneration();
+    this.#state = 'stopped';
+  }
+
+  /** Gives back or loses what is held, before the next join. */
+  async #endGeneration(): Promise<void> {
+    const reason = this.#lost;
+    this.#lost = undefined;
+    if (reason === 'unknown_member' || reason === 'fenced') this.#memberId = '';
+    if (!this.#holdsAssignment) return;
+    this.#holdsAssignment = false;
+    const heartbeat = reason === undefined ? this.#heartbeats(() => undefined) : undefined;
+    try {
+      if (reason === undefined) await this.#options.onRevoked?.(this.#generation);
+      else await this.#options.onLost?.(reason);
+    } catch (error) {
+      this.#options.logger.error({ err: toError(error) }, 'a rebalance callback failed');
+    } finally {
+      await heartbeat?.stop();
+    }
+    if (reason !== undefined) this.#generation = NO_GENERATION;
+  }
+
+  async #giveUp(error: unknown): Promise<void> {
+    this.#lost ??= 'fenced';
+    await this.#endGeneration();
+    this.#state = 'stopped';
+    const coded =
+      error instanceof MillraceError ? error : clientError('kafka.refused', toError(error).message);
+    this.#options.logger.error({ err: coded, groupId: this.#options.groupId }, 'group membership ended');
+    this.#options.onFatal?.(coded);
+  }
+
+  #passes(error: unknown): boolean {
+    return isConnectionProblem(error) || (error as { code?: string }).code === 'kafka.group_stale';
+  }
+
+  async #joinAndSync(): Promise<void> {
+    this.#state = 'joining';
+    const joined = await this.#join();
+    this.#state = 'syncing';
+    this.#isLeader = joined.leader === joined.memberId;
+    const assignments = this.#isLeader && !joined.skipAssignment ? await this.#lead(joined) : [];
+    const { groupId, groupInstanceId, protocolType } = this.#options;
+    const answer = await this.#ask(
+      API.SyncGroup,
+      {
+        groupId,
+        generationId: joined.generationId,
+        memberId: joined.memberId,
+        groupInstanceId: groupInstanceId ?? null,
+        protocolType,
+        protocolName: joined.protocolName,
+        assignments,
+      },
+      this.#joinLane,
+    );
+    this.#check(answer.errorCode, 'Getting the assignment');
+    this.#generation = joined.generationId;
+    this.#lastContactMs = this.#options.clock.monotonicMs();
+    this.#holdsAssignment = true;
+    this.#state = 'stable';
+    const heartbeat = this.#heartbeats(() => undefined);
+    try {
+      await this.#options.onAssigned({
+        protocol: joined.protocolName ?? '',
+        assignment: answer.assignment,
+        generation: joined.generationId,
+        memberId: joined.memberId,
+        isLeader: this.#isLeader,
+      });
+    } finally {
+      await heartbeat.stop();
+    }
+  }
+
+  async #join(): Promise<JoinResponse> {
+    const { groupId, sessionTimeoutMs, rebalanceTimeoutMs, protocolType, groupInstanceId } = this.#options;
+    for (;;) {
+      const answer = await this.#ask(
+        API.JoinGroup,
+        {
+          groupId,
+          sessionTimeoutMs,
+          rebalanceTimeoutMs,
+          memberId: this.#memberId,
+          groupInstanceId: groupInstanceId ?? null,
+          protocolType,
+          protocols: this.#options.protocols(),
+        },
+        this.#joinLane,
+        { timeoutMs: rebalanceTimeoutMs + this.#cluster.requestTimeoutMs },
+      );
+      if (answer.errorCode === E.MEMBER_ID_REQUIRED.code) {
+        this.#memberId = answer.memberId;
+        continue;
+      }
+      this.#check(answer.errorCode, `Joining group ${groupId}`);
+      this.#memberId = answer.memberId;
+      return answer;
+    }
+  }
+
+  async #lead(joined: JoinResponse): Promise<{ memberId: string; assignment: Buffer }[]> {
+    const assignments = await this.#options.lead({
+      protocol: joined.protocolName ?? '',
+      generation: joined.generationId,
+      memberId: joined.memberId,
+      members: joined.members,
+    });
+    return [...assignments].map(([memberId, assignment]) => ({ memberId, assignment }));
+  }
+
+  /** Returns when a rebalance begins, the membership is lost or the member is told to stop. */
+  async #stayStable(): Promise<void> {
+    if (this.#rejoinNeeded || this.#lost || this.#stop.signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const heartbeat = this.#heartbeats(() => this.#wake());
+      this.#wake = () => {
+        this.#wake = () => undefined;
+        void heartbeat.stop().then(resolve);
+      };
+    });
+  }
+
+  // ---- heartbeats
+
+  /** Sends heartbeats until stopped; `onChange` is called when one says that something must happen. */
+  #heartbeats(onChange: () => void): { stop: () => Promise<void> } {
+    const end = new AbortController();
+    const beat = async (): Promise<void> => {
+      const { clock, heartbeatIntervalMs } = this.#options;
+      while (!end.signal.aborted) {
+        await clock.sleep(heartbeatIntervalMs, end.signal);
+        if (end.signal.aborted) return;
+        await this.#beat(end.signal);
+        if (this.#rejoinNeeded || this.#lost) onChange();
+        if (this.#lost) return;
+      }
+    };
+    const running = beat();
+    return {
+      stop: async () => {
+        end.abort();
+        await running;
+      },
+    };
+  }
+
+  async #beat(signal: AbortSignal): Promise<void> {
+    const { groupId, groupInstanceId, sessionTimeoutMs, clock, logger } = this.#options;
+    try {
+      const member = { memberId: this.#memberId, groupInstanceId: groupInstanceId ?? null };
+      const body = { groupId, generationId: this.#generation, ...member };
+      const answer = await this.#ask(API.Heartbeat, body, this.#lane, { signal });
+      this.#check(answer.errorCode, 'Heartbeat');
+      this.#lastContactMs = clock.monotonicMs();
+    } catch (error) {
+      if (kafkaCodeOf(error) === E.REBALANCE_IN_PROGRESS.code) {
+        this.#lastContactMs = clock.monotonicMs();
+        this.#rejoinNeeded = true;
+        return;
+      }
+      if (signal.aborted) return;
+      logger.debug({ err: toError(error), groupId }, 'a heartbeat failed');
+      if (clock.monotonicMs() - this.#lastContactMs > sessionTimeoutMs) this.#lost ??= 'session_expired';
+    }
+  }
+
+  // ---- asking the coordinator
+
+  async #ask<K extends AskedKey>(
+    key: K,
+    body: Encodable<RequestBody<K>>,
+    lane: string,
+    options: RequestOptions = {},
+  ): Promise<ResponseBody<K>> {
+    const { groupId } = this.#options;
+    try {
+      const nodeId = await this.#cluster.coordinator(groupId, 'group', this.#stop.signal);
+      const connection = await this.#cluster.connection(nodeId, lane);
+      return await connection.request(key, body, options);
+    } catch (error) {
+      if (isConnectionProblem(error)) this.#cluster.forgetCoordinator(groupId);
+      throw error;
+    }
+  }
+
+  /** Throws for an error code, after noting what it says about this membership. */
+  #check(errorCode: number, doing: string): void {
+    if (errorCode === 0) return;
+    const context = { groupId: this.#options.groupId, memberId: this.#memberId };
+    switch (errorCode) {
+      case E.NOT_COORDINATOR.code:
+      case E.COORDINATOR_NOT_AVAILABLE.code:
+        this.#cluster.forgetCoordinator(this.#options.groupId);
+        break;
+      case E.UNKNOWN_MEMBER_ID.code:
+        this.#lost = 'unknown_member';
+        if (!this.#holdsAssignment) this.#memberId = '';
+        throw brokerError(errorCode, doing, { code: 'kafka.group_stale', context });
+      case E.ILLEGAL_GENERATION.code:
+        this.#lost = 'stale_generation';
+        throw brokerError(errorCode, doing, { code: 'kafka.group_stale', context });
+      case E.REBALANCE_IN_PROGRESS.code:
+        throw brokerError(errorCode, doing, { code: 'kafka.group_stale', context });
+      case E.FENCED_INSTANCE_ID.code:
+        this.#lost = 'fenced';
+        throw brokerError(errorCode, doing, { code: 'kafka.group_fenced', context });
+      default:
+    }
+    throw brokerError(errorCode, doing, { context });
+  }
+
+  async #sendLeave(): Promise<void> {
+    const { groupId, groupInstanceId } = this.#options;
+    const member = { memberId: this.#memberId, groupInstanceId: groupInstanceId ?? null };
+    const nodeId = await this.#cluster.coordinator(groupId);
+    const connection = await this.#cluster.connection(nodeId, this.#lane);
+    await connection.request(API.LeaveGroup, { groupId, memberId: this.#memberId, members: [member] });
+  }
+}
+
+type AskedKey = typeof API.JoinGroup | typeof API.SyncGroup | typeof API.Heartbeat;
+
+function fenced(groupId: string): MillraceError {
+  return brokerError(E.FENCED_INSTANCE_ID.code, `Group ${groupId}`, { code: 'kafka.group_fenced' });
+}

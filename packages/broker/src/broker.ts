@@ -163,6 +163,8 @@ class RunningBroker implements BrokerHandle {
     else await topics.open(opened.records);
     const producerIds = new ProducerIds(opened.log, nextProducerId(opened.records, topics));
     topics.alsoKeep(() => [producerIds.record(), ...brokerConfigRecords(config)]);
+    const groups = new GroupCoordinator(topics, config, clock, logger);
+    await groups.load();
     const state: BrokerState = {
       ...identity,
       clock,
@@ -172,7 +174,7 @@ class RunningBroker implements BrokerHandle {
       directory: this.#directory,
       topics,
       producerIds,
-      groups: new GroupCoordinator(topics),
+      groups,
       advertised: (listener) =>
         (this.#listeners.find((candidate) => candidate.name === listener) ?? this.#listeners[0])
           ?.advertised ?? {
@@ -196,6 +198,7 @@ class RunningBroker implements BrokerHandle {
   async #close(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all(this.#listeners.map((listener) => listener.close()));
+    this.#state?.groups.close();
     await this.#directory.close();
     await this.#state?.metadata.close();
     await this.#lock?.release();

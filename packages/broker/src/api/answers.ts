@@ -1,7 +1,7 @@
 // Pieces of answers that several APIs share.
 import { toError } from '@millrace/foundation';
 import { KafkaErrors } from '@millrace/kafka-protocol';
-import type { BrokerState } from '../broker-state.ts';
+import type { BrokerState, ErrorAnswer } from '../broker-state.ts';
 import { isNoSpace } from '../disk.ts';
 import { KafkaFailure } from '../errors.ts';
 
@@ -13,4 +13,10 @@ export function storageFailure(broker: BrokerState, error: unknown): KafkaFailur
     KafkaErrors.KAFKA_STORAGE_ERROR,
     isNoSpace(error) ? 'The disk is full.' : undefined,
   );
+}
+
+/** What a client is told when groups or offsets could not be stored: ask again. */
+export function coordinatorFailure(broker: BrokerState, error: unknown): ErrorAnswer {
+  broker.logger.error({ err: toError(error) }, 'a change of groups or offsets could not be stored');
+  return KafkaErrors.COORDINATOR_NOT_AVAILABLE;
 }

@@ -1,13 +1,208 @@
-// Groups.
-import type { Topic, Topics } from '../metadata/topics.ts';
-import { OFFSETS_TOPIC } from '../metadata/topics.ts';
+// All groups of the broker, their committed offsets, and the topic that keeps both. What a client was told is in
+// that topic durably first; the maps here hold only what is.
+import { randomUUID } from 'node:crypto';
+import { type Clock, type Logger, toError } from '@millrace/foundation';
+import { KafkaErrors, readBatchHeader, readRecords, simpleBatch } from '@millrace/kafka-protocol';
+import { KafkaFailure } from '../errors.ts';
+import type { PartitionLog } from '../log/partition-log.ts';
+import type { BrokerConfig } from '../metadata/broker-config.ts';
+import { OFFSETS_TOPIC, type Topic, type Topics, ZERO_UUID } from '../metadata/topics.ts';
+import { Group, type GroupEnvironment } from './group.ts';
+import { Member } from './member.ts';
+import {
+  type CommittedOffset,
+  decodeGroupRecord,
+  encodeGroupRecord,
+  type GroupRecord,
+  type StoredGroup,
+} from './records.ts';
+
+/** Committed offsets of one group: topic -> partition -> offset. */
+export type GroupOffsets = ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>;
+
+const NO_OFFSETS: GroupOffsets = new Map();
+const NEW_MEMBER_TIMEOUT_MS = 300_000;
+/** Longest timer a member can ask for; Node's timers end at 2^31-1. */
+const MAX_TIMER_MS = 2_147_483_647;
 
 export class GroupCoordinator {
   readonly #topics: Topics;
-  constructor(topics: Topics) {
+  readonly #config: BrokerConfig;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #groups = new Map<string, Group>();
+  readonly #offsets = new Map<string, Map<string, Map<number, CommittedOffset>>>();
+  readonly #env: GroupEnvironment;
+
+  constructor(topics: Topics, config: BrokerConfig, clock: Clock, logger: Logger) {
     this.#topics = topics;
+    this.#config = config;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#env = {
+      nowMs: () => clock.nowMs(),
+      schedule: (ms, callback) => {
+        const timer = setTimeout(callback, Math.min(ms, MAX_TIMER_MS));
+        timer.unref();
+        return () => clearTimeout(timer);
+      },
+      store: (group) => this.#write([{ kind: 'group', group: group.id, value: group.toStored() }]),
+      newId: () => randomUUID(),
+      initialRebalanceDelayMs: config.number('group.initial.rebalance.delay.ms'),
+      newMemberTimeoutMs: NEW_MEMBER_TIMEOUT_MS,
+    };
+    topics.onDeleted((topic) => this.#forgetTopic(topic));
   }
+
+  /** The topic that keeps groups and offsets; made at first use. */
   offsetsTopic(): Promise<Topic> {
-    return this.#topics.internal(OFFSETS_TOPIC, { 'cleanup.policy': 'compact' });
+    // CORRECTNESS 25: small segments, since the active one is never cleaned.
+    return this.#topics.internal(OFFSETS_TOPIC, {
+      'cleanup.policy': 'compact',
+      'segment.bytes': this.#config.text('offsets.topic.segment.bytes') ?? '16777216',
+    });
+  }
+
+  group(id: string): Group | undefined {
+    return this.#groups.get(id);
+  }
+  groups(): Iterable<Group> {
+    return this.#groups.values();
+  }
+  /** The group of that id; made when there is none. */
+  ensure(id: string): Group {
+    let group = this.#groups.get(id);
+    if (!group) {
+      group = new Group(id, this.#env);
+      this.#groups.set(id, group);
+    }
+    return group;
+  }
+
+  offsetsOf(groupId: string): GroupOffsets {
+    return this.#offsets.get(groupId) ?? NO_OFFSETS;
+  }
+
+  /** Commits offsets of a group. @throws KafkaFailure when they could not be stored */
+  commit(groupId: string, offsets: readonly (GroupRecord & { kind: 'offset' })[]): Promise<void> {
+    this.ensure(groupId);
+    return this.#write(offsets);
+  }
+
+  /** Deletes an empty group with all its offsets. */
+  async delete(group: Group): Promise<void> {
+    const records: GroupRecord[] = [];
+    for (const [topic, partitions] of this.offsetsOf(group.id)) {
+      for (const partition of partitions.keys()) {
+        records.push({ kind: 'offset', group: group.id, topic, partition, value: undefined });
+      }
+    }
+    records.push({ kind: 'group', group: group.id, value: undefined });
+    await this.#write(records);
+    group.close(KafkaErrors.COORDINATOR_NOT_AVAILABLE);
+    group.transition('removed');
+    this.#groups.delete(group.id);
+  }
+
+  /** Reads the topic from its start; to be awaited before clients come. */
+  async load(): Promise<void> {
+    const log = this.#topics.get(OFFSETS_TOPIC)?.partitions[0];
+    if (!log) return;
+    const stored = new Map<string, StoredGroup>();
+    await readAllRecords(log, (key, value) => {
+      const record = this.#decode(key, value);
+      if (record?.kind === 'offset') this.#applyStored(record);
+      else if (record?.value) stored.set(record.group, record.value);
+      else if (record) stored.delete(record.group);
+    });
+    for (const [id, group] of stored) this.#restore(id, group);
+    for (const id of this.#offsets.keys()) this.ensure(id);
+  }
+
+  /** Answers everything that waits. */
+  close(): void {
+    for (const group of this.#groups.values()) group.close(KafkaErrors.NOT_COORDINATOR);
+  }
+
+  #decode(key: Buffer, value: Buffer | null): GroupRecord | undefined {
+    try {
+      return decodeGroupRecord(key, value);
+    } catch (error) {
+      this.#logger.warn({ err: toError(error) }, 'skipped an unreadable record of the offsets topic');
+      return undefined;
+    }
+  }
+
+  #restore(id: string, stored: StoredGroup): void {
+    const group = this.ensure(id);
+    const members = stored.members.map((member) => {
+      const protocols = [{ name: stored.protocol ?? '', metadata: member.subscription }];
+      const restored = new Member(member, member.rebalanceTimeout, member.sessionTimeout, protocols);
+      restored.assignment = member.assignment;
+      return restored;
+    });
+    group.restore(stored, members);
+    for (const member of members) group.keepAlive(member);
+  }
+
+  /** Writes records as one batch; resolves, and shows them, once they are durable. INV-12 */
+  async #write(records: readonly GroupRecord[]): Promise<void> {
+    const topic = await this.offsetsTopic();
+    const log = topic.partitions[0];
+    if (!log) throw new KafkaFailure(KafkaErrors.COORDINATOR_NOT_AVAILABLE);
+    const now = this.#clock.nowMs();
+    const batch = simpleBatch(records.map((record) => encodeGroupRecord(record, now)));
+    const { lastOffset } = log.append(batch, readBatchHeader(batch, 0));
+    await log.whenDurable(lastOffset);
+    for (const record of records) if (record.kind === 'offset') this.#apply(record);
+  }
+
+  /** A crash may have come between a topic's deletion and that of its offsets. */
+  #applyStored(record: GroupRecord & { kind: 'offset' }): void {
+    const topicId = record.value?.topicId ?? ZERO_UUID;
+    const isGone = topicId !== ZERO_UUID && this.#topics.get(record.topic)?.id !== topicId;
+    this.#apply(isGone ? { ...record, value: undefined } : record);
+  }
+
+  #apply(record: GroupRecord & { kind: 'offset' }): void {
+    const { group, topic, partition, value } = record;
+    const topics = this.#offsets.get(group) ?? new Map<string, Map<number, CommittedOffset>>();
+    const partitions = topics.get(topic) ?? new Map<number, CommittedOffset>();
+    if (value) partitions.set(partition, value);
+    else partitions.delete(partition);
+    if (partitions.size > 0) topics.set(topic, partitions);
+    else topics.delete(topic);
+    if (topics.size > 0) this.#offsets.set(group, topics);
+    else this.#offsets.delete(group);
+  }
+
+  /** Offsets of a deleted topic mean nothing for a later one of that name. */
+  #forgetTopic(topic: Topic): void {
+    const records: (GroupRecord & { kind: 'offset' })[] = [];
+    for (const [group, topics] of this.#offsets) {
+      for (const partition of topics.get(topic.name)?.keys() ?? []) {
+        records.push({ kind: 'offset', group, topic: topic.name, partition, value: undefined });
+      }
+    }
+    for (const record of records) this.#apply(record);
+    if (records.length === 0) return;
+    this.#write(records).catch((error: unknown) => {
+      this.#logger.warn({ err: toError(error), topic: topic.name }, 'offsets of a deleted topic stay stored');
+    });
+  }
+}
+
+/** All records of a log in order, segment by segment. */
+async function readAllRecords(
+  log: PartitionLog,
+  visit: (key: Buffer, value: Buffer | null) => void,
+): Promise<void> {
+  for (const segment of log.segments) {
+    for (const batch of segment.headers(0)) {
+      // Control batches end transactions; they hold no record of a group.
+      if (batch.header.attributes & 0x20) continue;
+      const bytes = await segment.readBatch(batch);
+      for (const { key, value } of readRecords(bytes, 0)) if (key) visit(key, value);
+    }
   }
 }

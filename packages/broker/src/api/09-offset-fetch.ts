@@ -1,0 +1,69 @@
+// 9 OffsetFetch. v2 null topics = all · v5 leader epoch · v6 flexible · v7 requireStable · v8 many groups · v9 members
+// of KIP-848 · v10 topic ids. No committed offset is -1, not an error.
+import { API, KafkaErrors } from '@millrace/kafka-protocol';
+import type { BrokerState } from '../broker-state.ts';
+import type { CommittedOffset } from '../groups/records.ts';
+import { ZERO_UUID } from '../metadata/topics.ts';
+import { defineApi, type RegisteredApi } from './definition.ts';
+
+interface AskedTopic {
+  readonly name: string;
+  readonly topicId?: string;
+  readonly partitionIndexes: readonly number[];
+}
+
+export const offsetFetch: RegisteredApi = defineApi({
+  key: API.OffsetFetch,
+  versions: [1, 10],
+  handle: (request, { broker, apiVersion }) => {
+    if (apiVersion < 8) return { topics: fetchOffsets(broker, request.groupId, request.topics, false) };
+    const byId = apiVersion >= 10;
+    return {
+      groups: request.groups.map((group) => ({
+        groupId: group.groupId,
+        topics: fetchOffsets(broker, group.groupId, group.topics, byId),
+        errorCode: 0,
+      })),
+    };
+  },
+});
+
+function fetchOffsets(
+  broker: BrokerState,
+  groupId: string,
+  asked: readonly AskedTopic[] | null,
+  byId: boolean,
+): object[] {
+  const offsets = broker.groups.offsetsOf(groupId);
+  if (asked === null) {
+    return [...offsets].map(([name, partitions]) => ({
+      name,
+      topicId: broker.topics.get(name)?.id ?? ZERO_UUID,
+      partitions: [...partitions].map(([partition, committed]) => answer(partition, committed)),
+    }));
+  }
+  return asked.map(({ name, topicId = ZERO_UUID, partitionIndexes }) => {
+    const topic = byId ? broker.topics.getById(topicId) : undefined;
+    const partitions = offsets.get(topic?.name ?? name);
+    const errorCode = byId && !topic ? KafkaErrors.UNKNOWN_TOPIC_ID.code : 0;
+    return {
+      name,
+      topicId,
+      partitions: partitionIndexes.map((index) => answer(index, partitions?.get(index), errorCode)),
+    };
+  });
+}
+
+function answer(
+  partitionIndex: number,
+  committed: CommittedOffset | undefined,
+  errorCode: number = 0,
+): object {
+  return {
+    partitionIndex,
+    committedOffset: committed?.offset ?? -1,
+    committedLeaderEpoch: committed?.leaderEpoch ?? -1,
+    metadata: committed?.metadata ?? '',
+    errorCode,
+  };
+}

@@ -4,6 +4,9 @@
 // - At most `maxInFlight` batches are sent and unanswered, in sequence order. They never expire.
 // - After any failure nothing more is sent until all of them are answered (`recovering`); then those that are left go
 //   again, in the same order. The broker's dedup window makes that harmless.
+// - A broker without memory of a producer takes any sequence as its first, so after a failure of the first batch it
+//   would store the second and refuse the first for ever (KAFKA-14359). So the first batch of an epoch, and the first
+//   after a long idle time, goes alone.
 // - A refused batch leaves a hole in the sequence, so the rest gets a new epoch and sequences from 0.
 import type { MillraceError } from '@millrace/foundation';
 import type { Compression } from '@millrace/kafka-protocol';
@@ -33,6 +36,8 @@ export type Outcome =
 
 const SEQUENCE_MASK = 0x7fff_ffff;
 const LAST_EPOCH = 32_766;
+/** After so long the broker may have dropped what it knew of the producer; its own limit is a day by default. */
+const FORGOTTEN_AFTER_MS = 10 * 60_000;
 
 export class PartitionQueue {
   readonly topic: string;
@@ -41,6 +46,9 @@ export class PartitionQueue {
   #identity: ProducerIdentity | undefined;
   #usedProducerId: number | undefined;
   #nextSequence = 0;
+  /** Whether the broker surely knows the sequence, so that it refuses what comes out of order. */
+  #sequenceKnown = false;
+  #lastTakenMs = 0;
   #recovering = false;
   #bumpEpoch = false;
   #open: ProducerBatch | undefined;
@@ -98,6 +106,7 @@ export class PartitionQueue {
     this.#identity = identity;
     this.#usedProducerId = identity.producerId;
     this.#nextSequence = 0;
+    this.#sequenceKnown = false;
     return true;
   }
 
@@ -113,8 +122,12 @@ export class PartitionQueue {
   /** Whether `take` would give a batch, by the state of the batches alone. */
   canSend(nowMs: number, flushing: boolean): boolean {
     if (this.#recovering || nowMs < this.retryAtMs || this.needsIdentity) return false;
-    if (this.#unacked.some(({ status }) => status === 'retry')) return true;
-    if (this.#unacked.length >= this.#limits.maxInFlight) return false;
+    if (this.#unacked.some(({ status }) => status === 'retry')) {
+      return this.#sequenceKnown || !this.#unacked.some(({ status }) => status === 'inFlight');
+    }
+    // INV-2
+    const known = this.#sequenceKnown || !this.#limits.idempotent;
+    if (this.#unacked.length >= (known ? this.#limits.maxInFlight : 1)) return false;
     if (this.#closed.length > 0) return true;
     const open = this.#open;
     if (!open || open.count === 0) return false;
@@ -130,7 +143,10 @@ export class PartitionQueue {
   }
 
   /** The next batch to send, sealed and marked in flight. Call only after `canSend`. */
-  take(recycle: (memory: Buffer) => void): ProducerBatch {
+  take(nowMs: number, recycle: (memory: Buffer) => void): ProducerBatch {
+    if (this.#unacked.length === 0 && nowMs - this.#lastTakenMs > FORGOTTEN_AFTER_MS)
+      this.#sequenceKnown = false;
+    this.#lastTakenMs = nowMs;
     const again = this.#unacked.find(({ status }) => status === 'retry');
     if (again) {
       again.status = 'inFlight';
@@ -158,6 +174,7 @@ export class PartitionQueue {
         this.#unacked.splice(this.#unacked.indexOf(batch), 1);
         this.failures = 0;
         this.unknownSinceMs = undefined;
+        this.#sequenceKnown = true;
         break;
       case 'retry':
         batch.status = 'retry';
@@ -245,6 +262,7 @@ export class PartitionQueue {
     if (!this.#identity) return;
     const { producerId, epoch } = this.#identity;
     this.#nextSequence = 0;
+    this.#sequenceKnown = false;
     this.#identity = epoch >= LAST_EPOCH ? undefined : { producerId, epoch: epoch + 1 };
   }
 

@@ -239,7 +239,7 @@ export class ProduceSender {
           later.push(queue);
           continue;
         }
-        const batch = queue.take(this.#options.recycle);
+        const batch = queue.take(nowMs, this.#options.recycle);
         bytes += batch.sizeInBytes;
         items.push({ queue, batch });
         if (queue.canSend(nowMs, this.#flushing.has(queue))) later.push(queue);

@@ -52,7 +52,7 @@ export class RedisSinkTask implements SinkTask {
       connectTimeout: CONNECT_TIMEOUT_MS,
       commandTimeout: config.commandTimeoutMs + (config.waitReplicas > 0 ? config.waitTimeoutMs : 0),
       retryStrategy: (attempt) => Math.min(100 * attempt, 2_000),
-      reconnectOnError: (error) => (/^READONLY/.test(error.message) ? 2 : false),
+      reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
       ...(config.username === undefined ? {} : { username: config.username }),
       ...(config.password === undefined ? {} : { password: config.password }),
       connectionName: `millrace-${context.connectorName}`.replaceAll(/\s/g, '-'),

@@ -1,6 +1,7 @@
 // What the API handlers share: the parts of one broker.
 import type { Clock, Logger } from '@millrace/foundation';
 import { KafkaErrors } from '@millrace/kafka-protocol';
+import type { FetchSessions } from './api/fetch-sessions.ts';
 import type { GroupCoordinator } from './groups/coordinator.ts';
 import type { LogDirectory } from './log/log-directory.ts';
 import type { PartitionLog } from './log/partition-log.ts';
@@ -26,6 +27,7 @@ export interface BrokerState {
   readonly topics: Topics;
   readonly producerIds: ProducerIds;
   readonly groups: GroupCoordinator;
+  readonly fetchSessions: FetchSessions;
   /** The address clients of a listener are told. */
   advertised(listener: string): Address;
 }

@@ -8,6 +8,7 @@ import {
   systemClock,
   toError,
 } from '@millrace/foundation';
+import { FetchSessions } from './api/fetch-sessions.ts';
 import { ApiRegistry } from './api/registry.ts';
 import type { Address, BrokerState } from './broker-state.ts';
 import { type FolderLock, lockFolder, openIdentity } from './data-folder.ts';
@@ -175,6 +176,9 @@ class RunningBroker implements BrokerHandle {
       topics,
       producerIds,
       groups,
+      fetchSessions: new FetchSessions(config.number('max.incremental.fetch.session.cache.slots'), () =>
+        clock.monotonicMs(),
+      ),
       advertised: (listener) =>
         (this.#listeners.find((candidate) => candidate.name === listener) ?? this.#listeners[0])
           ?.advertised ?? {

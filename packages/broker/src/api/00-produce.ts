@@ -3,11 +3,12 @@
 //   v3 record batches of magic 2, transactional ids · v7 zstd · v8 record errors · v9 flexible
 //   v10 current leader on errors (KIP-951) · v12 implicit addition to transactions · v13 topic ids (KIP-516)
 // Each partition succeeds or fails alone. acks=0 is never answered; an error under it closes the connection.
-import { API, KafkaErrors, type RequestBody } from '@millrace/kafka-protocol';
+import { API, KafkaErrors, readBatchHeader, type RequestBody } from '@millrace/kafka-protocol';
 import { type ErrorAnswer, partitionOf } from '../broker-state.ts';
 import { KafkaFailure } from '../errors.ts';
 import { checkBatch } from '../log/batch-check.ts';
 import type { Appended, PartitionLog } from '../log/partition-log.ts';
+import { recompress } from '../log/recompress.ts';
 import {
   type Answer,
   CLOSE,
@@ -88,19 +89,21 @@ function append(
   const sender = { apiVersion, transactional: request.transactionalId !== null };
   const check = checkBatch(data.records, log.config, sender, broker.clock.nowMs());
   if (check.kind === 'refused') {
-    const { recordErrors, message } = check;
-    return {
-      answer: { ...refused(data.index, check.error), errorMessage: message, recordErrors },
-    };
+    const { recordErrors, message, byLog } = check;
+    const answer = refused(data.index, check.error, byLog ? log : undefined);
+    return { answer: { ...answer, errorMessage: message, recordErrors } };
   }
   try {
-    const appended = log.append(check.batch, check.header);
+    const recoded = log.config.codec && recompress(check.batch, check.header, log.config.codec);
+    const appended = recoded
+      ? log.append(recoded, readBatchHeader(recoded, 0))
+      : log.append(check.batch, check.header);
     const answer = accepted(data.index, appended, log);
     if (request.acks === 0) return { answer };
     // INV-1: a duplicate, too, is answered only once the batch it repeats is as safe as was asked.
     return { answer, durable: log.whenAcknowledged(appended.lastOffset, request.acks) };
   } catch (thrown) {
-    return { answer: failure(data.index, thrown) };
+    return { answer: failure(data.index, thrown, log) };
   }
 }
 
@@ -114,13 +117,15 @@ function accepted(index: number, appended: Appended, log: PartitionLog): Partiti
   };
 }
 
-function refused(index: number, error: ErrorAnswer): PartitionAnswer {
-  return { index, errorCode: error.code, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 };
+/** `log` is given when it was the log that refused: Kafka then tells where it starts. */
+function refused(index: number, error: ErrorAnswer, log?: PartitionLog): PartitionAnswer {
+  const logStartOffset = log?.startOffset ?? -1;
+  return { index, errorCode: error.code, baseOffset: -1, logAppendTimeMs: -1, logStartOffset };
 }
 
-function failure(index: number, error: unknown): PartitionAnswer {
+function failure(index: number, error: unknown, log?: PartitionLog): PartitionAnswer {
   if (!(error instanceof KafkaFailure)) throw error;
-  return refused(index, { code: error.errorCode, message: error.message });
+  return refused(index, { code: error.errorCode, message: error.message }, log);
 }
 
 /** Kafka stores only the last of the entries that name the same partition in one request. */

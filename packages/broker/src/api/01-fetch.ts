@@ -1,4 +1,5 @@
-// 1 Fetch. Batches are sent as they lie in the log, whole; a batch that holds the offset is sent from its start.
+// 1 Fetch. Batches are sent as they lie in the log; the one that holds the offset is sent from its start, the last
+// may be cut where the limit in bytes is.
 //   v4 magic 2, isolation level · v7 fetch sessions (KIP-227) · v9 current leader epoch · v12 flexible, diverging
 //   epoch · v13 topic ids (KIP-516) · v15 replica state · v18 high watermark in the request
 // The answer waits until minBytes are there over all partitions, maxWaitMs have passed, or something went wrong.
@@ -6,19 +7,15 @@ import { API, KafkaErrors, type RequestBody } from '@millrace/kafka-protocol';
 import { type ErrorAnswer, leaderEpochError, partitionOf } from '../broker-state.ts';
 import { type ReadBytes, readLog } from '../log/log-reader.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
-import type { Topic } from '../metadata/topics.ts';
 import { type Answer, defineApi, type RegisteredApi, type RequestContext } from './definition.ts';
+import type { AskedPartition, FetchScope } from './fetch-sessions.ts';
 import { waitForBytes } from './fetch-wait.ts';
 
 type FetchRequest = RequestBody<typeof API.Fetch>;
+
 /** What one partition of a Fetch asks, with its log looked up. */
 interface Target {
-  readonly topic: { readonly name: string; readonly id: string };
-  readonly partition: number;
-  readonly offset: number;
-  readonly maxBytes: number;
-  readonly currentLeaderEpoch: number;
-  readonly lastFetchedEpoch: number;
+  readonly asked: AskedPartition;
   readonly log: PartitionLog | undefined;
   readonly error: ErrorAnswer | undefined;
 }
@@ -43,15 +40,19 @@ interface FetchedPartition {
 
 /** Largest answer, whatever the client asks for, unless a single batch is larger. */
 const MAX_RESPONSE_BYTES = 57_671_680;
+/** Replica id of a client. */
+const CONSUMER = -1;
 
 export const fetch: RegisteredApi = defineApi({
   key: API.Fetch,
   versions: [4, 18],
   handle: async (request, context) => {
-    const targets = targetsOf(request, context);
+    const scope = context.broker.fetchSessions.scopeOf(request);
+    if (scope.error) return { errorCode: scope.error.code };
+    const targets = targetsOf(scope.asked, request, context);
     // CORRECTNESS 24: what was written under acks=1 and waits for its sync is synced now, so that it can be seen.
     await Promise.all(targets.map((target) => settleWrites(target)));
-    const logs = targets.flatMap((target) => (target.log && !target.error ? [target.log] : []));
+    const logs = targets.flatMap(({ log, error }) => (log && !error ? [log] : []));
     const before = visibleBytes(logs);
     let fetched = await readAll(targets, request);
     const size = fetched.reduce((sum, part) => sum + part.size, 0);
@@ -59,9 +60,9 @@ export const fetch: RegisteredApi = defineApi({
     if (!mustAnswer && size < request.minBytes && request.maxWaitMs > 0 && targets.length > 0) {
       const arrived = visibleBytes(logs) - before;
       await waitForBytes(logs, request.minBytes - size - arrived, request.maxWaitMs, context.signal);
-      fetched = await readAll(targetsOf(request, context), request);
+      fetched = await readAll(targetsOf(scope.asked, request, context), request);
     }
-    return answerOf(fetched);
+    return answerOf(fetched, scope);
   },
 });
 
@@ -69,32 +70,26 @@ function visibleBytes(logs: readonly PartitionLog[]): number {
   return logs.reduce((sum, log) => sum + log.visibleBytes, 0);
 }
 
-function targetsOf(request: FetchRequest, context: RequestContext): Target[] {
+function targetsOf(
+  asked: readonly AskedPartition[],
+  request: FetchRequest,
+  context: RequestContext,
+): Target[] {
   const byId = context.apiVersion >= 13;
   const { topics } = context.broker;
-  return request.topics.flatMap((entry) => {
-    const topic = byId ? topics.getById(entry.topicId) : topics.get(entry.topic);
-    const name = { name: entry.topic, id: entry.topicId };
-    return entry.partitions.map((asked) => ({
-      topic: name,
-      partition: asked.partition,
-      offset: Number(asked.fetchOffset),
-      maxBytes: asked.partitionMaxBytes,
-      currentLeaderEpoch: asked.currentLeaderEpoch,
-      lastFetchedEpoch: asked.lastFetchedEpoch,
-      ...lookUp(topic, asked.partition, byId),
-    }));
+  const replicaId = request.replicaState?.replicaId ?? request.replicaId;
+  return asked.map((entry) => {
+    const topic = byId ? topics.getById(entry.topicId) : topics.get(entry.topicName);
+    if (!topic && byId) return { asked: entry, log: undefined, error: KafkaErrors.UNKNOWN_TOPIC_ID };
+    const { log, error } = partitionOf(topic, entry.partition);
+    // There are no followers.
+    const isFollower = log !== undefined && replicaId !== CONSUMER;
+    return { asked: entry, log, error: isFollower ? KafkaErrors.NOT_LEADER_OR_FOLLOWER : error };
   });
 }
 
-function lookUp(topic: Topic | undefined, partition: number, byId: boolean): Pick<Target, 'log' | 'error'> {
-  if (!topic && byId) return { log: undefined, error: KafkaErrors.UNKNOWN_TOPIC_ID };
-  const { log, error } = partitionOf(topic, partition);
-  return { log, error };
-}
-
-async function settleWrites({ log, error, offset }: Target): Promise<void> {
-  if (!log || error || offset < log.highWatermark || log.highWatermark >= log.endOffset) return;
+async function settleWrites({ log, error, asked }: Target): Promise<void> {
+  if (!log || error || asked.offset < log.highWatermark || log.highWatermark >= log.endOffset) return;
   // A write that fails shows as nothing to read; the producer was told why.
   await log.whenVisible().catch(() => undefined);
 }
@@ -118,41 +113,42 @@ function readOne(
   left: number,
   atLeastOne: boolean,
 ): FetchedPartition | Promise<FetchedPartition> {
-  const { log, offset } = target;
+  const { log, asked } = target;
   if (!log || target.error) return failed(target, target.error ?? KafkaErrors.UNKNOWN_TOPIC_OR_PARTITION);
-  const epochError = leaderEpochError(log, target.currentLeaderEpoch);
+  const epochError = leaderEpochError(log, asked.currentLeaderEpoch);
   if (epochError) return failed(target, epochError);
-  const diverging = divergingEpoch(log, target);
+  // An epoch this log never had says nothing about where the two parted.
+  if (asked.lastFetchedEpoch > log.leaderEpoch) return failed(target, KafkaErrors.OFFSET_OUT_OF_RANGE);
+  const diverging = divergingEpoch(log, asked);
   if (diverging)
-    return { target, size: 0, answer: { ...answerFor(target, log, []), divergingEpoch: diverging } };
-  if (offset < log.startOffset || offset > log.highWatermark) {
+    return { target, size: 0, answer: { ...answerFor(asked, log, []), divergingEpoch: diverging } };
+  if (asked.offset < log.startOffset || asked.offset > log.highWatermark) {
     return failed(target, KafkaErrors.OFFSET_OUT_OF_RANGE);
   }
   const done = (read: ReadBytes): FetchedPartition => ({
     target,
     size: read.size,
-    answer: answerFor(target, log, read.chunks),
+    answer: answerFor(asked, log, read.chunks),
   });
   const read = readLog(log, {
-    offset,
+    offset: asked.offset,
     limitOffset: log.highWatermark,
-    maxBytes: Math.min(target.maxBytes, left),
+    maxBytes: Math.min(asked.maxBytes, left),
     atLeastOne,
   });
   return read instanceof Promise ? read.then(done) : done(read);
 }
 
 /** KIP-595: tells a client whose last record was written under an epoch that ended earlier where to go back to. */
-function divergingEpoch(log: PartitionLog, target: Target): PartitionAnswer['divergingEpoch'] {
-  if (target.lastFetchedEpoch < 0) return undefined;
-  const end = log.endOfEpoch(target.lastFetchedEpoch);
-  if (end.epoch < 0) return { epoch: log.leaderEpoch, endOffset: log.highWatermark };
-  return end.epoch < target.lastFetchedEpoch || end.endOffset < target.offset ? end : undefined;
+function divergingEpoch(log: PartitionLog, asked: AskedPartition): PartitionAnswer['divergingEpoch'] {
+  if (asked.lastFetchedEpoch < 0) return undefined;
+  const end = log.endOfEpoch(asked.lastFetchedEpoch);
+  return end.epoch < asked.lastFetchedEpoch || end.endOffset < asked.offset ? end : undefined;
 }
 
-function answerFor(target: Target, log: PartitionLog, records: readonly Buffer[]): PartitionAnswer {
+function answerFor(asked: AskedPartition, log: PartitionLog, records: readonly Buffer[]): PartitionAnswer {
   return {
-    partitionIndex: target.partition,
+    partitionIndex: asked.partition,
     errorCode: 0,
     highWatermark: log.highWatermark,
     lastStableOffset: log.highWatermark,
@@ -163,17 +159,21 @@ function answerFor(target: Target, log: PartitionLog, records: readonly Buffer[]
   };
 }
 
+const NO_TRANSACTIONS: readonly never[] = [];
+
 function failed(target: Target, error: ErrorAnswer): FetchedPartition {
+  // Kafka's answers differ in this detail between partitions it does not know and those it has.
+  const isKnown = target.log !== undefined;
   return {
     target,
     size: 0,
     answer: {
-      partitionIndex: target.partition,
+      partitionIndex: target.asked.partition,
       errorCode: error.code,
       highWatermark: -1,
       lastStableOffset: -1,
       logStartOffset: -1,
-      abortedTransactions: null,
+      abortedTransactions: isKnown ? null : NO_TRANSACTIONS,
       preferredReadReplica: -1,
       records: [],
     },
@@ -190,13 +190,21 @@ function endsWait(part: FetchedPartition, partitionCount: number): boolean {
   return !isUnknown || partitionCount === 1;
 }
 
-function answerOf(fetched: readonly FetchedPartition[]): Answer<1> {
+function answerOf(
+  fetched: readonly FetchedPartition[],
+  scope: Exclude<FetchScope, { error: ErrorAnswer }>,
+): Answer<1> {
+  const { session, incremental } = scope;
   const responses: { topic: string; topicId: string; partitions: PartitionAnswer[] }[] = [];
-  for (const { target, answer } of fetched) {
+  for (const { target, answer, size } of fetched) {
+    const { asked } = target;
+    const isNews = session?.hasNews(asked, answer) ?? true;
+    if (size > 0) session?.served(asked);
+    if (incremental && size === 0 && !isNews && !answer.divergingEpoch) continue;
     const last = responses.at(-1);
-    if (last && last.topic === target.topic.name && last.topicId === target.topic.id)
+    if (last && last.topic === asked.topicName && last.topicId === asked.topicId)
       last.partitions.push(answer);
-    else responses.push({ topic: target.topic.name, topicId: target.topic.id, partitions: [answer] });
+    else responses.push({ topic: asked.topicName, topicId: asked.topicId, partitions: [answer] });
   }
-  return { responses };
+  return { sessionId: session?.id ?? 0, responses };
 }

@@ -43,8 +43,14 @@ export const listOffsets: RegisteredApi = defineApi({
     const topics = [];
     for (const topic of request.topics) {
       const repeated = repeatedIndexes(topic.partitions);
-      const partitions = [];
+      const partitions: (Found & { partitionIndex: number })[] = [];
       for (const asked of topic.partitions) {
+        if (
+          repeated.has(asked.partitionIndex) &&
+          partitions.some((p) => p.partitionIndex === asked.partitionIndex)
+        ) {
+          continue;
+        }
         const found = repeated.has(asked.partitionIndex)
           ? failed(KafkaErrors.INVALID_REQUEST)
           : await find(broker, topic.name, asked, apiVersion);

@@ -28,6 +28,16 @@ export const metadata: RegisteredApi = defineApi({
     const { broker, apiVersion } = context;
     const operations = request.includeTopicAuthorizedOperations ? TOPIC_OPERATIONS : NOT_ASKED;
     const asked = request.topics;
+    // Ids are served from v12 on; before, a null name makes the whole request invalid.
+    if (apiVersion < 12 && asked?.some((entry) => entry.name === null || entry.topicId !== ZERO_UUID)) {
+      const error = KafkaErrors.INVALID_REQUEST;
+      return {
+        brokers: [{ nodeId: broker.nodeId, ...broker.advertised(context.listener), rack: null }],
+        clusterId: null,
+        controllerId: -1,
+        topics: asked.map(({ name, topicId }) => failed(name ?? '', error, topicId)),
+      };
+    }
     const wantsAll = asked === null || (apiVersion === 0 && asked.length === 0);
     const topics: TopicAnswer[] = [];
     if (wantsAll) {
@@ -44,7 +54,7 @@ export const metadata: RegisteredApi = defineApi({
       brokers: [{ nodeId: broker.nodeId, ...broker.advertised(context.listener), rack: null }],
       clusterId: broker.clusterId,
       controllerId: broker.nodeId,
-      topics: topics as never,
+      topics,
       clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
         ? CLUSTER_OPERATIONS
         : NOT_ASKED,

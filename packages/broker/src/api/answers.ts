@@ -4,6 +4,7 @@ import { KafkaErrors } from '@millrace/kafka-protocol';
 import type { BrokerState, ErrorAnswer } from '../broker-state.ts';
 import { isNoSpace } from '../disk.ts';
 import { KafkaFailure } from '../errors.ts';
+import { ResourceType } from '../metadata/config-resources.ts';
 
 /** What a client is told when the disk refused a change of metadata. */
 export function storageFailure(broker: BrokerState, error: unknown): KafkaFailure {
@@ -19,4 +20,40 @@ export function storageFailure(broker: BrokerState, error: unknown): KafkaFailur
 export function coordinatorFailure(broker: BrokerState, error: unknown): ErrorAnswer {
   broker.logger.error({ err: toError(error) }, 'a change of groups or offsets could not be stored');
   return KafkaErrors.COORDINATOR_NOT_AVAILABLE;
+}
+
+interface AlteredResource {
+  readonly resourceType: number;
+  readonly resourceName: string;
+}
+
+/** Changes the configs of several resources, each of which succeeds or fails alone. */
+export async function answerAlterations<R extends AlteredResource>(
+  broker: BrokerState,
+  resources: readonly R[],
+  alter: (resource: R) => Promise<void>,
+): Promise<{ responses: object[] }> {
+  const responses = [];
+  for (const resource of resources) {
+    const { resourceType, resourceName } = resource;
+    try {
+      if (resourceType !== ResourceType.topic && resourceType !== ResourceType.broker) {
+        throw new KafkaFailure(
+          KafkaErrors.INVALID_REQUEST,
+          `Configs of type ${resourceType} cannot be changed.`,
+        );
+      }
+      await alter(resource);
+      responses.push({ errorCode: 0, errorMessage: null, resourceType, resourceName });
+    } catch (error) {
+      const { errorCode, message } = storageFailure(broker, error);
+      responses.push({
+        errorCode,
+        errorMessage: message === '' ? null : message,
+        resourceType,
+        resourceName,
+      });
+    }
+  }
+  return { responses };
 }

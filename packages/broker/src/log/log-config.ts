@@ -1,5 +1,7 @@
 // The settings of one partition log, resolved from topic and broker configs.
 
+import type { Compression } from '@millrace/kafka-protocol';
+
 /**
  * When a record counts as safe. `os`: in the page cache; `interval`: synced every so often; `acks-all`: a send with
  * acks=all waits for the device; `always`: every send does.
@@ -14,6 +16,8 @@ export interface LogConfig {
   readonly logAppendTime: boolean;
   readonly timestampBeforeMaxMs: number;
   readonly timestampAfterMaxMs: number;
+  /** The codec batches are stored in; undefined: as the producer sent them. */
+  readonly codec: Compression | undefined;
   /** Every record needs a key. */
   readonly compacted: boolean;
   readonly flushPolicy: FlushPolicy;

@@ -22,6 +22,7 @@ const RECOVERY_POINTS = 'recovery-point-offset-checkpoint';
 const LOG_STARTS = 'log-start-offset-checkpoint';
 const REPLICATION = 'replication-offset-checkpoint';
 /** Folders of deleted topics: Kafka's suffix, with the topic's id in between. */
+const MAX_NAME = 255;
 const DELETED = /\.[\w-]+-delete$/;
 
 /** A partition folder found at start. */
@@ -164,7 +165,8 @@ export class LogDirectory {
     const name = folderName(log);
     this.#logs.delete(name);
     if (!this.#disk.exists(log.directory)) return;
-    const doomed = join(this.path, `${name}.${topicId}-delete`);
+    const suffix = `.${topicId}-delete`;
+    const doomed = join(this.path, `${name.slice(0, MAX_NAME - suffix.length)}${suffix}`);
     this.#disk.rename(log.directory, doomed);
     this.#disk.remove(doomed);
   }

@@ -25,6 +25,9 @@ export interface TimestampOffset {
   readonly leaderEpoch: number;
 }
 
+/** Bytes of a batch's head up to and with its length. */
+const LENGTH_END = 12;
+
 const NOTHING: ReadBytes = { chunks: [], size: 0 };
 
 /** Batches from the one that holds `offset` on; from memory at once, from the file later. */
@@ -52,17 +55,18 @@ async function readSegment(segment: Segment, first: PlacedBatch, request: ReadRe
   const wanted = Math.max(request.maxBytes, sizeInBytes);
   const target = Buffer.allocUnsafeSlow(Math.min(wanted, segment.writtenSize - first.position));
   const count = await segment.file.read(target, first.position);
-  return target.subarray(0, wholeBatches(target.subarray(0, count), request.limitOffset));
+  return target.subarray(0, lengthBelow(target.subarray(0, count), request.limitOffset));
 }
 
-/** Length of the whole batches at the start of `bytes` that end below `limitOffset`. */
-function wholeBatches(bytes: Buffer, limitOffset: number): number {
+/** Bytes of the batches that end below `limitOffset`; the last may be cut. A limit is never inside a batch. */
+function lengthBelow(bytes: Buffer, limitOffset: number): number {
   let at = 0;
-  while (at + BATCH_OVERHEAD <= bytes.length) {
-    const header = readBatchHeader(bytes, at);
-    if (header.baseOffset + header.lastOffsetDelta >= limitOffset) break;
-    if (header.batchLength < BATCH_OVERHEAD - 12 || at + header.sizeInBytes > bytes.length) break;
-    at += header.sizeInBytes;
+  while (at + LENGTH_END <= bytes.length) {
+    if (Number(bytes.readBigInt64BE(at)) >= limitOffset) return at;
+    const size = bytes.readInt32BE(at + 8) + LENGTH_END;
+    if (size < BATCH_OVERHEAD) return at;
+    if (at + size > bytes.length) return bytes.length;
+    at += size;
   }
   return at;
 }

@@ -3,13 +3,20 @@
 // durable offset, so that no consumer reads what a crash can take back.
 import { join } from 'node:path';
 import { type Clock, type Logger, messageOf } from '@millrace/foundation';
-import { type BatchHeader, KafkaErrors, patchBatch, stampLogAppendTime } from '@millrace/kafka-protocol';
+import {
+  BATCH_LOG_APPEND_TIME,
+  type BatchHeader,
+  KafkaErrors,
+  patchBatch,
+  stampLogAppendTime,
+  writeBatchCrc,
+} from '@millrace/kafka-protocol';
 import { type Disk, writeAtomically } from '../disk.ts';
 import { KafkaFailure } from '../errors.ts';
 import { type EpochEntry, formatLeaderEpochs } from './checkpoint.ts';
 import type { DiskSpace } from './disk-space.ts';
 import { type LogConfig, showsUnsynced } from './log-config.ts';
-import { ProducerState } from './producer-state.ts';
+import { type ProducedBatch, ProducerState } from './producer-state.ts';
 import { offsetFileName, Segment } from './segment.ts';
 import { Tail, type TailCache } from './tail-cache.ts';
 import { type LogPoint, type TurnEnd, WritePipeline } from './write-pipeline.ts';
@@ -65,6 +72,8 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
+/** Of the attributes in a batch. */
+const ATTRIBUTES_POSITION = 21;
 const DONE: Promise<void> = Promise.resolve();
 
 export class PartitionLog {
@@ -178,6 +187,10 @@ export class PartitionLog {
       logAppendTimeMs = this.#env.clock.nowMs();
       stampLogAppendTime(batch, 0, batch.length, logAppendTimeMs);
       placed = { ...header, maxTimestamp: logAppendTimeMs };
+    } else if (header.attributes & BATCH_LOG_APPEND_TIME) {
+      // Only the broker says that it gave the time.
+      batch.writeInt16BE(header.attributes & ~BATCH_LOG_APPEND_TIME, ATTRIBUTES_POSITION);
+      writeBatchCrc(batch, 0, batch.length);
     }
     const segment = this.#segmentFor(placed, lastOffset);
     segment.place(placed, lastOffset, this.config.indexIntervalBytes);
@@ -435,9 +448,8 @@ export function loadProducers(
   return state;
 }
 
-function duplicateOf(batch: { lastOffset: number; offsetDelta: number }): Appended {
-  const baseOffset = batch.lastOffset - batch.offsetDelta;
-  return { baseOffset, lastOffset: batch.lastOffset, logAppendTimeMs: -1, duplicate: true };
+function duplicateOf({ lastOffset, offsetDelta, timestamp }: ProducedBatch): Appended {
+  return { baseOffset: lastOffset - offsetDelta, lastOffset, logAppendTimeMs: timestamp, duplicate: true };
 }
 
 /** Waiters stand in the order of their offsets, but for duplicates, which may wait for an older one. */

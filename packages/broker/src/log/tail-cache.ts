@@ -27,8 +27,8 @@ export class Tail {
   }
 
   /**
-   * Batches from the one that holds `offset` up to `limitOffset`, as many as fit; undefined when `offset` is not
-   * cached. At least one batch when `atLeastOne`, however large.
+   * Batches from the one that holds `offset` up to `limitOffset`, the last cut at `maxBytes`; undefined when
+   * `offset` is not cached. The first is never cut: it is there whole when `atLeastOne`, or not at all.
    */
   read(offset: number, limitOffset: number, maxBytes: number, atLeastOne: boolean): Buffer[] | undefined {
     const batches = this.#batches;
@@ -40,9 +40,14 @@ export class Tail {
     for (; index < batches.length; index++) {
       const batch = batches[index];
       if (!batch || batch.lastOffset >= limitOffset) break;
-      size += batch.bytes.length;
-      if (size > maxBytes && !(atLeastOne && chunks.length === 0)) break;
-      chunks.push(batch.bytes);
+      const { bytes } = batch;
+      const left = maxBytes - size;
+      if (bytes.length > left && !(atLeastOne && chunks.length === 0)) {
+        if (chunks.length > 0 && left > 0) chunks.push(bytes.subarray(0, left));
+        break;
+      }
+      chunks.push(bytes);
+      size += bytes.length;
     }
     return chunks;
   }

@@ -1,6 +1,7 @@
 // Resolves a topic's settings: its own overrides over the broker's values. Gives the log what it works with and
 // DescribeConfigs what it prints.
 import { parseConfigText } from '@millrace/foundation';
+import type { Compression } from '@millrace/kafka-protocol';
 import type { FlushPolicy, LogConfig } from '../log/log-config.ts';
 import { type BrokerConfig, ConfigSource, type SourcedValue } from './broker-config.ts';
 import { TOPIC_KEYS, type TopicKey } from './topic-keys.ts';
@@ -60,10 +61,16 @@ export function logConfigOf(overrides: TopicOverrides, broker: BrokerConfig, int
     logAppendTime: text('message.timestamp.type') === 'LogAppendTime',
     timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
+    codec: codecOf(text('compression.type')),
     compacted: text('cleanup.policy').includes('compact'),
     flushPolicy: flushPolicyOf(number('flush.messages'), broker, internal),
     flushIntervalMs: Math.min(number('flush.ms'), broker.number('millrace.log.flush.interval.ms')),
   };
+}
+
+function codecOf(text: string): LogConfig['codec'] {
+  if (text === 'producer') return undefined;
+  return text === 'uncompressed' ? 'none' : (text as Compression);
 }
 
 function flushPolicyOf(flushMessages: number, broker: BrokerConfig, internal: boolean): FlushPolicy {

@@ -1,2 +1,2 @@
-/** Postgres source connector. */
-export {};
+/** Postgres source connector: `plugin` is all it offers. */
+export { plugin } from './connector.ts';

@@ -1,2 +1,26 @@
-/** What Millrace source connectors share. */
-export {};
+/** What source connectors share. */
+export { ChangeQueue, type ChangeQueueOptions, type QueuedBatch } from './change-queue.ts';
+export { type ColumnChange, type ColumnChanges, columnChanges, isColumnChangeKey } from './column-changes.ts';
+export {
+  type ContextHeaderOptions,
+  contextHeaders,
+  NEW_KEY_HEADER,
+  OLD_KEY_HEADER,
+  timeOrderedUuid,
+  withKeyHeader,
+} from './context-headers.ts';
+export { Heartbeat, type HeartbeatOptions } from './heartbeat.ts';
+export { javaRegex, splitList } from './java-regex.ts';
+export { matchesAny, type NameFilter, nameFilter, namePatterns } from './name-filter.ts';
+export {
+  type ChangeContext,
+  keyDiffers,
+  type ProcessedAt,
+  TableEvents,
+  type TableEventsOptions,
+} from './table-events.ts';
+export {
+  TRANSACTION_ID_KEY,
+  TransactionMetadata,
+  type TransactionTopic,
+} from './transaction-metadata.ts';

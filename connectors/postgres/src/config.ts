@@ -1,0 +1,293 @@
+// The resolved config: what the keys mean to the rest of the connector, parsed once.
+import {
+  type ColumnChanges,
+  columnChanges,
+  matchesAny,
+  type NameFilter,
+  nameFilter,
+  javaRegex,
+  namePatterns,
+  splitList,
+} from '@millrace/connector-common';
+import { type NameAdjustmentMode, type TopicNaming, topicNaming } from '@millrace/data';
+import type { RawConfig, ResolvedConfig } from '@millrace/foundation';
+import { isPassThroughKey } from './config-check.ts';
+import { postgresConfigDef } from './config-keys.ts';
+import type { ConnectionSettings, SslMode } from './connection.ts';
+import { qualified, type TableName } from './schema/catalog.ts';
+import type { SchemaRules } from './schema/table-schema.ts';
+import type { MappingModes } from './schema/type-mapping.ts';
+
+export type SnapshotMode = 'initial' | 'initial_only' | 'always' | 'no_data' | 'when_needed' | 'configuration_based';
+export type PublicationMode = 'all_tables' | 'filtered' | 'no_tables' | 'disabled';
+
+export interface PostgresConfig {
+  readonly connection: ConnectionSettings;
+  readonly topicPrefix: string;
+  readonly naming: TopicNaming;
+  readonly slot: {
+    readonly name: string;
+    readonly dropOnStop: boolean;
+    readonly failover: boolean;
+    readonly streamParams: readonly (readonly [name: string, value: string])[];
+    readonly maxRetries: number;
+    readonly retryDelayMs: number;
+  };
+  readonly publication: {
+    readonly name: string;
+    readonly mode: PublicationMode;
+    readonly viaRoot: boolean;
+  };
+  /** Pattern of tables to the identity they get at start. */
+  readonly identities: readonly { readonly tables: NameFilter; readonly identity: string }[];
+  readonly snapshot: {
+    readonly mode: SnapshotMode;
+    readonly readData: boolean;
+    readonly stream: boolean;
+    readonly delayMs: number;
+    readonly streamingDelayMs: number;
+    readonly threads: number;
+    readonly tables: NameFilter;
+    readonly order: 'disabled' | 'ascending' | 'descending';
+    readonly locking: 'none' | 'shared';
+    readonly lockTimeoutMs: number;
+    /** The SELECT for a table named `schema.table`, where the config has one. */
+    readonly select: (table: string) => string | undefined;
+  };
+  readonly captured: (table: TableName) => boolean;
+  readonly includeBuiltin: boolean;
+  readonly rules: SchemaRules;
+  readonly tombstones: boolean;
+  readonly skipped: ReadonlySet<string>;
+  readonly skipUnchanged: boolean;
+  readonly contextHeaders: boolean;
+  readonly transactionMetadata: boolean;
+  readonly heartbeat: { readonly intervalMs: number; readonly actionQuery: string | undefined };
+  readonly queue: { readonly maxRecords: number; readonly maxBytes: number; readonly batch: number };
+  readonly pollIntervalMs: number;
+  readonly statusIntervalMs: number;
+  readonly queryTimeoutMs: number;
+  readonly confirms: boolean;
+  readonly messagePrefixes: NameFilter;
+  readonly xminIntervalMs: number;
+  readonly checkPosition: boolean;
+  readonly signalTable: string | undefined;
+}
+
+/** @throws config.invalid, connector.regex_invalid */
+export function resolveConfig(raw: RawConfig): PostgresConfig {
+  const { config } = postgresConfigDef.parseOrThrow(raw, isPassThroughKey);
+  const mode = word(config, 'snapshot.mode') as SnapshotMode;
+  const byFlags = mode === 'configuration_based';
+  const tables = tableFilter(config, raw);
+  const snapshotList = raw['snapshot.include.collection.list'];
+  return {
+    connection: connectionSettings(config),
+    topicPrefix: config.string('topic.prefix'),
+    naming: naming(config),
+    slot: {
+      name: config.string('slot.name'),
+      dropOnStop: config.boolean('slot.drop.on.stop'),
+      failover: config.boolean('slot.failover'),
+      streamParams: pairs(config.optionalString('slot.stream.params')),
+      maxRetries: config.int('slot.max.retries'),
+      retryDelayMs: config.int('slot.retry.delay.ms'),
+    },
+    publication: {
+      name: config.string('publication.name'),
+      mode: word(config, 'publication.autocreate.mode') as PublicationMode,
+      viaRoot: config.boolean('publish.via.partition.root'),
+    },
+    identities: identities(config.optionalString('replica.identity.autoset.values')),
+    snapshot: {
+      mode,
+      readData: byFlags
+        ? config.boolean('snapshot.mode.configuration.based.snapshot.data')
+        : mode !== 'no_data',
+      stream: byFlags ? config.boolean('snapshot.mode.configuration.based.start.stream') : mode !== 'initial_only',
+      delayMs: config.int('snapshot.delay.ms'),
+      streamingDelayMs: config.int('streaming.delay.ms'),
+      threads: config.int('snapshot.max.threads'),
+      tables: splitList(snapshotList).length === 0 ? () => true : matchesAny(snapshotList),
+      order: word(config, 'snapshot.tables.order.by.row.count') as 'disabled',
+      locking: word(config, 'snapshot.locking.mode') === 'shared' ? 'shared' : 'none',
+      lockTimeoutMs: config.int('snapshot.lock.timeout.ms'),
+      select: selects(raw),
+    },
+    captured: tables,
+    includeBuiltin: !config.boolean('table.ignore.builtin'),
+    rules: schemaRules(config, raw),
+    tombstones: config.boolean('tombstones.on.delete'),
+    skipped: new Set(config.list('skipped.operations').map((op) => op.trim().toLowerCase())),
+    skipUnchanged: config.boolean('skip.messages.without.change'),
+    contextHeaders: config.boolean('extended.headers.enabled'),
+    transactionMetadata: config.boolean('provide.transaction.metadata'),
+    heartbeat: {
+      intervalMs: config.int('heartbeat.interval.ms'),
+      actionQuery: config.optionalString('heartbeat.action.query'),
+    },
+    queue: {
+      maxRecords: config.int('max.queue.size'),
+      maxBytes: config.int('max.queue.size.in.bytes'),
+      batch: config.int('max.batch.size'),
+    },
+    pollIntervalMs: config.int('poll.interval.ms'),
+    statusIntervalMs: config.int('status.update.interval.ms'),
+    queryTimeoutMs: config.int('database.query.timeout.ms'),
+    confirms: (config.optionalString('lsn.flush.mode') ?? (config.boolean('flush.lsn.source') ? '' : 'manual')) !== 'manual',
+    messagePrefixes: nameFilter(raw['message.prefix.include.list'], raw['message.prefix.exclude.list']),
+    xminIntervalMs: config.int('xmin.fetch.interval.ms'),
+    checkPosition: config.boolean('internal.log.position.check.enable'),
+    signalTable: raw['signal.data.collection'] ?? undefined,
+  };
+}
+
+/** A value out of a fixed set; their case does not matter. */
+function word(config: ResolvedConfig, key: string): string {
+  return config.string(key).toLowerCase();
+}
+
+/** How to reach the server. */
+export function connectionSettings(config: ResolvedConfig): ConnectionSettings {
+  return {
+    host: config.string('database.hostname'),
+    port: config.int('database.port'),
+    user: config.string('database.user'),
+    password: config.password('database.password')?.reveal(),
+    database: config.string('database.dbname'),
+    sslMode: word(config, 'database.sslmode') as SslMode,
+    sslCert: config.optionalString('database.sslcert'),
+    sslKey: config.optionalString('database.sslkey'),
+    sslKeyPassword: config.password('database.sslpassword')?.reveal(),
+    sslRootCert: config.optionalString('database.sslrootcert'),
+    keepAlive: config.boolean('database.tcpKeepAlive'),
+    // A single semicolon separates; a double one is part of a statement.
+    initialStatements: (config.optionalString('database.initial.statements') ?? '')
+      .split(/(?<!;);(?!;)/)
+      .map((statement) => statement.replaceAll(';;', ';').trim())
+      .filter((statement) => statement !== ''),
+    applicationName: 'Millrace',
+  };
+}
+
+function naming(config: ResolvedConfig): TopicNaming {
+  const regex = config.optionalString('topic.regex');
+  return topicNaming({
+    strategy: config.string('topic.naming.strategy'),
+    prefix: config.string('topic.prefix'),
+    delimiter: config.string('topic.delimiter'),
+    regex: regex === undefined ? undefined : javaRegex(regex),
+    replacement: config.optionalString('topic.replacement'),
+    heartbeatPrefix: config.optionalString('topic.heartbeat.prefix') ?? config.string('heartbeat.topics.prefix'),
+    heartbeatName: config.optionalString('topic.heartbeat.name'),
+    transactionTopic: config.string('topic.transaction'),
+  });
+}
+
+function schemaRules(config: ResolvedConfig, raw: RawConfig): SchemaRules {
+  const withSchema = /(^|\.)Schema\w*TopicNamingStrategy$/.test(config.string('topic.naming.strategy'));
+  return {
+    modes: mappingModes(config),
+    naming: naming(config),
+    topicParts: (table) => (withSchema ? [table.schema, table.table] : [table.table]),
+    schemaNames: word(config, 'schema.name.adjustment.mode') as NameAdjustmentMode,
+    fieldNames: word(config, 'field.name.adjustment.mode') as NameAdjustmentMode,
+    columns: nameFilter(raw['column.include.list'], raw['column.exclude.list']),
+    changes: changes(raw),
+    keyColumns: keyColumns(config.optionalString('message.key.columns')),
+    propagateType: propagation(config, raw),
+  };
+}
+
+function changes(raw: RawConfig): ColumnChanges {
+  return columnChanges(raw);
+}
+
+function mappingModes(config: ResolvedConfig): MappingModes {
+  const placeholder = config.string('unavailable.value.placeholder');
+  return {
+    decimal: word(config, 'decimal.handling.mode') as MappingModes['decimal'],
+    time: word(config, 'time.precision.mode') as MappingModes['time'],
+    binary: word(config, 'binary.handling.mode') as MappingModes['binary'],
+    interval: word(config, 'interval.handling.mode') as MappingModes['interval'],
+    hstore: word(config, 'hstore.handling.mode') as MappingModes['hstore'],
+    moneyDigits: config.int('money.fraction.digits'),
+    includeUnknown: config.boolean('include.unknown.datatypes'),
+    placeholder: placeholder.startsWith('hex:')
+      ? Buffer.from(placeholder.slice('hex:'.length), 'hex')
+      : Buffer.from(placeholder),
+    utf8: true,
+  };
+}
+
+function tableFilter(config: ResolvedConfig, raw: RawConfig): (table: TableName) => boolean {
+  const tables = nameFilter(raw['table.include.list'], raw['table.exclude.list']);
+  const schemas = nameFilter(raw['schema.include.list'], raw['schema.exclude.list']);
+  const builtin = config.boolean('table.ignore.builtin')
+    ? (schema: string): boolean => schema === 'pg_catalog' || schema === 'information_schema'
+    : (): boolean => false;
+  const signal = raw['signal.data.collection'];
+  return (table) => {
+    if (builtin(table.schema)) return false;
+    const name = qualified(table);
+    return name === signal || (schemas(table.schema) && tables(name));
+  };
+}
+
+/** `pattern:column,column` entries, separated by semicolons. */
+function keyColumns(text: string | undefined): SchemaRules['keyColumns'] {
+  const rules = (text ?? '')
+    .split(';')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '')
+    .map((entry) => {
+      const colon = entry.lastIndexOf(':');
+      return {
+        tables: namePatterns(entry.slice(0, colon)),
+        columns: entry.slice(colon + 1).split(',').map((column) => column.trim()),
+      };
+    });
+  return (table) => {
+    const matching = rules.filter((rule) => rule.tables.some((pattern) => pattern.test(table)));
+    return matching.length === 0 ? undefined : matching.flatMap((rule) => rule.columns);
+  };
+}
+
+function propagation(config: ResolvedConfig, raw: RawConfig): SchemaRules['propagateType'] {
+  const columns = matchesAny(raw['column.propagate.source.type']);
+  const types = matchesAny(raw['datatype.propagate.source.type']);
+  const database = config.string('database.dbname');
+  return (column, typeName) => columns(column) || types(`${database}.${typeName}`) || types(typeName);
+}
+
+/** `schema.table:FULL,...`; commas or semicolons between entries. */
+function identities(text: string | undefined): PostgresConfig['identities'] {
+  return (text ?? '')
+    .split(/[,;]/)
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '')
+    .map((entry) => {
+      const colon = entry.lastIndexOf(':');
+      return { tables: matchesAny(entry.slice(0, colon)), identity: entry.slice(colon + 1).trim() };
+    });
+}
+
+function selects(raw: RawConfig): (table: string) => string | undefined {
+  const prefix = 'snapshot.select.statement.overrides';
+  const rules = splitList(raw[prefix]).map((table) => ({
+    matches: matchesAny(table.replaceAll('.', '\\.')),
+    select: raw[`${prefix}.${table}`] ?? undefined,
+  }));
+  return (table) => rules.find((rule) => rule.matches(table))?.select;
+}
+
+function pairs(text: string | undefined): (readonly [string, string])[] {
+  return (text ?? '')
+    .split(';')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry.includes('='))
+    .map((entry) => {
+      const equals = entry.indexOf('=');
+      return [entry.slice(0, equals).trim(), entry.slice(equals + 1).trim()] as const;
+    });
+}

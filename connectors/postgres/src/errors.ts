@@ -1,0 +1,140 @@
+// Error codes of the Postgres connector, and the mapping of what the driver and the server report.
+import {
+  CONNECT_EXCEPTION,
+  defineErrorCodes,
+  type ErrorCodeInfo,
+  MillraceError,
+  type MillraceErrorOptions,
+  messageOf,
+} from '@millrace/foundation';
+
+export type PostgresErrorCode =
+  | 'postgres.connection_failed'
+  | 'postgres.connection_lost'
+  | 'postgres.access_denied'
+  | 'postgres.server_settings'
+  | 'postgres.publication_missing'
+  | 'postgres.publication_conflict'
+  | 'postgres.publication_empty'
+  | 'postgres.slot_active'
+  | 'postgres.slot_lost'
+  | 'postgres.slot_ahead'
+  | 'postgres.slot_unusable'
+  | 'postgres.protocol'
+  | 'postgres.query_failed'
+  | 'postgres.table_unusable';
+
+const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
+  'postgres.connection_failed': {
+    policy: 'retry',
+    remedy: 'Check that the server runs and that host, port and network let the worker reach it.',
+  },
+  'postgres.connection_lost': {
+    policy: 'retry',
+    remedy: 'The connection is opened again by itself; look at the server log if it keeps breaking.',
+  },
+  'postgres.access_denied': {
+    policy: 'needs_operator',
+    remedy: 'Correct user, password or pg_hba.conf; the user needs LOGIN and REPLICATION and SELECT on the tables.',
+  },
+  'postgres.server_settings': {
+    policy: 'needs_operator',
+    remedy: 'Set wal_level = logical (and enough max_replication_slots and max_wal_senders) and restart the server.',
+  },
+  'postgres.publication_missing': {
+    policy: 'needs_operator',
+    remedy: 'Create the publication, or let the connector do it with publication.autocreate.mode=filtered.',
+  },
+  'postgres.publication_conflict': {
+    policy: 'needs_operator',
+    remedy: 'Drop the publication for all tables, choose another publication.name, or set publication.autocreate.mode=all_tables.',
+  },
+  'postgres.publication_empty': {
+    policy: 'needs_operator',
+    remedy: 'Let table.include.list or schema.include.list match at least one table.',
+  },
+  'postgres.slot_active': {
+    policy: 'retry',
+    remedy: 'Stop the other reader of the slot or give this connector a slot.name of its own.',
+  },
+  'postgres.slot_lost': {
+    policy: 'needs_operator',
+    remedy: 'The server no longer has the changes after the stored offset: set snapshot.mode=when_needed to read the tables again, or reset the offsets.',
+  },
+  'postgres.slot_ahead': {
+    policy: 'needs_operator',
+    remedy: 'The slot was moved by somebody else; changes may be missing. Set snapshot.mode=when_needed to read the tables again, or reset the offsets.',
+  },
+  'postgres.slot_unusable': {
+    policy: 'needs_operator',
+    remedy: 'Drop the slot or choose another slot.name; the connector creates the slot it needs.',
+  },
+  'postgres.protocol': {
+    policy: 'retry',
+    remedy: 'The server sent what the protocol does not allow; if it repeats, report it with the server version.',
+  },
+  'postgres.query_failed': {
+    policy: 'needs_operator',
+    remedy: 'Read the server message; the user may lack a privilege.',
+  },
+  'postgres.table_unusable': {
+    policy: 'needs_operator',
+    remedy: 'Change the table or take it out of table.include.list.',
+  },
+};
+defineErrorCodes(CODES);
+
+export const DEBEZIUM_EXCEPTION = 'io.debezium.DebeziumException';
+
+export function postgresError(
+  code: PostgresErrorCode,
+  message: string,
+  options?: MillraceErrorOptions,
+): MillraceError {
+  return new MillraceError(code, message, options);
+}
+
+/** What a driver error carries beyond its message. */
+interface ServerErrorFields {
+  readonly code?: unknown;
+  readonly severity?: unknown;
+}
+
+/** SQLSTATE of an error the server sent, or the errno name of a socket error. */
+export function sqlStateOf(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as ServerErrorFields).code : undefined;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** `FATAL: password authentication failed for user "x"`, as the Java driver words it. */
+export function serverMessage(error: unknown): string {
+  const severity = error instanceof Error ? (error as ServerErrorFields).severity : undefined;
+  return typeof severity === 'string' ? `${severity}: ${messageOf(error)}` : messageOf(error);
+}
+
+const CODE_BY_STATE: readonly (readonly [prefix: string, code: PostgresErrorCode])[] = [
+  ['28', 'postgres.access_denied'],
+  ['42501', 'postgres.access_denied'],
+  ['55006', 'postgres.slot_active'],
+  ['57P', 'postgres.connection_lost'],
+  ['08', 'postgres.connection_lost'],
+  ['53', 'postgres.connection_failed'],
+  ['E', 'postgres.connection_lost'],
+];
+
+/**
+ * Any error of the driver or the server as ours, with the driver's as its cause. Errors that already are ours pass
+ * through.
+ */
+export function toPostgresError(error: unknown, doing: string): MillraceError {
+  if (error instanceof MillraceError) return error;
+  const state = sqlStateOf(error) ?? '';
+  const text = messageOf(error);
+  const code =
+    CODE_BY_STATE.find(([prefix]) => state.startsWith(prefix))?.[1] ??
+    (/terminat|ended|closed|timeout/i.test(text) ? 'postgres.connection_lost' : 'postgres.query_failed');
+  return postgresError(code, `${doing}: ${serverMessage(error)}`, {
+    cause: error,
+    javaClass: CONNECT_EXCEPTION,
+  });
+}

@@ -1,0 +1,135 @@
+// The position of the connector as Debezium stores it (contract 5), and what a restart skips because of it.
+import type { DeferredOffset, JsonValue, OffsetMap } from '@millrace/connect-api';
+import type { Lsn } from './protocol/lsn.ts';
+
+export type MessageType = 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE' | 'MESSAGE' | 'BEGIN' | 'COMMIT';
+
+/** A stored offset as it was read. */
+export interface StoredOffset {
+  /** Position of the last change whose records are complete, or a mark beyond it. */
+  readonly lsn: Lsn;
+  /** End of the last transaction that was complete before that change. */
+  readonly lastCommitLsn: Lsn | undefined;
+  readonly transactionId: number | undefined;
+  /** How many changes of that position are complete: several rows of one COPY share a position. */
+  readonly changesAtLsn: number;
+  readonly messageType: string | undefined;
+  readonly timestampUs: number | undefined;
+  /** A snapshot that this offset belongs to. */
+  readonly snapshot: { readonly complete: boolean } | undefined;
+  readonly map: OffsetMap;
+}
+
+/** Reads an offset map; undefined when it holds no position. */
+export function parseOffset(map: OffsetMap | null): StoredOffset | undefined {
+  if (map === null) return undefined;
+  const lsn = position(map['lsn_proc']) ?? position(map['lsn']);
+  if (lsn === undefined) return undefined;
+  const snapshot = map['snapshot'];
+  return {
+    lsn,
+    lastCommitLsn: position(map['lsn_commit']),
+    // A snapshot's transaction is not one of the stream.
+    transactionId: map['lsn_proc'] === undefined ? undefined : integer(map['txId']),
+    changesAtLsn: integer(map['lsn_events_processed']) ?? 1,
+    messageType: typeof map['messageType'] === 'string' ? map['messageType'] : undefined,
+    timestampUs: integer(map['ts_usec']),
+    snapshot:
+      snapshot === undefined || snapshot === null || snapshot === false
+        ? undefined
+        : { complete: map['snapshot_completed'] === true || map['last_snapshot_record'] === true },
+    map,
+  };
+}
+
+function position(value: JsonValue | undefined): Lsn | undefined {
+  return typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value)) ? value : undefined;
+}
+function integer(value: JsonValue | undefined): number | undefined {
+  return typeof value === 'number' ? value : undefined;
+}
+
+/**
+ * What the server may be told to forget when this offset is durable. Of the change's own transaction only what lies
+ * before the change: the transaction must come again whole.
+ */
+export function confirmablePosition(offset: StoredOffset): Lsn {
+  return offset.lastCommitLsn ?? offset.lsn;
+}
+
+/** The offset with its position moved to `lsn`, a point before which nothing is left to send. Its keys stay. */
+export function markAt(map: OffsetMap, lsn: Lsn): OffsetMap {
+  const moved: Record<string, JsonValue> = { ...map };
+  delete moved['lsn_events_processed'];
+  if ('lsn_proc' in map) moved['lsn_proc'] = lsn;
+  else moved['lsn'] = lsn;
+  if ('lsn_commit' in map) moved['lsn_commit'] = lsn;
+  return moved;
+}
+
+/** What the offsets of one transaction's changes share. */
+export interface TransactionPosition {
+  readonly xid: number;
+  readonly commitTimeUs: number;
+  /** End of the transaction before it; null when none was seen yet. */
+  readonly lastCommitLsn: Lsn | null;
+  readonly xmin: number | null;
+}
+
+/** The offset of a change; its map is made only if it is stored. */
+export class ChangeOffset implements DeferredOffset {
+  readonly transaction: TransactionPosition;
+  readonly lsn: Lsn;
+  readonly messageType: MessageType;
+  readonly changesAtLsn: number;
+  /** Counters of the transaction topic, when there is one. */
+  readonly extra: OffsetMap | undefined;
+
+  constructor(
+    transaction: TransactionPosition,
+    lsn: Lsn,
+    messageType: MessageType,
+    changesAtLsn: number,
+    extra?: OffsetMap,
+  ) {
+    this.transaction = transaction;
+    this.lsn = lsn;
+    this.messageType = messageType;
+    this.changesAtLsn = changesAtLsn;
+    this.extra = extra;
+  }
+
+  toOffsetMap(): OffsetMap {
+    const { transaction } = this;
+    return {
+      ...this.extra,
+      lsn_proc: this.lsn,
+      ...(transaction.xmin === null ? {} : { xmin: transaction.xmin }),
+      messageType: this.messageType,
+      ...(transaction.lastCommitLsn === null ? {} : { lsn_commit: transaction.lastCommitLsn }),
+      lsn: this.lsn,
+      ...(transaction.xid === 0 ? {} : { txId: transaction.xid }),
+      ts_usec: transaction.commitTimeUs,
+      ...(this.changesAtLsn > 1 ? { lsn_events_processed: this.changesAtLsn } : {}),
+    };
+  }
+}
+
+export interface SnapshotPosition {
+  readonly kind: 'INITIAL' | 'BLOCKING';
+  readonly lsn: Lsn;
+  readonly transactionId: number;
+  readonly timestampUs: number;
+}
+
+/** The offset of snapshot records; `complete` on the last one. */
+export function snapshotOffset(position: SnapshotPosition, complete: boolean): OffsetMap {
+  return {
+    last_snapshot_record: complete,
+    lsn: position.lsn,
+    txId: position.transactionId,
+    ts_usec: position.timestampUs,
+    snapshot: position.kind,
+    snapshot_completed: complete,
+  };
+}

@@ -1,0 +1,107 @@
+// Cuts the bytes of a connection into backend messages without copying: type, length and body in place. Only a message
+// that crosses the border of two chunks is put together in a buffer of its own.
+//
+//   message: type:1 length:4 (counts itself) body
+import { postgresError } from '../errors.ts';
+
+/** The server's own limit for a message is 1 GB; a length beyond it is garbage. */
+const MAX_MESSAGE = 0x40000000;
+const HEADER = 5;
+
+/** Receives a message's body as `bytes[start, end)`. Returns false to stop; the message counts as taken. */
+export type MessageHandler = (type: number, bytes: Buffer, start: number, end: number) => boolean;
+
+/**
+ * Holds what has arrived and not been handled. Chunks must never change after they were pushed: rows point into them.
+ */
+export class FrameReader {
+  #chunks: Buffer[] = [];
+  /** Of the first chunk. */
+  #at = 0;
+  #available = 0;
+
+  /** Bytes pushed and not handled yet. */
+  get pending(): number {
+    return this.#available;
+  }
+
+  push(chunk: Buffer): void {
+    if (chunk.length === 0) return;
+    this.#chunks.push(chunk);
+    this.#available += chunk.length;
+  }
+
+  /** Hands over complete messages until there are none or the handler returns false; false if it did. */
+  drain(handle: MessageHandler): boolean {
+    for (;;) {
+      const chunk = this.#chunks[0];
+      if (chunk === undefined) return true;
+      let at = this.#at;
+      const { length } = chunk;
+      while (at + HEADER <= length) {
+        const end = at + 1 + lengthAt(chunk, at + 1);
+        if (end > length) break;
+        const type = chunk[at] ?? 0;
+        const go = handle(type, chunk, at + HEADER, end);
+        at = end;
+        if (!go) {
+          this.#consume(at);
+          return false;
+        }
+      }
+      this.#consume(at);
+      if (at === length) continue;
+      const whole = this.#assemble();
+      if (whole === undefined) return true;
+      if (!handle(whole[0] ?? 0, whole, HEADER, whole.length)) return false;
+    }
+  }
+
+  /** Marks the first chunk as read up to `at`. */
+  #consume(at: number): void {
+    this.#available -= at - this.#at;
+    this.#at = at;
+    if (at === this.#chunks[0]?.length) {
+      this.#chunks.shift();
+      this.#at = 0;
+    }
+  }
+
+  /** The message that begins in the first chunk and ends in a later one, if it is all there. */
+  #assemble(): Buffer | undefined {
+    if (this.#available < HEADER) return undefined;
+    const header = this.#copy(HEADER);
+    const size = 1 + lengthAt(header, 1);
+    if (this.#available < size) return undefined;
+    const whole = this.#copy(size);
+    let rest = size;
+    while (rest > 0) {
+      const chunk = this.#chunks[0];
+      if (chunk === undefined) break;
+      const taken = Math.min(rest, chunk.length - this.#at);
+      rest -= taken;
+      this.#consume(this.#at + taken);
+    }
+    return whole;
+  }
+
+  #copy(size: number): Buffer {
+    const copy = Buffer.allocUnsafeSlow(size);
+    let filled = 0;
+    for (let i = 0; filled < size; i++) {
+      const chunk = this.#chunks[i];
+      if (chunk === undefined) break;
+      filled += chunk.copy(copy, filled, i === 0 ? this.#at : 0);
+    }
+    return copy;
+  }
+}
+
+function lengthAt(bytes: Buffer, at: number): number {
+  const length =
+    ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+  if (length < 4 || length > MAX_MESSAGE) {
+    throw postgresError('postgres.protocol', `The server sent a message of impossible length ${length}`);
+  }
+  return length;
+}

@@ -1,0 +1,269 @@
+// The replication connection: takes the socket over from the driver once it has logged in, starts streaming, hands
+// the payload of each change to the reader in place, and keeps the server informed of what is durable.
+//
+//   from the server, inside CopyData: w start:8 end:8 time:8 data      k end:8 time:8 reply:1
+//   to the server, inside CopyData:   r written:8 flushed:8 applied:8 time:8 reply:1
+import type { Socket } from 'node:net';
+import type { Clock } from '@millrace/foundation';
+import type pg from 'pg';
+import { postgresError, toPostgresError } from '../errors.ts';
+import { FrameReader } from './frames.ts';
+import { type Lsn, readLsn, writeLsn } from './lsn.ts';
+import { POSTGRES_EPOCH_US } from './pgoutput.ts';
+
+/** What a reader does with the stream. */
+export interface ReplicationHandler {
+  /**
+   * One pgoutput message, `bytes[start, end)`, sent for `lsn`. The bytes never change. Returns false when the reader
+   * can take no more for now; `resume` goes on.
+   */
+  change(lsn: Lsn, bytes: Buffer, start: number, end: number): boolean;
+  /** The server has nothing to send before `lsn`, which is its end of WAL. */
+  keepalive(lsn: Lsn): void;
+  /** All that has arrived so far was handled. */
+  caughtUp(): void;
+  /** The stream is over, whether the server ended it or it broke. Not called after `close`. */
+  failed(error: unknown): void;
+}
+
+export interface ReplicationStreamOptions {
+  readonly client: pg.Client;
+  readonly handler: ReplicationHandler;
+  readonly clock: Clock;
+  readonly statusIntervalMs: number;
+}
+
+const TYPE = { copyData: 0x64, copyBoth: 0x57, error: 0x45, copyDone: 0x63 } as const;
+const KIND = { change: 0x77, keepalive: 0x6b, status: 0x72 } as const;
+const CHANGE_HEADER = 25;
+const KEEPALIVE_BODY = 18;
+const STATUS_BYTES = 39;
+
+/**
+ * Reads eagerly while little comes, so that a change is seen at once. When messages keep coming faster than a read
+ * each, it waits a millisecond after each short read: the server sends every message by itself, and a reader that
+ * waits lets them gather in the socket, which spares both sides most of their work.
+ */
+const SHORT_READ = 60 * 1024;
+const EAGER_GAP_MS = 0.3;
+const EAGER_READS = 16;
+const IDLE_READ = 4 * 1024;
+const PACE_MS = 1;
+
+export class ReplicationStream {
+  readonly #client: pg.Client;
+  readonly #socket: Socket;
+  readonly #handler: ReplicationHandler;
+  readonly #clock: Clock;
+  readonly #statusIntervalMs: number;
+  readonly #frames = new FrameReader();
+  readonly #status = Buffer.alloc(STATUS_BYTES);
+  #durable: Lsn = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #pacer: NodeJS.Timeout | undefined;
+  #blocked = false;
+  #closed = false;
+  #streaming = false;
+  #quickReads = 0;
+  #lastReadMs = 0;
+  #settleStart: ((error?: unknown) => void) | undefined;
+
+  constructor(options: ReplicationStreamOptions) {
+    this.#client = options.client;
+    this.#socket = socketOf(options.client);
+    this.#handler = options.handler;
+    this.#clock = options.clock;
+    this.#statusIntervalMs = options.statusIntervalMs;
+  }
+
+  /**
+   * Sends START_REPLICATION and resolves when the server streams. `durable` is what may be confirmed from the start.
+   * @throws postgres.slot_active and what else the server answers
+   */
+  async start(command: string, durable: Lsn): Promise<void> {
+    this.#durable = durable;
+    const socket = this.#socket;
+    // From here on the bytes are ours: the driver's parser moves its buffer while slices of it are in use.
+    socket.removeAllListeners('data');
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('error', (error) => this.#fail(error));
+    socket.on('close', () => this.#fail(undefined));
+    const started = new Promise<void>((resolve, reject) => {
+      this.#settleStart = (error) => (error === undefined ? resolve() : reject(error as Error));
+    });
+    const text = Buffer.from(`${command}\0`);
+    const query = Buffer.alloc(5);
+    query.write('Q', 0);
+    query.writeInt32BE(4 + text.length, 1);
+    socket.write(Buffer.concat([query, text]));
+    await started;
+    this.#timer = setInterval(() => this.#sendStatus(), this.#statusIntervalMs);
+  }
+
+  /** Everything up to `lsn` is durable downstream; the server may forget it. Positions never go back. */
+  confirm(lsn: Lsn): void {
+    if (lsn <= this.#durable) return;
+    this.#durable = lsn;
+    this.#sendStatus();
+  }
+
+  /** Goes on after `change` returned false. */
+  resume(): void {
+    if (!this.#blocked || this.#closed) return;
+    this.#blocked = false;
+    this.#pump();
+    if (!this.#blocked && this.#pacer === undefined) this.#socket.resume();
+  }
+
+  /** Tells the server the end and closes the connection. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#timer);
+    clearTimeout(this.#pacer);
+    if (this.#streaming && !this.#socket.destroyed) {
+      this.#sendStatus();
+      this.#socket.write(Buffer.from([TYPE.copyDone, 0, 0, 0, 4]));
+    }
+    this.#socket.resume();
+    await endClient(this.#client, this.#socket);
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#closed) return;
+    this.#frames.push(chunk);
+    if (!this.#blocked) this.#pump();
+    if (this.#closed) return;
+    if (this.#blocked) {
+      // INV-5: a reader that is full stops the socket; status updates go on by their timer.
+      this.#socket.pause();
+      return;
+    }
+    this.#pace(chunk.length);
+  }
+
+  #pace(read: number): void {
+    const now = this.#clock.monotonicMs();
+    const gap = now - this.#lastReadMs;
+    this.#lastReadMs = now;
+    const paced = this.#quickReads >= EAGER_READS;
+    if (paced ? read < IDLE_READ && gap > 2 * PACE_MS : gap > EAGER_GAP_MS) {
+      this.#quickReads = 0;
+      return;
+    }
+    if (!paced) {
+      this.#quickReads++;
+      return;
+    }
+    if (read >= SHORT_READ) return;
+    this.#socket.pause();
+    this.#pacer = setTimeout(() => {
+      this.#pacer = undefined;
+      if (!this.#blocked && !this.#closed) this.#socket.resume();
+    }, PACE_MS);
+  }
+
+  #pump(): void {
+    try {
+      if (!this.#frames.drain(this.#onMessage)) {
+        if (!this.#closed) this.#blocked = true;
+      } else if (this.#streaming) this.#handler.caughtUp();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  readonly #onMessage = (type: number, bytes: Buffer, start: number, end: number): boolean => {
+    if (type === TYPE.copyData) return this.#onCopyData(bytes, start, end);
+    if (type === TYPE.copyBoth) {
+      this.#streaming = true;
+      this.#settleStart?.();
+      this.#settleStart = undefined;
+    } else if (type === TYPE.error) {
+      this.#fail(parseError(bytes, start, end));
+      return false;
+    } else if (type === TYPE.copyDone) {
+      this.#fail(undefined);
+      return false;
+    }
+    return true; // notices, parameters and the like
+  };
+
+  #onCopyData(bytes: Buffer, start: number, end: number): boolean {
+    const kind = start < end ? bytes[start] : undefined;
+    if (kind === KIND.change && end - start >= CHANGE_HEADER) {
+      return this.#handler.change(readLsn(bytes, start + 1), bytes, start + CHANGE_HEADER, end);
+    }
+    if (kind === KIND.keepalive && end - start >= KEEPALIVE_BODY) {
+      this.#handler.keepalive(readLsn(bytes, start + 1));
+      if (bytes[start + 17] === 1) this.#sendStatus();
+      return true;
+    }
+    throw postgresError('postgres.protocol', `The server sent a malformed replication message of kind ${kind}`);
+  }
+
+  // INV-1: the position sent is the one last made durable, never one that was only received.
+  #sendStatus(): void {
+    if (!this.#streaming || this.#socket.destroyed || !this.#socket.writable) return;
+    const status = this.#status;
+    status[0] = TYPE.copyData;
+    status.writeInt32BE(STATUS_BYTES - 1, 1);
+    status[5] = KIND.status;
+    writeLsn(status, this.#durable, 6);
+    writeLsn(status, this.#durable, 14);
+    writeLsn(status, this.#durable, 22);
+    status.writeBigInt64BE(BigInt(this.#clock.nowMs() * 1000 - POSTGRES_EPOCH_US), 30);
+    status[38] = 0;
+    this.#socket.write(Buffer.from(status));
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#timer);
+    clearTimeout(this.#pacer);
+    const error =
+      cause === undefined
+        ? postgresError('postgres.connection_lost', 'The server closed the replication connection')
+        : toPostgresError(cause, 'Replication failed');
+    void endClient(this.#client, this.#socket);
+    const settle = this.#settleStart;
+    this.#settleStart = undefined;
+    if (settle) settle(error);
+    else this.#handler.failed(error);
+  }
+}
+
+const END_TIMEOUT_MS = 2000;
+
+async function endClient(client: pg.Client, socket: Socket): Promise<void> {
+  const timer = setTimeout(() => socket.destroy(), END_TIMEOUT_MS);
+  await client.end().catch(() => undefined);
+  clearTimeout(timer);
+  socket.destroy();
+}
+
+/** The socket below a driver session: not a public name of the driver, so checked. */
+function socketOf(client: pg.Client): Socket {
+  const { connection } = client as unknown as { connection?: { stream?: Socket } };
+  const socket = connection?.stream;
+  if (socket === undefined || typeof socket.on !== 'function') {
+    throw postgresError('postgres.protocol', 'The driver does not give access to its connection');
+  }
+  return socket;
+}
+
+/** ErrorResponse: (field:1 text\0)* \0 */
+function parseError(bytes: Buffer, start: number, end: number): Error {
+  const fields = new Map<string, string>();
+  for (let at = start; at < end && bytes[at] !== 0; ) {
+    const zero = bytes.indexOf(0, at + 1);
+    if (zero < 0 || zero >= end) break;
+    fields.set(String.fromCharCode(bytes[at] ?? 0), bytes.toString('utf8', at + 1, zero));
+    at = zero + 1;
+  }
+  return Object.assign(new Error(fields.get('M') ?? 'unknown error'), {
+    code: fields.get('C'),
+    severity: fields.get('S'),
+  });
+}

@@ -1,0 +1,116 @@
+// The publication: created before the slot, because a slot older than its publication fails on every decode
+// (CORRECTNESS 4), and kept in step with the captured tables where the config asks for it.
+import type { Logger } from '@millrace/foundation';
+import type pg from 'pg';
+import type { PostgresConfig } from './config.ts';
+import { quoteIdentifier, quoteTable } from './connection.ts';
+import { DEBEZIUM_EXCEPTION, postgresError, toPostgresError } from './errors.ts';
+import { qualified, type TableName } from './schema/catalog.ts';
+
+/** Makes sure that there is a publication as the config wants it. @throws postgres.publication_* */
+export async function preparePublication(
+  client: pg.Client,
+  config: PostgresConfig,
+  tables: readonly TableName[],
+  logger: Logger,
+): Promise<void> {
+  const { name, mode, viaRoot } = config.publication;
+  const { rows } = await client.query<{ all: boolean }>(
+    'select puballtables as all from pg_catalog.pg_publication where pubname = $1',
+    [name],
+  );
+  const existing = rows[0];
+  const root = viaRoot ? ' WITH (publish_via_partition_root = true)' : '';
+  const quoted = quoteIdentifier(name);
+  const run = (sql: string): Promise<void> => execute(client, sql, `Unable to create publication ${name}`);
+  switch (mode) {
+    case 'disabled':
+      if (existing !== undefined) return;
+      throw postgresError(
+        'postgres.publication_missing',
+        'Publication autocreation is disabled, please create one and restart the connector.',
+        { context: { publication: name } },
+      );
+    case 'all_tables':
+      if (existing === undefined) {
+        await run(`CREATE PUBLICATION ${quoted} FOR ALL TABLES${root}`);
+        logger.info({ publication: name }, 'created a publication for all tables');
+      }
+      return;
+    case 'no_tables':
+      if (existing === undefined) await run(`CREATE PUBLICATION ${quoted}${root}`);
+      return;
+    case 'filtered':
+      await prepareFiltered(client, config, tables, existing);
+      return;
+    default:
+      mode satisfies never;
+  }
+}
+
+async function prepareFiltered(
+  client: pg.Client,
+  config: PostgresConfig,
+  tables: readonly TableName[],
+  existing: { readonly all: boolean } | undefined,
+): Promise<void> {
+  const { name, viaRoot } = config.publication;
+  const quoted = quoteIdentifier(name);
+  const list = tables.map(quoteTable).join(', ');
+  if (existing?.all) {
+    throw postgresError(
+      'postgres.publication_conflict',
+      `A logical publication for all tables named '${name}' for plugin 'PGOUTPUT' and database '${config.connection.database}' is already active on the server and can not be altered. If you need to exclude some tables or include only specific subset, please recreate the publication with necessary configuration or let plugin recreate it by dropping existing publication. Otherwise please change the 'publication.autocreate.mode' property to 'all_tables'.`,
+      { javaClass: DEBEZIUM_EXCEPTION },
+    );
+  }
+  if (tables.length === 0) {
+    const cause = postgresError(
+      'postgres.publication_empty',
+      `No table filters found for filtered publication ${name}`,
+      { javaClass: DEBEZIUM_EXCEPTION },
+    );
+    throw postgresError('postgres.publication_empty', `Unable to create filtered publication ${name} for ${list}`, {
+      cause,
+    });
+  }
+  const failing = `Unable to ${existing === undefined ? 'create' : 'alter'} filtered publication ${name} for ${tables.map(qualified).join(', ')}`;
+  const sql =
+    existing === undefined
+      ? `CREATE PUBLICATION ${quoted} FOR TABLE ${list}${viaRoot ? ' WITH (publish_via_partition_root = true)' : ''}`
+      : `ALTER PUBLICATION ${quoted} SET TABLE ${list}`;
+  await execute(client, sql, failing);
+}
+
+async function execute(client: pg.Client, sql: string, failing: string): Promise<void> {
+  try {
+    await client.query(sql);
+  } catch (error) {
+    throw toPostgresError(error, failing);
+  }
+}
+
+/** Gives captured tables the replica identity that the config names for them. */
+export async function prepareIdentities(
+  client: pg.Client,
+  config: PostgresConfig,
+  tables: readonly TableName[],
+): Promise<void> {
+  for (const table of tables) {
+    const rule = config.identities.find(({ tables: matches }) => matches(qualified(table)));
+    if (rule === undefined) continue;
+    const index = /^INDEX\s+(.+)$/i.exec(rule.identity)?.[1];
+    const identity =
+      index === undefined ? rule.identity.toUpperCase() : `USING INDEX ${quoteIdentifier(index.trim())}`;
+    if (index === undefined && !['DEFAULT', 'FULL', 'NOTHING'].includes(identity)) {
+      throw postgresError('postgres.table_unusable', `${rule.identity} is no replica identity`, {
+        configKey: 'replica.identity.autoset.values',
+      });
+    }
+    await execute(
+      client,
+      `ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY ${identity}`,
+      `Cannot set the replica identity of ${qualified(table)}`,
+    );
+  }
+}

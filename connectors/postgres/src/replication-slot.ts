@@ -1,0 +1,152 @@
+// The replication slot: its state on the server, its creation, and whether it still serves a stored position.
+import type pg from 'pg';
+import type { PostgresConfig } from './config.ts';
+import { quoteIdentifier, quoteLiteral } from './connection.ts';
+import { DEBEZIUM_EXCEPTION, postgresError, toPostgresError } from './errors.ts';
+import { confirmablePosition, type StoredOffset } from './offset.ts';
+import { formatLsn, type Lsn, parseLsn } from './protocol/lsn.ts';
+
+export interface SlotState {
+  readonly plugin: string;
+  readonly database: string | null;
+  readonly active: boolean;
+  readonly activePid: number | null;
+  readonly temporary: boolean;
+  readonly twoPhase: boolean;
+  readonly restartLsn: Lsn | undefined;
+  readonly confirmedFlushLsn: Lsn | undefined;
+  /** `reserved`, `extended`, `unreserved` or `lost`. */
+  readonly walStatus: string | null;
+}
+
+/** A slot as it was just made: the exact pair of a snapshot and the position from which changes follow it. */
+export interface CreatedSlot {
+  readonly consistentPoint: Lsn;
+  /** Valid while the connection that created the slot does nothing else. */
+  readonly snapshotName: string;
+}
+
+export async function readSlot(client: pg.Client, name: string, serverVersion: number): Promise<SlotState | undefined> {
+  const { rows } = await client.query<{
+    plugin: string;
+    database: string | null;
+    active: boolean;
+    active_pid: number | null;
+    temporary: boolean;
+    two_phase: boolean;
+    restart_lsn: string | null;
+    confirmed_flush_lsn: string | null;
+    wal_status: string | null;
+  }>(
+    `select plugin, database, active, active_pid, temporary, restart_lsn, confirmed_flush_lsn,
+            ${serverVersion >= 130000 ? 'wal_status' : 'null::text'} as wal_status,
+            ${serverVersion >= 140000 ? 'two_phase' : 'false'} as two_phase
+       from pg_catalog.pg_replication_slots where slot_name = $1`,
+    [name],
+  );
+  const row = rows[0];
+  if (row === undefined) return undefined;
+  return {
+    plugin: row.plugin,
+    database: row.database,
+    active: row.active,
+    activePid: row.active_pid,
+    temporary: row.temporary,
+    twoPhase: row.two_phase,
+    restartLsn: row.restart_lsn === null ? undefined : parseLsn(row.restart_lsn),
+    confirmedFlushLsn: row.confirmed_flush_lsn === null ? undefined : parseLsn(row.confirmed_flush_lsn),
+    walStatus: row.wal_status,
+  };
+}
+
+/** @throws postgres.slot_unusable when the slot cannot be read by us without losing changes */
+export function requireUsable(slot: SlotState, config: PostgresConfig): void {
+  const { name } = config.slot;
+  const refuse = (why: string): never => {
+    throw postgresError('postgres.slot_unusable', `The replication slot ${name} cannot be used: ${why}`, {
+      context: { slot: name },
+    });
+  };
+  if (slot.plugin !== 'pgoutput') refuse(`its plug-in is ${slot.plugin}, not pgoutput`);
+  if (slot.database !== null && slot.database !== config.connection.database) refuse(`it belongs to database ${slot.database}`);
+  // Rows consumed at PREPARE would be gone after a restart (CORRECTNESS 5).
+  if (slot.twoPhase) refuse('it was created with two_phase');
+}
+
+/**
+ * Creates a slot on a replication connection, and exports the snapshot that goes with it. Never with two_phase.
+ * @throws postgres.slot_active and others
+ */
+export async function createSlot(
+  replication: pg.Client,
+  name: string,
+  options: { readonly temporary: boolean; readonly failover: boolean; readonly serverVersion: number },
+): Promise<CreatedSlot> {
+  const { temporary, failover, serverVersion } = options;
+  const modern = serverVersion >= 150000;
+  const settings = modern
+    ? `(SNAPSHOT 'export'${failover && serverVersion >= 170000 ? ', FAILOVER true' : ''})`
+    : 'EXPORT_SNAPSHOT';
+  const sql = `CREATE_REPLICATION_SLOT ${quoteIdentifier(name)}${temporary ? ' TEMPORARY' : ''} LOGICAL pgoutput ${settings}`;
+  try {
+    const { rows } = await replication.query<{ consistent_point: string; snapshot_name: string }>(sql);
+    const row = rows[0];
+    const consistentPoint = row === undefined ? undefined : parseLsn(row.consistent_point);
+    if (row === undefined || consistentPoint === undefined) {
+      throw postgresError('postgres.protocol', 'The server did not say where the new slot starts');
+    }
+    return { consistentPoint, snapshotName: row.snapshot_name };
+  } catch (error) {
+    const cause = toPostgresError(error, 'CREATE_REPLICATION_SLOT');
+    throw postgresError(cause.code as 'postgres.query_failed', 'Creation of replication slot failed', {
+      cause,
+      javaClass: DEBEZIUM_EXCEPTION,
+    });
+  }
+}
+
+/** Drops a slot if it is there; waits a little for its reader to let go. */
+export async function dropSlot(client: pg.Client, name: string): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await client.query(
+        'select pg_drop_replication_slot(slot_name) from pg_catalog.pg_replication_slots where slot_name = $1',
+        [name],
+      );
+      return;
+    } catch (error) {
+      if (attempt >= DROP_ATTEMPTS) throw toPostgresError(error, `Cannot drop the replication slot ${name}`);
+      await client.query(`select pg_sleep(${DROP_WAIT_S})`);
+    }
+  }
+}
+const DROP_ATTEMPTS = 20;
+const DROP_WAIT_S = 0.1;
+
+export type PositionCheck = 'available' | 'lost' | 'ahead';
+
+/** Whether the server still has every change after a stored offset. */
+export function checkPosition(slot: SlotState | undefined, stored: StoredOffset): PositionCheck {
+  if (slot === undefined || slot.walStatus === 'lost' || slot.restartLsn === undefined) return 'lost';
+  const needed = confirmablePosition(stored);
+  if (slot.restartLsn > needed) return 'lost';
+  // INV-3: the server streams from confirmed_flush. Our own confirmations never pass the stored offset (CORRECTNESS 6).
+  return slot.confirmedFlushLsn !== undefined && slot.confirmedFlushLsn > maxPosition(stored) ? 'ahead' : 'available';
+}
+
+function maxPosition(stored: StoredOffset): Lsn {
+  const { lsn, lastCommitLsn } = stored;
+  return lastCommitLsn !== undefined && lastCommitLsn > lsn ? lastCommitLsn : lsn;
+}
+
+/** The START_REPLICATION command for the slot, from `lsn` on. */
+export function startCommand(config: PostgresConfig, lsn: Lsn, serverVersion: number): string {
+  const options: [string, string][] = [
+    ['proto_version', '1'],
+    ['publication_names', quoteIdentifier(config.publication.name)],
+  ];
+  if (serverVersion >= 140000) options.push(['messages', 'true']);
+  options.push(...config.slot.streamParams.map(([name, value]): [string, string] => [name, value]));
+  const list = options.map(([name, value]) => `${quoteIdentifier(name)} ${quoteLiteral(value)}`).join(', ');
+  return `START_REPLICATION SLOT ${quoteIdentifier(config.slot.name)} LOGICAL ${formatLsn(lsn)} (${list})`;
+}

@@ -1,0 +1,164 @@
+// What the system catalogs say about types and tables. Read when a relation is met for the first time or again changed;
+// the types themselves come with the relation message.
+import type pg from 'pg';
+
+/** A row of pg_type, as far as mapping needs it. */
+export interface PgType {
+  readonly oid: number;
+  readonly name: string;
+  readonly schema: string;
+  /** `b`ase, `c`omposite, `d`omain, `e`num, `p`seudo, `r`ange, `m`ultirange. */
+  readonly kind: string;
+  /** Of an array: the element type; else 0. */
+  readonly elementOid: number;
+  /** Of a domain: what it is over; else 0. */
+  readonly baseOid: number;
+  readonly baseTypmod: number;
+  readonly labels: readonly string[];
+}
+
+/** Types by oid, read from the server when first asked for. */
+export class TypeCatalog {
+  readonly #types = new Map<number, PgType>();
+
+  get(oid: number): PgType | undefined {
+    return this.#types.get(oid);
+  }
+
+  /** Forgets enumerations, whose labels may grow. */
+  forgetEnums(): void {
+    for (const [oid, type] of this.#types) if (type.kind === 'e') this.#types.delete(oid);
+  }
+
+  /** Makes these types known, and those they are made of. */
+  async load(client: pg.Client, oids: Iterable<number>): Promise<void> {
+    let missing = [...new Set(oids)].filter((oid) => oid !== 0 && !this.#types.has(oid));
+    while (missing.length > 0) {
+      const { rows } = await client.query<{
+        oid: number;
+        typname: string;
+        nspname: string;
+        typtype: string;
+        elem: number;
+        typbasetype: number;
+        typtypmod: number;
+        labels: string[] | null;
+      }>(TYPES_SQL, [missing]);
+      for (const row of rows) {
+        this.#types.set(row.oid, {
+          oid: row.oid,
+          name: row.typname,
+          schema: row.nspname,
+          kind: row.typtype,
+          elementOid: row.elem,
+          baseOid: row.typbasetype,
+          baseTypmod: row.typtypmod,
+          labels: row.labels ?? [],
+        });
+      }
+      missing = rows.flatMap((row) => [row.elem, row.typbasetype]).filter((oid) => oid !== 0 && !this.#types.has(oid));
+    }
+  }
+}
+
+// A true array is one that subscripts as arrays do; name and point have an element type too and are none.
+const TYPES_SQL = `
+  select t.oid::int8::float8 as oid, t.typname, n.nspname, t.typtype,
+         case when t.typlen = -1 and t.typcategory = 'A' then t.typelem::int8::float8 else 0 end as elem,
+         t.typbasetype::int8::float8 as typbasetype, t.typtypmod,
+         (select array_agg(e.enumlabel::text order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = t.oid) as labels
+    from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+   where t.oid = any($1::oid[])`;
+
+export interface TableName {
+  readonly schema: string;
+  readonly table: string;
+}
+
+/** `schema.table`, as lists in configs name it. */
+export function qualified(table: TableName): string {
+  return `${table.schema}.${table.table}`;
+}
+
+export interface CatalogColumn {
+  readonly name: string;
+  readonly typeOid: number;
+  readonly typmod: number;
+  readonly notNull: boolean;
+  /** The expression of the default, as the server prints it; null for none and for generated columns. */
+  readonly defaultExpression: string | null;
+  readonly generated: boolean;
+  readonly comment: string | null;
+}
+
+export interface CatalogTable extends TableName {
+  readonly oid: number;
+  readonly columns: readonly CatalogColumn[];
+  /** Columns of the primary key in its order; empty without one. */
+  readonly primaryKey: readonly string[];
+  /** Columns of the unique index that stands in for a primary key; empty without one. */
+  readonly uniqueKey: readonly string[];
+  readonly comment: string | null;
+}
+
+/** Names of tables and of partitioned parents, in order; temporary ones and the server's own left out. */
+export async function listTables(client: pg.Client, includeBuiltin: boolean): Promise<TableName[]> {
+  const { rows } = await client.query<{ schema: string; table: string }>(
+    `select n.nspname as schema, c.relname as table
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p') and c.relpersistence <> 't'
+        and ($1 or n.nspname not in ('pg_catalog', 'information_schema'))
+        and n.nspname not like 'pg\\_toast%' and n.nspname not like 'pg\\_temp\\_%'
+      order by n.nspname collate "C", c.relname collate "C"`,
+    [includeBuiltin],
+  );
+  return rows;
+}
+
+/** A table by oid or by name; undefined when it is gone. */
+export async function readTable(client: pg.Client, wanted: number | TableName): Promise<CatalogTable | undefined> {
+  const byOid = typeof wanted === 'number';
+  const { rows } = await client.query<{
+    oid: number;
+    schema: string;
+    table: string;
+    comment: string | null;
+    columns: CatalogColumn[] | null;
+    pk: string[] | null;
+    uk: string[] | null;
+  }>(TABLE_SQL, [byOid ? wanted : null, byOid ? null : wanted.schema, byOid ? null : wanted.table]);
+  const row = rows[0];
+  if (!row) return undefined;
+  return {
+    oid: row.oid,
+    schema: row.schema,
+    table: row.table,
+    comment: row.comment,
+    columns: row.columns ?? [],
+    primaryKey: row.pk ?? [],
+    uniqueKey: row.uk ?? [],
+  };
+}
+
+const KEY_COLUMNS = `
+  (select array_agg(a.attname::text order by k.ord)
+     from unnest(i.indkey::int2[]) with ordinality as k(attnum, ord)
+     join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    where k.ord <= i.indnkeyatts)`;
+
+const TABLE_SQL = `
+  select c.oid::int8::float8 as oid, n.nspname as schema, c.relname as table,
+         obj_description(c.oid, 'pg_class') as comment,
+         (select json_agg(json_build_object(
+                   'name', a.attname, 'typeOid', a.atttypid::int8, 'typmod', a.atttypmod, 'notNull', a.attnotnull,
+                   'defaultExpression', case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
+                   'generated', a.attgenerated <> '', 'comment', col_description(c.oid, a.attnum)) order by a.attnum)
+            from pg_catalog.pg_attribute a
+            left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+           where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
+         (select ${KEY_COLUMNS} from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary) as pk,
+         (select ${KEY_COLUMNS} from pg_catalog.pg_index i join pg_catalog.pg_class ic on ic.oid = i.indexrelid
+           where i.indrelid = c.oid and i.indisunique and not i.indisprimary and i.indexprs is null
+           order by ic.relname collate "C" limit 1) as uk
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+   where c.oid = $1::int8::oid or ($1 is null and n.nspname = $2 and c.relname = $3)`;

@@ -1,0 +1,61 @@
+// column.propagate.source.type and datatype.propagate.source.type: the column's own type as parameters of its schema.
+import type { CatalogColumn } from './catalog.ts';
+import type { RowColumn } from './table-schema.ts';
+import type { ResolvedType } from './type-mapping.ts';
+
+const PREFIX = '__debezium.source.column.';
+const ANY_LENGTH = 2147483647;
+
+/** Lengths the Java driver reports for types without a modifier of their own. */
+const DISPLAY_LENGTH: Readonly<Record<string, number>> = {
+  bool: 1,
+  int2: 5,
+  int4: 10,
+  int8: 19,
+  oid: 10,
+  float4: 8,
+  float8: 17,
+  date: 13,
+  time: 15,
+  timetz: 21,
+  timestamp: 29,
+  timestamptz: 35,
+  interval: 49,
+};
+const BASE_TEMPORAL: Readonly<Record<string, number>> = { time: 8, timetz: 14, timestamp: 22, timestamptz: 28 };
+
+const SERIALS: Readonly<Record<string, string>> = { int2: 'SMALLSERIAL', int4: 'SERIAL', int8: 'BIGSERIAL' };
+
+export function sourceTypeParameters(
+  column: RowColumn,
+  resolved: ResolvedType,
+  known: CatalogColumn | undefined,
+  origin: 'snapshot' | 'stream',
+): Record<string, string> {
+  const { length, scale } = lengthAndScale(resolved);
+  const { name } = resolved.type;
+  const serial = origin === 'snapshot' && known?.defaultExpression?.startsWith('nextval(') ? SERIALS[name] : undefined;
+  return {
+    [`${PREFIX}type`]: serial ?? name.toUpperCase(),
+    [`${PREFIX}length`]: String(length),
+    [`${PREFIX}scale`]: String(scale),
+    [`${PREFIX}name`]: column.name,
+  };
+}
+
+function lengthAndScale({ type, typmod }: ResolvedType): { length: number; scale: number } {
+  const name = type.elementOid === 0 ? type.name : type.name.replace(/^_/, '');
+  if (name === 'numeric') {
+    return typmod < 4 ? { length: 131089, scale: 0 } : { length: (typmod - 4) >>> 16, scale: (typmod - 4) & 0xffff };
+  }
+  if (name === 'varchar' || name === 'bpchar') return { length: typmod < 4 ? ANY_LENGTH : typmod - 4, scale: 0 };
+  if (name === 'bit' || name === 'varbit') return { length: typmod < 0 ? ANY_LENGTH : typmod, scale: 0 };
+  const base = BASE_TEMPORAL[name];
+  if (base !== undefined) {
+    const scale = typmod < 0 ? 6 : typmod;
+    return { length: scale === 0 ? base - 1 : base + 1 + scale, scale };
+  }
+  if (name === 'float4') return { length: 8, scale: 8 };
+  if (name === 'float8') return { length: 17, scale: 17 };
+  return { length: DISPLAY_LENGTH[name] ?? ANY_LENGTH, scale: 0 };
+}

@@ -1,0 +1,267 @@
+// The schemas and row layouts of one version of a table: what a relation message (or the catalog, for a snapshot) says
+// of its columns, with what the catalog knows beyond it, filtered and changed as the config asks.
+import { createHash } from 'node:crypto';
+import type { ColumnChange, ColumnChanges, NameFilter } from '@millrace/connector-common';
+import {
+  adjustNamePart,
+  adjustSchemaName,
+  envelopeSchema,
+  type NameAdjustmentMode,
+  optional,
+  type RawField,
+  type RowLayout,
+  type Schema,
+  STRING,
+  structSchema,
+  type TopicNaming,
+} from '@millrace/data';
+import { SOURCE_SCHEMA } from '../source-info.ts';
+import { type CatalogTable, qualified, type TableName, type TypeCatalog } from './catalog.ts';
+import { defaultValueOf } from './default-value.ts';
+import { sourceTypeParameters } from './source-type.ts';
+import { type ColumnMapping, MASKABLE, type MappingModes, mapType, resolveType } from './type-mapping.ts';
+
+/** What the config says about tables and columns. */
+export interface SchemaRules {
+  readonly modes: MappingModes;
+  readonly naming: TopicNaming;
+  /** Table to the parts of its topic name. */
+  readonly topicParts: (table: TableName) => readonly string[];
+  readonly schemaNames: NameAdjustmentMode;
+  readonly fieldNames: NameAdjustmentMode;
+  readonly columns: NameFilter;
+  readonly changes: ColumnChanges;
+  /** `message.key.columns`: the columns for a table named `schema.table`. */
+  readonly keyColumns: (table: string) => readonly string[] | undefined;
+  /** Columns whose source type goes into the schema's parameters. */
+  readonly propagateType: (column: string, typeName: string) => boolean;
+}
+
+/** A column as the row at hand has it, in its order. */
+export interface RowColumn {
+  readonly name: string;
+  readonly typeOid: number;
+  readonly typmod: number;
+  /** Part of the replica identity; only the stream knows. */
+  readonly inIdentity?: boolean;
+}
+
+export interface TableSchema extends TableName {
+  readonly topic: string;
+  readonly columnCount: number;
+  /** Null for a table without a key. */
+  readonly keySchema: Schema | null;
+  readonly keyLayout: RowLayout | null;
+  /** Positions of the key's columns in the row. */
+  readonly keyColumns: readonly number[];
+  readonly rowLayout: RowLayout;
+  readonly envelopeSchema: Schema;
+  /** The last field of the key when a topic holds several tables. */
+  readonly keyTable: string | null;
+}
+
+export interface TableSchemaInput {
+  readonly table: TableName;
+  readonly columns: readonly RowColumn[];
+  /** Undefined when the table is gone: the stream is behind. */
+  readonly catalog: CatalogTable | undefined;
+  readonly types: TypeCatalog;
+  readonly rules: SchemaRules;
+  readonly origin: 'snapshot' | 'stream';
+}
+
+const PHYSICAL_TABLE_FIELD = '__dbz__physicalTableIdentifier';
+
+interface MappedColumn {
+  readonly name: string;
+  readonly schema: Schema;
+  readonly raw: RawField;
+}
+
+export function tableSchema(input: TableSchemaInput): TableSchema {
+  const { table, columns, rules } = input;
+  const name = qualified(table);
+  const parts = rules.topicParts(table);
+  const topic = rules.naming.dataTopic(parts);
+  const prefix = adjustSchemaName(topic, rules.schemaNames);
+  const keyNames = keyColumnNames(input, name);
+  const value: MappedColumn[] = [];
+  const byName = new Map<string, MappedColumn>();
+  columns.forEach((column, position) => {
+    const mapped = mapColumn(input, column, position, { key: keyNames.includes(column.name) });
+    if (mapped === undefined) return;
+    byName.set(column.name, mapped);
+    if (rules.columns(`${name}.${column.name}`)) value.push(mapped);
+  });
+  const rowSchema = optional(struct(value, `${prefix}.Value`, rules));
+  const keys = keyNames.map((key) => byName.get(key)).filter((key) => key !== undefined);
+  const keyTable = keys.length === 0 ? null : rules.naming.physicalTable(parts);
+  const keySchema = keys.length === 0 ? null : keyStruct(keys, `${prefix}.Key`, rules, keyTable);
+  return {
+    schema: table.schema,
+    table: table.table,
+    topic,
+    columnCount: columns.length,
+    keySchema,
+    keyLayout:
+      keySchema === null
+        ? null
+        : { schema: keySchema, fields: [...keys.map((key) => key.raw), ...(keyTable === null ? [] : [constant(keyTable)])] },
+    keyColumns: keys.map((key) => key.raw.column),
+    rowLayout: { schema: rowSchema, fields: value.map((column) => column.raw) },
+    envelopeSchema: envelopeSchema(`${prefix}.Envelope`, rowSchema, SOURCE_SCHEMA),
+    keyTable,
+  };
+}
+
+function struct(columns: readonly MappedColumn[], name: string, rules: SchemaRules): Schema {
+  return structSchema(
+    columns.map((column) => [adjustNamePart(column.name, rules.fieldNames), column.schema] as const),
+    { name },
+  );
+}
+
+function keyStruct(keys: readonly MappedColumn[], name: string, rules: SchemaRules, keyTable: string | null): Schema {
+  const plain = struct(keys, name, rules);
+  if (keyTable === null) return plain;
+  return structSchema(
+    [...plain.fields.map((field) => [field.name, field.schema] as const), [PHYSICAL_TABLE_FIELD, STRING] as const],
+    { name },
+  );
+}
+
+/** A field that is the same in every row. Its column is one every row has, and its bytes are not looked at. */
+function constant(text: string): RawField {
+  return { column: 0, encoding: 'decode', decode: () => text, nullValue: text, unavailableValue: text };
+}
+
+/**
+ * `message.key.columns`, else the primary key, else a unique index, else, for a table that is gone, what the stream
+ * calls the identity. Columns the row does not have are left out: the catalog may be ahead of the stream.
+ */
+function keyColumnNames({ columns, catalog, rules }: TableSchemaInput, table: string): string[] {
+  const present = new Set(columns.map((column) => column.name));
+  const chosen = rules.keyColumns(table);
+  if (chosen !== undefined) return chosen.filter((name) => present.has(name));
+  for (const key of [catalog?.primaryKey ?? [], catalog?.uniqueKey ?? []]) {
+    const usable = key.filter((name) => present.has(name));
+    if (usable.length > 0) return usable;
+  }
+  if (catalog !== undefined) return [];
+  const identity = columns.filter((column) => column.inIdentity).map((column) => column.name);
+  return identity.length === columns.length ? [] : identity;
+}
+
+function mapColumn(
+  input: TableSchemaInput,
+  column: RowColumn,
+  position: number,
+  use: { readonly key: boolean },
+): MappedColumn | undefined {
+  const { rules, types, catalog } = input;
+  const resolved = resolveType(types, column.typeOid, column.typmod);
+  const mapping = mapType(types, column.typeOid, column.typmod, rules.modes);
+  if (resolved === undefined || mapping === undefined) return undefined;
+  const known = catalog?.columns.find((candidate) => candidate.name === column.name);
+  const fullName = `${qualified(input.table)}.${column.name}`;
+  const typeName = resolved.type.name;
+  const isArray = resolved.type.elementOid !== 0;
+  // A key column of a table that is gone is sure not to be null; of the others nobody knows.
+  const notNull = known?.notNull ?? (catalog === undefined && use.key);
+  const defaultValue = defaultValueOf(known?.defaultExpression ?? null, typeName, isArray, mapping);
+  const change = use.key ? undefined : changeFor(rules, fullName, typeName, isArray);
+  const parameters: Record<string, string> = {
+    ...Object.fromEntries(mapping.schema.parameters ?? []),
+    ...(change?.kind === 'truncate' ? { truncateLength: String(change.length) } : {}),
+    ...(rules.propagateType(fullName, typeName)
+      ? sourceTypeParameters(column, resolved, known, input.origin)
+      : {}),
+  };
+  const schema = mapping.schema.with({
+    optional: !notNull,
+    parameters,
+    ...(defaultValue === undefined ? {} : { defaultValue }),
+  });
+  const nullValue = notNull ? (defaultValue ?? mapping.zero) : null;
+  const raw: RawField = {
+    column: position,
+    encoding: mapping.encoding,
+    decode: notNull ? requireValue(mapping, nullValue) : mapping.decode,
+    nullValue,
+    unavailableValue: mapping.unavailable ?? nullValue,
+  };
+  return {
+    name: column.name,
+    schema,
+    raw: streamsAsNull(input, typeName) ? nothing(raw) : applyChange(raw, change, resolved.typmod),
+  };
+}
+
+/** The value of an undecodable NOT NULL column is the type's zero: a required field cannot be null. */
+function requireValue(mapping: ColumnMapping, nullValue: unknown): RawField['decode'] {
+  if (mapping.encoding !== 'decode' && mapping.encoding !== 'decimal') return mapping.decode;
+  const { decode } = mapping;
+  return (bytes, start, end) => decode(bytes, start, end) ?? nullValue;
+}
+
+/** Debezium's stream has no value for the server's internal type `name`; recorded case `type-text`. */
+function streamsAsNull(input: TableSchemaInput, typeName: string): boolean {
+  return input.origin === 'stream' && typeName === 'name';
+}
+function nothing(raw: RawField): RawField {
+  return { ...raw, encoding: 'decode', decode: () => raw.nullValue, unavailableValue: raw.nullValue };
+}
+
+/** Masks and hashes touch text only, truncation bytes too; anything else stays as it is. */
+function changeFor(rules: SchemaRules, column: string, typeName: string, isArray: boolean): ColumnChange | undefined {
+  const change = rules.changes(column);
+  if (change === undefined || isArray) return undefined;
+  return MASKABLE.has(typeName) || (typeName === 'bytea' && change.kind === 'truncate') ? change : undefined;
+}
+
+function applyChange(raw: RawField, change: ColumnChange | undefined, typmod: number): RawField {
+  if (change === undefined) return raw;
+  const { decode } = raw;
+  switch (change.kind) {
+    case 'mask':
+      return {
+        ...raw,
+        encoding: 'decode',
+        decode: () => change.text,
+        nullValue: change.text,
+        unavailableValue: change.text,
+      };
+    case 'truncate':
+      return {
+        ...raw,
+        encoding: 'decode',
+        decode: (bytes, start, end) => {
+          const value = decode(bytes, start, end);
+          return typeof value === 'string' || value instanceof Uint8Array ? value.slice(0, change.length) : value;
+        },
+      };
+    case 'hash': {
+      const length = typmod >= 4 ? typmod - 4 : undefined;
+      const hash = (text: string): string => change.hash(text).slice(0, length);
+      return {
+        ...raw,
+        encoding: 'decode',
+        decode: (bytes, start, end) => {
+          const value = decode(bytes, start, end);
+          return typeof value === 'string' ? hash(value) : value;
+        },
+      };
+    }
+    default:
+      return change satisfies never;
+  }
+}
+
+/** A short name of what a row's bytes mean: equal fingerprints decode alike. */
+export function relationFingerprint(table: TableName, columns: readonly RowColumn[]): string {
+  const hash = createHash('sha256').update(`${table.schema}\0${table.table}`);
+  for (const { name, typeOid, typmod, inIdentity } of columns) {
+    hash.update(`\0${name}\0${typeOid}\0${typmod}\0${inIdentity === true}`);
+  }
+  return hash.digest('hex').slice(0, 32);
+}

@@ -1,0 +1,370 @@
+// Reads pgoutput messages and fills the queue with records. One message at a time, in place; it stops the stream when
+// the queue is full, and when a relation is met whose catalog entry has to be read first.
+import type { Headers, SourceOffset, SourcePartition, SourceRecord } from '@millrace/connect-api';
+import {
+  type ChangeContext,
+  type ChangeQueue,
+  type ProcessedAt,
+  TableEvents,
+  type TransactionMetadata,
+} from '@millrace/connector-common';
+import type { ArrayStruct } from '@millrace/data';
+import type { Clock } from '@millrace/foundation';
+import { ChangeOffset, type MessageType, type StoredOffset } from '../offset.ts';
+import type { Lsn } from '../protocol/lsn.ts';
+import { PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
+import type { ReplicationHandler } from '../protocol/replication-stream.ts';
+import type { TableName } from '../schema/catalog.ts';
+import type { TableSchema } from '../schema/table-schema.ts';
+import { changeSource, momentOfNs, type SourceIdentity, transactionSource } from '../source-info.ts';
+import type { LogicalMessages } from './logical-messages.ts';
+import { RestartPoint } from './restart-point.ts';
+import { TableStream, type Tuple } from './table-stream.ts';
+import { StreamTransaction } from './transaction.ts';
+
+export interface ChangeReaderOptions {
+  readonly identity: SourceIdentity;
+  readonly sourcePartition: SourcePartition;
+  readonly headers: Headers;
+  readonly tombstones: boolean;
+  readonly skipped: ReadonlySet<string>;
+  /** Leave out updates that change no captured column. */
+  readonly skipUnchanged: boolean;
+  readonly queue: ChangeQueue<SourceRecord>;
+  readonly clock: Clock;
+  /** Whether a table is captured. */
+  readonly captured: (table: TableName) => boolean;
+  /** Reads what the catalog knows of a relation. */
+  readonly describe: (relation: Relation) => Promise<TableSchema>;
+  /** Goes on after this reader asked the stream to stop. */
+  readonly resume: () => void;
+  readonly fail: (error: unknown) => void;
+  /** Where an earlier run stopped. */
+  readonly stored: StoredOffset | undefined;
+  readonly transactions: TransactionMetadata | undefined;
+  readonly messages: LogicalMessages | undefined;
+  /** The oldest transaction still running, where the config asks for it. */
+  readonly xmin: () => number | null;
+}
+
+const FLUSH_RECORDS = 1024;
+const LETTER = { B: 0x42, C: 0x43, R: 0x52, I: 0x49, U: 0x55, D: 0x44, T: 0x54, M: 0x4d, O: 0x4f, Y: 0x59 } as const;
+
+export class ChangeReader implements ReplicationHandler {
+  readonly #options: ChangeReaderOptions;
+  readonly #reader = new PgOutputReader();
+  readonly #index = new TupleIndex();
+  /** By relation oid; null = not captured. */
+  readonly #tables = new Map<number, TableStream | null>();
+  readonly #restart: RestartPoint | undefined;
+  #records: SourceRecord[] = [];
+  #bytes = 0;
+  #lastSlab: Buffer | undefined;
+  #processed: ProcessedAt | undefined;
+  #transaction: StreamTransaction | undefined;
+  #lastCommitLsn: Lsn | null;
+  #lastOffset: SourceOffset;
+  #changeLsn: Lsn = -1;
+  #changesAtLsn = 0;
+  #complete: Lsn | undefined;
+  #completeOffset: ChangeOffset | undefined;
+
+  constructor(options: ChangeReaderOptions) {
+    this.#options = options;
+    this.#restart = options.stored === undefined ? undefined : new RestartPoint(options.stored);
+    this.#lastCommitLsn = options.stored?.lastCommitLsn ?? null;
+    this.#lastOffset = options.stored?.map ?? {};
+  }
+
+  /**
+   * A position before which nothing is left to come, once all records in the queue are durable; undefined while some
+   * records are not in the queue yet.
+   */
+  get completeLsn(): Lsn | undefined {
+    return this.#records.length === 0 ? this.#complete : undefined;
+  }
+
+  /** The offset of the last transaction that ended, for records that carry a position and no change. */
+  get completeOffset(): ChangeOffset | undefined {
+    return this.#completeOffset;
+  }
+
+  change(lsn: Lsn, bytes: Buffer, start: number, end: number): boolean {
+    const reader = this.#reader;
+    const type = reader.open(bytes, start, end);
+    switch (type) {
+      case LETTER.I:
+      case LETTER.U:
+      case LETTER.D:
+        this.#row(type, lsn);
+        break;
+      case LETTER.B:
+        this.#begin();
+        break;
+      case LETTER.C:
+        this.#commit();
+        break;
+      case LETTER.R:
+        return this.#relation(reader.relation());
+      case LETTER.T:
+        this.#truncate(lsn);
+        break;
+      case LETTER.M:
+        this.#message(lsn);
+        break;
+      case LETTER.O:
+        this.#origin();
+        break;
+      case LETTER.Y:
+        break; // types are read from the catalog by oid
+      default:
+        reader.fail(`a message of unknown kind ${type}`);
+    }
+    if (this.#records.length < FLUSH_RECORDS) return true;
+    this.#flush();
+    return !this.#stopWhileFull();
+  }
+
+  keepalive(lsn: Lsn): void {
+    // Within a transaction the server's position may lie past rows that are still to come.
+    if (this.#transaction === undefined && (this.#complete === undefined || lsn > this.#complete)) this.#complete = lsn;
+  }
+
+  caughtUp(): void {
+    this.#flush();
+  }
+
+  failed(error: unknown): void {
+    this.#flush();
+    this.#options.fail(error);
+  }
+
+  #flush(): void {
+    if (this.#records.length === 0) return;
+    this.#options.queue.put({ records: this.#records, bytes: this.#bytes });
+    this.#records = [];
+    this.#bytes = 0;
+    this.#lastSlab = undefined;
+    this.#processed = undefined;
+  }
+
+  #stopWhileFull(): boolean {
+    const { queue, resume } = this.#options;
+    if (!queue.isFull) return false;
+    queue.onRoom(resume);
+    return true;
+  }
+
+  #begin(): void {
+    const reader = this.#reader;
+    const commitLsn = reader.lsn();
+    const commitTimeUs = reader.timestampUs();
+    const xid = reader.uint32();
+    const resumed = this.#restart?.begin(xid, commitLsn) === 'partial';
+    this.#transaction = new StreamTransaction({
+      xid,
+      commitLsn,
+      commitTimeUs,
+      lastCommitLsn: this.#lastCommitLsn,
+      xmin: this.#options.xmin(),
+      announced: resumed,
+    });
+    this.#changeLsn = -1;
+  }
+
+  #commit(): void {
+    const reader = this.#reader;
+    reader.byte();
+    reader.lsn();
+    const endLsn = reader.lsn();
+    const transaction = this.#transaction;
+    this.#transaction = undefined;
+    if (transaction === undefined) return reader.fail('a commit without its begin');
+    const { transactions } = this.#options;
+    this.#complete = endLsn;
+    // Transactions without anything for us leave no trace in offsets.
+    if (!transaction.delivered) return;
+    this.#lastCommitLsn = endLsn;
+    this.#completeOffset = new ChangeOffset(
+      {
+        xid: transaction.xid,
+        commitTimeUs: transaction.commitTimeUs,
+        lastCommitLsn: endLsn,
+        xmin: transaction.xmin,
+      },
+      endLsn,
+      'COMMIT',
+      1,
+    );
+    if (transactions !== undefined && transaction.announced) {
+      const id = `${transaction.xid}:${endLsn}`;
+      const offset = new ChangeOffset(transaction, endLsn, 'COMMIT', 1, transactions.offsetState());
+      this.#keep(this.#reader.bytes);
+      this.#records.push(transactions.end(id, transaction.committed.ms, offset));
+      this.#lastOffset = offset;
+    }
+  }
+
+  #origin(): void {
+    const transaction = this.#transaction;
+    if (transaction === undefined) return;
+    const lsn = this.#reader.lsn();
+    transaction.originLsn = lsn;
+    transaction.origin = this.#reader.text();
+  }
+
+  #relation(relation: Relation): boolean {
+    const { captured, describe, resume, fail } = this.#options;
+    if (!captured(relation)) {
+      this.#tables.set(relation.oid, null);
+      return true;
+    }
+    describe(relation).then(
+      (schema) => {
+        this.#tables.set(relation.oid, new TableStream(schema, relation.identity, this.#events(schema)));
+        resume();
+      },
+      (error: unknown) => fail(error),
+    );
+    this.#flush();
+    return false;
+  }
+
+  #events(schema: TableSchema): TableEvents {
+    const { headers, sourcePartition, tombstones } = this.#options;
+    const { topic, keySchema, envelopeSchema } = schema;
+    return new TableEvents({ topic, keySchema, envelopeSchema, headers, sourcePartition, tombstones });
+  }
+
+  /** The table of a change that is to be delivered; undefined when it is not. */
+  #table(oid: number, op: string, lsn: Lsn): TableStream | undefined {
+    const table = this.#tables.get(oid);
+    if (table === undefined) return this.#reader.fail(`a change of relation ${oid}, which was not described`);
+    this.#countChange(lsn);
+    if (this.#restart !== undefined && !this.#restart.isNew(lsn)) return undefined;
+    return table === null || this.#options.skipped.has(op) ? undefined : table;
+  }
+
+  #countChange(lsn: Lsn): void {
+    if (lsn === this.#changeLsn) this.#changesAtLsn++;
+    else {
+      this.#changeLsn = lsn;
+      this.#changesAtLsn = 1;
+    }
+  }
+
+  #row(type: number, lsn: Lsn): void {
+    const reader = this.#reader;
+    const op = type === LETTER.I ? 'c' : type === LETTER.U ? 'u' : 'd';
+    const table = this.#table(reader.uint32(), op, lsn);
+    if (table === undefined) return;
+    const kind = reader.tupleKind();
+    const first = this.#tuple(table);
+    const out = this.#records;
+    if (type === LETTER.I) {
+      table.inserted(out, this.#context(table, lsn, 'INSERT'), first);
+    } else if (type === LETTER.U) {
+      const before = kind === 'N' ? undefined : first;
+      if (before !== undefined && reader.tupleKind() !== 'N') reader.fail('an update without its new row');
+      const after = before === undefined ? first : this.#tuple(table);
+      if (before !== undefined && this.#options.skipUnchanged && table.isUnchanged(before, after)) return;
+      const context = this.#context(table, lsn, 'UPDATE');
+      table.updated(out, context, () => ({ ...context, transaction: this.#block(table, lsn) }), { before, after });
+    } else {
+      table.deleted(out, this.#context(table, lsn, 'DELETE'), first);
+    }
+  }
+
+  #tuple(table: TableStream): Tuple {
+    const base = this.#reader.tuple(this.#index, table.columnCount);
+    return { bytes: this.#reader.bytes, entries: this.#index.entries, base };
+  }
+
+  #truncate(lsn: Lsn): void {
+    const reader = this.#reader;
+    const count = reader.int32();
+    reader.byte();
+    for (let i = 0; i < count; i++) {
+      const table = this.#table(reader.uint32(), 't', lsn);
+      if (table !== undefined) table.truncated(this.#records, this.#context(table, lsn, 'TRUNCATE'));
+    }
+  }
+
+  #message(lsn: Lsn): void {
+    const { messages } = this.#options;
+    const reader = this.#reader;
+    const transactional = (reader.byte() & 1) === 1;
+    const at = reader.lsn();
+    const prefix = reader.text();
+    const content = reader.blob();
+    const transaction = transactional ? this.#transaction : undefined;
+    if (messages === undefined || !messages.captured(prefix)) return;
+    if (transaction !== undefined) this.#countChange(lsn);
+    if (this.#restart !== undefined) {
+      if (!(transaction === undefined ? this.#restart.isNewOutside(at) : this.#restart.isNew(lsn))) return;
+    }
+    if (transaction !== undefined) transaction.delivered = true;
+    const processed = this.#now();
+    const position = transaction ?? {
+      xid: 0,
+      commitTimeUs: processed.us,
+      lastCommitLsn: this.#lastCommitLsn,
+      xmin: null,
+    };
+    const offset = new ChangeOffset(position, lsn, 'MESSAGE', transaction === undefined ? 1 : this.#changesAtLsn);
+    this.#keep(reader.bytes);
+    this.#records.push(messages.record({ prefix, content, lsn, transaction, processed, lastCommitLsn: this.#lastCommitLsn, offset }));
+    this.#lastOffset = offset;
+  }
+
+  #context(table: TableStream, lsn: Lsn, messageType: MessageType): ChangeContext {
+    const transaction = this.#transaction ?? this.#reader.fail('a change outside a transaction');
+    transaction.delivered = true;
+    this.#keep(this.#reader.bytes);
+    if (table.sourceOf !== transaction || table.source === undefined) {
+      table.source = transactionSource(this.#options.identity, table.schema, transaction);
+      table.sourceOf = transaction;
+    }
+    const block = this.#block(table, lsn);
+    const offset = new ChangeOffset(
+      transaction,
+      lsn,
+      messageType,
+      this.#changesAtLsn,
+      this.#options.transactions?.offsetState(),
+    );
+    const offsetBefore = this.#lastOffset;
+    this.#lastOffset = offset;
+    return {
+      source: changeSource(table.source, transaction.lastCommitLsn, lsn),
+      processed: this.#now(),
+      offset,
+      offsetBefore,
+      transaction: block,
+    };
+  }
+
+  #block(table: TableStream, lsn: Lsn): ArrayStruct | null {
+    const { transactions } = this.#options;
+    const transaction = this.#transaction;
+    if (transactions === undefined || transaction === undefined) return null;
+    const id = `${transaction.xid}:${lsn}`;
+    if (!transaction.announced) {
+      transaction.announced = true;
+      this.#records.push(transactions.begin(id, transaction.committed.ms, this.#lastOffset));
+    }
+    return transactions.event(id, `${table.schema.schema}.${table.schema.table}`);
+  }
+
+  #now(): ProcessedAt {
+    this.#processed ??= momentOfNs(this.#options.clock.nowNs());
+    return this.#processed;
+  }
+
+  /** Accounts for the slab that records point into, once. */
+  #keep(slab: Buffer): void {
+    if (slab === this.#lastSlab) return;
+    this.#lastSlab = slab;
+    this.#bytes += slab.length;
+  }
+}

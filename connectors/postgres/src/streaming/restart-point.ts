@@ -1,0 +1,56 @@
+// What a restarted stream skips. The server sends every transaction that commits after the confirmed position again,
+// whole and in commit order; positions of rows are not in that order, since transactions overlap. So the search goes
+// by transaction first: those that committed before the stored position are done, the one that holds it is done up to
+// that row, everything later is new (contract 11.10).
+import type { StoredOffset } from '../offset.ts';
+import { type Lsn, maxLsn } from '../protocol/lsn.ts';
+
+/** What becomes of a transaction's changes: none, those after the stored one, or all are new. */
+export type Verdict = 'skip' | 'partial' | 'pass';
+
+export class RestartPoint {
+  readonly #stored: StoredOffset;
+  readonly #doneBefore: Lsn;
+  #verdict: Verdict = 'pass';
+  #found = false;
+  #seenAtLsn = 0;
+
+  constructor(stored: StoredOffset) {
+    this.#stored = stored;
+    this.#doneBefore = maxLsn(stored.lastCommitLsn ?? 0, stored.lsn);
+  }
+
+  /** A transaction begins whose commit record is at `commitLsn`. */
+  begin(xid: number, commitLsn: Lsn): Verdict {
+    // INV-3: only what was surely complete is skipped; INV-2: what comes again is a contiguous range.
+    if (commitLsn < this.#doneBefore) this.#verdict = 'skip';
+    else {
+      this.#verdict = !this.#found && xid === this.#stored.transactionId ? 'partial' : 'pass';
+      this.#found = true;
+    }
+    return this.#verdict;
+  }
+
+  /** Whether a change of the current transaction is new. Called once for each, in order. */
+  isNew(lsn: Lsn): boolean {
+    switch (this.#verdict) {
+      case 'pass':
+        return true;
+      case 'skip':
+        return false;
+      case 'partial': {
+        const { lsn: last, changesAtLsn } = this.#stored;
+        if (lsn !== last) return lsn > last;
+        this.#seenAtLsn++;
+        return this.#seenAtLsn > changesAtLsn;
+      }
+      default:
+        return this.#verdict satisfies never;
+    }
+  }
+
+  /** Whether a message outside transactions is new. */
+  isNewOutside(lsn: Lsn): boolean {
+    return lsn > this.#stored.lsn;
+  }
+}

@@ -1,0 +1,113 @@
+// One captured table in the stream: its schema of the moment, and its changes as records. Rows stay bytes: the records
+// point into the message they came in.
+import type { SourceRecord } from '@millrace/connect-api';
+import { type ChangeContext, keyDiffers, type TableEvents } from '@millrace/connector-common';
+import { RAW_UNAVAILABLE, RawRow, type Struct, type StructTemplate } from '@millrace/data';
+import type { ReplicaIdentity } from '../protocol/pgoutput.ts';
+import type { TableSchema } from '../schema/table-schema.ts';
+import type { StreamTransaction } from './transaction.ts';
+
+/** A tuple: entries in a shared index over the message's bytes. */
+export interface Tuple {
+  readonly bytes: Buffer;
+  readonly entries: Int32Array;
+  readonly base: number;
+}
+
+export class TableStream {
+  readonly schema: TableSchema;
+  readonly identity: ReplicaIdentity;
+  readonly columnCount: number;
+  readonly #events: TableEvents;
+  /** The source template of the transaction at hand. */
+  source: StructTemplate | undefined;
+  sourceOf: StreamTransaction | undefined;
+
+  constructor(schema: TableSchema, identity: ReplicaIdentity, events: TableEvents) {
+    this.schema = schema;
+    this.identity = identity;
+    this.columnCount = schema.columnCount;
+    this.#events = events;
+  }
+
+  inserted(out: SourceRecord[], change: ChangeContext, after: Tuple): void {
+    this.#events.created(out, change, this.#key(after), this.#row(after));
+  }
+
+  /** `before` is the old row with its key columns only (`K`) or whole (`O`); absent when the key did not change. */
+  updated(
+    out: SourceRecord[],
+    change: ChangeContext,
+    second: () => ChangeContext,
+    tuples: { readonly before: Tuple | undefined; readonly after: Tuple },
+  ): void {
+    const { before, after } = tuples;
+    if (before === undefined) {
+      this.#events.updated(out, change, this.#key(after), null, this.#row(after));
+      return;
+    }
+    // Identity full: what the server left out of the new row because it did not change is in the old one.
+    if (this.identity === 'full') fillUnchanged(before, after, this.columnCount);
+    const keyBefore = this.#key(before);
+    const keyAfter = this.#key(after);
+    if (keyBefore !== null && keyAfter !== null && this.#keyChanged(before, after, keyBefore, keyAfter)) {
+      this.#events.keyChanged(
+        out,
+        change,
+        second(),
+        { before: keyBefore, after: keyAfter },
+        { before: this.#row(before), after: this.#row(after) },
+      );
+    } else {
+      this.#events.updated(out, change, keyAfter, this.#row(before), this.#row(after));
+    }
+  }
+
+  /** Whether no captured column changed, as far as the old row tells. */
+  isUnchanged(before: Tuple, after: Tuple): boolean {
+    return this.schema.rowLayout.fields.every((field) => sameBytes(before, after, 2 * field.column));
+  }
+
+  deleted(out: SourceRecord[], change: ChangeContext, before: Tuple): void {
+    this.#events.deleted(out, change, this.#key(before), this.#row(before));
+  }
+
+  truncated(out: SourceRecord[], change: ChangeContext): void {
+    this.#events.truncated(out, change);
+  }
+
+  #row({ bytes, entries, base }: Tuple): RawRow {
+    return new RawRow(this.schema.rowLayout, bytes, entries, base);
+  }
+
+  #key({ bytes, entries, base }: Tuple): Struct | null {
+    const { keyLayout } = this.schema;
+    return keyLayout === null ? null : new RawRow(keyLayout, bytes, entries, base);
+  }
+
+  /** Bytes decide first; only where they differ are the values looked at (an absent NOT NULL column shows its zero). */
+  #keyChanged(before: Tuple, after: Tuple, keyBefore: Struct, keyAfter: Struct): boolean {
+    for (const column of this.schema.keyColumns) {
+      if (!sameBytes(before, after, 2 * column)) return keyDiffers(keyBefore, keyAfter);
+    }
+    return false;
+  }
+}
+
+function sameBytes(a: Tuple, b: Tuple, at: number): boolean {
+  const lengthA = a.entries[a.base + at + 1] ?? 0;
+  const lengthB = b.entries[b.base + at + 1] ?? 0;
+  if (lengthA !== lengthB) return lengthB === RAW_UNAVAILABLE;
+  if (lengthA <= 0) return true;
+  const startA = a.entries[a.base + at] ?? 0;
+  const startB = b.entries[b.base + at] ?? 0;
+  return a.bytes.compare(b.bytes, startB, startB + lengthB, startA, startA + lengthA) === 0;
+}
+
+function fillUnchanged(before: Tuple, after: Tuple, columns: number): void {
+  for (let i = 0; i < 2 * columns; i += 2) {
+    if (after.entries[after.base + i + 1] !== RAW_UNAVAILABLE) continue;
+    after.entries[after.base + i] = before.entries[before.base + i] ?? 0;
+    after.entries[after.base + i + 1] = before.entries[before.base + i + 1] ?? RAW_UNAVAILABLE;
+  }
+}

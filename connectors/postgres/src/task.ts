@@ -1,0 +1,165 @@
+// The one task of a Postgres connector: prepares publication and slot, decides what is to be read, and hands out what
+// snapshot and stream put into the queue.
+import { randomBytes } from 'node:crypto';
+import {
+  type CommittedOffset,
+  type Headers,
+  NO_HEADERS,
+  type OffsetMap,
+  offsetMapOf,
+  type SourceBatch,
+  type SourceOffset,
+  type SourcePartition,
+  type SourceRecord,
+  type SourceTask,
+  type SourceTaskContext,
+} from '@millrace/connect-api';
+import { ChangeQueue, contextHeaders, Heartbeat, timeOrderedUuid } from '@millrace/connector-common';
+import { type PostgresConfig, resolveConfig } from './config.ts';
+import { upgradeConfig } from './config-upgrade.ts';
+import { CaptureRun } from './capture-run.ts';
+import { confirmablePosition, markAt, parseOffset } from './offset.ts';
+import type { Lsn } from './protocol/lsn.ts';
+
+const MAX_WAIT_MS = 500;
+/** How often a position that only keepalives moved is stored. */
+const MARK_INTERVAL_MS = 5000;
+
+export class PostgresSourceTask implements SourceTask {
+  #config: PostgresConfig | undefined;
+  #context: SourceTaskContext | undefined;
+  #queue: ChangeQueue<SourceRecord> | undefined;
+  #run: CaptureRun | undefined;
+  #heartbeat: Heartbeat | undefined;
+  #partition: SourcePartition = {};
+  /** The offset of the last record handed out, or the stored one. */
+  #lastOffset: SourceOffset | undefined;
+  #lastMark: Lsn = 0;
+  #lastMarkMs = 0;
+  #stopped = false;
+
+  async start(context: SourceTaskContext): Promise<void> {
+    const { config: upgraded, warnings } = upgradeConfig(context.config);
+    for (const { key, message } of warnings) context.logger.warn({ key }, message);
+    const config = resolveConfig(upgraded);
+    this.#context = context;
+    this.#config = config;
+    this.#partition = Object.freeze({ server: config.topicPrefix });
+    this.#queue = new ChangeQueue({ maxRecords: config.queue.maxRecords, maxBytes: config.queue.maxBytes });
+    this.#heartbeat = new Heartbeat({
+      intervalMs: config.heartbeat.intervalMs,
+      topic: config.rules.naming.heartbeatTopic,
+      serverName: config.topicPrefix,
+      sourcePartition: this.#partition,
+      clock: context.clock,
+    });
+    const map = await context.offsets.offset(this.#partition);
+    const stored = parseOffset(map);
+    this.#lastOffset = stored?.map;
+    this.#run = new CaptureRun({
+      config,
+      context,
+      queue: this.#queue,
+      sourcePartition: this.#partition,
+      headers: this.#headers(config, context),
+      stored,
+    });
+    await this.#run.start();
+  }
+
+  async poll(signal: AbortSignal): Promise<SourceBatch | null> {
+    const { queue, config, heartbeat } = this.#parts();
+    const waitMs = Math.min(config.pollIntervalMs, MAX_WAIT_MS, heartbeat.remainingMs());
+    await queue.wait(waitMs, signal);
+    const batches = queue.take(config.queue.batch);
+    const records = batches.length === 1 ? [...(batches[0]?.records ?? [])] : batches.flatMap((batch) => batch.records);
+    const last = records.at(-1);
+    if (last !== undefined) this.#lastOffset = last.sourceOffset;
+    if (heartbeat.due()) await this.#beat(records);
+    const mark = this.#completedSnapshot() ?? this.#mark(last !== undefined);
+    if (mark === undefined) return records.length === 0 ? null : { records };
+    return { records, position: { partition: this.#partition, offset: mark } };
+  }
+
+  commit(offsets: readonly CommittedOffset[]): Promise<void> {
+    const mine = offsets.find(({ partition }) => partition['server'] === this.#partition['server']);
+    const stored = mine === undefined ? undefined : parseOffset(mine.offset);
+    // INV-1: the slot moves to what is durable in the offsets topic, and no further.
+    if (stored !== undefined && this.#config?.confirms) this.#run?.confirm(confirmablePosition(stored));
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    await this.#run?.stop();
+  }
+
+  async #beat(records: SourceRecord[]): Promise<void> {
+    const { run, heartbeat } = this.#parts();
+    await run.heartbeatAction();
+    const offset = this.#heartbeatOffset();
+    if (offset === undefined) return;
+    this.#lastOffset = offset;
+    records.push(heartbeat.record(offset));
+  }
+
+  /** Where a heartbeat stands: at the end of the last transaction when all of it was handed out. */
+  #heartbeatOffset(): SourceOffset | undefined {
+    const { queue, run } = this.#parts();
+    if (this.#lastOffset === undefined) return undefined;
+    const complete = queue.isEmpty ? run.completeOffset() : undefined;
+    return complete ?? this.#lastOffset;
+  }
+
+  /**
+   * The position reached where that is further than the last record: after the commit of the last transaction, or
+   * after what the server said it has passed with nothing for us (contract 11.9).
+   */
+  #mark(hasRecords: boolean): SourceOffset | undefined {
+    const { queue, run, context } = this.#parts();
+    const base = this.#lastOffset;
+    if (base === undefined || !queue.isEmpty) return undefined;
+    const lsn = run.completeLsn();
+    if (lsn === undefined || lsn <= this.#lastMark) return undefined;
+    const now = context.clock.monotonicMs();
+    if (!hasRecords && now - this.#lastMarkMs < MARK_INTERVAL_MS && !run.endedSince(this.#lastMark)) return undefined;
+    this.#lastMark = lsn;
+    this.#lastMarkMs = now;
+    return { toOffsetMap: (): OffsetMap => markAt(offsetMapOf(base), lsn) };
+  }
+
+  /** Once: the offset of a snapshot that found no row. */
+  #completedSnapshot(): SourceOffset | undefined {
+    const { queue, run } = this.#parts();
+    const offset = queue.isEmpty ? run.takeCompletedSnapshot() : undefined;
+    if (offset !== undefined) this.#lastOffset = offset;
+    return offset;
+  }
+
+  #headers(config: PostgresConfig, context: SourceTaskContext): Headers {
+    if (!config.contextHeaders) return NO_HEADERS;
+    return contextHeaders({
+      logicalName: config.topicPrefix,
+      taskId: context.taskId,
+      connectorKind: 'postgresql',
+      runId: timeOrderedUuid(context.clock.nowMs(), randomBytes(10)),
+    });
+  }
+
+  #parts(): {
+    readonly config: PostgresConfig;
+    readonly context: SourceTaskContext;
+    readonly queue: ChangeQueue<SourceRecord>;
+    readonly run: CaptureRun;
+    readonly heartbeat: Heartbeat;
+  } {
+    const config = this.#config;
+    const context = this.#context;
+    const queue = this.#queue;
+    const run = this.#run;
+    const heartbeat = this.#heartbeat;
+    if (!config || !context || !queue || !run || !heartbeat) throw new Error('the task was not started');
+    return { config, context, queue, run, heartbeat };
+  }
+}

@@ -271,17 +271,19 @@ export class BatchProducer implements AsyncDisposable {
     return this.#usedBytes * 4 <= this.#bufferBytes * 3;
   }
 
-  /** Resolves when every record appended so far is acknowledged or has failed. @throws kafka.closed */
+  /** Resolves when every record appended so far is acknowledged or has failed, or when the signal fires. @throws kafka.closed */
   async flush(signal?: AbortSignal): Promise<void> {
     const batches = [...this.#allBatches()];
     if (batches.length === 0) return;
     await new Promise<void>((resolve, reject) => {
-      const waiter: BatchWaiter = {
-        remaining: batches.length,
-        done: () => (this.#closed ? reject(this.#closed) : resolve()),
+      const done = (): void => {
+        signal?.removeEventListener('abort', done);
+        if (this.#closed) reject(this.#closed);
+        else resolve();
       };
+      const waiter: BatchWaiter = { remaining: batches.length, done };
       for (const batch of batches) (batch.waiters ??= []).push(waiter);
-      signal?.addEventListener('abort', () => resolve(), { once: true });
+      signal?.addEventListener('abort', done, { once: true });
       this.#sender.flushNow(this.#allQueues());
     });
   }

@@ -46,6 +46,8 @@ interface Pending {
   readonly resolve: (body: never) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout | undefined;
+  /** Lets go of the caller's signal. */
+  readonly release: () => void;
 }
 
 /**
@@ -161,21 +163,19 @@ export class Connection implements AsyncDisposable {
       const version = options.version ?? this.versionFor(key);
       const correlationId = this.#nextCorrelationId();
       const chunks = encodeRequest(key, version, correlationId, this.#options.clientId, body);
-      const pending: Pending = {
+      const { signal } = options;
+      const giveUp = (): void => reject(clientError('kafka.closed', 'The request was given up.'));
+      signal?.addEventListener('abort', giveUp, { once: true });
+      this.#pending.push({
         key,
         version,
         correlationId,
         resolve: resolve as (body: never) => void,
         reject,
         timer: this.#startTimer(key, options.timeoutMs),
-      };
-      this.#pending.push(pending);
+        release: () => signal?.removeEventListener('abort', giveUp),
+      });
       this.#write(chunks);
-      options.signal?.addEventListener(
-        'abort',
-        () => reject(clientError('kafka.closed', 'The request was given up.')),
-        { once: true },
-      );
     });
   }
 
@@ -265,6 +265,7 @@ export class Connection implements AsyncDisposable {
       );
     }
     clearTimeout(pending.timer);
+    pending.release();
     this.#answered++;
     if (this.#answered === this.#pending.length || this.#answered >= 64) {
       this.#pending.splice(0, this.#answered);
@@ -286,8 +287,9 @@ export class Connection implements AsyncDisposable {
     if (this.#failure) return;
     this.#failure = error;
     this.#socket.destroy();
-    for (const { timer, reject } of this.#pending.splice(0).slice(this.#answered)) {
+    for (const { timer, reject, release } of this.#pending.splice(0).slice(this.#answered)) {
       clearTimeout(timer);
+      release();
       reject(error);
     }
     this.#answered = 0;

@@ -121,7 +121,9 @@ export class ScriptedBroker implements AsyncDisposable {
     const reaction = handler ? await handler(body, { id, version: apiVersion }) : 'close';
     if (reaction === 'close') socket.destroy();
     else if (reaction !== 'silence' && !socket.destroyed) {
-      for (const chunk of encodeResponse(apiKey, apiVersion, correlationId, reaction)) socket.write(chunk);
+      const refused = apiKey === API.ApiVersions && (reaction as { errorCode?: number }).errorCode === 35;
+      const chunks = encodeResponse(apiKey, refused ? 0 : apiVersion, correlationId, reaction);
+      for (const chunk of chunks) socket.write(chunk);
     }
   }
 }

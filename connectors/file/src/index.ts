@@ -1,2 +1,2 @@
-/** FileStream source and sink connectors. */
-export {};
+/** The FileStream source and sink of Kafka Connect. */
+export { fileStreamSink, fileStreamSource } from './connector.ts';

@@ -49,6 +49,11 @@ interface ConnectorPluginBase {
   };
   /** Whether an unknown key is passed through to somebody else (a driver) and so deserves no warning. */
   readonly passThrough?: (key: string) => boolean;
+  /**
+   * Checks the connector's own keys in words of its own (Debezium's), in place of the ConfigDef's. A key may have
+   * several problems.
+   */
+  readonly checkValues?: (config: RawConfig) => readonly ConfigProblem[];
   /** Called when every key parsed; may connect. Within 90 s. */
   validate?(config: RawConfig, signal: AbortSignal): Promise<ConnectorValidation>;
   createConnector(): Connector;

@@ -39,6 +39,27 @@ export {
   type TimestampType,
 } from './record.ts';
 export type {
+  ConfigInfo,
+  ConfigInfos,
+  ConfigKeyInfo,
+  ConfigValueInfo,
+  ConnectorInfo,
+  ConnectorKind,
+  ConnectorOffset,
+  ConnectorOffsets,
+  ConnectorStateName,
+  ConnectorStatus,
+  ConnectorTaskId,
+  ErrorMessage,
+  LoggerLevel,
+  ServerInfo,
+  StateInfo,
+  TaskInfo,
+  TaskStateInfo,
+  TaskStateName,
+  WorkerHealth,
+} from './rest.ts';
+export type {
   CommittedOffset,
   ErrantRecordReporter,
   OffsetReader,

@@ -1,2 +1,9 @@
-/** The Connect-compatible worker. */
-export {};
+/** The Connect-compatible worker: startWorker and what its composition root needs. */
+export { parseProperties } from './config/properties.ts';
+export {
+  configFromEnvironment,
+  parseWorkerConfig,
+  restAddress,
+  type WorkerConfig,
+} from './config/worker-config.ts';
+export { startWorker, type WorkerHandle, type WorkerOptions } from './worker.ts';

@@ -1,0 +1,151 @@
+// Reads a text file line by line and follows it as it grows. Offsets are byte positions after a whole line.
+import { type FileHandle, open } from 'node:fs/promises';
+import {
+  type SourceBatch,
+  type SourcePartition,
+  SourceRecord,
+  type SourceTask,
+  type SourceTaskContext,
+} from '@millrace/connect-api';
+import { STRING } from '@millrace/data';
+import { BATCH_SIZE, FILE, sourceConfig, TOPIC } from './config.ts';
+import { fileError } from './errors.ts';
+
+export const FILENAME = 'filename';
+export const POSITION = 'position';
+
+const CHUNK_BYTES = 64 * 1024;
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+/** How long to wait for a file that is not there, and for new lines at the end of one that is. */
+const MISSING_WAIT_MS = 1000;
+const END_WAIT_MS = 100;
+
+export class FileStreamSourceTask implements SourceTask {
+  #context: SourceTaskContext | undefined;
+  #path = '';
+  #topic = '';
+  #batchSize = 0;
+  #partition: SourcePartition = {};
+  #file: FileHandle | undefined;
+  #missingReported = false;
+  /** Where in the file the first byte of `#pending` is: the end of the last line that was sent. */
+  #position = 0;
+  /** Bytes read but not sent: the start of a line whose end has not been written yet. */
+  #pending: Buffer = Buffer.alloc(0);
+
+  async start(context: SourceTaskContext): Promise<void> {
+    this.#context = context;
+    const { config } = sourceConfig.parseOrThrow(context.config, () => true);
+    const path = config.optionalString(FILE);
+    if (path === undefined || path === '') throw fileError('file.no_input', 'No file to read is configured.');
+    this.#path = path;
+    this.#topic = config.string(TOPIC);
+    this.#batchSize = Math.max(1, config.int(BATCH_SIZE));
+    this.#partition = { [FILENAME]: path };
+    const stored = await context.offsets.offset(this.#partition);
+    const position = stored?.[POSITION];
+    this.#position = position === undefined || position === null ? 0 : Number(position);
+  }
+
+  async poll(signal: AbortSignal): Promise<SourceBatch | null> {
+    const { clock, logger } = this.#started();
+    if (!this.#file && !(await this.#open())) {
+      if (!this.#missingReported) {
+        logger.warn({ file: this.#path }, 'file is not there (yet); waiting for it');
+        this.#missingReported = true;
+      }
+      await clock.sleep(MISSING_WAIT_MS, signal);
+      return null;
+    }
+    const records = await this.#readLines();
+    if (records.length > 0) return { records };
+    await clock.sleep(END_WAIT_MS, signal);
+    return null;
+  }
+
+  commit(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #started(): SourceTaskContext {
+    if (!this.#context) throw new Error('the task was not started');
+    return this.#context;
+  }
+
+  /** False when there is no such file, or it is something that has no lines. */
+  async #open(): Promise<boolean> {
+    let file: FileHandle;
+    try {
+      file = await open(this.#path, 'r');
+    } catch {
+      return false;
+    }
+    if ((await file.stat()).isDirectory()) {
+      await file.close();
+      return false;
+    }
+    this.#file = file;
+    this.#pending = Buffer.alloc(0);
+    return true;
+  }
+
+  async #readLines(): Promise<SourceRecord[]> {
+    const records: SourceRecord[] = [];
+    for (;;) {
+      this.#takeLines(records);
+      if (records.length > 0 || !(await this.#readChunk())) return records;
+    }
+  }
+
+  async #readChunk(): Promise<boolean> {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    const at = this.#position + this.#pending.length;
+    const read = (await this.#file?.read(chunk, 0, CHUNK_BYTES, at))?.bytesRead ?? 0;
+    if (read === 0) return false;
+    this.#pending = Buffer.concat([this.#pending, chunk.subarray(0, read)]);
+    return true;
+  }
+
+  /** Moves whole lines from the pending bytes to `records`; lines end in LF, CR LF or CR. */
+  #takeLines(records: SourceRecord[]): void {
+    const bytes = this.#pending;
+    let start = 0;
+    while (records.length < this.#batchSize) {
+      const end = lineEnd(bytes, start);
+      if (end === undefined) break;
+      this.#position += end.next - start;
+      records.push(this.#record(bytes.toString('utf8', start, end.line)));
+      start = end.next;
+    }
+    if (start > 0) this.#pending = bytes.subarray(start);
+  }
+
+  #record(line: string): SourceRecord {
+    return new SourceRecord({
+      sourcePartition: this.#partition,
+      sourceOffset: { [POSITION]: this.#position },
+      topic: this.#topic,
+      valueSchema: STRING,
+      value: line,
+      timestamp: this.#started().clock.nowMs(),
+    });
+  }
+}
+
+/** Where the line that starts at `start` ends and the next begins; undefined when its end is not there yet. */
+function lineEnd(bytes: Buffer, start: number): { line: number; next: number } | undefined {
+  const feed = bytes.indexOf(LINE_FEED, start);
+  const until = feed < 0 ? bytes.length : feed;
+  const carriage = bytes.subarray(start, until).indexOf(CARRIAGE_RETURN);
+  if (carriage < 0) return feed < 0 ? undefined : { line: feed, next: feed + 1 };
+  const at = start + carriage;
+  // A CR in the last byte may be half of a CR LF.
+  if (at + 1 === bytes.length) return undefined;
+  return { line: at, next: bytes[at + 1] === LINE_FEED ? at + 2 : at + 1 };
+}

@@ -1,0 +1,47 @@
+// `millrace broker`: the bundled broker alone.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { startBrokerThread } from '@millrace/broker';
+import { parseProperties } from '@millrace/connect-runtime';
+import { LogHub, type LogLevel } from '@millrace/foundation';
+import type { Command } from 'commander';
+import { formatHostPort, parseHostPort } from './addresses.ts';
+import { logOutput } from './log-output.ts';
+import { RunningParts } from './running.ts';
+
+interface BrokerFlags {
+  readonly data: string;
+  readonly kafka?: string;
+  readonly logLevel: LogLevel;
+}
+
+export function registerBroker(program: Command): void {
+  program
+    .command('broker')
+    .description('run the bundled broker alone')
+    .argument('[server.properties]', 'broker settings, as Kafka has them')
+    .option('--data <dir>', 'folder that holds everything', './data')
+    .option('--kafka <host:port>', 'where it listens (default 127.0.0.1:9092)')
+    .option('--log-level <level>', 'fatal, error, warn, info, debug or trace', 'info')
+    .action(async (propertiesFile: string | undefined, flags: BrokerFlags) => {
+      const parts = new RunningParts();
+      parts.endOnSignals();
+      try {
+        const logHub = new LogHub({ level: flags.logLevel, ...logOutput(process.stderr.isTTY) });
+        const properties =
+          propertiesFile === undefined ? {} : parseProperties(readFileSync(propertiesFile, 'utf8'));
+        const listens = flags.kafka ?? (properties['listeners'] === undefined ? '127.0.0.1:9092' : undefined);
+        const broker = await startBrokerThread({
+          dataDirectory: path.resolve(flags.data),
+          properties,
+          ...(listens === undefined ? {} : { listen: parseHostPort(listens, '--kafka') }),
+          logger: logHub.logger('kafka.server'),
+        });
+        parts.onClose(() => broker.close());
+        void broker.crashed.then((error) => parts.fail('The broker has died.', error));
+        process.stdout.write(`ready kafka=${formatHostPort(broker)}\n`);
+      } catch (error) {
+        parts.fail('The broker could not start.', error);
+      }
+    });
+}

@@ -1,0 +1,49 @@
+// The life of a process that serves: runs until a signal or a failure, then closes what it started, within a deadline.
+import { errorLines, exitCodeOf } from './process-errors.ts';
+
+const CLOSE_DEADLINE_MS = 20_000;
+
+/** What a command started, closed in reverse order. */
+export class RunningParts {
+  readonly #closers: (() => Promise<void>)[] = [];
+  #ending: Promise<void> | undefined;
+
+  onClose(close: () => Promise<void>): void {
+    this.#closers.push(close);
+  }
+
+  /** Ends the process on SIGINT and SIGTERM; a second signal ends it at once. */
+  endOnSignals(): void {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (this.#ending) process.exit(130);
+        void this.end(0);
+      });
+    }
+  }
+
+  /** Reports why the process cannot go on, and ends it. */
+  fail(what: string, error: unknown): void {
+    process.stderr.write(errorLines(what, error));
+    void this.end(exitCodeOf(error));
+  }
+
+  /** Closes everything and exits. Delivery knows no deadline, ending does: what is left undone is done after a restart. */
+  end(exitCode: number): Promise<void> {
+    this.#ending ??= this.#end(exitCode);
+    return this.#ending;
+  }
+
+  async #end(exitCode: number): Promise<void> {
+    const timer = setTimeout(() => process.exit(exitCode === 0 ? 1 : exitCode), CLOSE_DEADLINE_MS);
+    timer.unref();
+    for (let close = this.#closers.pop(); close; close = this.#closers.pop()) {
+      try {
+        await close();
+      } catch (error) {
+        process.stderr.write(errorLines('A part did not stop cleanly.', error));
+      }
+    }
+    process.exit(exitCode);
+  }
+}

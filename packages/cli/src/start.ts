@@ -1,0 +1,128 @@
+// `millrace start`: bundled broker, worker and REST in one process.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { startBrokerThread } from '@millrace/broker';
+import {
+  configFromEnvironment,
+  parseProperties,
+  parseWorkerConfig,
+  restAddress,
+  startWorker,
+} from '@millrace/connect-runtime';
+import { createMetrics, LogHub, type LogLevel, MillraceError, systemClock } from '@millrace/foundation';
+import type { Command } from 'commander';
+import { formatHostPort, type HostPort, parseHostPort } from './addresses.ts';
+import { logOutput } from './log-output.ts';
+import { pluginEntries } from './plugins.ts';
+import { RunningParts } from './running.ts';
+import { packageVersion } from './version.ts';
+
+interface StartFlags {
+  readonly brokerConfig?: string;
+  readonly data: string;
+  readonly kafka?: string;
+  readonly rest?: string;
+  readonly registry?: string;
+  readonly logLevel: LogLevel;
+}
+
+const DEFAULT_KAFKA: HostPort = { host: '127.0.0.1', port: 9092 };
+
+export function registerStart(program: Command): void {
+  program
+    .command('start')
+    .description('run broker, worker and REST in this process')
+    .argument('[worker.properties]', 'worker settings, as Kafka Connect has them')
+    .option('--broker-config <file>', 'settings of the bundled broker, as Kafka has them (server.properties)')
+    .option('--data <dir>', 'folder that holds everything', './data')
+    .option('--kafka <host:port>', 'where the bundled broker listens (default 127.0.0.1:9092)')
+    .option('--rest <host:port>', 'where REST listens (default 127.0.0.1:8083)')
+    .option('--registry <host:port>', 'where the schema registry listens')
+    .option('--log-level <level>', 'fatal, error, warn, info, debug or trace', 'info')
+    .action(async (propertiesFile: string | undefined, flags: StartFlags) => {
+      const parts = new RunningParts();
+      parts.endOnSignals();
+      try {
+        await start(propertiesFile, flags, parts);
+      } catch (error) {
+        parts.fail('Millrace could not start.', error);
+      }
+    });
+}
+
+async function start(
+  propertiesFile: string | undefined,
+  flags: StartFlags,
+  parts: RunningParts,
+): Promise<void> {
+  const logHub = new LogHub({ level: flags.logLevel, ...logOutput(process.stderr.isTTY) });
+  const logger = logHub.logger('millrace');
+  const properties = {
+    ...configFromEnvironment(process.env),
+    ...(propertiesFile === undefined ? {} : readProperties(propertiesFile)),
+  };
+  const config = parseWorkerConfig(properties);
+  const rest = flags.rest === undefined ? restAddress(config) : parseHostPort(flags.rest, '--rest');
+  const dataDir = path.resolve(flags.data);
+  const external = flags.kafka === undefined ? properties['bootstrap.servers'] : undefined;
+  if (flags.kafka !== undefined && properties['bootstrap.servers'] !== undefined) {
+    logger.warn('--kafka starts the bundled broker; bootstrap.servers of the worker config has no effect');
+  }
+  if (flags.registry !== undefined) {
+    logger.warn('this release has no schema registry yet; --registry has no effect');
+  }
+  const bootstrapServers = external ?? (await startBundledBroker(flags, dataDir, logHub, parts));
+  const worker = await startWorker({
+    properties,
+    pluginEntries,
+    pluginsModule: new URL('../dist/plugins.js', import.meta.url),
+    bootstrapServers,
+    rest,
+    dataDir,
+    logHub,
+    metrics: createMetrics(),
+    clock: systemClock,
+    env: process.env,
+    version: packageVersion(),
+    onFatal: (error) => parts.fail('The worker cannot go on.', error),
+  });
+  parts.onClose(async () => await worker[Symbol.asyncDispose]());
+  const restText = formatHostPort({ host: rest.host, port: worker.restPort });
+  process.stdout.write(`ready kafka=${bootstrapServers} rest=http://${restText}\n`);
+}
+
+async function startBundledBroker(
+  flags: StartFlags,
+  dataDir: string,
+  logHub: LogHub,
+  parts: RunningParts,
+): Promise<string> {
+  const properties = flags.brokerConfig === undefined ? {} : readProperties(flags.brokerConfig);
+  const hasListeners = properties['listeners'] !== undefined;
+  const listen =
+    flags.kafka === undefined
+      ? hasListeners
+        ? undefined
+        : DEFAULT_KAFKA
+      : parseHostPort(flags.kafka, '--kafka');
+  const broker = await startBrokerThread({
+    dataDirectory: dataDir,
+    properties,
+    ...(listen === undefined ? {} : { listen }),
+    logger: logHub.logger('kafka.server'),
+  });
+  parts.onClose(() => broker.close());
+  void broker.crashed.then((error) => parts.fail('The bundled broker has died.', error));
+  return formatHostPort(broker);
+}
+
+function readProperties(file: string): Record<string, string> {
+  try {
+    return parseProperties(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new MillraceError('config.invalid', `Cannot read ${file}: ${(error as Error).message}`, {
+      hint: 'Give the path of a .properties file that this user may read.',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,355 @@
+// Validation of a connector config: Connect's common keys, transforms and predicates, the connector's own keys and
+// checks, converters, client overrides. One answer holds every problem.
+import type { ConfigInfos, ConnectorPlugin, Plugin } from '@millrace/connect-api';
+import { ConfigDef, type ConfigKey, invalid, messageOf, type RawConfig } from '@millrace/foundation';
+import { connectError } from '../errors.ts';
+import { interfaceName, type PluginRegistry } from '../plugins.ts';
+import { type ClientKind, type OverridePolicy, overrideProblems, withPrefix } from './client-overrides.ts';
+import { type CheckedKey, checkKey, checkKeys, configInfos, groupsOf, keyInfo } from './config-infos.ts';
+import {
+  aliasKeys,
+  type CommonKeyContext,
+  sinkConnectorDef,
+  sourceConnectorDef,
+} from './connector-config.ts';
+import { type ConfigProviders, resolveKnownVariables } from './providers.ts';
+
+/** What validation needs of the worker. */
+export interface ValidationContext {
+  readonly plugins: PluginRegistry;
+  readonly workerConverters: CommonKeyContext['workerConverters'];
+  readonly providers: ConfigProviders;
+  readonly overridePolicy: OverridePolicy;
+}
+
+const CONVERTER_SIDES = ['key', 'value', 'header'] as const;
+const MUST_HAVE_TOPICS = 'Must configure one of topics or topics.regex';
+const NULL_VALUE = 'Null value can not be supplied as the configuration value.';
+
+/**
+ * Checks a config as `PUT .../validate` answers it.
+ * @throws connect.bad_request without a connector class or with one there is not.
+ */
+export async function validateConnectorConfig(
+  posted: RawConfig,
+  context: ValidationContext,
+  signal: AbortSignal,
+): Promise<ConfigInfos> {
+  const plugin = await connectorOf(posted, context.plugins);
+  const given = plugin.upgradeConfig?.(posted).config ?? posted;
+  const config = await resolveKnownVariables(given, context.providers);
+  const common = await checkCommon(config, plugin, context);
+  const own = await checkOwn(config, plugin, signal);
+  const converters = await checkConverters(config, context.plugins);
+  const rest = [
+    ...nullValues(posted, [...common.keys, ...own]),
+    ...overrideKeys(config, plugin, context.overridePolicy),
+  ];
+  const keys = [...common.keys, ...own, ...converters.keys, ...rest];
+  return {
+    name: posted['connector.class'] ?? '',
+    error_count: keys.reduce((count, key) => count + key.errors.length, 0),
+    groups: [
+      ...new Set([...common.groups, ...groupsOf(plugin.configDef.keys.values()), ...converters.groups]),
+    ],
+    configs: configInfos(keys, config),
+  };
+}
+
+/** The connector a config names. */
+export async function connectorOf(config: RawConfig, plugins: PluginRegistry): Promise<ConnectorPlugin> {
+  const name = config['connector.class'];
+  if (name === undefined || name === null) {
+    const shown = Object.entries(config).map(([key, value]) => `${key}=${value ?? 'null'}`);
+    throw connectError(
+      'connect.bad_request',
+      `Connector config {${shown.join(', ')}} contains no connector type`,
+    );
+  }
+  try {
+    return await plugins.connector(name.trim());
+  } catch (error) {
+    throw connectError('connect.bad_request', messageOf(error), { cause: error });
+  }
+}
+
+/** Common keys and those of a plug-in, as `GET /connector-plugins/{p}/config` lists them: its own come first. */
+export function pluginKeys(plugin: Plugin, context: ValidationContext): ReturnType<typeof keyInfo>[] {
+  const own = [...plugin.configDef.keys.values()].filter((key) => key.internal !== true);
+  if (plugin.kind !== 'source' && plugin.kind !== 'sink') return own.map(keyInfo);
+  const common = commonDef({}, plugin, context);
+  return [...own, ...[...common.keys.values()].filter((key) => !plugin.configDef.keys.has(key.name))].map(
+    keyInfo,
+  );
+}
+
+function commonDef(config: RawConfig, plugin: ConnectorPlugin, context: ValidationContext): ConfigDef {
+  const { plugins, workerConverters } = context;
+  const values = {
+    connectorVersion: plugin.version,
+    keyConverter: config['key.converter'] ?? workerConverters.key,
+    valueConverter: config['value.converter'] ?? workerConverters.value,
+    headerConverter: config['header.converter'] ?? workerConverters.header,
+  };
+  const keyContext: CommonKeyContext = {
+    plugins,
+    workerConverters,
+    versionOf: (className) => plugins.find(className)?.version ?? null,
+  };
+  return plugin.kind === 'source'
+    ? sourceConnectorDef(keyContext, values)
+    : sinkConnectorDef(keyContext, values);
+}
+
+interface Checked {
+  readonly keys: readonly CheckedKey[];
+  readonly groups: readonly string[];
+}
+
+async function checkCommon(
+  config: RawConfig,
+  plugin: ConnectorPlugin,
+  context: ValidationContext,
+): Promise<Checked> {
+  const definition = commonDef(config, plugin, context);
+  const keys = checkKeys(definition, config);
+  for (const side of CONVERTER_SIDES)
+    checkConverterClass(keyNamed(keys, `${side}.converter`), side, context.plugins);
+  if (plugin.kind === 'sink') checkTopics(keys, config);
+  const groups = groupsOf(definition.keys.values());
+  for (const kind of ['transforms', 'predicates'] as const) {
+    const aliases = keyNamed(keys, kind).value;
+    for (const alias of new Set(Array.isArray(aliases) ? aliases : [])) {
+      keys.push(...(await checkAlias(kind, alias, config, context.plugins)));
+      groups.push(`${kind === 'transforms' ? 'Transforms' : 'Predicates'}: ${alias}`);
+    }
+  }
+  return { keys, groups };
+}
+
+function keyNamed(keys: readonly CheckedKey[], name: string): CheckedKey {
+  const found = keys.find((key) => key.name === name);
+  if (!found) throw new Error(`no key ${name} among the common keys`);
+  return found;
+}
+
+function checkConverterClass(
+  key: CheckedKey,
+  side: (typeof CONVERTER_SIDES)[number],
+  plugins: PluginRegistry,
+): void {
+  const kind = side === 'header' ? 'header_converter' : 'converter';
+  checkClass(key, [kind], plugins);
+}
+
+/** A class that is unknown, or that is something else, in Connect's words; known names become full class names. */
+function checkClass(key: CheckedKey, kinds: readonly Plugin['kind'][], plugins: PluginRegistry): boolean {
+  const name = key.value;
+  if (typeof name !== 'string') return false;
+  const entry = plugins.find(name, ...kinds);
+  if (entry) {
+    key.value = entry.className;
+    return true;
+  }
+  const other = plugins.find(name);
+  const wanted = interfaceName(kinds[0] ?? 'converter');
+  key.errors.push(
+    other
+      ? `Class class ${other.className} does not implement the ${wanted} interface`
+      : invalid(key.name, name, `Class ${name} could not be found.`),
+  );
+  return false;
+}
+
+function checkTopics(keys: readonly CheckedKey[], config: RawConfig): void {
+  const topics = keyNamed(keys, 'topics');
+  const regex = keyNamed(keys, 'topics.regex');
+  const list = Array.isArray(topics.value) ? topics.value : [];
+  const hasRegex = typeof regex.value === 'string' && regex.value !== '';
+  const dlq = config['errors.deadletterqueue.topic.name'] ?? '';
+  if (list.length === 0 && !hasRegex) {
+    topics.errors.push(MUST_HAVE_TOPICS);
+    regex.errors.push(MUST_HAVE_TOPICS);
+  } else if (list.length > 0 && hasRegex) {
+    const both = 'topics and topics.regex are mutually exclusive options, but both are set.';
+    topics.errors.push(both);
+    regex.errors.push(both);
+  } else if (dlq !== '' && list.includes(dlq)) {
+    topics.errors.push(
+      `The DLQ topic '${dlq}' may not be included in the list of topics ('topics'=[${list.join(', ')}]) consumed by the connector`,
+    );
+  } else if (dlq !== '' && hasRegex && new RegExp(`^(?:${String(regex.value)})$`).test(dlq)) {
+    regex.errors.push(
+      `The DLQ topic '${dlq}' may not be included in the regex matching the topics ('topics.regex'=${String(regex.value)}) consumed by the connector`,
+    );
+  }
+}
+
+/** Keys of one transform or predicate: its class, then the class's own, then which records it applies to. */
+async function checkAlias(
+  kind: 'transforms' | 'predicates',
+  alias: string,
+  config: RawConfig,
+  plugins: PluginRegistry,
+): Promise<CheckedKey[]> {
+  const prefix = `${kind}.${alias}.`;
+  const pluginKind = kind === 'transforms' ? 'transformation' : 'predicate';
+  const entry = plugins.find(config[`${prefix}type`] ?? '', pluginKind);
+  const [typeKey, versionKey] = aliasKeys(kind, alias, {
+    recommended: plugins.classNames(pluginKind),
+    version: entry?.version ?? null,
+  });
+  if (!typeKey || !versionKey) return [];
+  const type = checkKey(typeKey, config[typeKey.name] ?? undefined);
+  checkClass(type, [pluginKind], plugins);
+  const checked = [type, checkKey(versionKey, config[versionKey.name] ?? undefined)];
+  let order = 2;
+  if (entry) {
+    const plugin = await plugins.load(entry);
+    for (const key of plugin.configDef.keys.values()) {
+      checked.push(
+        checkAliasKey({ ...key, group: typeKey.group ?? '', orderInGroup: order++ }, prefix, config),
+      );
+    }
+  }
+  if (kind === 'transforms')
+    checked.push(...checkPredicateUse(prefix, typeKey.group ?? '', order, config, type));
+  return checked;
+}
+
+/** Problems of a class's own key name it without the prefix, except a missing one. */
+function checkAliasKey(key: ConfigKey, prefix: string, config: RawConfig): CheckedKey {
+  const name = `${prefix}${key.name}`;
+  const checked = checkKey(key, config[name] ?? undefined);
+  const missing = `Missing required configuration "${key.name}"`;
+  const errors = checked.errors.map((error) =>
+    error.replace(missing, `Missing required configuration "${name}"`),
+  );
+  return {
+    key: { ...key, name, displayName: key.displayName ?? key.name },
+    name,
+    value: checked.value,
+    errors,
+  };
+}
+
+function checkPredicateUse(
+  prefix: string,
+  group: string,
+  order: number,
+  config: RawConfig,
+  type: CheckedKey,
+): CheckedKey[] {
+  const shared = { importance: 'MEDIUM', group, width: 'NONE' } as const;
+  const negate: ConfigKey = {
+    ...shared,
+    name: `${prefix}negate`,
+    type: 'BOOLEAN',
+    default: false,
+    doc: 'Whether the predicate is negated.',
+    orderInGroup: order,
+    displayName: 'negate',
+  };
+  const predicate: ConfigKey = {
+    ...shared,
+    name: `${prefix}predicate`,
+    type: 'STRING',
+    default: null,
+    doc: 'Alias of the predicate that records must meet.',
+    orderInGroup: order + 1,
+    displayName: 'predicate',
+  };
+  if (config[negate.name] !== undefined && config[predicate.name] === undefined) {
+    type.errors.push(
+      `Config '${negate.name}' was provided but there is no config '${predicate.name}' defining a predicate to be negated.`,
+    );
+  }
+  return [negate, predicate].map((key) => checkKey(key, config[key.name] ?? undefined));
+}
+
+/** The connector's own keys; what goes beyond single values is asked of it only when those are right. */
+async function checkOwn(
+  config: RawConfig,
+  plugin: ConnectorPlugin,
+  signal: AbortSignal,
+): Promise<CheckedKey[]> {
+  const keys = checkKeys(plugin.configDef, config);
+  if (plugin.checkValues) {
+    for (const key of keys) key.errors.length = 0;
+    addProblems(keys, plugin.checkValues(config));
+  }
+  if (plugin.validate && keys.every((key) => key.errors.length === 0)) {
+    addProblems(keys, (await plugin.validate(config, signal)).problems);
+  }
+  return keys;
+}
+
+function addProblems(
+  keys: CheckedKey[],
+  problems: readonly { readonly key: string; readonly message: string }[],
+): void {
+  for (const { key: name, message } of problems) {
+    let target = keys.find((key) => key.name === name);
+    if (!target) {
+      target = { key: null, name, value: null, errors: [] };
+      keys.push(target);
+    }
+    target.errors.push(message);
+  }
+}
+
+/** Settings of the converters that the config itself names. */
+async function checkConverters(config: RawConfig, plugins: PluginRegistry): Promise<Checked> {
+  const keys: CheckedKey[] = [];
+  const groups: string[] = [];
+  for (const side of CONVERTER_SIDES) {
+    const kind = side === 'header' ? 'header_converter' : 'converter';
+    const entry = plugins.find(config[`${side}.converter`] ?? '', kind);
+    if (!entry || config[`${side}.converter`] === undefined) continue;
+    const { configDef } = await plugins.load(entry);
+    const settings = { 'converter.type': side, ...withPrefix(config, `${side}.converter.`) };
+    for (const checked of checkKeys(configDef, settings)) {
+      const name = `${side}.converter.${checked.name}`;
+      keys.push({ ...checked, name, key: checked.key && { ...checked.key, name } });
+    }
+    groups.push(...groupsOf(configDef.keys.values()));
+  }
+  return { keys, groups };
+}
+
+function nullValues(posted: RawConfig, known: readonly CheckedKey[]): CheckedKey[] {
+  const added: CheckedKey[] = [];
+  for (const [name, value] of Object.entries(posted)) {
+    if (value !== null) continue;
+    const key = known.find((candidate) => candidate.name === name);
+    if (key) key.errors.push(NULL_VALUE);
+    else added.push({ key: null, name, value: null, errors: [NULL_VALUE] });
+  }
+  return added;
+}
+
+function overrideKeys(config: RawConfig, plugin: ConnectorPlugin, policy: OverridePolicy): CheckedKey[] {
+  const kinds: ClientKind[] =
+    plugin.kind === 'source'
+      ? ['producer']
+      : (config['errors.deadletterqueue.topic.name'] ?? '') === ''
+        ? ['consumer']
+        : ['consumer', 'producer', 'admin'];
+  return overrideProblems(config, policy, kinds).map(({ key, value, message }) => ({
+    key: null,
+    name: key,
+    value,
+    errors: [message],
+  }));
+}
+
+/** Connect's text for a config with problems, which REST answers with 400; undefined when there are none. */
+export function problemText(infos: ConfigInfos): string | undefined {
+  if (infos.error_count === 0) return undefined;
+  const lines = infos.configs.flatMap((config) => config.value.errors);
+  return (
+    `Connector configuration is invalid and contains the following ${infos.error_count} error(s):\n` +
+    `${lines.join('\n')}\n` +
+    'You can also find the above list of errors at the endpoint `/connector-plugins/{connectorType}/config/validate`'
+  );
+}

@@ -1,0 +1,192 @@
+// The worker's own config: keys and defaults of Connect's distributed worker, and the few that are ours.
+import {
+  ConfigDef,
+  type ConfigKey,
+  type RawConfig,
+  type ResolvedConfig,
+  validators,
+} from '@millrace/foundation';
+import { connectError } from '../errors.ts';
+
+const JSON_CONVERTER = 'org.apache.kafka.connect.json.JsonConverter';
+
+function key(
+  name: string,
+  type: ConfigKey['type'],
+  defaultValue: ConfigKey['default'],
+  doc: string,
+  validator?: ConfigKey['validator'],
+): ConfigKey {
+  return {
+    name,
+    type,
+    importance: 'MEDIUM',
+    doc,
+    ...(defaultValue === undefined ? {} : { default: defaultValue }),
+    ...(validator ? { validator } : {}),
+  };
+}
+
+const positive = validators.atLeast(1);
+const notNegative = validators.atLeast(0);
+
+/** Keys of a worker properties file. */
+export const workerConfigDef: ConfigDef = new ConfigDef([
+  key('bootstrap.servers', 'LIST', ['localhost:9092'], 'Kafka brokers, HOST:PORT separated by commas.'),
+  key('client.id', 'STRING', '', 'Name under which the worker shows in broker logs and quotas.'),
+  key('group.id', 'STRING', 'millrace', 'Workers with the same group share the connectors.'),
+  key('key.converter', 'CLASS', JSON_CONVERTER, 'Converter of keys where a connector names none.'),
+  key('value.converter', 'CLASS', JSON_CONVERTER, 'Converter of values where a connector names none.'),
+  key(
+    'header.converter',
+    'CLASS',
+    'org.apache.kafka.connect.storage.SimpleHeaderConverter',
+    'Converter of headers where a connector names none.',
+  ),
+  key('config.storage.topic', 'STRING', 'connect-configs', 'Topic of connector and task configs.'),
+  key('config.storage.replication.factor', 'SHORT', 3, 'Replicas; at most the number of brokers is used.'),
+  key('offset.storage.topic', 'STRING', 'connect-offsets', 'Topic of source offsets.'),
+  key('offset.storage.partitions', 'INT', 25, 'Partitions of that topic.', positive),
+  key('offset.storage.replication.factor', 'SHORT', 3, 'Replicas; at most the number of brokers is used.'),
+  key('status.storage.topic', 'STRING', 'connect-status', 'Topic of connector and task states.'),
+  key('status.storage.partitions', 'INT', 5, 'Partitions of that topic.', positive),
+  key('status.storage.replication.factor', 'SHORT', 3, 'Replicas; at most the number of brokers is used.'),
+  key(
+    'offset.flush.interval.ms',
+    'LONG',
+    1000,
+    'How often source offsets are stored and the source may be told.',
+    positive,
+  ),
+  key(
+    'offset.flush.timeout.ms',
+    'LONG',
+    5000,
+    'How long a last flush may take when a task is stopped.',
+    positive,
+  ),
+  key('task.shutdown.graceful.timeout.ms', 'LONG', 5000, 'How long tasks may take to stop.', notNegative),
+  key('session.timeout.ms', 'INT', 10000, 'A worker that is silent for so long is taken as gone.', positive),
+  key(
+    'heartbeat.interval.ms',
+    'INT',
+    3000,
+    'How often the worker tells the group that it is there.',
+    positive,
+  ),
+  key('rebalance.timeout.ms', 'INT', 60000, 'How long workers may take to join a rebalance.', positive),
+  key(
+    'scheduled.rebalance.max.delay.ms',
+    'INT',
+    300000,
+    'How long the work of a lost worker waits for its return.',
+    notNegative,
+  ),
+  key('listeners', 'LIST', ['http://127.0.0.1:8083'], 'Where REST listens.'),
+  key('rest.port', 'INT', null, 'Old form of listeners.'),
+  key('rest.host.name', 'STRING', null, 'Old form of listeners.'),
+  key('rest.advertised.host.name', 'STRING', null, 'Host under which other workers reach this one.'),
+  key('rest.advertised.port', 'INT', null, 'Port under which other workers reach this one.'),
+  key('access.control.allow.origin', 'STRING', '', 'Origins that browsers may call REST from.'),
+  key('access.control.allow.methods', 'STRING', '', 'Methods that browsers may use.'),
+  key(
+    'connector.client.config.override.policy',
+    'STRING',
+    'All',
+    'Which client settings connectors may override.',
+    validators.oneOf('All', 'None', 'Principal'),
+  ),
+  key('topic.creation.enable', 'BOOLEAN', true, 'Whether source connectors may describe topics to create.'),
+  key('topic.tracking.enable', 'BOOLEAN', true, 'Whether the topics a connector used are kept.'),
+  key('topic.tracking.allow.reset', 'BOOLEAN', true, 'Whether those may be reset by REST.'),
+  key(
+    'task.restart.enable',
+    'BOOLEAN',
+    true,
+    'Whether failed tasks restart by themselves where that can help.',
+  ),
+  key('task.restart.backoff.ms', 'LONG', 1000, 'Wait before the first such restart; doubles.', positive),
+  key('task.restart.backoff.max.ms', 'LONG', 60000, 'Longest wait before a restart.', positive),
+  key('task.threads', 'INT', 2, 'Threads that tasks share; 0 = the main thread.', notNegative),
+  key('task.producer.buffer.bytes', 'LONG', 33554432, 'Records of one source task on their way.', positive),
+]);
+
+/** Worker settings after flags, file, environment and defaults are put together. */
+export interface WorkerConfig {
+  readonly resolved: ResolvedConfig;
+  /** All given keys, for prefixes such as `producer.` and `key.converter.`. */
+  readonly raw: RawConfig;
+  readonly warnings: readonly string[];
+}
+
+const passThrough = (name: string): boolean =>
+  /^(producer|consumer|admin|key\.converter|value\.converter|header\.converter|config\.providers|internal)\./.test(
+    name,
+  ) ||
+  /^(security|ssl|sasl|plugin|inter\.worker|config\.providers|connect\.protocol|exactly\.once|metric|rest\.)/.test(
+    name,
+  );
+
+/**
+ * Parses worker properties.
+ * @throws connect.bad_worker_config that names every problem.
+ */
+export function parseWorkerConfig(properties: RawConfig): WorkerConfig {
+  const { config, problems, warnings } = workerConfigDef.parse(properties, passThrough);
+  if (problems.length > 0) {
+    throw connectError('connect.bad_worker_config', problems.map((p) => p.message).join('\n'), {
+      ...(problems[0] ? { configKey: problems[0].key } : {}),
+    });
+  }
+  const notes = warnings.map((warning) => warning.message);
+  for (const old of ['rest.port', 'rest.host.name']) {
+    if (properties[old] !== undefined) notes.push(`${old} is an old name; use listeners instead.`);
+  }
+  return { resolved: config, raw: properties, warnings: notes };
+}
+
+/** Keys set by the environment: `MILLRACE_GROUP_ID`, else `CONNECT_GROUP_ID`, is `group.id`. */
+export function configFromEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const prefix of ['CONNECT_', 'MILLRACE_']) {
+    for (const [name, value] of Object.entries(env)) {
+      if (!name.startsWith(prefix) || value === undefined) continue;
+      const configKey = name
+        .slice(prefix.length)
+        .toLowerCase()
+        .replace(/_{1,3}/g, (run) => (run.length === 1 ? '.' : run.length === 2 ? '-' : '_'));
+      // Variables of our own commands (MILLRACE_URL and the like) are no worker keys.
+      if (configKey.includes('.') || workerConfigDef.keys.has(configKey)) found[configKey] = value;
+    }
+  }
+  return found;
+}
+
+/** Host and port where REST listens: the old keys where they stand alone, else the first listener. */
+export function restAddress(config: WorkerConfig): { readonly host: string; readonly port: number } {
+  const { resolved, raw } = config;
+  const oldPort = resolved.optionalInt('rest.port');
+  const oldHost = resolved.optionalString('rest.host.name');
+  if (raw['listeners'] === undefined && (oldPort !== undefined || oldHost !== undefined)) {
+    return { host: oldHost ?? '127.0.0.1', port: oldPort ?? 8083 };
+  }
+  return parseListener(resolved.list('listeners')[0] ?? 'http://127.0.0.1:8083');
+}
+
+/** `http://HOST:PORT`; an empty host listens everywhere, as in Connect. */
+function parseListener(listener: string): { readonly host: string; readonly port: number } {
+  const match = /^http:\/\/(\[[^\]]+\]|[^:/]*):(\d{1,5})$/i.exec(listener.trim());
+  if (!match) {
+    throw connectError(
+      'connect.bad_worker_config',
+      `listeners has no address of the form http://HOST:PORT: ${listener}`,
+      {
+        configKey: 'listeners',
+      },
+    );
+  }
+  const host = match[1] ?? '';
+  return { host: host === '' ? '0.0.0.0' : host.replace(/^\[|\]$/g, ''), port: Number(match[2]) };
+}

@@ -1,0 +1,97 @@
+// Error codes of the worker. Those that REST answers carry map to a status in `rest/errors.ts`.
+import { defineErrorCodes, MillraceError, type MillraceErrorOptions } from '@millrace/foundation';
+
+/** Codes of this package. */
+export type ConnectCode =
+  | 'connect.bad_request'
+  | 'connect.not_found'
+  | 'connect.conflict'
+  | 'connect.rebalance'
+  | 'connect.forbidden'
+  | 'connect.rest_internal'
+  | 'connect.unknown_class'
+  | 'connect.bad_worker_config'
+  | 'connect.tolerance_exceeded'
+  | 'connect.producer_failed'
+  | 'connect.dead_letter_queue'
+  | 'connect.config_variable'
+  | 'connect.task_thread_lost'
+  | 'connect.stop_timed_out'
+  | 'connect.topic_log_failed'
+  | 'connect.too_many_tasks'
+  | 'connect.malformed_assignment'
+  | 'connect.data';
+
+defineErrorCodes<ConnectCode>({
+  'connect.bad_request': { policy: 'needs_operator', remedy: 'Correct the request as the message says.' },
+  'connect.not_found': { policy: 'needs_operator', remedy: 'List the names there are with GET /connectors.' },
+  'connect.conflict': { policy: 'needs_operator', remedy: 'Look at the state of the connector first.' },
+  'connect.rebalance': { policy: 'retry', remedy: 'Send the request again in a moment.' },
+  'connect.forbidden': { policy: 'needs_operator', remedy: 'Allow it in the worker config.' },
+  'connect.rest_internal': { policy: 'needs_operator', remedy: 'Read the message; the log has more.' },
+  'connect.unknown_class': {
+    policy: 'needs_operator',
+    remedy: 'GET /connector-plugins lists the classes this worker has.',
+  },
+  'connect.bad_worker_config': {
+    policy: 'needs_operator',
+    remedy: 'Correct the worker properties and start again.',
+  },
+  'connect.tolerance_exceeded': {
+    policy: 'needs_operator',
+    remedy:
+      'Correct the record, transform or converter named in the causes, or set errors.tolerance=all to pass such records by.',
+  },
+  'connect.producer_failed': {
+    policy: 'retry',
+    remedy: 'Check that the Kafka brokers are reachable and accept the topic.',
+  },
+  'connect.dead_letter_queue': {
+    policy: 'needs_operator',
+    remedy:
+      'Set errors.deadletterqueue.topic.replication.factor to at most the number of brokers, or create the topic.',
+  },
+  'connect.config_variable': {
+    policy: 'needs_operator',
+    remedy: 'Define the variable, or correct the ${provider:path:key} in the config.',
+  },
+  'connect.task_thread_lost': { policy: 'retry', remedy: 'Nothing: the task is started again.' },
+  'connect.stop_timed_out': {
+    policy: 'retry',
+    remedy: 'The task did not end in task.shutdown.graceful.timeout.ms; see the log for what it waits for.',
+  },
+  'connect.topic_log_failed': {
+    policy: 'retry',
+    remedy: 'Check that the Kafka brokers are reachable and that the internal topics exist.',
+  },
+  'connect.too_many_tasks': {
+    policy: 'needs_operator',
+    remedy: 'Raise tasks.max, or set tasks.max.enforce=false.',
+  },
+  'connect.malformed_assignment': {
+    policy: 'fatal',
+    remedy: 'Another program is in this group; give the workers a group.id of their own.',
+  },
+  'connect.data': {
+    policy: 'needs_operator',
+    remedy: 'Correct the data or the config named in the message.',
+  },
+});
+
+/** Makes an error of one of this package's codes. */
+export function connectError(
+  code: ConnectCode,
+  message: string,
+  options: MillraceErrorOptions = {},
+): MillraceError {
+  return new MillraceError(code, message, options);
+}
+
+/** Java classes that Connect's answers and traces name. */
+export const JAVA = {
+  config: 'org.apache.kafka.common.config.ConfigException',
+  data: 'org.apache.kafka.connect.errors.DataException',
+  badRequest: 'org.apache.kafka.connect.runtime.rest.errors.BadRequestException',
+  invalidTopic: 'org.apache.kafka.common.errors.InvalidTopicException',
+  execution: 'java.util.concurrent.ExecutionException',
+} as const;

@@ -1,0 +1,184 @@
+// Offsets of connectors over REST: read, altered and reset. Those of sources live in the offsets topic, those of sinks
+// are the committed offsets of their consumer group.
+import type {
+  ConnectorOffset,
+  ConnectorPlugin,
+  JsonValue,
+  OffsetMap,
+  SourceConnectorPlugin,
+  SourcePartition,
+} from '@millrace/connect-api';
+import type { RawConfig } from '@millrace/foundation';
+import type { Admin } from '@millrace/kafka-client';
+import { connectError } from '../errors.ts';
+import type { OffsetStore } from '../stores/offset-store.ts';
+import type { OffsetChange } from './herder-api.ts';
+
+export interface ConnectorOffsetsParts {
+  readonly store: OffsetStore;
+  readonly admin: Admin;
+}
+
+const ALTERED = 'The offsets for this connector have been altered successfully';
+const RESET = 'The offsets for this connector have been reset successfully';
+const UNSUPPORTED =
+  'The Connect framework-managed offsets for this connector have been %s successfully. However, if this connector manages offsets externally, they will need to be manually %s in the system that the connector uses.';
+
+/** The consumer group of a sink. */
+export function sinkGroupId(connector: string, config: RawConfig): string {
+  return config['consumer.override.group.id'] ?? `connect-${connector}`;
+}
+
+export class ConnectorOffsetsService {
+  readonly #parts: ConnectorOffsetsParts;
+
+  constructor(parts: ConnectorOffsetsParts) {
+    this.#parts = parts;
+  }
+
+  async list(name: string, plugin: ConnectorPlugin, config: RawConfig): Promise<ConnectorOffset[]> {
+    if (plugin.kind === 'source') return await this.#parts.store.list(name);
+    const committed = await this.#parts.admin.fetchGroupOffsets(sinkGroupId(name, config));
+    return committed
+      .filter(({ offset }) => offset >= 0)
+      .map(({ topic, partition, offset }) => ({
+        partition: { kafka_partition: partition, kafka_topic: topic },
+        offset: { kafka_offset: offset },
+      }));
+  }
+
+  async alter(
+    name: string,
+    plugin: ConnectorPlugin,
+    config: RawConfig,
+    changes: readonly OffsetChange[],
+  ): Promise<string> {
+    if (plugin.kind === 'sink') {
+      await this.#alterSink(name, config, changes.map(sinkChange));
+      return ALTERED;
+    }
+    const offsets = changes.map(sourceChange);
+    const handled = await this.#askConnector(plugin, config, offsets);
+    await this.#parts.store.put(name, offsets);
+    return handled ? ALTERED : UNSUPPORTED.replaceAll('%s', 'altered');
+  }
+
+  async reset(name: string, plugin: ConnectorPlugin, config: RawConfig): Promise<string> {
+    if (plugin.kind === 'sink') {
+      await this.#resetSink(name, config);
+      return RESET;
+    }
+    const offsets = (await this.#parts.store.list(name)).map(({ partition }) => ({
+      partition,
+      offset: null,
+    }));
+    const handled = await this.#askConnector(plugin, config, offsets);
+    await this.#parts.store.put(name, offsets);
+    return handled ? RESET : UNSUPPORTED.replaceAll('%s', 'reset');
+  }
+
+  async #askConnector(
+    plugin: SourceConnectorPlugin,
+    config: RawConfig,
+    offsets: readonly { readonly partition: SourcePartition; readonly offset: OffsetMap | null }[],
+  ): Promise<boolean> {
+    if (!plugin.alterOffsets) return false;
+    try {
+      return await plugin.alterOffsets(config, [...offsets]);
+    } catch (error) {
+      throw connectError('connect.bad_request', (error as Error).message, { cause: error });
+    }
+  }
+
+  async #alterSink(name: string, config: RawConfig, changes: readonly SinkChange[]): Promise<void> {
+    const { admin } = this.#parts;
+    const groupId = sinkGroupId(name, config);
+    const set = changes.flatMap(({ topic, partition, offset }) =>
+      offset === null ? [] : [{ topic, partition, offset }],
+    );
+    const removed = changes.filter(({ offset }) => offset === null);
+    if (set.some(({ offset }) => offset < 0)) {
+      throw connectError('connect.rest_internal', `Failed to modify offsets for sink connector ${name}`);
+    }
+    try {
+      if (set.length > 0) await admin.alterGroupOffsets(groupId, set);
+      if (removed.length > 0) await admin.deleteGroupOffsets(groupId, removed);
+    } catch (error) {
+      throw connectError(
+        'connect.rest_internal',
+        `Failed to alter consumer group offsets for connector ${name}`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+
+  async #resetSink(name: string, config: RawConfig): Promise<void> {
+    try {
+      await this.#parts.admin.deleteGroups([sinkGroupId(name, config)]);
+    } catch (error) {
+      throw connectError(
+        'connect.rest_internal',
+        `Failed to reset consumer group offsets for connector ${name}`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+}
+
+function sourceChange(change: OffsetChange): { partition: SourcePartition; offset: OffsetMap | null } {
+  if (change.partition === null) {
+    throw connectError('connect.bad_request', 'The partition of an offset may not be null');
+  }
+  return {
+    partition: change.partition as Record<string, JsonValue>,
+    offset: change.offset as Record<string, JsonValue> | null,
+  };
+}
+
+interface SinkChange {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number | null;
+}
+
+function sinkChange({ partition, offset }: OffsetChange): SinkChange {
+  const bad = (message: string): never => {
+    throw connectError('connect.bad_request', message);
+  };
+  if (partition === null) return bad('The partition for a sink connector offset cannot be null or missing');
+  if (!('kafka_topic' in partition) || !('kafka_partition' in partition)) {
+    return bad(
+      "The partition for a sink connector offset must contain the keys 'kafka_topic' and 'kafka_partition'",
+    );
+  }
+  const topic = partition['kafka_topic'];
+  if (topic === null) return bad('Kafka topic names must be valid strings and may not be null');
+  const number = integerOf(partition['kafka_partition'], 2 ** 31);
+  if (number === undefined) {
+    return bad(
+      `Failed to parse the following Kafka partition value in the provided offsets: '${String(partition['kafka_partition'])}'. Partition values for sink connectors need to be integers.`,
+    );
+  }
+  if (offset === null) return { topic: String(topic), partition: number, offset: null };
+  if (!('kafka_offset' in offset)) {
+    return bad("The offset for a sink connector should either be null or contain the key 'kafka_offset'");
+  }
+  const position = integerOf(offset['kafka_offset'], Number.MAX_SAFE_INTEGER);
+  if (position === undefined) {
+    return bad(
+      `Failed to parse the following Kafka offset value in the provided offsets: '${String(offset['kafka_offset'])}'. Offset values for sink connectors need to be integers.`,
+    );
+  }
+  return { topic: String(topic), partition: number, offset: position };
+}
+
+function integerOf(value: unknown, limit: number): number | undefined {
+  const text = String(value);
+  if (!/^-?\d{1,16}$/.test(text)) return undefined;
+  const number = Number(text);
+  return Math.abs(number) <= limit ? number : undefined;
+}

@@ -1,0 +1,250 @@
+// Keeps the tasks this worker was given running: starts, stops and restarts them as configs, target states and the
+// assignment say, keeps their status, and restarts failed ones where that can help. Jobs of one task run one after
+// another, so a new incarnation starts only when the old one is gone (INV-2).
+import type { Clock, Logger, RawConfig } from '@millrace/foundation';
+import { javaTrace, policyOf } from '@millrace/foundation';
+import { type ConfigProviders, resolveVariables } from '../config/providers.ts';
+import type { HostedTask, TaskFailure, TaskHost } from '../host/task-host.ts';
+import type { PluginRegistry } from '../plugins.ts';
+import type { ConfigState } from '../stores/config-state.ts';
+import type { OffsetStore } from '../stores/offset-store.ts';
+import type { StatusStore } from '../stores/status-store.ts';
+import type { TaskSettings, TaskSpec } from '../task/task-runner.ts';
+import { sameConfig } from './connector-host.ts';
+import { KeyedQueue } from './keyed-queue.ts';
+import { itemKey, type WorkItem } from './work.ts';
+
+export interface RestartPolicy {
+  readonly enabled: boolean;
+  readonly backoffMs: number;
+  readonly maxBackoffMs: number;
+}
+
+export interface TaskSupervisorOptions {
+  readonly state: ConfigState;
+  readonly status: StatusStore;
+  readonly offsets: OffsetStore;
+  readonly host: TaskHost;
+  readonly plugins: PluginRegistry;
+  readonly providers: ConfigProviders;
+  readonly settings: TaskSettings;
+  readonly restarts: RestartPolicy;
+  readonly trackTopics: boolean;
+  readonly workerId: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly generation: () => number;
+  readonly isAssigned: (task: WorkItem) => boolean;
+}
+
+interface Running {
+  readonly hosted: HostedTask | null;
+  /** What it was started from, as stored. */
+  readonly taskConfig: RawConfig;
+  readonly connectorConfig: RawConfig;
+  readonly version: string | null;
+  readonly startedMs: number;
+  failed: boolean;
+  paused: boolean;
+}
+
+interface Backoff {
+  attempts: number;
+  cancel: AbortController | null;
+}
+
+export class TaskSupervisor {
+  readonly #options: TaskSupervisorOptions;
+  readonly #queue = new KeyedQueue();
+  readonly #running = new Map<string, Running>();
+  readonly #items = new Map<string, WorkItem>();
+  readonly #backoffs = new Map<string, Backoff>();
+  #closing = false;
+
+  constructor(options: TaskSupervisorOptions) {
+    this.#options = options;
+  }
+
+  /** The tasks of a connector that run or failed here. */
+  tasksOf(connector: string): WorkItem[] {
+    return [...this.#items.values()].filter((item) => item.connector === connector);
+  }
+
+  /** Brings a task to what its config, target state and assignment say; later calls see the latest of them. */
+  reconcile(item: WorkItem): Promise<void> {
+    return this.#queue.run(itemKey(item), () => this.#reconcile(item));
+  }
+
+  /** Stops and starts it anew; `announce` shows RESTARTING in between. */
+  restart(item: WorkItem, options: { announce: boolean }): Promise<void> {
+    this.#forgetBackoff(item);
+    return this.#queue.run(itemKey(item), async () => {
+      await this.#end(item);
+      if (options.announce) this.#report(item, 'RESTARTING', null);
+      await this.#reconcile(item);
+    });
+  }
+
+  forgetTopics(connector: string): void {
+    for (const item of this.tasksOf(connector)) this.#running.get(itemKey(item))?.hosted?.forgetTopics();
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    for (const item of this.#items.values()) this.#forgetBackoff(item);
+    await Promise.all(
+      [...this.#items.values()].map((item) => this.#queue.run(itemKey(item), () => this.#end(item))),
+    );
+    await this.#queue.idle();
+  }
+
+  async #reconcile(item: WorkItem): Promise<void> {
+    const { state, isAssigned } = this.#options;
+    const connectorConfig = state.config(item.connector);
+    const taskConfig = state.tasks(item.connector)[item.task];
+    if (this.#closing || connectorConfig === undefined || taskConfig === undefined || !isAssigned(item)) {
+      await this.#end(item);
+      return;
+    }
+    const applied = state.appliedConfig(item.connector) ?? connectorConfig;
+    const paused = state.targetState(item.connector) !== 'STARTED';
+    const running = this.#running.get(itemKey(item));
+    const same =
+      running && sameConfig(running.taskConfig, taskConfig) && sameConfig(running.connectorConfig, applied);
+    if (!running || !same) {
+      await this.#end(item);
+      await this.#start(item, taskConfig, applied, paused);
+    } else if (running.paused !== paused) {
+      running.paused = paused;
+      if (paused) running.hosted?.pause();
+      else running.hosted?.resume();
+    }
+  }
+
+  async #start(
+    item: WorkItem,
+    taskConfig: RawConfig,
+    connectorConfig: RawConfig,
+    paused: boolean,
+  ): Promise<void> {
+    const { plugins, providers, host, settings, clock } = this.#options;
+    const key = itemKey(item);
+    this.#items.set(key, item);
+    let version: string | null = null;
+    const started = { taskConfig, connectorConfig, paused, startedMs: clock.monotonicMs() };
+    try {
+      const plugin = await plugins.connector((connectorConfig['connector.class'] ?? '').trim());
+      version = plugin.version;
+      const upgraded = plugin.upgradeConfig?.(connectorConfig).config ?? connectorConfig;
+      const spec: TaskSpec = {
+        connector: item.connector,
+        task: item.task,
+        kind: plugin.kind,
+        connectorClass: plugin.className,
+        config: await resolveVariables(taskConfig, providers),
+        connectorConfig: await resolveVariables(upgraded, providers),
+        paused,
+        settings,
+      };
+      const running: Running = {
+        hosted: host.start(spec, {
+          onState: (shown) => {
+            if (this.#running.get(key) !== running || running.failed) return;
+            this.#report(item, shown, version);
+          },
+          onTopic: (topic) => this.#onTopic(item, topic),
+          onFailed: (failure) => {
+            if (this.#running.get(key) === running) this.#onFailed(item, running, failure);
+          },
+          readOffset: (partition) => this.#options.offsets.offset(item.connector, partition),
+        }),
+        ...started,
+        version,
+        failed: false,
+      };
+      this.#running.set(key, running);
+    } catch (error) {
+      const running: Running = { hosted: null, ...started, version, failed: false };
+      this.#running.set(key, running);
+      this.#onFailed(item, running, { message: '', trace: javaTrace(error), policy: policyOf(error) });
+    }
+  }
+
+  async #end(item: WorkItem): Promise<void> {
+    const key = itemKey(item);
+    const running = this.#running.get(key);
+    if (!running) return;
+    this.#running.delete(key);
+    await running.hosted?.stop();
+    this.#report(item, 'UNASSIGNED', null);
+    const { state, status } = this.#options;
+    if (item.task >= state.tasks(item.connector).length) {
+      this.#items.delete(key);
+      this.#forgetBackoff(item);
+      // A task there is no more has no status either.
+      status.put({ kind: 'task', connector: item.connector, task: item.task, value: null });
+    }
+  }
+
+  #onFailed(item: WorkItem, running: Running, failure: TaskFailure): void {
+    running.failed = true;
+    const waitMs = failure.policy === 'retry' ? this.#scheduleRestart(item, running) : undefined;
+    const note =
+      waitMs === undefined ? '' : `Millrace restarts this task by itself in ${Math.ceil(waitMs / 1000)} s.\n`;
+    this.#report(item, 'FAILED', running.version, failure.trace + note);
+  }
+
+  /** Milliseconds until the restart, or undefined when there is none. */
+  #scheduleRestart(item: WorkItem, running: Running): number | undefined {
+    const { restarts, clock } = this.#options;
+    if (!restarts.enabled || this.#closing) return undefined;
+    const key = itemKey(item);
+    const backoff = this.#backoffs.get(key) ?? { attempts: 0, cancel: null };
+    this.#backoffs.set(key, backoff);
+    // A task that ran for long starts its waits anew.
+    if (clock.monotonicMs() - running.startedMs > 2 * restarts.maxBackoffMs) backoff.attempts = 0;
+    const waitMs = Math.min(restarts.backoffMs * 2 ** backoff.attempts, restarts.maxBackoffMs);
+    backoff.attempts++;
+    backoff.cancel?.abort();
+    const cancel = new AbortController();
+    backoff.cancel = cancel;
+    void clock.sleep(waitMs, cancel.signal).then(() => {
+      if (cancel.signal.aborted) return;
+      backoff.cancel = null;
+      void this.#queue.run(key, async () => {
+        if (this.#running.get(key) !== running) return;
+        await this.#end(item);
+        await this.#reconcile(item);
+      });
+    });
+    return waitMs;
+  }
+
+  #forgetBackoff(item: WorkItem): void {
+    const key = itemKey(item);
+    this.#backoffs.get(key)?.cancel?.abort();
+    this.#backoffs.delete(key);
+  }
+
+  #onTopic(item: WorkItem, topic: string): void {
+    const { status, trackTopics, clock } = this.#options;
+    if (!trackTopics || status.hasTopic(item.connector, topic)) return;
+    status.put({
+      kind: 'topic',
+      connector: item.connector,
+      topic,
+      value: { topic, connector: item.connector, task: item.task, discoveredMs: clock.nowMs() },
+    });
+  }
+
+  #report(
+    item: WorkItem,
+    state: 'RUNNING' | 'PAUSED' | 'FAILED' | 'UNASSIGNED' | 'RESTARTING',
+    version: string | null,
+    trace: string | null = null,
+  ): void {
+    const { status, workerId, generation } = this.#options;
+    const value = { state, trace, workerId, generation: generation(), version };
+    status.put({ kind: 'task', connector: item.connector, task: item.task, value });
+  }
+}

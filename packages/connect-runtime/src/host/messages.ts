@@ -1,0 +1,40 @@
+// What the worker and its task threads say to each other.
+import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
+import type { LogLevel } from '@millrace/foundation';
+import type { TaskSpec } from '../task/task-runner.ts';
+import type { TaskFailure } from './task-host.ts';
+
+/** What a thread is started with. */
+export interface ThreadData {
+  /** URL of a module that exports `pluginEntries`. */
+  readonly pluginsModule: string;
+  readonly logLevels: readonly (readonly [namespace: string, level: LogLevel])[];
+}
+
+/** To a thread; `id` names an incarnation of a task. */
+export type ToThread =
+  | { readonly type: 'start'; readonly id: number; readonly spec: TaskSpec }
+  | { readonly type: 'pause' | 'resume' | 'forget-topics' | 'stop'; readonly id: number }
+  | {
+      readonly type: 'offset';
+      readonly request: number;
+      readonly offset: OffsetMap | null;
+      readonly error?: string;
+    }
+  | { readonly type: 'log-level'; readonly namespace: string; readonly level: LogLevel }
+  | { readonly type: 'metrics'; readonly request: number }
+  | { readonly type: 'end' };
+
+/** From a thread. */
+export type FromThread =
+  | { readonly type: 'state'; readonly id: number; readonly state: 'RUNNING' | 'PAUSED' }
+  | { readonly type: 'topic'; readonly id: number; readonly topic: string }
+  | { readonly type: 'failed'; readonly id: number; readonly failure: TaskFailure }
+  | { readonly type: 'stopped'; readonly id: number }
+  | {
+      readonly type: 'read-offset';
+      readonly id: number;
+      readonly request: number;
+      readonly partition: SourcePartition;
+    }
+  | { readonly type: 'metrics'; readonly request: number; readonly metrics: readonly object[] };

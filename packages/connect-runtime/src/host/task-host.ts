@@ -1,0 +1,39 @@
+// Where tasks run. The herder does not know whether that is this thread or another.
+import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
+import type { ErrorPolicy, LogLevel } from '@millrace/foundation';
+import type { TaskSpec } from '../task/task-runner.ts';
+
+/** Why a task ended, as plain data. */
+export interface TaskFailure {
+  readonly message: string;
+  /** What the status shows. */
+  readonly trace: string;
+  readonly policy: ErrorPolicy;
+}
+
+/** What a host tells about a task it runs. */
+export interface TaskListener {
+  onState(state: 'RUNNING' | 'PAUSED'): void;
+  onTopic(topic: string): void;
+  onFailed(failure: TaskFailure): void;
+  readOffset(partition: SourcePartition): Promise<OffsetMap | null>;
+}
+
+/** A task in a host. */
+export interface HostedTask {
+  pause(): void;
+  resume(): void;
+  forgetTopics(): void;
+  /**
+   * Ends the task, or what is left of a failed one. Resolves when nothing of it can reach a topic or a group any more
+   * (INV-2), at the latest soon after the graceful timeout.
+   */
+  stop(): Promise<void>;
+}
+
+export interface TaskHost extends AsyncDisposable {
+  start(spec: TaskSpec, listener: TaskListener): HostedTask;
+  setLogLevel(namespace: string, level: LogLevel): void;
+  /** Metrics of other threads, in Prometheus' registry form; nothing for a host in this thread. */
+  metrics(): Promise<readonly object[]>;
+}

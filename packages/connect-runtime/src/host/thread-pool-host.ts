@@ -1,0 +1,213 @@
+// Runs tasks in a few threads that are started when the first task needs them. A task goes to the thread with the
+// fewest; a thread that dies fails its tasks, never the process.
+import { Worker } from 'node:worker_threads';
+import type { Logger, LogHub, LogLevel } from '@millrace/foundation';
+import { javaTrace, messageOf, policyOf } from '@millrace/foundation';
+import { connectError } from '../errors.ts';
+import type { TaskSpec } from '../task/task-runner.ts';
+import type { FromThread, ThreadData, ToThread } from './messages.ts';
+import type { HostedTask, TaskHost, TaskListener } from './task-host.ts';
+
+export interface ThreadPoolOptions {
+  readonly threads: number;
+  /** A module that exports `pluginEntries`. */
+  readonly pluginsModule: URL;
+  readonly logHub: LogHub;
+  readonly logger: Logger;
+}
+
+const METRICS_TIMEOUT_MS = 5000;
+
+export class ThreadPoolHost implements TaskHost {
+  readonly #options: ThreadPoolOptions;
+  readonly #threads: (Thread | undefined)[];
+
+  constructor(options: ThreadPoolOptions) {
+    this.#options = options;
+    this.#threads = new Array<Thread | undefined>(options.threads).fill(undefined);
+  }
+
+  start(spec: TaskSpec, listener: TaskListener): HostedTask {
+    return this.#leastBusy().start(spec, listener);
+  }
+
+  setLogLevel(namespace: string, level: LogLevel): void {
+    for (const thread of this.#threads) thread?.send({ type: 'log-level', namespace, level });
+  }
+
+  async metrics(): Promise<readonly object[]> {
+    return await Promise.all(this.#threads.flatMap((thread) => (thread ? [thread.metrics()] : [])));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread?.end()));
+  }
+
+  /** A thread without tasks is not worth another one: threads cost memory. */
+  #leastBusy(): Thread {
+    let best = 0;
+    for (let slot = 1; slot < this.#threads.length; slot++) {
+      if ((this.#threads[slot]?.taskCount ?? 0) < (this.#threads[best]?.taskCount ?? 0)) best = slot;
+    }
+    let thread = this.#threads[best];
+    if (!thread || thread.dead) {
+      thread = new Thread(this.#options);
+      this.#threads[best] = thread;
+    }
+    return thread;
+  }
+}
+
+interface ThreadTask {
+  readonly listener: TaskListener;
+  stopped: (() => void) | undefined;
+}
+
+class Thread {
+  readonly #options: ThreadPoolOptions;
+  readonly #worker: Worker;
+  readonly #tasks = new Map<number, ThreadTask>();
+  readonly #metricsRequests = new Map<number, (metrics: readonly object[]) => void>();
+  readonly #exited: Promise<void>;
+  #nextId = 0;
+  #ending = false;
+  dead = false;
+
+  constructor(options: ThreadPoolOptions) {
+    this.#options = options;
+    const workerData: ThreadData = {
+      pluginsModule: options.pluginsModule.href,
+      logLevels: [...options.logHub.levels()].map(([namespace, { level }]) => [namespace, level] as const),
+    };
+    this.#worker = new Worker(new URL('../../dist/host/thread.js', import.meta.url), {
+      workerData,
+      execArgv: [],
+    });
+    this.#worker.on('message', (message: FromThread) => this.#receive(message));
+    this.#exited = new Promise((resolve) => {
+      let crash: unknown;
+      this.#worker.on('error', (error) => {
+        crash = error;
+      });
+      this.#worker.on('exit', (code) => {
+        this.#onExit(crash ?? new Error(`exit code ${code}`));
+        resolve();
+      });
+    });
+  }
+
+  get taskCount(): number {
+    return this.#tasks.size;
+  }
+
+  send(message: ToThread): void {
+    if (!this.dead) this.#worker.postMessage(message);
+  }
+
+  start(spec: TaskSpec, listener: TaskListener): HostedTask {
+    const id = this.#nextId++;
+    const task: ThreadTask = { listener, stopped: undefined };
+    this.#tasks.set(id, task);
+    this.send({ type: 'start', id, spec });
+    return {
+      pause: () => this.send({ type: 'pause', id }),
+      resume: () => this.send({ type: 'resume', id }),
+      forgetTopics: () => this.send({ type: 'forget-topics', id }),
+      stop: async () => {
+        // INV-2: with its thread a task's connections are gone; what was sent on them is answered or lost by the
+        // time the broker sees them closed.
+        if (this.dead || !this.#tasks.has(id)) return;
+        await new Promise<void>((resolve) => {
+          task.stopped = resolve;
+          this.send({ type: 'stop', id });
+        });
+      },
+    };
+  }
+
+  async metrics(): Promise<readonly object[]> {
+    if (this.dead) return [];
+    const request = this.#nextId++;
+    return await new Promise((resolve) => {
+      const timer = setTimeout(() => this.#answerMetrics(request, []), METRICS_TIMEOUT_MS);
+      this.#metricsRequests.set(request, (metrics) => {
+        clearTimeout(timer);
+        resolve(metrics);
+      });
+      this.send({ type: 'metrics', request });
+    });
+  }
+
+  async end(): Promise<void> {
+    this.#ending = true;
+    this.send({ type: 'end' });
+    await this.#exited;
+  }
+
+  #receive(message: FromThread): void {
+    if (message.type === 'metrics') {
+      this.#answerMetrics(message.request, message.metrics);
+      return;
+    }
+    const task = this.#tasks.get(message.id);
+    switch (message.type) {
+      case 'state':
+        task?.listener.onState(message.state);
+        break;
+      case 'topic':
+        task?.listener.onTopic(message.topic);
+        break;
+      case 'failed':
+        task?.listener.onFailed(message.failure);
+        break;
+      case 'stopped':
+        this.#tasks.delete(message.id);
+        task?.stopped?.();
+        break;
+      case 'read-offset':
+        void this.#readOffset(task, message.request, message.partition);
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  async #readOffset(
+    task: ThreadTask | undefined,
+    request: number,
+    partition: Parameters<TaskListener['readOffset']>[0],
+  ): Promise<void> {
+    try {
+      const offset = (await task?.listener.readOffset(partition)) ?? null;
+      this.send({ type: 'offset', request, offset });
+    } catch (error) {
+      this.send({ type: 'offset', request, offset: null, error: messageOf(error) });
+    }
+  }
+
+  #answerMetrics(request: number, metrics: readonly object[]): void {
+    this.#metricsRequests.get(request)?.(metrics);
+    this.#metricsRequests.delete(request);
+  }
+
+  #onExit(reason: unknown): void {
+    this.dead = true;
+    for (const request of [...this.#metricsRequests.keys()]) this.#answerMetrics(request, []);
+    const tasks = [...this.#tasks.values()];
+    this.#tasks.clear();
+    if (!this.#ending) this.#options.logger.error({ err: reason, tasks: tasks.length }, 'a task thread died');
+    const error = connectError(
+      'connect.task_thread_lost',
+      `The thread of the task died: ${messageOf(reason)}`,
+      {
+        cause: reason,
+      },
+    );
+    for (const { listener, stopped } of tasks) {
+      stopped?.();
+      if (!this.#ending && !stopped) {
+        listener.onFailed({ message: error.message, trace: javaTrace(error), policy: policyOf(error) });
+      }
+    }
+  }
+}

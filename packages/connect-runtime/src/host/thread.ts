@@ -1,0 +1,115 @@
+// Entry of a task thread: loads the plug-ins for itself, runs the tasks it is told to, with Kafka connections of its
+// own. Only messages cross the border.
+import { parentPort, workerData } from 'node:worker_threads';
+import type { OffsetMap, PluginEntry } from '@millrace/connect-api';
+import { createMetrics, LogHub, systemClock } from '@millrace/foundation';
+import { PluginRegistry } from '../plugins.ts';
+import type { TaskSpec } from '../task/task-runner.ts';
+import type { FromThread, ThreadData, ToThread } from './messages.ts';
+import { runTask } from './run-task.ts';
+import type { HostedTask } from './task-host.ts';
+import { taskLogger } from './task-logger.ts';
+
+interface PendingRead {
+  readonly resolve: (offset: OffsetMap | null) => void;
+  readonly reject: (error: Error) => void;
+}
+
+class TaskThread {
+  readonly #plugins: PluginRegistry;
+  readonly #logHub: LogHub;
+  readonly #metrics = createMetrics();
+  readonly #tasks = new Map<number, HostedTask>();
+  readonly #reads = new Map<number, PendingRead>();
+  readonly #send: (message: FromThread) => void;
+  #nextRead = 0;
+
+  constructor(entries: readonly PluginEntry[], logHub: LogHub, send: (message: FromThread) => void) {
+    this.#plugins = new PluginRegistry(entries);
+    this.#logHub = logHub;
+    this.#send = send;
+  }
+
+  receive(message: ToThread): void {
+    switch (message.type) {
+      case 'start':
+        this.#start(message.id, message.spec);
+        break;
+      case 'pause':
+        this.#tasks.get(message.id)?.pause();
+        break;
+      case 'resume':
+        this.#tasks.get(message.id)?.resume();
+        break;
+      case 'forget-topics':
+        this.#tasks.get(message.id)?.forgetTopics();
+        break;
+      case 'stop':
+        void this.#stop(message.id);
+        break;
+      case 'offset': {
+        const read = this.#reads.get(message.request);
+        this.#reads.delete(message.request);
+        if (message.error === undefined) read?.resolve(message.offset);
+        else read?.reject(new Error(message.error));
+        break;
+      }
+      case 'log-level':
+        this.#logHub.setLevel(message.namespace, message.level, systemClock.nowMs());
+        break;
+      case 'metrics':
+        void this.#reportMetrics(message.request);
+        break;
+      case 'end':
+        void Promise.all([...this.#tasks.keys()].map((id) => this.#stop(id))).then(() => process.exit(0));
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #start(id: number, spec: TaskSpec): void {
+    const environment = {
+      plugins: this.#plugins,
+      logger: taskLogger(this.#logHub, spec),
+      metrics: this.#metrics,
+      clock: systemClock,
+    };
+    const task = runTask(spec, environment, {
+      onState: (state) => this.#send({ type: 'state', id, state }),
+      onTopic: (topic) => this.#send({ type: 'topic', id, topic }),
+      onFailed: (failure) => this.#send({ type: 'failed', id, failure }),
+      readOffset: (partition) =>
+        new Promise((resolve, reject) => {
+          const request = this.#nextRead++;
+          this.#reads.set(request, { resolve, reject });
+          this.#send({ type: 'read-offset', id, request, partition });
+        }),
+    });
+    this.#tasks.set(id, task);
+  }
+
+  async #stop(id: number): Promise<void> {
+    await this.#tasks.get(id)?.stop();
+    this.#tasks.delete(id);
+    this.#send({ type: 'stopped', id });
+  }
+
+  async #reportMetrics(request: number): Promise<void> {
+    const metrics = await this.#metrics.getMetricsAsJSON();
+    this.#send({ type: 'metrics', request, metrics });
+  }
+}
+
+async function main(): Promise<void> {
+  if (!parentPort) throw new Error('this module runs in a worker thread');
+  const port = parentPort;
+  const { pluginsModule, logLevels } = workerData as ThreadData;
+  const { pluginEntries } = (await import(pluginsModule)) as { pluginEntries: readonly PluginEntry[] };
+  const logHub = new LogHub();
+  for (const [namespace, level] of logLevels) logHub.setLevel(namespace, level, systemClock.nowMs());
+  const thread = new TaskThread(pluginEntries, logHub, (message) => port.postMessage(message));
+  port.on('message', (message: ToThread) => thread.receive(message));
+}
+
+await main();

@@ -1,0 +1,195 @@
+// The REST server: Connect's API on fastify, with Connect's statuses, headers and texts.
+import type { AddressInfo } from 'node:net';
+import type { Clock, Logger } from '@millrace/foundation';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { connectError } from '../errors.ts';
+import { restError } from './errors.ts';
+import { errorBody, type RestAnswer, type Route, RouteTable, sendRaw, toRestRequest } from './http.ts';
+
+export interface RestServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly routes: readonly Route[];
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly allowOrigin: string;
+  readonly allowMethods: string;
+  /** How long a request may take before it is answered with 500. */
+  readonly requestTimeoutMs?: number;
+}
+
+export interface RestServer extends AsyncDisposable {
+  readonly host: string;
+  readonly port: number;
+}
+
+const JSON_TYPE = 'application/json';
+const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
+const MAX_NAME_BYTES = 4096;
+const REQUEST_TIMEOUT_MS = 90_000;
+
+const STATUS_TEXTS: Readonly<Record<number, string>> = {
+  404: 'HTTP 404 Not Found',
+  405: 'HTTP 405 Method Not Allowed',
+  406: 'HTTP 406 Not Acceptable',
+  413: 'HTTP 413 Request Entity Too Large',
+  415: 'HTTP 415 Unsupported Media Type',
+};
+
+/** Starts listening; port 0 takes a free one. */
+export async function startRestServer(options: RestServerOptions): Promise<RestServer> {
+  const app = fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_NAME_BYTES, caseSensitive: true },
+    exposeHeadRoutes: true,
+    forceCloseConnections: true,
+  });
+  const table = new RouteTable(options.routes);
+  parseBodiesAsText(app);
+  app.addHook('onRequest', (request, reply, done) => {
+    allowOrigins(options, request, reply);
+    const path = pathOf(request);
+    if (path.includes('//')) bare(reply, 400, 'Ambiguous URI empty segment');
+    else done();
+  });
+  for (const route of options.routes) {
+    app.route({
+      method: route.method,
+      url: route.path,
+      handler: async (request, reply) => {
+        if (route.ownFormat !== true && !acceptsJson(request.headers.accept)) return bare(reply, 406);
+        await answer(options, route, request, reply);
+      },
+    });
+  }
+  app.setNotFoundHandler((request, reply) => notRouted(table, request, reply));
+  app.setErrorHandler((error, request, reply) => notHandled(options, error, request, reply));
+  await app.listen({ host: options.host, port: options.port });
+  const { address, port } = app.server.address() as AddressInfo;
+  return {
+    host: address,
+    port,
+    [Symbol.asyncDispose]: async () => {
+      await app.close();
+    },
+  };
+}
+
+/** Handlers read bodies themselves: what is no JSON is their error, in Connect's words. */
+function parseBodiesAsText(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(/^application\/json(\s*;.*)?$/i, { parseAs: 'string' }, (_request, body, done) =>
+    done(null, body),
+  );
+}
+
+async function answer(
+  options: RestServerOptions,
+  route: Route,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  let result: RestAnswer;
+  try {
+    result = await withTimeout(options, async () => await route.handle(toRestRequest(request)));
+  } catch (error) {
+    const { status, message } = restError(error);
+    const log = status >= 500 ? 'error' : 'debug';
+    options.logger[log](
+      { err: error, method: request.method, path: pathOf(request), status },
+      'request failed',
+    );
+    sendRaw(reply, status, errorBody(status, message), { 'content-type': JSON_TYPE });
+    return;
+  }
+  const { status, body, text, headers } = result;
+  if (text) sendRaw(reply, status, text.content, { 'content-type': text.type, ...headers });
+  else if (body === undefined) sendRaw(reply, status, '', headers);
+  else sendRaw(reply, status, jsonText(body), { 'content-type': JSON_TYPE, ...headers });
+}
+
+/** JSON with every digit of integers beyond 2^53. */
+function jsonText(body: unknown): string {
+  const big: string[] = [];
+  const text = JSON.stringify(body, (_key, value: unknown) => {
+    if (typeof value !== 'bigint') return value;
+    big.push(value.toString());
+    return `\u0000bigint${big.length - 1}\u0000`;
+  });
+  return big.length === 0
+    ? text
+    : text.replace(/"\\u0000bigint(\d+)\\u0000"/g, (_match, index: string) => big[Number(index)] ?? '0');
+}
+
+async function withTimeout<T>(options: RestServerOptions, work: () => Promise<T>): Promise<T> {
+  const done = new AbortController();
+  const timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
+  const timeout = options.clock.sleep(timeoutMs, done.signal).then((): never => {
+    throw connectError('connect.rest_internal', 'Request timed out.');
+  });
+  timeout.catch(() => undefined);
+  try {
+    return await Promise.race([work(), timeout]);
+  } finally {
+    done.abort();
+  }
+}
+
+function pathOf(request: FastifyRequest): string {
+  const question = request.url.indexOf('?');
+  return question < 0 ? request.url : request.url.slice(0, question);
+}
+
+/** An answer made before a route matched: a JSON body, but no Content-Type, as Connect's web layer sends it. */
+function bare(reply: FastifyReply, status: number, message = STATUS_TEXTS[status] ?? `HTTP ${status}`): void {
+  sendRaw(reply, status, errorBody(status, message));
+}
+
+function notRouted(table: RouteTable, request: FastifyRequest, reply: FastifyReply): void {
+  const path = pathOf(request);
+  const methods = table.methodsOf(path);
+  if (!methods) {
+    const encodedSeparator = /%2f/i.test(path);
+    bare(reply, encodedSeparator ? 400 : 404, encodedSeparator ? 'Ambiguous URI path separator' : undefined);
+  } else if (request.method === 'OPTIONS') {
+    sendRaw(reply, 200, '', { allow: [...methods].join(','), 'content-type': JSON_TYPE });
+  } else {
+    bare(reply, 405);
+  }
+}
+
+function notHandled(
+  options: RestServerOptions,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const status = (error as { statusCode?: number }).statusCode ?? 500;
+  if (status === 415 && request.headers['content-type'] === undefined) {
+    sendRaw(reply, 415, errorBody(415, STATUS_TEXTS[415] ?? ''), { 'content-type': JSON_TYPE });
+  } else if (status < 500) {
+    bare(reply, status);
+  } else {
+    options.logger.error({ err: error, method: request.method, path: pathOf(request) }, 'request failed');
+    sendRaw(reply, 500, errorBody(500, (error as Error).message), { 'content-type': JSON_TYPE });
+  }
+}
+
+function acceptsJson(accept: string | undefined): boolean {
+  if (accept === undefined || accept.trim() === '') return true;
+  return accept.split(',').some((part) => {
+    const [type = '', ...parameters] = part.split(';').map((piece) => piece.trim().toLowerCase());
+    if (parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))) return false;
+    return type === '*/*' || type === 'application/*' || type === JSON_TYPE;
+  });
+}
+
+function allowOrigins(options: RestServerOptions, request: FastifyRequest, reply: FastifyReply): void {
+  const { origin } = request.headers;
+  if (options.allowOrigin === '' || origin === undefined) return;
+  const allowed = options.allowOrigin.split(',').map((item) => item.trim());
+  if (!allowed.includes('*') && !allowed.includes(origin)) return;
+  reply.raw.setHeader('access-control-allow-origin', origin);
+  if (options.allowMethods !== '') reply.raw.setHeader('access-control-allow-methods', options.allowMethods);
+}

@@ -1,0 +1,139 @@
+// The connectors, tasks and target states that the config topic describes, as a pure fold over its records.
+import type { RawConfig } from '@millrace/foundation';
+import type { ConfigRecord, TargetState } from './config-records.ts';
+
+/** What a record changed, for those who follow. */
+export type ConfigChange =
+  | { readonly kind: 'connector'; readonly connector: string; readonly isNew: boolean }
+  | { readonly kind: 'removed'; readonly connector: string }
+  | { readonly kind: 'tasks'; readonly connector: string }
+  | { readonly kind: 'target-state'; readonly connector: string }
+  | {
+      readonly kind: 'restart';
+      readonly connector: string;
+      readonly includeTasks: boolean;
+      readonly onlyFailed: boolean;
+    }
+  | { readonly kind: 'logger'; readonly namespace: string; readonly level: string };
+
+interface ConnectorEntry {
+  config: RawConfig;
+  targetState: TargetState;
+  tasks: readonly RawConfig[];
+  /** The connector config that `tasks` were made from; null before the first commit. */
+  appliedConfig: RawConfig | null;
+}
+
+/** Task configs count only once their commit record is there; those before it wait. */
+export class ConfigState {
+  readonly #connectors = new Map<string, ConnectorEntry>();
+  /** Target states whose connector is not there (yet): `initial_state` is written before the config. */
+  readonly #earlyStates = new Map<string, TargetState>();
+  readonly #uncommitted = new Map<string, Map<number, RawConfig>>();
+  /** Offset after the last record that was applied. */
+  offset = 0;
+
+  connectors(): string[] {
+    return [...this.#connectors.keys()];
+  }
+  has(connector: string): boolean {
+    return this.#connectors.has(connector);
+  }
+  config(connector: string): RawConfig | undefined {
+    return this.#connectors.get(connector)?.config;
+  }
+  targetState(connector: string): TargetState | undefined {
+    return this.#connectors.get(connector)?.targetState;
+  }
+  tasks(connector: string): readonly RawConfig[] {
+    return this.#connectors.get(connector)?.tasks ?? [];
+  }
+  /** The connector config that the committed tasks were made from. */
+  appliedConfig(connector: string): RawConfig | null {
+    return this.#connectors.get(connector)?.appliedConfig ?? null;
+  }
+
+  /** Applies one record; returns what changed, if anything did. */
+  apply(record: ConfigRecord): ConfigChange | undefined {
+    switch (record.kind) {
+      case 'connector':
+        return this.#applyConnector(record.connector, record.config);
+      case 'task':
+        this.#applyTask(record.connector, record.task, record.config);
+        return undefined;
+      case 'commit':
+        return this.#applyCommit(record.connector, record.tasks ?? 0);
+      case 'target-state':
+        return this.#applyTargetState(record.connector, record.state);
+      case 'restart': {
+        const { connector, includeTasks, onlyFailed } = record;
+        return this.has(connector) ? { kind: 'restart', connector, includeTasks, onlyFailed } : undefined;
+      }
+      case 'logger':
+        return { kind: 'logger', namespace: record.namespace, level: record.level };
+      case 'tasks-fencing':
+      case 'session-key':
+        return undefined;
+      default:
+        return record satisfies never;
+    }
+  }
+
+  #applyConnector(connector: string, config: RawConfig | null): ConfigChange | undefined {
+    const entry = this.#connectors.get(connector);
+    if (config === null) {
+      this.#connectors.delete(connector);
+      this.#uncommitted.delete(connector);
+      this.#earlyStates.delete(connector);
+      return entry ? { kind: 'removed', connector } : undefined;
+    }
+    if (entry) entry.config = config;
+    else {
+      const targetState = this.#earlyStates.get(connector) ?? 'STARTED';
+      this.#earlyStates.delete(connector);
+      this.#connectors.set(connector, { config, targetState, tasks: [], appliedConfig: null });
+    }
+    return { kind: 'connector', connector, isNew: !entry };
+  }
+
+  #applyTask(connector: string, task: number, config: RawConfig | null): void {
+    if (config === null) return;
+    let waiting = this.#uncommitted.get(connector);
+    if (!waiting) {
+      waiting = new Map();
+      this.#uncommitted.set(connector, waiting);
+    }
+    waiting.set(task, config);
+  }
+
+  #applyCommit(connector: string, count: number): ConfigChange | undefined {
+    const entry = this.#connectors.get(connector);
+    const waiting = this.#uncommitted.get(connector);
+    this.#uncommitted.delete(connector);
+    // Task and commit records outlive their connector.
+    if (!entry) return undefined;
+    const tasks: RawConfig[] = [];
+    for (let task = 0; task < count; task++) {
+      const config = waiting?.get(task) ?? entry.tasks[task];
+      // Compaction took a task record whose newer one is further on: a later commit covers it.
+      if (config === undefined) return undefined;
+      tasks.push(config);
+    }
+    entry.tasks = tasks;
+    entry.appliedConfig = entry.config;
+    return { kind: 'tasks', connector };
+  }
+
+  #applyTargetState(connector: string, state: TargetState | null): ConfigChange | undefined {
+    const entry = this.#connectors.get(connector);
+    if (!entry) {
+      if (state === null) this.#earlyStates.delete(connector);
+      else this.#earlyStates.set(connector, state);
+      return undefined;
+    }
+    const target = state ?? 'STARTED';
+    if (entry.targetState === target) return undefined;
+    entry.targetState = target;
+    return { kind: 'target-state', connector };
+  }
+}

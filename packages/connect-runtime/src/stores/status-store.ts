@@ -1,0 +1,141 @@
+// States of connectors and tasks and the topics they used, kept in the status topic. Writes go out in order in the
+// background and are seen here at once; they are repeated by the client until the brokers take them.
+import type { TopicLog, TopicLogRecord } from '@millrace/connect-api';
+import type { Logger } from '@millrace/foundation';
+import type { LogOpener } from '../topic-log.ts';
+import {
+  type ActiveTopic,
+  decodeStatusRecord,
+  encodeStatusRecord,
+  type StatusRecord,
+  type StatusValue,
+} from './status-records.ts';
+
+export interface StatusStoreOptions {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  readonly openLog: LogOpener;
+  readonly logger: Logger;
+  readonly onError: (error: Error) => void;
+}
+
+interface Entry {
+  status: StatusValue | undefined;
+  readonly tasks: Map<number, StatusValue>;
+  readonly topics: Map<string, ActiveTopic>;
+}
+
+export class StatusStore {
+  readonly #options: StatusStoreOptions;
+  readonly #entries = new Map<string, Entry>();
+  /** Own writes on their way by key: an older record that is read meanwhile does not undo them. */
+  readonly #inFlight = new Map<string, number>();
+  #log: TopicLog | undefined;
+  #writes: Promise<void> = Promise.resolve();
+
+  constructor(options: StatusStoreOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const { topic, partitions, replicationFactor, openLog, onError } = this.#options;
+    this.#log = await openLog(topic, {
+      partitions,
+      replicationFactor,
+      config: { 'cleanup.policy': 'compact' },
+      from: 'beginning',
+      onRecord: (record) => this.#read(record),
+      onError,
+    });
+    await this.#log.readToEnd();
+  }
+
+  connector(name: string): StatusValue | undefined {
+    return this.#entries.get(name)?.status;
+  }
+  task(connector: string, task: number): StatusValue | undefined {
+    return this.#entries.get(connector)?.tasks.get(task);
+  }
+  /** Tasks with a state, by number. */
+  tasks(connector: string): [number, StatusValue][] {
+    return [...(this.#entries.get(connector)?.tasks ?? [])].sort(([a], [b]) => a - b);
+  }
+  topics(connector: string): ActiveTopic[] {
+    return [...(this.#entries.get(connector)?.topics.values() ?? [])];
+  }
+  hasTopic(connector: string, topic: string): boolean {
+    return this.#entries.get(connector)?.topics.has(topic) ?? false;
+  }
+  /** Names that have any record. */
+  names(): string[] {
+    return [...this.#entries.keys()];
+  }
+
+  /** Stores a record; null values are tombstones. */
+  put(record: StatusRecord): void {
+    this.#apply(record);
+    const { key, value } = encodeStatusRecord(record);
+    this.#inFlight.set(key, (this.#inFlight.get(key) ?? 0) + 1);
+    this.#writes = this.#writes
+      .then(() => this.#log?.append(Buffer.from(key), value === null ? null : Buffer.from(value)))
+      .catch((error: unknown) => {
+        this.#options.logger.warn({ err: error, key }, 'a state could not be stored');
+      })
+      .finally(() => {
+        const left = (this.#inFlight.get(key) ?? 1) - 1;
+        if (left === 0) this.#inFlight.delete(key);
+        else this.#inFlight.set(key, left);
+      });
+  }
+
+  /** Forgets a connector: tombstones for all its records. */
+  removeConnector(connector: string): void {
+    for (const { topic } of this.topics(connector)) {
+      this.put({ kind: 'topic', connector, topic, value: null });
+    }
+    for (const [task] of this.tasks(connector)) this.put({ kind: 'task', connector, task, value: null });
+    if (this.connector(connector)) this.put({ kind: 'connector', connector, value: null });
+  }
+
+  /** Resolves when all writes so far are durable or given up. */
+  async flush(): Promise<void> {
+    await this.#writes;
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    await this.#log?.close();
+  }
+
+  #read(record: TopicLogRecord): void {
+    const key = record.key?.toString() ?? '';
+    if (this.#inFlight.has(key)) return;
+    const decoded = decodeStatusRecord(key, record.value?.toString() ?? null);
+    if (decoded) this.#apply(decoded);
+  }
+
+  #apply(record: StatusRecord): void {
+    const { connector, value } = record;
+    const entry = this.#entries.get(connector) ?? { status: undefined, tasks: new Map(), topics: new Map() };
+    this.#entries.set(connector, entry);
+    switch (record.kind) {
+      case 'connector':
+        entry.status = record.value ?? undefined;
+        break;
+      case 'task':
+        if (record.value === null) entry.tasks.delete(record.task);
+        else entry.tasks.set(record.task, record.value);
+        break;
+      case 'topic':
+        if (record.value === null) entry.topics.delete(record.topic);
+        else entry.topics.set(record.topic, record.value);
+        break;
+      default:
+        record satisfies never;
+    }
+    if (value === null && !entry.status && entry.tasks.size === 0 && entry.topics.size === 0) {
+      this.#entries.delete(connector);
+    }
+  }
+}

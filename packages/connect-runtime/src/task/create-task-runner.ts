@@ -1,0 +1,152 @@
+// Puts a task together from its spec: plug-in, converters, transforms, error handling and Kafka clients.
+import type { ConnectorPlugin } from '@millrace/connect-api';
+import { Admin, BatchProducer, Cluster, GroupConsumer } from '@millrace/kafka-client';
+import { connectError, JAVA } from '../errors.ts';
+import { TopicCreationRules, topicCreator } from '../topic-creation.ts';
+import { logOpener } from '../topic-log.ts';
+import { bootstrapServersOf, consumerSettings, producerSettings } from './client-settings.ts';
+import { createConverters } from './converters.ts';
+import { deadLetterTopic, openDeadLetterQueue } from './dead-letter-queue.ts';
+import { ErrorHandler, errorSettings, type FailureReporter } from './error-handling.ts';
+import { sinkCounters, sourceCounters } from './metrics.ts';
+import { RecordReader } from './record-reader.ts';
+import { SinkTaskRunner } from './sink-task-runner.ts';
+import { SourceTaskRunner } from './source-task-runner.ts';
+import type { TaskEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
+import { createChain } from './transformation-chain.ts';
+
+/** Makes the runner of a task. What it opened is closed again when that fails. */
+export async function createTaskRunner(
+  spec: TaskSpec,
+  environment: TaskEnvironment,
+  events: TaskEvents,
+): Promise<TaskRunner> {
+  const plugin = await environment.plugins.connector(spec.connectorClass);
+  const cluster = openCluster(spec, environment, plugin.kind === 'source' ? 'producer' : 'consumer');
+  try {
+    return plugin.kind === 'source'
+      ? await createSource(spec, environment, events, plugin, cluster)
+      : await createSink(spec, environment, events, plugin, cluster);
+  } catch (error) {
+    await cluster.close();
+    throw error;
+  }
+}
+
+function openCluster(
+  spec: TaskSpec,
+  { logger, clock }: TaskEnvironment,
+  kind: 'producer' | 'consumer',
+): Cluster {
+  const clientId = `connector-${kind}-${spec.connector}-${spec.task}`;
+  return new Cluster({ bootstrapServers: bootstrapServersOf(spec, kind), clientId, logger, clock });
+}
+
+async function createSource(
+  spec: TaskSpec,
+  environment: TaskEnvironment,
+  events: TaskEvents,
+  plugin: ConnectorPlugin & { kind: 'source' },
+  cluster: Cluster,
+): Promise<TaskRunner> {
+  const { logger, clock, metrics, plugins } = environment;
+  const { connectorConfig, settings } = spec;
+  const admin = new Admin(cluster);
+  const rules = settings.createTopics ? TopicCreationRules.of(connectorConfig) : null;
+  const openLog = logOpener({ cluster, admin, logger, clock });
+  return new SourceTaskRunner({
+    spec,
+    environment,
+    events,
+    task: plugin.createTask(),
+    context: {
+      connectorName: spec.connector,
+      taskId: spec.task,
+      config: spec.config,
+      logger,
+      clock,
+      metrics,
+      offsets: { offset: (partition) => events.readOffset(partition) },
+      topicLog: (name, options) => openLog(name, options),
+    },
+    chain: await createChain(connectorConfig, plugins),
+    converters: await createConverters(connectorConfig, settings.workerConverters, plugins),
+    errors: new ErrorHandler(errorSettings(connectorConfig), { clock, logger }),
+    counters: sourceCounters(metrics, spec.connector, spec.task),
+    cluster,
+    createProducer: (callbacks) =>
+      new BatchProducer({ cluster, logger, clock, ...producerSettings(spec, logger), ...callbacks }),
+    ensureTopic: topicCreator(rules, admin, logger),
+  });
+}
+
+async function createSink(
+  spec: TaskSpec,
+  environment: TaskEnvironment,
+  events: TaskEvents,
+  plugin: ConnectorPlugin & { kind: 'sink' },
+  cluster: Cluster,
+): Promise<TaskRunner> {
+  const { logger, clock, metrics, plugins } = environment;
+  const { connectorConfig, settings } = spec;
+  const admin = new Admin(cluster);
+  const reporters: FailureReporter[] = [];
+  const queue = deadLetterTopic(spec);
+  const producer = queue === undefined ? null : new BatchProducer({ cluster, logger, clock });
+  if (queue !== undefined && producer) {
+    reporters.push(await openDeadLetterQueue(spec, queue, { admin, producer, logger }));
+  }
+  const chain = await createChain(connectorConfig, plugins);
+  const converters = await createConverters(connectorConfig, settings.workerConverters, plugins);
+  const errors = new ErrorHandler(errorSettings(connectorConfig), { clock, logger, reporters });
+  const reports = queue !== undefined || errors.settings.log;
+  const consumer = consumerSettings(spec);
+  const { groupId, offsetReset, offsetResetChosen, maxPollRecords, ...group } = consumer;
+  return new SinkTaskRunner({
+    spec,
+    environment,
+    events,
+    task: plugin.createTask(),
+    chain,
+    reader: new RecordReader({ chain, converters, errors, keepConsumed: reports }),
+    errors,
+    counters: sinkCounters(metrics, spec.connector, spec.task),
+    cluster,
+    producer,
+    reports,
+    maxPollRecords,
+    offsetReset: offsetResetChosen && offsetReset !== 'none' ? offsetReset : null,
+    findOffset: async (place, which) => (await admin.listOffsets([place], which))[0]?.offset ?? 0,
+    createConsumer: (callbacks) =>
+      new GroupConsumer({
+        cluster,
+        logger,
+        clock,
+        ...group,
+        groupId: groupId ?? `connect-${spec.connector}`,
+        groupInstanceId: `${settings.workerInstanceId}-${spec.connector}-${spec.task}`,
+        topics: topicsOf(spec),
+        startAt: offsetReset === 'latest' ? 'latest' : 'earliest',
+        ...callbacks,
+      }),
+  });
+}
+
+function topicsOf(spec: TaskSpec): readonly string[] | RegExp {
+  const regex = spec.connectorConfig['topics.regex']?.trim();
+  if (regex !== undefined && regex !== '') {
+    try {
+      return new RegExp(regex);
+    } catch (error) {
+      throw connectError('connect.data', `topics.regex is no regular expression: ${regex}`, {
+        configKey: 'topics.regex',
+        javaClass: JAVA.config,
+        cause: error,
+      });
+    }
+  }
+  return (spec.connectorConfig['topics'] ?? '')
+    .split(',')
+    .map((topic) => topic.trim())
+    .filter((topic) => topic !== '');
+}

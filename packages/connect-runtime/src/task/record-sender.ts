@@ -1,0 +1,285 @@
+// The hot path of a source task: records through transforms and converters into the producer. The loop is synchronous
+// and allocates nothing per record; whatever has to wait or went wrong leaves it and comes back.
+import type { Headers, SourceBatch, SourcePartition, SourceRecord } from '@millrace/connect-api';
+import { ByteWriter, type Schema } from '@millrace/data';
+import type { Clock } from '@millrace/foundation';
+import type { BatchProducer, OutgoingRecord } from '@millrace/kafka-client';
+import type { TaskConverters } from './converters.ts';
+import type { ErrorHandler, Failure, Stage } from './error-handling.ts';
+import type { SubmittedRecords } from './submitted-records.ts';
+import type { TransformationChain } from './transformation-chain.ts';
+
+export interface RecordSenderOptions {
+  readonly chain: TransformationChain;
+  readonly converters: TaskConverters;
+  readonly errors: ErrorHandler;
+  readonly producer: Pick<BatchProducer, 'append' | 'ready'>;
+  readonly submitted: SubmittedRecords;
+  readonly clock: Clock;
+  /** Makes a topic ready for `append`: creates it where needed. */
+  readonly prepareTopic: (topic: string) => Promise<void>;
+  /** Frees acknowledged records when there are too many: stores offsets. */
+  readonly commit: () => Promise<void>;
+}
+
+type RecordHeaders = NonNullable<OutgoingRecord['headers']>;
+
+/** Why the loop stopped before a record. */
+type Wait = 'room' | 'topic' | 'schema' | 'failure';
+
+interface TopicState {
+  readonly name: string;
+  readonly headers: WeakMap<Headers, RecordHeaders>;
+  lastHeaders: Headers | null;
+  lastConverted: RecordHeaders | null;
+  /** Schemas that converters have prepared for this topic. */
+  readonly keySchemas: Set<Schema | null>;
+  readonly valueSchemas: Set<Schema | null>;
+}
+
+// Longer buffers are given back after the record that needed them.
+const KEPT_BUFFER_BYTES = 4 * 1024 * 1024;
+
+export class RecordSender {
+  readonly #options: RecordSenderOptions;
+  readonly #chain: TransformationChain;
+  readonly #converters: TaskConverters;
+  readonly #preparesSchemas: boolean;
+  readonly #topics = new Map<string, TopicState>();
+  #out = new ByteWriter(64 * 1024);
+  #lastTopic: TopicState | undefined;
+  #lastPartition: SourcePartition | undefined;
+  #lastPartitionIndex = 0;
+  #nowMs = 0;
+  #stage: Stage = 'TRANSFORMATION';
+  #wait: Wait = 'room';
+  #error: unknown;
+  /** The record that waits, after transforms. */
+  #waiting: SourceRecord | undefined;
+
+  constructor(options: RecordSenderOptions) {
+    this.#options = options;
+    this.#chain = options.chain;
+    this.#converters = options.converters;
+    this.#preparesSchemas =
+      options.converters.key.prepareWrite !== undefined ||
+      options.converters.value.prepareWrite !== undefined;
+  }
+
+  /** Hands a batch to the producer; resolves when every record is appended, dropped or tolerated. */
+  async send(batch: SourceBatch, signal: AbortSignal): Promise<void> {
+    const { records, position } = batch;
+    this.#nowMs = this.#options.clock.nowMs();
+    let next = this.#sendFrom(records, 0);
+    while (next < records.length && !signal.aborted) {
+      const record = records[next];
+      if (record && (await this.#settle(record, signal))) next++;
+      this.#nowMs = this.#options.clock.nowMs();
+      if (!signal.aborted) next = this.#sendFrom(records, next);
+    }
+    if (position && next === records.length) {
+      const { submitted } = this.#options;
+      // A position has no record of its own: it is acknowledged as soon as everything before it is.
+      const sequence = submitted.submit(submitted.partitionIndex(position.partition), position.offset);
+      submitted.acknowledge(sequence);
+    }
+    if (this.#out.buffer.length > KEPT_BUFFER_BYTES) this.#out = new ByteWriter(64 * 1024);
+  }
+
+  /** Sends as many records as it can without waiting; the index of the first that it could not, or the length. */
+  #sendFrom(records: readonly SourceRecord[], start: number): number {
+    let next = start;
+    try {
+      for (; next < records.length; next++) {
+        const record = records[next];
+        if (record !== undefined && !this.#sendOne(record)) return next;
+      }
+    } catch (error) {
+      this.#error = error;
+      this.#wait = 'failure';
+    }
+    return next;
+  }
+
+  /** False when the record has to wait; `#wait` says for what. */
+  #sendOne(record: SourceRecord): boolean {
+    let current = record;
+    if (!this.#chain.empty) {
+      this.#stage = 'TRANSFORMATION';
+      const transformed = this.#chain.apply(record);
+      if (transformed === null) {
+        this.#drop(record);
+        return true;
+      }
+      current = transformed;
+    }
+    const name = current.topic;
+    let topic = this.#lastTopic;
+    if (topic === undefined || topic.name !== name) {
+      topic = this.#topics.get(name);
+      if (topic === undefined) return this.#waitFor('topic', current);
+      this.#lastTopic = topic;
+    }
+    if (this.#preparesSchemas && !this.#schemasReady(topic, current)) return this.#waitFor('schema', current);
+    const { submitted, producer } = this.#options;
+    if (submitted.full) return this.#waitFor('room', current);
+    const out = this.#out;
+    out.reset();
+    const { headers } = current;
+    this.#stage = 'KEY_CONVERTER';
+    const hasKey = this.#converters.key.write(name, headers, current.keySchema, current.key, out);
+    const keyEnd = out.position;
+    this.#stage = 'VALUE_CONVERTER';
+    const hasValue = this.#converters.value.write(name, headers, current.valueSchema, current.value, out);
+    this.#stage = 'HEADER_CONVERTER';
+    const converted = headers.length === 0 ? null : this.#convertHeaders(topic, headers);
+    this.#stage = 'KAFKA_PRODUCE';
+    const sequence = submitted.submit(this.#partitionIndex(record), record.sourceOffset);
+    let taken = false;
+    try {
+      taken = producer.append(
+        name,
+        current.kafkaPartition,
+        current.timestamp ?? this.#nowMs,
+        out.buffer,
+        hasKey ? 0 : -1,
+        keyEnd,
+        hasValue ? keyEnd : -1,
+        out.position,
+        converted,
+        sequence,
+      );
+    } finally {
+      if (!taken) submitted.removeLast(sequence);
+    }
+    return taken || this.#waitFor('room', current);
+  }
+
+  #waitFor(what: Wait, record: SourceRecord): false {
+    this.#wait = what;
+    this.#waiting = record;
+    return false;
+  }
+
+  #partitionIndex(record: SourceRecord): number {
+    if (record.sourcePartition !== this.#lastPartition) {
+      this.#lastPartition = record.sourcePartition;
+      this.#lastPartitionIndex = this.#options.submitted.partitionIndex(record.sourcePartition);
+    }
+    return this.#lastPartitionIndex;
+  }
+
+  /** A record that a transform dropped, or that is passed by, counts as acknowledged. */
+  #drop(record: SourceRecord): void {
+    const { submitted } = this.#options;
+    submitted.acknowledge(submitted.submit(this.#partitionIndex(record), record.sourceOffset));
+  }
+
+  #schemasReady(topic: TopicState, record: SourceRecord): boolean {
+    return topic.keySchemas.has(record.keySchema) && topic.valueSchemas.has(record.valueSchema);
+  }
+
+  /** Headers arrays are shared by many records: each is converted once per topic. */
+  #convertHeaders(topic: TopicState, headers: Headers): RecordHeaders {
+    if (topic.lastHeaders === headers && topic.lastConverted !== null) return topic.lastConverted;
+    let converted = topic.headers.get(headers);
+    if (converted === undefined) {
+      converted = headers.map(({ key, schema, value }) => ({
+        key,
+        value: this.#converters.header.writeHeader(topic.name, key, schema, value),
+      }));
+      topic.headers.set(headers, converted);
+    }
+    topic.lastHeaders = headers;
+    topic.lastConverted = converted;
+    return converted;
+  }
+
+  /** Deals with what the record waits for. True when it is done with, false when it is to be sent again. */
+  async #settle(record: SourceRecord, signal: AbortSignal): Promise<boolean> {
+    const { producer, submitted, commit, prepareTopic } = this.#options;
+    switch (this.#wait) {
+      case 'room':
+        if (submitted.full) {
+          await commit();
+          if (submitted.full) await this.#options.clock.sleep(10, signal);
+        } else await producer.ready(signal);
+        return false;
+      case 'topic': {
+        const name = this.#waiting?.topic ?? record.topic;
+        await prepareTopic(name);
+        this.#topics.set(name, {
+          name,
+          headers: new WeakMap(),
+          lastHeaders: null,
+          lastConverted: null,
+          keySchemas: new Set(),
+          valueSchemas: new Set(),
+        });
+        return false;
+      }
+      case 'schema':
+        return await this.#prepareSchemas(record, signal);
+      case 'failure':
+        return await this.#recover(record, this.#failure(), () => this.#sendOne(record), signal);
+      default:
+        return this.#wait satisfies never;
+    }
+  }
+
+  async #prepareSchemas(record: SourceRecord, signal: AbortSignal): Promise<boolean> {
+    const waiting = this.#waiting ?? record;
+    const topic = this.#topics.get(waiting.topic);
+    if (!topic) return false;
+    const prepare = async (): Promise<boolean> => {
+      this.#stage = 'KEY_CONVERTER';
+      await this.#converters.key.prepareWrite?.(topic.name, waiting.keySchema);
+      remember(topic.keySchemas, waiting.keySchema);
+      this.#stage = 'VALUE_CONVERTER';
+      await this.#converters.value.prepareWrite?.(topic.name, waiting.valueSchema);
+      remember(topic.valueSchemas, waiting.valueSchema);
+      return false;
+    };
+    try {
+      return await prepare();
+    } catch (error) {
+      this.#error = error;
+      return await this.#recover(record, this.#failure(), prepare, signal);
+    }
+  }
+
+  #failure(): Failure {
+    const stage = this.#stage;
+    return { stage, className: this.#classAt(stage), error: this.#error, consumed: null };
+  }
+
+  #classAt(stage: Stage): string {
+    const { classNames } = this.#converters;
+    if (stage === 'KEY_CONVERTER') return classNames.key;
+    if (stage === 'VALUE_CONVERTER') return classNames.value;
+    if (stage === 'HEADER_CONVERTER') return classNames.header;
+    if (stage === 'TRANSFORMATION') return this.#chain.lastClass;
+    return 'org.apache.kafka.connect.runtime.AbstractWorkerSourceTask';
+  }
+
+  /** Retries, then gives up on the record where errors are tolerated. */
+  async #recover(
+    record: SourceRecord,
+    failure: Failure,
+    operation: () => boolean | Promise<boolean>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const result = await this.#options.errors.retry(failure, operation, signal);
+    if (result.ok) return result.value;
+    if (signal.aborted) return false;
+    await this.#options.errors.giveUp(result.failure);
+    this.#drop(record);
+    return true;
+  }
+}
+
+/** Bounded: a connector that makes schemas anew pays with preparing them again. */
+function remember(schemas: Set<Schema | null>, schema: Schema | null): void {
+  if (schemas.size >= 1000) schemas.clear();
+  schemas.add(schema);
+}

@@ -1,0 +1,253 @@
+// Runs one source task: poll, send, acknowledge, store offsets, tell the source. Everything that reaches a topic goes
+// through one producer that belongs to this incarnation and dies with it.
+import type { SourceTask, SourceTaskContext } from '@millrace/connect-api';
+import { toError } from '@millrace/foundation';
+import type { BatchProducer, BatchProducerOptions, Cluster } from '@millrace/kafka-client';
+import { connectError } from '../errors.ts';
+import { offsetKey, offsetValue } from '../stores/offset-records.ts';
+import type { TaskConverters } from './converters.ts';
+import type { ErrorHandler } from './error-handling.ts';
+import type { TaskCounters } from './metrics.ts';
+import { PauseGate } from './pause-gate.ts';
+import { RecordSender } from './record-sender.ts';
+import { SubmittedRecords } from './submitted-records.ts';
+import type { TaskEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
+import type { TransformationChain } from './transformation-chain.ts';
+
+/** What the runner is put together from. */
+export interface SourceRunnerParts {
+  readonly spec: TaskSpec;
+  readonly environment: TaskEnvironment;
+  readonly events: TaskEvents;
+  readonly task: SourceTask;
+  readonly context: SourceTaskContext;
+  readonly chain: TransformationChain;
+  readonly converters: TaskConverters;
+  readonly errors: ErrorHandler;
+  readonly counters: TaskCounters;
+  readonly cluster: Cluster;
+  readonly createProducer: (callbacks: Pick<BatchProducerOptions, 'onAcked' | 'onFailed'>) => BatchProducer;
+  /** Makes a topic exist as the config says, before the producer learns its partitions. */
+  readonly ensureTopic: (topic: string) => Promise<void>;
+}
+
+const INVALID_TOPIC = /^(?:\.{1,2}|.*[^a-zA-Z0-9._-].*)$|^.{250,}$|^$/;
+
+export class SourceTaskRunner implements TaskRunner {
+  readonly #parts: SourceRunnerParts;
+  readonly #stop = new AbortController();
+  readonly #gate: PauseGate;
+  readonly #submitted = new SubmittedRecords();
+  readonly #producer: BatchProducer;
+  readonly #sender: RecordSender;
+  readonly #reportedTopics = new Set<string>();
+  #committing: Promise<void> | undefined;
+  #failure: Error | undefined;
+
+  constructor(parts: SourceRunnerParts) {
+    this.#parts = parts;
+    this.#gate = new PauseGate({ paused: parts.spec.paused });
+    this.#producer = parts.createProducer({
+      onAcked: (tokens, topic) => this.#onAcked(tokens, topic),
+      onFailed: (tokens, topic, partition, error) => this.#onFailed(tokens, topic, partition, error),
+    });
+    this.#sender = new RecordSender({
+      chain: parts.chain,
+      converters: parts.converters,
+      errors: parts.errors,
+      producer: this.#producer,
+      submitted: this.#submitted,
+      clock: parts.environment.clock,
+      prepareTopic: (topic) => this.#prepareTopic(topic),
+      commit: () => this.#commit(),
+    });
+  }
+
+  pause(): void {
+    this.#gate.pause();
+  }
+  resume(): void {
+    this.#gate.resume();
+  }
+  stop(): void {
+    this.#stop.abort();
+  }
+  forgetTopics(): void {
+    this.#reportedTopics.clear();
+  }
+  async kill(): Promise<void> {
+    this.#stop.abort();
+    await this.#producer.abort('its task did not stop in time');
+  }
+
+  async run(): Promise<void> {
+    const { task, context } = this.#parts;
+    let failure: unknown;
+    try {
+      await task.start(context);
+      await this.#loop();
+    } catch (error) {
+      failure = error;
+    }
+    this.#stop.abort();
+    failure = this.#failure ?? failure;
+    await this.#end(failure === undefined);
+    if (failure !== undefined) throw failure;
+  }
+
+  async #loop(): Promise<void> {
+    const { events } = this.#parts;
+    const { signal } = this.#stop;
+    const flushing = this.#flushPeriodically();
+    try {
+      while (!signal.aborted) {
+        if (this.#gate.paused) {
+          events.onState('PAUSED');
+          await this.#gate.passed(signal);
+          continue;
+        }
+        events.onState('RUNNING');
+        while (!signal.aborted && !this.#gate.paused) await this.#pollOnce(signal);
+      }
+    } finally {
+      this.#stop.abort();
+      await flushing;
+    }
+  }
+
+  async #pollOnce(signal: AbortSignal): Promise<void> {
+    const { task, counters } = this.#parts;
+    const batch = await task.poll(signal);
+    if (!batch) return;
+    counters.polled(batch.records.length);
+    await this.#sender.send(batch, signal);
+  }
+
+  async #flushPeriodically(): Promise<void> {
+    const { environment, spec } = this.#parts;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await environment.clock.sleep(spec.settings.flushIntervalMs, signal);
+      if (signal.aborted) return;
+      try {
+        await this.#commit();
+      } catch (error) {
+        this.#fail(toError(error));
+      }
+    }
+  }
+
+  /** Stores what is committable, then tells the source; one at a time. */
+  async #commit(): Promise<void> {
+    while (this.#committing) await this.#committing;
+    const run = this.#commitNow().finally(() => {
+      this.#committing = undefined;
+    });
+    this.#committing = run.catch(() => undefined);
+    await run;
+  }
+
+  async #commitNow(): Promise<void> {
+    const { spec, task } = this.#parts;
+    const committable = this.#submitted.takeCommittable();
+    if (committable.length === 0) return;
+    await Promise.all(
+      committable.map(({ partition, offset }) =>
+        this.#producer.send({
+          topic: spec.settings.offsetsTopic,
+          key: offsetKey(spec.connector, partition),
+          value: offsetValue(offset),
+        }),
+      ),
+    );
+    // INV-1: the source learns of an offset after it is durable in the offsets topic, which follows its records.
+    await task.commit(committable);
+  }
+
+  #onAcked(tokens: readonly number[], topic: string): void {
+    for (const token of tokens) this.#submitted.acknowledge(token);
+    this.#parts.counters.written(tokens.length);
+    if (!this.#reportedTopics.has(topic)) {
+      if (this.#reportedTopics.size < 100_000) this.#reportedTopics.add(topic);
+      this.#parts.events.onTopic(topic);
+    }
+  }
+
+  #onFailed(tokens: readonly number[], topic: string, partition: number, error: Error): void {
+    const { errors, environment } = this.#parts;
+    // A closed producer fails what it still holds: the next incarnation sends it again.
+    if (this.#stop.signal.aborted) return;
+    if (errors.settings.tolerateAll && isAboutRecord(error)) {
+      environment.logger.error(
+        { err: error, topic, partition, records: tokens.length },
+        'records were refused',
+      );
+      errors.skipped += tokens.length;
+      for (const token of tokens) this.#submitted.acknowledge(token);
+      return;
+    }
+    this.#fail(producerFailure(error));
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#stop.abort();
+  }
+
+  async #prepareTopic(topic: string): Promise<void> {
+    try {
+      if (INVALID_TOPIC.test(topic)) {
+        throw connectError('connect.data', `Invalid topics: [${topic}]`, {
+          javaClass: 'org.apache.kafka.common.errors.InvalidTopicException',
+          hint: 'Topic names have letters, digits, ".", "_" and "-" only, at most 249; change the config or add a RegexRouter.',
+        });
+      }
+      await this.#parts.ensureTopic(topic);
+      await this.#producer.prepare(topic);
+    } catch (error) {
+      throw producerFailure(error);
+    }
+  }
+
+  /** Ends everything this incarnation holds; a clean end waits for its records first. */
+  async #end(clean: boolean): Promise<void> {
+    const { task, chain, environment, spec, cluster } = this.#parts;
+    const { logger, clock } = environment;
+    const deadline = new AbortController();
+    const timer = clock.sleep(spec.settings.flushTimeoutMs, deadline.signal).then(() => deadline.abort());
+    try {
+      if (clean) await this.#producer.flush(deadline.signal);
+      if (!deadline.signal.aborted) await raceAbort(this.#commit(), deadline.signal);
+    } catch (error) {
+      logger.warn({ err: error }, 'the last offsets could not be stored; their records will be sent again');
+    }
+    deadline.abort();
+    await timer;
+    await task.stop().catch((error: unknown) => {
+      logger.warn({ err: error }, 'the task did not stop cleanly');
+    });
+    chain.close();
+    // INV-2: when this returns, no request of this producer can reach a log any more.
+    await this.#producer.abort('its task has ended');
+    await cluster.close();
+  }
+}
+
+function isAboutRecord(error: Error): boolean {
+  const code = (error as { code?: string }).code;
+  return code === 'kafka.record_too_large' || code === 'kafka.record_refused';
+}
+
+function producerFailure(error: unknown): Error {
+  return connectError('connect.producer_failed', 'Unrecoverable exception from producer send callback', {
+    cause: error,
+  });
+}
+
+function raceAbort(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    work.then(resolve, reject);
+  });
+}

@@ -1,0 +1,146 @@
+// Which source offsets may be committed: the last one of each source partition before which nothing is still
+// unacknowledged. A ring over sequence numbers; no object, closure or lookup per record.
+import type { OffsetMap, SourceOffset, SourcePartition } from '@millrace/connect-api';
+import { offsetMapOf } from '@millrace/connect-api';
+
+const FREE = 0;
+const PENDING = 1;
+const ACKED = 2;
+
+const INITIAL_CAPACITY = 4096;
+
+/** An offset whose records, and all before them in their source partition, are durable. */
+export interface CommittableOffset {
+  readonly partition: SourcePartition;
+  readonly offset: OffsetMap;
+}
+
+/**
+ * Records in the order they were submitted. `submit` gives a sequence number, `acknowledge` takes it back in any
+ * order, `takeCommittable` collects what may be stored. `full` asks the caller to wait: the ring is bounded.
+ */
+export class SubmittedRecords {
+  readonly #maxEntries: number;
+  #capacity = INITIAL_CAPACITY;
+  #states = new Uint8Array(INITIAL_CAPACITY);
+  #partitions = new Int32Array(INITIAL_CAPACITY);
+  #offsets: (SourceOffset | null)[] = new Array<SourceOffset | null>(INITIAL_CAPACITY).fill(null);
+  /** Sequence numbers: everything before `#head` is free, `#tail` is the next to be given. */
+  #head = 0;
+  #tail = 0;
+  #pending = 0;
+  readonly #knownPartitions: SourcePartition[] = [];
+  readonly #indexByIdentity = new Map<SourcePartition, number>();
+  readonly #indexByText = new Map<string, number>();
+
+  constructor(maxEntries: number = 1 << 20) {
+    this.#maxEntries = maxEntries;
+  }
+
+  /** Records that were submitted and not acknowledged. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** Whether the ring has as many entries as it may; wait for acknowledgements and take the committable ones. */
+  get full(): boolean {
+    return this.#tail - this.#head >= this.#maxEntries;
+  }
+
+  /** The index of a source partition, to submit with. Equal content is the same partition. */
+  partitionIndex(partition: SourcePartition): number {
+    const known = this.#indexByIdentity.get(partition);
+    if (known !== undefined) return known;
+    const text = JSON.stringify(partition, (_key, value: unknown) =>
+      typeof value === 'bigint' ? value.toString() : value,
+    );
+    let index = this.#indexByText.get(text);
+    if (index === undefined) {
+      index = this.#knownPartitions.length;
+      this.#knownPartitions.push(partition);
+      this.#indexByText.set(text, index);
+    }
+    // Bounded: a connector that makes a new object per record costs a lookup by text, not memory.
+    if (this.#indexByIdentity.size >= 10_000) this.#indexByIdentity.clear();
+    this.#indexByIdentity.set(partition, index);
+    return index;
+  }
+
+  /** Adds a record; its sequence number is the token to acknowledge. */
+  submit(partitionIndex: number, offset: SourceOffset): number {
+    if (this.#tail - this.#head === this.#capacity) this.#grow();
+    const sequence = this.#tail++;
+    const at = sequence % this.#capacity;
+    this.#states[at] = PENDING;
+    this.#partitions[at] = partitionIndex;
+    this.#offsets[at] = offset;
+    this.#pending++;
+    return sequence;
+  }
+
+  /** The record of that sequence number is durable, or was dropped on purpose. */
+  acknowledge(sequence: number): void {
+    const at = sequence % this.#capacity;
+    if (sequence < this.#head || sequence >= this.#tail || this.#states[at] !== PENDING) return;
+    this.#states[at] = ACKED;
+    this.#pending--;
+  }
+
+  /** Takes back the newest record, whose append was refused and will be tried again. */
+  removeLast(sequence: number): void {
+    if (sequence !== this.#tail - 1) throw new Error('only the newest record can be taken back');
+    const at = sequence % this.#capacity;
+    if (this.#states[at] === PENDING) this.#pending--;
+    this.#states[at] = FREE;
+    this.#offsets[at] = null;
+    this.#tail--;
+  }
+
+  /**
+   * The newest committable offset of each source partition since the last call, in no particular order; frees what it
+   * covers.
+   */
+  takeCommittable(): CommittableOffset[] {
+    const newest = new Map<number, SourceOffset>();
+    const blocked = new Set<number>();
+    for (let sequence = this.#head; sequence < this.#tail; sequence++) {
+      const at = sequence % this.#capacity;
+      const state = this.#states[at];
+      if (state === FREE) continue;
+      const partition = this.#partitions[at] ?? 0;
+      if (state === PENDING) {
+        // INV-1: the oldest unacknowledged record of a source partition bounds what may be committed for it.
+        blocked.add(partition);
+        if (blocked.size === this.#knownPartitions.length) break;
+      } else if (!blocked.has(partition)) {
+        const offset = this.#offsets[at];
+        if (offset !== null && offset !== undefined) newest.set(partition, offset);
+        this.#states[at] = FREE;
+        this.#offsets[at] = null;
+      }
+    }
+    while (this.#head < this.#tail && this.#states[this.#head % this.#capacity] === FREE) this.#head++;
+    return [...newest].flatMap(([index, offset]) => {
+      const partition = this.#knownPartitions[index];
+      return partition ? [{ partition, offset: offsetMapOf(offset) }] : [];
+    });
+  }
+
+  #grow(): void {
+    const capacity = this.#capacity * 2;
+    const states = new Uint8Array(capacity);
+    const partitions = new Int32Array(capacity);
+    const offsets = new Array<SourceOffset | null>(capacity).fill(null);
+    for (let sequence = this.#head; sequence < this.#tail; sequence++) {
+      const from = sequence % this.#capacity;
+      const to = sequence % capacity;
+      states[to] = this.#states[from] ?? FREE;
+      partitions[to] = this.#partitions[from] ?? 0;
+      offsets[to] = this.#offsets[from] ?? null;
+    }
+    this.#capacity = capacity;
+    this.#states = states;
+    this.#partitions = partitions;
+    this.#offsets = offsets;
+  }
+}

@@ -1,0 +1,74 @@
+// What every running task is to its host, and what it is given.
+import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
+import type { Clock, Logger, Metrics, RawConfig } from '@millrace/foundation';
+import type { PluginRegistry } from '../plugins.ts';
+
+/** One incarnation of a task, as plain data: it crosses thread borders. */
+export interface TaskSpec {
+  readonly connector: string;
+  readonly task: number;
+  readonly kind: 'source' | 'sink';
+  /** `connector.class`, by which a thread finds the plug-in. */
+  readonly connectorClass: string;
+  /** The task's config with variables resolved. */
+  readonly config: RawConfig;
+  /** The connector's config with variables resolved: converters, transforms, errors. */
+  readonly connectorConfig: RawConfig;
+  readonly paused: boolean;
+  readonly settings: TaskSettings;
+}
+
+/** Worker settings that tasks need, as plain data. */
+export interface TaskSettings {
+  readonly bootstrapServers: string;
+  readonly groupId: string;
+  /** Stable over restarts of the worker; names static members of consumer groups. */
+  readonly workerInstanceId: string;
+  /** The worker's `key.converter*`, `value.converter*` and `header.converter*` keys, defaults included. */
+  readonly workerConverters: RawConfig;
+  /** The worker's `producer.*` and `consumer.*` keys, prefix cut off. */
+  readonly workerProducer: Readonly<Record<string, string>>;
+  readonly workerConsumer: Readonly<Record<string, string>>;
+  readonly offsetsTopic: string;
+  readonly flushIntervalMs: number;
+  readonly flushTimeoutMs: number;
+  readonly stopTimeoutMs: number;
+  readonly producerBufferBytes: number;
+  readonly createTopics: boolean;
+}
+
+/** What a task tells its host. */
+export interface TaskEvents {
+  onState(state: 'RUNNING' | 'PAUSED'): void;
+  /** The task used a topic for the first time, or again after `forgetTopics`. */
+  onTopic(topic: string): void;
+  /** The stored offset of a source partition, with everything written before the call. */
+  readOffset(partition: SourcePartition): Promise<OffsetMap | null>;
+}
+
+/** What a task runs with. */
+export interface TaskEnvironment {
+  readonly plugins: PluginRegistry;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+}
+
+/** A running task. */
+export interface TaskRunner {
+  /**
+   * Runs until `stop`, or until the task fails, which rejects. When it settles, nothing of this incarnation can reach
+   * a topic any more (INV-2).
+   */
+  run(): Promise<void>;
+  pause(): void;
+  resume(): void;
+  /** Asks it to end; idempotent. */
+  stop(): void;
+  forgetTopics(): void;
+  /**
+   * Cuts off a task that did not end in time. Resolves when nothing of this incarnation can reach a topic any more,
+   * although `run` may still be waiting for the connector's code.
+   */
+  kill(): Promise<void>;
+}

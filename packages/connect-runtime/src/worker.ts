@@ -1,0 +1,341 @@
+// The worker as a whole: clients, stores, herder, task host, REST, started in this order and closed in reverse.
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { PluginEntry } from '@millrace/connect-api';
+import {
+  type Clock,
+  type LogHub,
+  type LogLevel,
+  type Metrics,
+  type RawConfig,
+  toError,
+} from '@millrace/foundation';
+import { Admin, Cluster } from '@millrace/kafka-client';
+import { type OverridePolicy, withPrefix } from './config/client-overrides.ts';
+import { defaultProviders } from './config/providers.ts';
+import { parseWorkerConfig, type WorkerConfig } from './config/worker-config.ts';
+import { ConnectorOffsetsService } from './herder/connector-offsets.ts';
+import { DistributedHerder } from './herder/herder.ts';
+import { Membership } from './herder/membership.ts';
+import { InProcessHost } from './host/in-process-host.ts';
+import type { TaskHost } from './host/task-host.ts';
+import { ThreadPoolHost } from './host/thread-pool-host.ts';
+import { PluginRegistry } from './plugins.ts';
+import { connectorRoutes } from './rest/connectors.ts';
+import { loggerRoutes, logLevelOf } from './rest/loggers.ts';
+import { MetricsPage } from './rest/metrics.ts';
+import { offsetRoutes } from './rest/offsets.ts';
+import { pluginRoutes } from './rest/plugins.ts';
+import { rootRoutes } from './rest/root.ts';
+import { type RestServer, startRestServer } from './rest/server.ts';
+import { ConfigStore } from './stores/config-store.ts';
+import { OffsetStore } from './stores/offset-store.ts';
+import { StatusStore } from './stores/status-store.ts';
+import type { TaskSettings } from './task/task-runner.ts';
+import { logOpener } from './topic-log.ts';
+
+export interface WorkerOptions {
+  /** Keys of a worker properties file, with environment and flags put in already. */
+  readonly properties: RawConfig;
+  readonly pluginEntries: readonly PluginEntry[];
+  /** A module that exports `pluginEntries`, which threads import for themselves; null = no threads. */
+  readonly pluginsModule: URL | null;
+  readonly bootstrapServers: string;
+  readonly rest: { readonly host: string; readonly port: number };
+  readonly dataDir: string;
+  readonly logHub: LogHub;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+  /** The worker cannot go on; the process should end. */
+  readonly onFatal: (error: Error) => void;
+}
+
+export interface WorkerHandle extends AsyncDisposable {
+  readonly restHost: string;
+  readonly restPort: number;
+}
+
+const LOGGER = 'org.apache.kafka.connect.runtime.distributed.DistributedHerder';
+const COMMIT = 'unknown';
+
+/** Starts a worker; resolves when REST answers and the worker has its place in the group. */
+export async function startWorker(options: WorkerOptions): Promise<WorkerHandle> {
+  const worker = new Worker(options, parseWorkerConfig(options.properties));
+  try {
+    await worker.start();
+  } catch (error) {
+    await worker[Symbol.asyncDispose]().catch(() => undefined);
+    throw error;
+  }
+  return worker;
+}
+
+class Worker implements WorkerHandle {
+  readonly #options: WorkerOptions;
+  readonly #config: WorkerConfig;
+  readonly #closers: (() => Promise<void>)[] = [];
+  #rest: RestServer | undefined;
+
+  constructor(options: WorkerOptions, config: WorkerConfig) {
+    this.#options = options;
+    this.#config = config;
+  }
+
+  get restHost(): string {
+    return this.#rest?.host ?? this.#options.rest.host;
+  }
+  get restPort(): number {
+    return this.#rest?.port ?? this.#options.rest.port;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (let close = this.#closers.pop(); close; close = this.#closers.pop()) await close();
+  }
+
+  async start(): Promise<void> {
+    const { bootstrapServers, logHub, clock, dataDir } = this.#options;
+    const { resolved, warnings } = this.#config;
+    const logger = logHub.logger(LOGGER);
+    for (const warning of warnings) logger.warn(warning);
+    const instanceId = await workerInstanceId(dataDir);
+    const cluster = new Cluster({
+      bootstrapServers,
+      clientId: resolved.string('client.id') || `connect-${resolved.string('group.id')}`,
+      logger: logHub.logger('org.apache.kafka.clients'),
+      clock,
+    });
+    this.#closers.push(() => cluster.close());
+    const admin = new Admin(cluster);
+    const onError = (error: Error): void => this.#options.onFatal(error);
+    const openLog = logOpener({ cluster, admin, logger, clock });
+    let herder: DistributedHerder | undefined;
+    const configs = new ConfigStore({
+      topic: resolved.string('config.storage.topic'),
+      replicationFactor: resolved.int('config.storage.replication.factor'),
+      openLog,
+      logger,
+      onChange: (change) => herder?.onConfigChange(change),
+      onError,
+    });
+    const offsets = new OffsetStore({
+      topic: resolved.string('offset.storage.topic'),
+      partitions: resolved.int('offset.storage.partitions'),
+      replicationFactor: resolved.int('offset.storage.replication.factor'),
+      openLog,
+      onError,
+    });
+    const status = new StatusStore({
+      topic: resolved.string('status.storage.topic'),
+      partitions: resolved.int('status.storage.partitions'),
+      replicationFactor: resolved.int('status.storage.replication.factor'),
+      openLog,
+      logger,
+      onError,
+    });
+    for (const store of [configs, offsets, status]) this.#closers.push(() => store.close());
+    await Promise.all([configs.start(), offsets.start(), status.start()]);
+    const host = this.#createHost();
+    this.#closers.push(async () => await host[Symbol.asyncDispose]());
+    herder = this.#createHerder({ cluster, admin, configs, offsets, status, host, instanceId });
+    await this.#startRest(herder, host);
+    await this.#join(herder, cluster, configs, instanceId);
+  }
+
+  /** The worker's id in statuses, as others reach it: `HOST:PORT`. */
+  #workerId(): string {
+    const { resolved } = this.#config;
+    const { host, port } = this.#options.rest;
+    const advertised =
+      resolved.optionalString('rest.advertised.host.name') ?? (host === '0.0.0.0' ? 'localhost' : host);
+    return `${advertised}:${resolved.optionalInt('rest.advertised.port') ?? port}`;
+  }
+
+  #createHost(): TaskHost {
+    const { pluginsModule, pluginEntries, logHub, metrics, clock } = this.#options;
+    const threads = this.#config.resolved.int('task.threads');
+    if (pluginsModule === null || threads === 0) {
+      return new InProcessHost({ plugins: new PluginRegistry(pluginEntries), logHub, metrics, clock });
+    }
+    return new ThreadPoolHost({ threads, pluginsModule, logHub, logger: logHub.logger(LOGGER) });
+  }
+
+  #createHerder(parts: {
+    cluster: Cluster;
+    admin: Admin;
+    configs: ConfigStore;
+    offsets: OffsetStore;
+    status: StatusStore;
+    host: TaskHost;
+    instanceId: string;
+  }): DistributedHerder {
+    const { pluginEntries, logHub, clock, env, version } = this.#options;
+    const { resolved } = this.#config;
+    const { cluster, admin, configs, offsets, status, host, instanceId } = parts;
+    const plugins = new PluginRegistry(pluginEntries);
+    const providers = defaultProviders(env);
+    const workerId = this.#workerId();
+    const logger = logHub.logger(LOGGER);
+    const herder = new DistributedHerder({
+      configs,
+      status,
+      offsets: new ConnectorOffsetsService({ store: offsets, admin }),
+      validation: {
+        plugins,
+        providers,
+        workerConverters: {
+          key: resolved.string('key.converter'),
+          value: resolved.string('value.converter'),
+          header: resolved.string('header.converter'),
+        },
+        overridePolicy: resolved.string('connector.client.config.override.policy') as OverridePolicy,
+      },
+      connectors: { plugins, providers, logHub, workerId },
+      tasks: {
+        offsets,
+        host,
+        plugins,
+        providers,
+        settings: this.#taskSettings(instanceId),
+        restarts: {
+          enabled: resolved.boolean('task.restart.enable'),
+          backoffMs: resolved.int('task.restart.backoff.ms'),
+          maxBackoffMs: resolved.int('task.restart.backoff.max.ms'),
+        },
+        trackTopics: resolved.boolean('topic.tracking.enable'),
+        workerId,
+        clock,
+        logger,
+      },
+      allowTopicReset: resolved.boolean('topic.tracking.allow.reset'),
+      version,
+      commit: COMMIT,
+      clusterId: async () => cluster.clusterId ?? (await admin.describeCluster()).clusterId,
+      logger,
+      onLoggerLevel: (namespace, level) => {
+        const known = logLevelOf(level);
+        if (known !== undefined) this.#setLogLevel(host, namespace, known);
+      },
+    });
+    this.#closers.push(() => herder.close());
+    return herder;
+  }
+
+  #taskSettings(workerInstanceId: string): TaskSettings {
+    const { resolved, raw } = this.#config;
+    return {
+      bootstrapServers: this.#options.bootstrapServers,
+      groupId: resolved.string('group.id'),
+      workerInstanceId,
+      workerConverters: converterSettings(this.#config),
+      workerProducer: withPrefix(raw, 'producer.'),
+      workerConsumer: withPrefix(raw, 'consumer.'),
+      offsetsTopic: resolved.string('offset.storage.topic'),
+      flushIntervalMs: resolved.int('offset.flush.interval.ms'),
+      flushTimeoutMs: resolved.int('offset.flush.timeout.ms'),
+      stopTimeoutMs: resolved.int('task.shutdown.graceful.timeout.ms'),
+      producerBufferBytes: resolved.int('task.producer.buffer.bytes'),
+      createTopics: resolved.boolean('topic.creation.enable'),
+    };
+  }
+
+  #setLogLevel(host: TaskHost, namespace: string, level: LogLevel): string[] {
+    const { logHub, clock } = this.#options;
+    host.setLogLevel(namespace, level);
+    return logHub.setLevel(namespace, level, clock.nowMs());
+  }
+
+  async #startRest(herder: DistributedHerder, host: TaskHost): Promise<void> {
+    const { logHub, clock, metrics, rest } = this.#options;
+    const { resolved } = this.#config;
+    const page = new MetricsPage(metrics, host);
+    this.#rest = await startRestServer({
+      ...rest,
+      routes: [
+        ...rootRoutes(herder, () => page.render(), metrics),
+        ...connectorRoutes(herder),
+        ...offsetRoutes(herder),
+        ...pluginRoutes(herder),
+        ...loggerRoutes({
+          herder,
+          logHub,
+          clock,
+          setLevel: (namespace, level) => this.#setLogLevel(host, namespace, level),
+        }),
+      ],
+      logger: logHub.logger('org.apache.kafka.connect.runtime.rest'),
+      clock,
+      allowOrigin: resolved.string('access.control.allow.origin'),
+      allowMethods: resolved.string('access.control.allow.methods'),
+    });
+    const server = this.#rest;
+    this.#closers.push(async () => await server[Symbol.asyncDispose]());
+  }
+
+  async #join(
+    herder: DistributedHerder,
+    cluster: Cluster,
+    configs: ConfigStore,
+    instanceId: string,
+  ): Promise<void> {
+    const { resolved } = this.#config;
+    const { logHub, clock, onFatal } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      const membership = new Membership({
+        cluster,
+        groupId: resolved.string('group.id'),
+        instanceId,
+        url: `http://${this.#workerId()}/`,
+        sessionTimeoutMs: resolved.int('session.timeout.ms'),
+        rebalanceTimeoutMs: resolved.int('rebalance.timeout.ms'),
+        heartbeatIntervalMs: resolved.int('heartbeat.interval.ms'),
+        maxDelayMs: resolved.int('scheduled.rebalance.max.delay.ms'),
+        clock,
+        logger: logHub.logger('org.apache.kafka.connect.runtime.distributed.WorkerCoordinator'),
+        configOffset: () => configs.state.offset,
+        refreshConfig: () => configs.refresh(),
+        configured: () => herder.configured(),
+        owned: () => herder.owned(),
+        onAssigned: async (assignment) => {
+          await herder.onAssigned(assignment);
+          resolve();
+        },
+        onLost: () => herder.onLost(),
+        onFatal: (error) => {
+          reject(error);
+          onFatal(toError(error));
+        },
+      });
+      herder.join(membership);
+    });
+  }
+}
+
+/** The worker's converter keys with defaults, for connectors that name none. */
+function converterSettings({ resolved, raw }: WorkerConfig): RawConfig {
+  const settings: Record<string, string> = {};
+  for (const side of ['key', 'value', 'header']) {
+    settings[`${side}.converter`] = resolved.string(`${side}.converter`);
+    for (const [name, value] of Object.entries(withPrefix(raw, `${side}.converter.`))) {
+      settings[`${side}.converter.${name}`] = value;
+    }
+  }
+  return settings;
+}
+
+/** A name for this worker that survives restarts on the same data folder. */
+async function workerInstanceId(dataDir: string): Promise<string> {
+  const file = path.join(dataDir, 'worker.id');
+  try {
+    const known = (await readFile(file, 'utf8')).trim();
+    if (known !== '') return known;
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ENOENT') throw error;
+  }
+  const fresh = `millrace-${randomUUID()}`;
+  await mkdir(dataDir, { recursive: true });
+  await writeFile(file, `${fresh}\n`);
+  return fresh;
+}

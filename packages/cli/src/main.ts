@@ -1,11 +1,17 @@
 // The command `millrace`: registers what each command's module brings, nothing else.
 import { Command, type CommanderError } from 'commander';
 import { registerBroker } from './broker-command.ts';
+import { clientCommands, reportFailure } from './client/index.ts';
 import { registerStart } from './start.ts';
 import { packageVersion, registerVersion } from './version.ts';
 
 /** Every command module; to add a command is to add its `register`. */
-const commands: readonly ((program: Command) => void)[] = [registerStart, registerBroker, registerVersion];
+const commands: readonly ((program: Command) => void)[] = [
+  registerStart,
+  registerBroker,
+  registerVersion,
+  ...clientCommands,
+];
 
 const program = new Command('millrace')
   .description('Change data capture in one process')
@@ -16,4 +22,8 @@ const program = new Command('millrace')
     process.exit(error.exitCode === 0 ? 0 : 2);
   });
 for (const register of commands) register(program);
-await program.parseAsync();
+try {
+  await program.parseAsync();
+} catch (error) {
+  reportFailure(error);
+}

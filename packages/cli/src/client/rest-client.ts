@@ -1,0 +1,78 @@
+// The worker's REST API as commands use it.
+import type { ErrorMessage } from '@millrace/connect-api';
+import { CliError } from './cli-error.ts';
+
+const RETRY_FOR_MS = 10_000;
+
+/** Calls one worker. @throws CliError */
+export class RestClient {
+  readonly #base: string;
+
+  constructor(url: string) {
+    this.#base = url.replace(/\/$/, '');
+  }
+
+  /** The parsed body. Answers that ask for patience during a rebalance are tried again for a while. */
+  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const deadline = Date.now() + RETRY_FOR_MS;
+    for (;;) {
+      const response = await this.#fetch(method, path, body);
+      const text = await response.text();
+      if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as T;
+      const message = errorText(text);
+      const passing = response.status === 409 && message.startsWith('Cannot complete request momentarily');
+      if (!passing || Date.now() > deadline) throw refusal(method, path, response.status, message);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+
+  async #fetch(method: string, path: string, body: unknown): Promise<Response> {
+    try {
+      return await fetch(this.#base + path, {
+        method,
+        headers: {
+          accept: 'application/json',
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } catch (error) {
+      const cause =
+        error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+      throw new CliError(
+        `No answer from the worker at ${this.#base}`,
+        cause,
+        'Start one with `millrace start`, or name another with --url or MILLRACE_URL.',
+        3,
+      );
+    }
+  }
+}
+
+/** `/connectors/NAME` with the name escaped. */
+export function connectorPath(name: string, rest = ''): string {
+  return `/connectors/${encodeURIComponent(name)}${rest}`;
+}
+
+function errorText(body: string): string {
+  try {
+    return (JSON.parse(body) as ErrorMessage).message;
+  } catch {
+    return body.slice(0, 500) || 'no message';
+  }
+}
+
+function refusal(method: string, path: string, status: number, message: string): CliError {
+  const [first = '', ...more] = message.split('\n');
+  const fixes: Readonly<Record<number, string>> = {
+    400: 'Correct the config as the message says and run the command again.',
+    404: 'List what there is with `millrace connectors`.',
+    409: 'Wait a moment and run the command again, or delete the connector first.',
+  };
+  return new CliError(
+    first || `${method} ${path} was refused`,
+    more.filter((line) => line !== '').join('; ') || `the worker answered ${status} to ${method} ${path}`,
+    fixes[status] ?? 'Look into the log of millrace for the cause.',
+    status === 400 ? 2 : 1,
+  );
+}

@@ -1,9 +1,10 @@
 // The producer: bytes of records in, acknowledgements by token out. No promise and no object per record. Batches are
 // closed when a request can be sent, so they are small when idle and large under load.
 // Order and idempotence are PartitionQueue's; talking to brokers is ProduceSender's.
-import { type Clock, type Logger, type MillraceError, toError } from '@millrace/foundation';
+import { type Clock, type Logger, MillraceError, toError } from '@millrace/foundation';
 import {
   BatchBuilder,
+  canCompress,
   type Compression,
   headersSize,
   joined,
@@ -110,7 +111,18 @@ export class BatchProducer implements AsyncDisposable {
   #roomWaiters: (() => void)[] = [];
   #closed: MillraceError | undefined;
 
+  /** @throws config.invalid when this Node release cannot write the compression asked for */
   constructor(options: BatchProducerOptions) {
+    if (!canCompress(options.compression ?? 'none')) {
+      throw new MillraceError(
+        'config.invalid',
+        `compression.type ${options.compression} cannot be written here.`,
+        {
+          configKey: 'compression.type',
+          hint: 'Use gzip, snappy or lz4, or Node 22.15 and up.',
+        },
+      );
+    }
     this.#options = options;
     this.#clock = options.clock;
     this.#batchBytes = options.batchSizeBytes ?? DEFAULT_BATCH_BYTES;

@@ -49,6 +49,8 @@ export type Lane = string;
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
 const DEFAULT_API_TIMEOUT_MS = 60_000;
+/** A topic that is being created is there within milliseconds. */
+const NEW_TOPIC_FIRST_WAIT_MS = 10;
 const COORDINATOR_TYPES = { group: 0, transaction: 1 } as const;
 
 export class Cluster implements AsyncDisposable {
@@ -138,7 +140,7 @@ export class Cluster implements AsyncDisposable {
       const late = this.clock.monotonicMs() >= deadline;
       if (problem && (late || !isPassing(problem.kafkaCode))) throw topicError(problem);
       if (late) throw clientError('kafka.unavailable', `No leader for a partition of ${topics.join(', ')}.`);
-      await this.pause(attempt, options.signal);
+      await this.pause(attempt, options.signal, NEW_TOPIC_FIRST_WAIT_MS);
     }
   }
 
@@ -293,9 +295,9 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Waits before attempt `attempt + 1`; ends early when the signal fires or the client closes. */
-  async pause(attempt: number, signal?: AbortSignal): Promise<void> {
+  async pause(attempt: number, signal?: AbortSignal, firstMs = 100): Promise<void> {
     const either = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
-    await this.clock.sleep(backoffMs(attempt), either);
+    await this.clock.sleep(backoffMs(attempt, { firstMs }), either);
     if (either.aborted) throw clientError('kafka.closed', 'The Kafka client is closed or was told to stop.');
   }
 

@@ -72,7 +72,7 @@ async function readAll(fetcher: Fetcher, count: number, maxRecords = 100): Promi
   const values: string[] = [];
   while (values.length < count) {
     for (const { partition, records } of await fetcher.poll({ maxWaitMs: 1000, maxRecords })) {
-      values.push(...records.map((record) => `${partition}:${record.value}`));
+      values.push(...records.map((record) => `${partition}:${String(record.value)}`));
     }
   }
   return values;

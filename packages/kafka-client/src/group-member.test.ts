@@ -54,9 +54,10 @@ function makeMember(options: Partial<GroupMemberOptions> = {}): GroupMember {
     sessionTimeoutMs: 1000,
     rebalanceTimeoutMs: 1000,
     heartbeatIntervalMs: 10,
-    lead: ({ members }) => new Map(members.map((m) => [m.memberId, Buffer.from(`for ${m.metadata}`)])),
+    lead: ({ members }) =>
+      new Map(members.map((m) => [m.memberId, Buffer.from(`for ${String(m.metadata)}`)])),
     onAssigned: ({ assignment, generation: g }) => {
-      events.push(`assigned ${assignment} in ${g}`);
+      events.push(`assigned ${String(assignment)} in ${g}`);
     },
     onRevoked: (g) => {
       events.push(`revoked in ${g}`);

@@ -21,6 +21,7 @@ export {
   structCodec,
 } from './codec.ts';
 export {
+  canCompress,
   type Compression,
   compress,
   compressionCode,

@@ -4,7 +4,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { fail, malformed } from '../errors.ts';
 import { lz4Compress, lz4Decompress } from './lz4.ts';
 import { snappyCompress, snappyDecompress } from './snappy.ts';
-import { zstdCompress, zstdDecompress } from './zstd.ts';
+import { canWriteZstd, zstdCompress, zstdDecompress } from './zstd.ts';
 
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
 
@@ -21,6 +21,11 @@ export function compressionCode(compression: Compression): number {
 /** The codec of a number in a batch's attributes; undefined for numbers Kafka does not use. */
 export function compressionName(code: number): Compression | undefined {
   return NAMES[code];
+}
+
+/** Whether `compress` can do this here; reading works everywhere. */
+export function canCompress(compression: Compression): boolean {
+  return compression !== 'zstd' || canWriteZstd();
 }
 
 /** Compresses the records of a batch. @throws kafka.compression_unavailable */

@@ -11,6 +11,11 @@ interface ZstdInZlib {
 
 const native: ZstdInZlib = zlib as ZstdInZlib;
 
+/** Whether this Node release can write zstd. */
+export function canWriteZstd(): boolean {
+  return native.zstdCompressSync !== undefined;
+}
+
 /** @throws kafka.compression_unavailable on Node releases without it */
 export function zstdCompress(bytes: Buffer): Buffer {
   if (native.zstdCompressSync) return native.zstdCompressSync(bytes);

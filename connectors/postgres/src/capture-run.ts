@@ -1,6 +1,13 @@
 // One run of capture, from the first look at the server to the last byte of the stream: preparation in `start`, which
 // fails the task with the reason, then snapshot and streaming in the background, which fail the queue.
-import type { Headers, OffsetMap, SourceOffset, SourcePartition, SourceRecord, SourceTaskContext } from '@millrace/connect-api';
+import type {
+  Headers,
+  OffsetMap,
+  SourceOffset,
+  SourcePartition,
+  SourceRecord,
+  SourceTaskContext,
+} from '@millrace/connect-api';
 import { type ChangeQueue, TransactionMetadata } from '@millrace/connector-common';
 import { messageOf } from '@millrace/foundation';
 import type pg from 'pg';
@@ -76,9 +83,9 @@ export class CaptureRun {
     const facts = await this.#ask(() => readServerFacts(client), 'Cannot read the settings of the server');
     this.#facts = facts;
     requireLogicalWal(facts);
-    const captured = (await this.#ask(() => listTables(client, config.includeBuiltin), 'Cannot list the tables')).filter(
-      config.captured,
-    );
+    const captured = (
+      await this.#ask(() => listTables(client, config.includeBuiltin), 'Cannot list the tables')
+    ).filter(config.captured);
     const plan = await this.#plan(client, facts);
     if (config.snapshot.stream) {
       await preparePublication(client, config, captured, context.logger);
@@ -125,7 +132,8 @@ export class CaptureRun {
       await this.#client.query(query);
     } catch (error) {
       const state = sqlStateOf(error) ?? '';
-      if (['42P01', '57P01', '57P03'].includes(state)) throw toPostgresError(error, 'heartbeat.action.query failed');
+      if (['42P01', '57P01', '57P03'].includes(state))
+        throw toPostgresError(error, 'heartbeat.action.query failed');
       context.logger.error({ err: error }, 'heartbeat.action.query failed');
     }
   }
@@ -154,7 +162,10 @@ export class CaptureRun {
   async #plan(client: pg.Client, facts: ServerFacts): Promise<Plan> {
     const { config, context, stored } = this.#options;
     const { mode, readData } = config.snapshot;
-    const slot = await this.#ask(() => readSlot(client, config.slot.name, facts.version), 'Cannot read the slot');
+    const slot = await this.#ask(
+      () => readSlot(client, config.slot.name, facts.version),
+      'Cannot read the slot',
+    );
     if (slot !== undefined) requireUsable(slot, config);
     const finished = stored !== undefined && stored.snapshot?.complete !== false;
     if (!finished || mode === 'always') return { snapshot: readData, resume: undefined, slot };
@@ -162,12 +173,18 @@ export class CaptureRun {
     const position = checkPosition(slot, stored);
     if (position === 'available') return { snapshot: false, resume: stored, slot };
     if (mode === 'when_needed') {
-      context.logger.warn({ slot: config.slot.name, position }, 'the stored position is gone; the tables are read again');
+      context.logger.warn(
+        { slot: config.slot.name, position },
+        'the stored position is gone; the tables are read again',
+      );
       return { snapshot: true, resume: undefined, slot };
     }
     if (slot === undefined && config.slot.dropOnStop) {
       // The config says that changes made while the connector is stopped may be lost.
-      context.logger.warn({ slot: config.slot.name }, 'slot.drop.on.stop dropped the slot: changes made since are not captured');
+      context.logger.warn(
+        { slot: config.slot.name },
+        'slot.drop.on.stop dropped the slot: changes made since are not captured',
+      );
       return { snapshot: false, resume: undefined, slot };
     }
     throw this.#positionLost(stored, position);
@@ -200,7 +217,8 @@ export class CaptureRun {
       from = await this.#slotOnly();
     }
     if (signal.aborted || !config.snapshot.stream) return;
-    if (config.snapshot.streamingDelayMs > 0) await context.clock.sleep(config.snapshot.streamingDelayMs, signal);
+    if (config.snapshot.streamingDelayMs > 0)
+      await context.clock.sleep(config.snapshot.streamingDelayMs, signal);
     await this.#streamFrom(from);
   }
 
@@ -248,13 +266,19 @@ export class CaptureRun {
     const abort = (): void => void client.end().catch(() => undefined);
     signal.addEventListener('abort', abort, { once: true });
     try {
-      const name = temporary ? `millrace_${process.pid}_${context.clock.nowMs().toString(36)}` : config.slot.name;
+      const name = temporary
+        ? `millrace_${process.pid}_${context.clock.nowMs().toString(36)}`
+        : config.slot.name;
       const created = await this.#create(replication, name, { temporary });
       await importSnapshot(client, created.snapshotName);
       // The snapshot is held by the import now; the exporter may go, and with it a temporary slot.
       await replication.end().catch(() => undefined);
       const position = await snapshotPosition(client, created.consistentPoint, context.clock.nowMs());
-      const tables = await tablesBySize(client, captured.filter((table) => config.snapshot.tables(qualified(table))), config);
+      const tables = await tablesBySize(
+        client,
+        captured.filter((table) => config.snapshot.tables(qualified(table))),
+        config,
+      );
       const reader = new SnapshotReader({
         client,
         config,
@@ -270,7 +294,10 @@ export class CaptureRun {
       });
       const rows = await reader.read(tables);
       if (rows === 0) this.#completedSnapshot = reader.completeOffset;
-      context.logger.info({ tables: tables.length, rows, lsn: formatLsn(created.consistentPoint) }, 'the snapshot is complete');
+      context.logger.info(
+        { tables: tables.length, rows, lsn: formatLsn(created.consistentPoint) },
+        'the snapshot is complete',
+      );
       return bare(created.consistentPoint, undefined);
     } finally {
       signal.removeEventListener('abort', abort);
@@ -334,7 +361,10 @@ export class CaptureRun {
       clock: context.clock,
       statusIntervalMs: this.#statusIntervalMs(),
     });
-    await stream.start(startCommand(config, start, this.#serverVersion()), start > this.#durable ? start : this.#durable);
+    await stream.start(
+      startCommand(config, start, this.#serverVersion()),
+      start > this.#durable ? start : this.#durable,
+    );
     this.#slotIsOurs = true;
     this.#reader = reader;
     this.#stream = stream;
@@ -345,20 +375,27 @@ export class CaptureRun {
   async #describe(relation: Relation): Promise<TableSchema> {
     const { config } = this.#options;
     const client = this.#client;
-    if (client === undefined) throw postgresError('postgres.connection_lost', 'the session for the catalog is gone');
-    return this.#ask(async () => {
-      this.#types.forgetEnums();
-      await this.#types.load(client, relation.columns.map((column) => column.typeOid));
-      const catalog = await readTable(client, relation.oid);
-      return tableSchema({
-        table: relation,
-        columns: relation.columns,
-        catalog,
-        types: this.#types,
-        rules: config.rules,
-        origin: 'stream',
-      });
-    }, `Cannot read the definition of ${qualified(relation)}`);
+    if (client === undefined)
+      throw postgresError('postgres.connection_lost', 'the session for the catalog is gone');
+    return this.#ask(
+      async () => {
+        this.#types.forgetEnums();
+        await this.#types.load(
+          client,
+          relation.columns.map((column) => column.typeOid),
+        );
+        const catalog = await readTable(client, relation.oid);
+        return tableSchema({
+          table: relation,
+          columns: relation.columns,
+          catalog,
+          types: this.#types,
+          rules: config.rules,
+          origin: 'stream',
+        });
+      },
+      `Cannot read the definition of ${qualified(relation)}`,
+    );
   }
 
   #statusIntervalMs(): number {

@@ -36,7 +36,9 @@ const regexList: Check = (value) => {
 const notWith =
   (other: string): Check =>
   (value, config) =>
-    value !== undefined && value.trim() !== '' && config[other] != null ? `"${other}" is already specified` : undefined;
+    value !== undefined && value.trim() !== '' && config[other] != null
+      ? `"${other}" is already specified`
+      : undefined;
 const allOf =
   (...checks: readonly Check[]): Check =>
   (value, config) =>
@@ -91,7 +93,9 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'incremental.snapshot.chunk.size': positive,
   'tombstones.on.delete': (value) => (value !== undefined && isBad('BOOLEAN', value) ? BOOLEAN : undefined),
   'skipped.operations': (value) =>
-    splitList(value).every((op) => ['c', 'u', 'd', 't', 'none'].includes(op)) ? undefined : 'Invalid operation',
+    splitList(value).every((op) => ['c', 'u', 'd', 't', 'none'].includes(op))
+      ? undefined
+      : 'Invalid operation',
   'table.include.list': regexList,
   'table.exclude.list': allOf(notWith('table.include.list'), regexList),
   'schema.include.list': regexList,

@@ -52,7 +52,8 @@ export function upgradeConfig(config: RawConfig): Upgraded {
   for (const [key, value] of Object.entries(config)) {
     const renamed = old ? newName(key, config) : key;
     if (renamed === key) upgraded[key] = value;
-    else if (renamed === null) warnings.push({ key, message: `${key} has no meaning any more and was left out.` });
+    else if (renamed === null)
+      warnings.push({ key, message: `${key} has no meaning any more and was left out.` });
     else {
       warnings.push({ key, message: `${key} is an old name; use ${renamed} instead.` });
       upgraded[renamed] ??= value;
@@ -89,11 +90,19 @@ function addOldBehaviour(
     upgraded[key] = value;
     warnings.push({ key: from, message: `${from} is an old key; use ${key}=${value} instead.` });
   };
-  if (config['sanitize.field.names'] === 'true') set('field.name.adjustment.mode', 'avro', 'sanitize.field.names');
-  if (config['truncate.handling.mode'] === 'include') set('skipped.operations', 'none', 'truncate.handling.mode');
-  if ((config['plugin.name'] ?? 'decoderbufs').startsWith('decoderbufs') || config['plugin.name']?.startsWith('wal2json')) {
+  if (config['sanitize.field.names'] === 'true')
+    set('field.name.adjustment.mode', 'avro', 'sanitize.field.names');
+  if (config['truncate.handling.mode'] === 'include')
+    set('skipped.operations', 'none', 'truncate.handling.mode');
+  if (
+    (config['plugin.name'] ?? 'decoderbufs').startsWith('decoderbufs') ||
+    config['plugin.name']?.startsWith('wal2json')
+  ) {
     upgraded['plugin.name'] = 'pgoutput';
-    warnings.push({ key: 'plugin.name', message: 'plugin.name was set to pgoutput, which every server has.' });
+    warnings.push({
+      key: 'plugin.name',
+      message: 'plugin.name was set to pgoutput, which every server has.',
+    });
   }
 }
 
@@ -121,7 +130,10 @@ function upgradeUnwrap(
     const current = `${prefix}delete.tombstone.handling.mode`;
     if (upgraded[current] != null) continue;
     upgraded[current] = mode;
-    warnings.push({ key: current, message: `${current} was set to ${mode}, which is what the old keys meant.` });
+    warnings.push({
+      key: current,
+      message: `${current} was set to ${mode}, which is what the old keys meant.`,
+    });
   }
 }
 
@@ -130,8 +142,12 @@ function upgradeSnapshotMode(
   warnings: ConfigWarning[],
 ): void {
   const mode = upgraded['snapshot.mode']?.trim().toLowerCase();
-  const current = mode === undefined || !Object.hasOwn(SNAPSHOT_MODES, mode) ? undefined : SNAPSHOT_MODES[mode];
+  const current =
+    mode === undefined || !Object.hasOwn(SNAPSHOT_MODES, mode) ? undefined : SNAPSHOT_MODES[mode];
   if (current === undefined) return;
   upgraded['snapshot.mode'] = current;
-  warnings.push({ key: 'snapshot.mode', message: `${mode} is an old name of a snapshot mode; use ${current} instead.` });
+  warnings.push({
+    key: 'snapshot.mode',
+    message: `${mode} is an old name of a snapshot mode; use ${current} instead.`,
+  });
 }

@@ -18,7 +18,13 @@ import { qualified, type TableName } from './schema/catalog.ts';
 import type { SchemaRules } from './schema/table-schema.ts';
 import type { MappingModes } from './schema/type-mapping.ts';
 
-export type SnapshotMode = 'initial' | 'initial_only' | 'always' | 'no_data' | 'when_needed' | 'configuration_based';
+export type SnapshotMode =
+  | 'initial'
+  | 'initial_only'
+  | 'always'
+  | 'no_data'
+  | 'when_needed'
+  | 'configuration_based';
 export type PublicationMode = 'all_tables' | 'filtered' | 'no_tables' | 'disabled';
 
 export interface PostgresConfig {
@@ -104,7 +110,9 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
       readData: byFlags
         ? config.boolean('snapshot.mode.configuration.based.snapshot.data')
         : mode !== 'no_data',
-      stream: byFlags ? config.boolean('snapshot.mode.configuration.based.start.stream') : mode !== 'initial_only',
+      stream: byFlags
+        ? config.boolean('snapshot.mode.configuration.based.start.stream')
+        : mode !== 'initial_only',
       delayMs: config.int('snapshot.delay.ms'),
       streamingDelayMs: config.int('streaming.delay.ms'),
       threads: config.int('snapshot.max.threads'),
@@ -134,7 +142,9 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
     pollIntervalMs: config.int('poll.interval.ms'),
     statusIntervalMs: config.int('status.update.interval.ms'),
     queryTimeoutMs: config.int('database.query.timeout.ms'),
-    confirms: (config.optionalString('lsn.flush.mode') ?? (config.boolean('flush.lsn.source') ? '' : 'manual')) !== 'manual',
+    confirms:
+      (config.optionalString('lsn.flush.mode') ?? (config.boolean('flush.lsn.source') ? '' : 'manual')) !==
+      'manual',
     messagePrefixes: nameFilter(raw['message.prefix.include.list'], raw['message.prefix.exclude.list']),
     xminIntervalMs: config.int('xmin.fetch.interval.ms'),
     checkPosition: config.boolean('internal.log.position.check.enable'),
@@ -178,7 +188,8 @@ function naming(config: ResolvedConfig): TopicNaming {
     delimiter: config.string('topic.delimiter'),
     regex: regex === undefined ? undefined : javaRegex(regex),
     replacement: config.optionalString('topic.replacement'),
-    heartbeatPrefix: config.optionalString('topic.heartbeat.prefix') ?? config.string('heartbeat.topics.prefix'),
+    heartbeatPrefix:
+      config.optionalString('topic.heartbeat.prefix') ?? config.string('heartbeat.topics.prefix'),
     heartbeatName: config.optionalString('topic.heartbeat.name'),
     transactionTopic: config.string('topic.transaction'),
   });
@@ -244,7 +255,10 @@ function keyColumns(text: string | undefined): SchemaRules['keyColumns'] {
       const colon = entry.lastIndexOf(':');
       return {
         tables: namePatterns(entry.slice(0, colon)),
-        columns: entry.slice(colon + 1).split(',').map((column) => column.trim()),
+        columns: entry
+          .slice(colon + 1)
+          .split(',')
+          .map((column) => column.trim()),
       };
     });
   return (table) => {

@@ -113,7 +113,10 @@ function tlsOptions(settings: ConnectionSettings): TlsOptions {
 }
 
 /** `connect` with errors as ours. */
-export async function openSession(settings: ConnectionSettings, kind: SessionKind = 'query'): Promise<pg.Client> {
+export async function openSession(
+  settings: ConnectionSettings,
+  kind: SessionKind = 'query',
+): Promise<pg.Client> {
   try {
     return await connect(settings, kind);
   } catch (error) {

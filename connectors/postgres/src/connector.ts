@@ -1,5 +1,10 @@
 // The connector as the worker knows it: its manifest, its checks, and the config of its one task.
-import type { Connector, ConnectorContext, ConnectorValidation, SourceConnectorPlugin } from '@millrace/connect-api';
+import type {
+  Connector,
+  ConnectorContext,
+  ConnectorValidation,
+  SourceConnectorPlugin,
+} from '@millrace/connect-api';
 import { CONTRACT_VERSION } from '@millrace/data';
 import type { RawConfig } from '@millrace/foundation';
 import type pg from 'pg';

@@ -35,11 +35,13 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   },
   'postgres.access_denied': {
     policy: 'needs_operator',
-    remedy: 'Correct user, password or pg_hba.conf; the user needs LOGIN and REPLICATION and SELECT on the tables.',
+    remedy:
+      'Correct user, password or pg_hba.conf; the user needs LOGIN and REPLICATION and SELECT on the tables.',
   },
   'postgres.server_settings': {
     policy: 'needs_operator',
-    remedy: 'Set wal_level = logical (and enough max_replication_slots and max_wal_senders) and restart the server.',
+    remedy:
+      'Set wal_level = logical (and enough max_replication_slots and max_wal_senders) and restart the server.',
   },
   'postgres.publication_missing': {
     policy: 'needs_operator',
@@ -47,7 +49,8 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   },
   'postgres.publication_conflict': {
     policy: 'needs_operator',
-    remedy: 'Drop the publication for all tables, choose another publication.name, or set publication.autocreate.mode=all_tables.',
+    remedy:
+      'Drop the publication for all tables, choose another publication.name, or set publication.autocreate.mode=all_tables.',
   },
   'postgres.publication_empty': {
     policy: 'needs_operator',
@@ -59,11 +62,13 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   },
   'postgres.slot_lost': {
     policy: 'needs_operator',
-    remedy: 'The server no longer has the changes after the stored offset: set snapshot.mode=when_needed to read the tables again, or reset the offsets.',
+    remedy:
+      'The server no longer has the changes after the stored offset: set snapshot.mode=when_needed to read the tables again, or reset the offsets.',
   },
   'postgres.slot_ahead': {
     policy: 'needs_operator',
-    remedy: 'The slot was moved by somebody else; changes may be missing. Set snapshot.mode=when_needed to read the tables again, or reset the offsets.',
+    remedy:
+      'The slot was moved by somebody else; changes may be missing. Set snapshot.mode=when_needed to read the tables again, or reset the offsets.',
   },
   'postgres.slot_unusable': {
     policy: 'needs_operator',
@@ -71,7 +76,8 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   },
   'postgres.protocol': {
     policy: 'retry',
-    remedy: 'The server sent what the protocol does not allow; if it repeats, report it with the server version.',
+    remedy:
+      'The server sent what the protocol does not allow; if it repeats, report it with the server version.',
   },
   'postgres.query_failed': {
     policy: 'needs_operator',

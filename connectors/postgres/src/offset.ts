@@ -43,7 +43,9 @@ export function parseOffset(map: OffsetMap | null): StoredOffset | undefined {
 }
 
 function position(value: JsonValue | undefined): Lsn | undefined {
-  return typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value)) ? value : undefined;
+  return typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value))
+    ? value
+    : undefined;
 }
 function integer(value: JsonValue | undefined): number | undefined {
   return typeof value === 'number' ? value : undefined;

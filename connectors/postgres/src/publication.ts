@@ -70,9 +70,13 @@ async function prepareFiltered(
       `No table filters found for filtered publication ${name}`,
       { javaClass: DEBEZIUM_EXCEPTION },
     );
-    throw postgresError('postgres.publication_empty', `Unable to create filtered publication ${name} for ${list}`, {
-      cause,
-    });
+    throw postgresError(
+      'postgres.publication_empty',
+      `Unable to create filtered publication ${name} for ${list}`,
+      {
+        cause,
+      },
+    );
   }
   const failing = `Unable to ${existing === undefined ? 'create' : 'alter'} filtered publication ${name} for ${tables.map(qualified).join(', ')}`;
   const sql =

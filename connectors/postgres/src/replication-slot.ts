@@ -26,7 +26,11 @@ export interface CreatedSlot {
   readonly snapshotName: string;
 }
 
-export async function readSlot(client: pg.Client, name: string, serverVersion: number): Promise<SlotState | undefined> {
+export async function readSlot(
+  client: pg.Client,
+  name: string,
+  serverVersion: number,
+): Promise<SlotState | undefined> {
   const { rows } = await client.query<{
     plugin: string;
     database: string | null;
@@ -68,7 +72,8 @@ export function requireUsable(slot: SlotState, config: PostgresConfig): void {
     });
   };
   if (slot.plugin !== 'pgoutput') refuse(`its plug-in is ${slot.plugin}, not pgoutput`);
-  if (slot.database !== null && slot.database !== config.connection.database) refuse(`it belongs to database ${slot.database}`);
+  if (slot.database !== null && slot.database !== config.connection.database)
+    refuse(`it belongs to database ${slot.database}`);
   // Rows consumed at PREPARE would be gone after a restart (CORRECTNESS 5).
   if (slot.twoPhase) refuse('it was created with two_phase');
 }
@@ -131,7 +136,9 @@ export function checkPosition(slot: SlotState | undefined, stored: StoredOffset)
   const needed = confirmablePosition(stored);
   if (slot.restartLsn > needed) return 'lost';
   // INV-3: the server streams from confirmed_flush. Our own confirmations never pass the stored offset (CORRECTNESS 6).
-  return slot.confirmedFlushLsn !== undefined && slot.confirmedFlushLsn > maxPosition(stored) ? 'ahead' : 'available';
+  return slot.confirmedFlushLsn !== undefined && slot.confirmedFlushLsn > maxPosition(stored)
+    ? 'ahead'
+    : 'available';
 }
 
 function maxPosition(stored: StoredOffset): Lsn {

@@ -12,13 +12,19 @@ export interface ServerFacts {
 }
 
 export async function readServerFacts(client: pg.Client): Promise<ServerFacts> {
-  const { rows } = await client.query<{ version: number; wal_level: string; timeout: string; encoding: string }>(
+  const { rows } = await client.query<{
+    version: number;
+    wal_level: string;
+    timeout: string;
+    encoding: string;
+  }>(
     `select current_setting('server_version_num')::int as version, current_setting('wal_level') as wal_level,
             (select setting from pg_catalog.pg_settings where name = 'wal_sender_timeout') as timeout,
             current_setting('server_encoding') as encoding`,
   );
   const row = rows[0];
-  if (row === undefined) throw postgresError('postgres.query_failed', 'The server did not report its settings');
+  if (row === undefined)
+    throw postgresError('postgres.query_failed', 'The server did not report its settings');
   return {
     version: row.version,
     walLevel: row.wal_level,

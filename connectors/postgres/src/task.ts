@@ -72,7 +72,8 @@ export class PostgresSourceTask implements SourceTask {
     const waitMs = Math.min(config.pollIntervalMs, MAX_WAIT_MS, heartbeat.remainingMs());
     await queue.wait(waitMs, signal);
     const batches = queue.take(config.queue.batch);
-    const records = batches.length === 1 ? [...(batches[0]?.records ?? [])] : batches.flatMap((batch) => batch.records);
+    const records =
+      batches.length === 1 ? [...(batches[0]?.records ?? [])] : batches.flatMap((batch) => batch.records);
     const last = records.at(-1);
     if (last !== undefined) this.#lastOffset = last.sourceOffset;
     if (heartbeat.due()) await this.#beat(records);
@@ -123,7 +124,8 @@ export class PostgresSourceTask implements SourceTask {
     const lsn = run.completeLsn();
     if (lsn === undefined || lsn <= this.#lastMark) return undefined;
     const now = context.clock.monotonicMs();
-    if (!hasRecords && now - this.#lastMarkMs < MARK_INTERVAL_MS && !run.endedSince(this.#lastMark)) return undefined;
+    if (!hasRecords && now - this.#lastMarkMs < MARK_INTERVAL_MS && !run.endedSince(this.#lastMark))
+      return undefined;
     this.#lastMark = lsn;
     this.#lastMarkMs = now;
     return { toOffsetMap: (): OffsetMap => markAt(offsetMapOf(base), lsn) };

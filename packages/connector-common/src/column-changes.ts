@@ -31,7 +31,8 @@ export function columnChanges(config: RawConfig): ColumnChanges {
     const hash = HASH.exec(key);
     if (mask) rules.push([matchesAny(list), { kind: 'mask', text: '*'.repeat(Number(mask[1])) }]);
     else if (truncate) rules.push([matchesAny(list), { kind: 'truncate', length: Number(truncate[1]) }]);
-    else if (hash) rules.push([matchesAny(list), hashing(hash[2] ?? '', hash[3] ?? '', hash[1] !== undefined)]);
+    else if (hash)
+      rules.push([matchesAny(list), hashing(hash[2] ?? '', hash[3] ?? '', hash[1] !== undefined)]);
   }
   return (column) => rules.find(([matches]) => matches(column))?.[1];
 }

@@ -38,7 +38,5 @@ export function timeOrderedUuid(nowMs: number, random: Uint8Array): string {
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
   const hex = bytes.toString('hex');
-  return [8, 12, 16, 20, 32]
-    .map((end, i, ends) => hex.slice(i === 0 ? 0 : ends[i - 1], end))
-    .join('-');
+  return [8, 12, 16, 20, 32].map((end, i, ends) => hex.slice(i === 0 ? 0 : ends[i - 1], end)).join('-');
 }

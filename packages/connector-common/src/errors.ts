@@ -1,5 +1,10 @@
 // Error codes of what source connectors share.
-import { defineErrorCodes, type ErrorCodeInfo, MillraceError, type MillraceErrorOptions } from '@millrace/foundation';
+import {
+  defineErrorCodes,
+  type ErrorCodeInfo,
+  MillraceError,
+  type MillraceErrorOptions,
+} from '@millrace/foundation';
 
 type Code = 'connector.regex_invalid';
 
@@ -11,10 +16,6 @@ const CODES: Record<Code, ErrorCodeInfo> = {
 };
 defineErrorCodes(CODES);
 
-export function connectorError(
-  code: Code,
-  message: string,
-  options?: MillraceErrorOptions,
-): MillraceError {
+export function connectorError(code: Code, message: string, options?: MillraceErrorOptions): MillraceError {
   return new MillraceError(code, message, options);
 }

@@ -58,7 +58,13 @@ function translate(source: string): string {
     } else if (!inClass && char === '(' && source.startsWith('(?>', i)) {
       out += '(?:';
       i += 2;
-    } else if (!inClass && char === '+' && i > 0 && /[*+?}]/.test(source.charAt(i - 1)) && !escaped(source, i - 1)) {
+    } else if (
+      !inClass &&
+      char === '+' &&
+      i > 0 &&
+      /[*+?}]/.test(source.charAt(i - 1)) &&
+      !escaped(source, i - 1)
+    ) {
       // A possessive quantifier: the plus only forbids giving back.
     } else out += char;
   }
@@ -77,7 +83,10 @@ function escape(source: string, at: number, inClass: boolean): readonly [text: s
     case 'Q': {
       const end = source.indexOf('\\E', at + 2);
       const literal = source.slice(at + 2, end < 0 ? undefined : end);
-      return [literal.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'), end < 0 ? source.length - at : end + 2 - at];
+      return [
+        literal.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'),
+        end < 0 ? source.length - at : end + 2 - at,
+      ];
     }
     case 'E':
       return ['', 2];

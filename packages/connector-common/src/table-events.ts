@@ -58,8 +58,16 @@ export class TableEvents {
   }
 
   /** An insert or a row read by a snapshot. */
-  created(out: SourceRecord[], change: ChangeContext, key: Struct | null, after: Struct, op: 'c' | 'r' = 'c'): void {
-    out.push(this.#record(change.offset, key, this.#options.headers, this.#envelope(op, change, null, after)));
+  created(
+    out: SourceRecord[],
+    change: ChangeContext,
+    key: Struct | null,
+    after: Struct,
+    op: 'c' | 'r' = 'c',
+  ): void {
+    out.push(
+      this.#record(change.offset, key, this.#options.headers, this.#envelope(op, change, null, after)),
+    );
   }
 
   updated(
@@ -69,7 +77,9 @@ export class TableEvents {
     before: Struct | null,
     after: Struct,
   ): void {
-    out.push(this.#record(change.offset, key, this.#options.headers, this.#envelope('u', change, before, after)));
+    out.push(
+      this.#record(change.offset, key, this.#options.headers, this.#envelope('u', change, before, after)),
+    );
   }
 
   deleted(out: SourceRecord[], change: ChangeContext, key: Struct | null, before: Struct): void {
@@ -110,12 +120,7 @@ export class TableEvents {
     );
   }
 
-  #record(
-    sourceOffset: SourceOffset,
-    key: Struct | null,
-    headers: Headers,
-    value: Struct,
-  ): SourceRecord {
+  #record(sourceOffset: SourceOffset, key: Struct | null, headers: Headers, value: Struct): SourceRecord {
     const { topic, keySchema, envelopeSchema, sourcePartition } = this.#options;
     return new SourceRecord({
       sourcePartition,
@@ -134,7 +139,12 @@ export class TableEvents {
     return new SourceRecord({ sourcePartition, sourceOffset, topic, keySchema, key, headers });
   }
 
-  #envelope(op: Operation, change: ChangeContext, before: Struct | null, after: Struct | null): TemplateStruct {
+  #envelope(
+    op: Operation,
+    change: ChangeContext,
+    before: Struct | null,
+    after: Struct | null,
+  ): TemplateStruct {
     let cached = this.#templates.get(op);
     if (cached?.processed !== change.processed) {
       cached = { processed: change.processed, template: this.#template(op, change.processed) };
@@ -144,7 +154,16 @@ export class TableEvents {
   }
 
   #template(op: Operation, { ms, us, ns }: ProcessedAt): StructTemplate {
-    return new StructTemplate(this.#options.envelopeSchema, [VARYING, VARYING, VARYING, VARYING, op, ms, us, ns]);
+    return new StructTemplate(this.#options.envelopeSchema, [
+      VARYING,
+      VARYING,
+      VARYING,
+      VARYING,
+      op,
+      ms,
+      us,
+      ns,
+    ]);
   }
 }
 

@@ -97,7 +97,9 @@ export class TransactionMetadata {
     if (this.#id === undefined) return {};
     return {
       [TRANSACTION_ID_KEY]: this.#id,
-      ...Object.fromEntries([...this.#perTable].map(([table, count]) => [`${ORDER_KEY_PREFIX}${table}`, count])),
+      ...Object.fromEntries(
+        [...this.#perTable].map(([table, count]) => [`${ORDER_KEY_PREFIX}${table}`, count]),
+      ),
     };
   }
 

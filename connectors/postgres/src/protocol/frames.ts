@@ -99,7 +99,10 @@ export class FrameReader {
 
 function lengthAt(bytes: Buffer, at: number): number {
   const length =
-    ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+    ((bytes[at] ?? 0) << 24) |
+    ((bytes[at + 1] ?? 0) << 16) |
+    ((bytes[at + 2] ?? 0) << 8) |
+    (bytes[at + 3] ?? 0);
   if (length < 4 || length > MAX_MESSAGE) {
     throw postgresError('postgres.protocol', `The server sent a message of impossible length ${length}`);
   }

@@ -32,7 +32,12 @@ export interface Relation {
   readonly columns: readonly RelationColumn[];
 }
 
-const IDENTITIES: Readonly<Record<string, ReplicaIdentity>> = { d: 'default', n: 'nothing', f: 'full', i: 'index' };
+const IDENTITIES: Readonly<Record<string, ReplicaIdentity>> = {
+  d: 'default',
+  n: 'nothing',
+  f: 'full',
+  i: 'index',
+};
 
 const INDEX_BLOCK = 16384;
 
@@ -161,7 +166,10 @@ export class PgOutputReader {
       if (kind === LETTER.t) {
         if (at + 5 > end) this.#fail('a column is cut off');
         const length =
-          ((bytes[at + 1] ?? 0) << 24) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 8) | (bytes[at + 4] ?? 0);
+          ((bytes[at + 1] ?? 0) << 24) |
+          ((bytes[at + 2] ?? 0) << 16) |
+          ((bytes[at + 3] ?? 0) << 8) |
+          (bytes[at + 4] ?? 0);
         at += 5;
         if (length < 0 || at + length > end) this.#fail('a column is cut off');
         entries[i] = at;

@@ -199,7 +199,10 @@ export class ReplicationStream {
       if (bytes[start + 17] === 1) this.#sendStatus();
       return true;
     }
-    throw postgresError('postgres.protocol', `The server sent a malformed replication message of kind ${kind}`);
+    throw postgresError(
+      'postgres.protocol',
+      `The server sent a malformed replication message of kind ${kind}`,
+    );
   }
 
   // INV-1: the position sent is the one last made durable, never one that was only received.

@@ -32,7 +32,7 @@ export class TypeCatalog {
 
   /** Makes these types known, and those they are made of. */
   async load(client: pg.Client, oids: Iterable<number>): Promise<void> {
-    let missing = [...new Set(oids)].filter((oid) => oid !== 0 && !this.#types.has(oid));
+    let missing = this.#missing(oids);
     while (missing.length > 0) {
       const { rows } = await client.query<{
         oid: number;
@@ -56,8 +56,24 @@ export class TypeCatalog {
           labels: row.labels ?? [],
         });
       }
-      missing = rows.flatMap((row) => [row.elem, row.typbasetype]).filter((oid) => oid !== 0 && !this.#types.has(oid));
+      missing = this.#missing(rows.flatMap((row) => [row.elem, row.typbasetype]));
     }
+  }
+
+  /** Those of these types, and of the types they are made of, that are not known. */
+  #missing(oids: Iterable<number>): number[] {
+    const missing = new Set<number>();
+    const follow = (oid: number): void => {
+      const type = this.#types.get(oid);
+      if (oid === 0 || missing.has(oid)) return;
+      if (type === undefined) missing.add(oid);
+      else {
+        follow(type.elementOid);
+        follow(type.baseOid);
+      }
+    };
+    for (const oid of oids) follow(oid);
+    return [...missing];
   }
 }
 
@@ -116,7 +132,10 @@ export async function listTables(client: pg.Client, includeBuiltin: boolean): Pr
 }
 
 /** A table by oid or by name; undefined when it is gone. */
-export async function readTable(client: pg.Client, wanted: number | TableName): Promise<CatalogTable | undefined> {
+export async function readTable(
+  client: pg.Client,
+  wanted: number | TableName,
+): Promise<CatalogTable | undefined> {
   const byOid = typeof wanted === 'number';
   const { rows } = await client.query<{
     oid: number;

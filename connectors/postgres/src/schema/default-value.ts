@@ -30,7 +30,8 @@ export function defaultValueOf(
   isArray: boolean,
   mapping: ColumnMapping,
 ): unknown {
-  if (expression === null || isArray || WITHOUT_DEFAULT.has(typeName) || NULL.test(expression)) return undefined;
+  if (expression === null || isArray || WITHOUT_DEFAULT.has(typeName) || NULL.test(expression))
+    return undefined;
   if (mapping.schema.type === 'struct') return undefined;
   const text = literalText(expression);
   const value = text === undefined ? mapping.zero : decoded(text, mapping);

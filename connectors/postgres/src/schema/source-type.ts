@@ -22,7 +22,12 @@ const DISPLAY_LENGTH: Readonly<Record<string, number>> = {
   timestamptz: 35,
   interval: 49,
 };
-const BASE_TEMPORAL: Readonly<Record<string, number>> = { time: 8, timetz: 14, timestamp: 22, timestamptz: 28 };
+const BASE_TEMPORAL: Readonly<Record<string, number>> = {
+  time: 8,
+  timetz: 14,
+  timestamp: 22,
+  timestamptz: 28,
+};
 
 const SERIALS: Readonly<Record<string, string>> = { int2: 'SMALLSERIAL', int4: 'SERIAL', int8: 'BIGSERIAL' };
 
@@ -34,7 +39,8 @@ export function sourceTypeParameters(
 ): Record<string, string> {
   const { length, scale } = lengthAndScale(resolved);
   const { name } = resolved.type;
-  const serial = origin === 'snapshot' && known?.defaultExpression?.startsWith('nextval(') ? SERIALS[name] : undefined;
+  const serial =
+    origin === 'snapshot' && known?.defaultExpression?.startsWith('nextval(') ? SERIALS[name] : undefined;
   return {
     [`${PREFIX}type`]: serial ?? name.toUpperCase(),
     [`${PREFIX}length`]: String(length),
@@ -46,9 +52,12 @@ export function sourceTypeParameters(
 function lengthAndScale({ type, typmod }: ResolvedType): { length: number; scale: number } {
   const name = type.elementOid === 0 ? type.name : type.name.replace(/^_/, '');
   if (name === 'numeric') {
-    return typmod < 4 ? { length: 131089, scale: 0 } : { length: (typmod - 4) >>> 16, scale: (typmod - 4) & 0xffff };
+    return typmod < 4
+      ? { length: 131089, scale: 0 }
+      : { length: (typmod - 4) >>> 16, scale: (typmod - 4) & 0xffff };
   }
-  if (name === 'varchar' || name === 'bpchar') return { length: typmod < 4 ? ANY_LENGTH : typmod - 4, scale: 0 };
+  if (name === 'varchar' || name === 'bpchar')
+    return { length: typmod < 4 ? ANY_LENGTH : typmod - 4, scale: 0 };
   if (name === 'bit' || name === 'varbit') return { length: typmod < 0 ? ANY_LENGTH : typmod, scale: 0 };
   const base = BASE_TEMPORAL[name];
   if (base !== undefined) {

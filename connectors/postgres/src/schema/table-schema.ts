@@ -75,6 +75,8 @@ const PHYSICAL_TABLE_FIELD = '__dbz__physicalTableIdentifier';
 interface MappedColumn {
   readonly name: string;
   readonly schema: Schema;
+  /** Without what the config adds to schemas of values. */
+  readonly keySchema: Schema;
   readonly raw: RawField;
 }
 
@@ -93,7 +95,13 @@ export function tableSchema(input: TableSchemaInput): TableSchema {
     byName.set(column.name, mapped);
     if (rules.columns(`${name}.${column.name}`)) value.push(mapped);
   });
-  const rowSchema = optional(struct(value, `${prefix}.Value`, rules));
+  const rowSchema = optional(
+    struct(
+      value.map(({ name: column, schema }) => [column, schema] as const),
+      `${prefix}.Value`,
+      rules,
+    ),
+  );
   const keys = keyNames.map((key) => byName.get(key)).filter((key) => key !== undefined);
   const keyTable = keys.length === 0 ? null : rules.naming.physicalTable(parts);
   const keySchema = keys.length === 0 ? null : keyStruct(keys, `${prefix}.Key`, rules, keyTable);
@@ -106,7 +114,10 @@ export function tableSchema(input: TableSchemaInput): TableSchema {
     keyLayout:
       keySchema === null
         ? null
-        : { schema: keySchema, fields: [...keys.map((key) => key.raw), ...(keyTable === null ? [] : [constant(keyTable)])] },
+        : {
+            schema: keySchema,
+            fields: [...keys.map((key) => key.raw), ...(keyTable === null ? [] : [constant(keyTable)])],
+          },
     keyColumns: keys.map((key) => key.raw.column),
     rowLayout: { schema: rowSchema, fields: value.map((column) => column.raw) },
     envelopeSchema: envelopeSchema(`${prefix}.Envelope`, rowSchema, SOURCE_SCHEMA),
@@ -114,18 +125,34 @@ export function tableSchema(input: TableSchemaInput): TableSchema {
   };
 }
 
-function struct(columns: readonly MappedColumn[], name: string, rules: SchemaRules): Schema {
+function struct(
+  columns: readonly (readonly [name: string, schema: Schema])[],
+  name: string,
+  rules: SchemaRules,
+): Schema {
   return structSchema(
-    columns.map((column) => [adjustNamePart(column.name, rules.fieldNames), column.schema] as const),
+    columns.map(([column, schema]) => [adjustNamePart(column, rules.fieldNames), schema] as const),
     { name },
   );
 }
 
-function keyStruct(keys: readonly MappedColumn[], name: string, rules: SchemaRules, keyTable: string | null): Schema {
-  const plain = struct(keys, name, rules);
+function keyStruct(
+  keys: readonly MappedColumn[],
+  name: string,
+  rules: SchemaRules,
+  keyTable: string | null,
+): Schema {
+  const plain = struct(
+    keys.map((key) => [key.name, key.keySchema] as const),
+    name,
+    rules,
+  );
   if (keyTable === null) return plain;
   return structSchema(
-    [...plain.fields.map((field) => [field.name, field.schema] as const), [PHYSICAL_TABLE_FIELD, STRING] as const],
+    [
+      ...plain.fields.map((field) => [field.name, field.schema] as const),
+      [PHYSICAL_TABLE_FIELD, STRING] as const,
+    ],
     { name },
   );
 }
@@ -171,17 +198,21 @@ function mapColumn(
   const defaultValue = defaultValueOf(known?.defaultExpression ?? null, typeName, isArray, mapping);
   const change = use.key ? undefined : changeFor(rules, fullName, typeName, isArray);
   const parameters: Record<string, string> = {
-    ...Object.fromEntries(mapping.schema.parameters ?? []),
     ...(change?.kind === 'truncate' ? { truncateLength: String(change.length) } : {}),
     ...(rules.propagateType(fullName, typeName)
       ? sourceTypeParameters(column, resolved, known, input.origin)
       : {}),
   };
-  const schema = mapping.schema.with({
+  const keySchema = mapping.schema.with({
     optional: !notNull,
-    parameters,
     ...(defaultValue === undefined ? {} : { defaultValue }),
   });
+  const schema =
+    Object.keys(parameters).length === 0
+      ? keySchema
+      : keySchema.with({
+          parameters: { ...Object.fromEntries(mapping.schema.parameters ?? []), ...parameters },
+        });
   const nullValue = notNull ? (defaultValue ?? mapping.zero) : null;
   const raw: RawField = {
     column: position,
@@ -193,6 +224,7 @@ function mapColumn(
   return {
     name: column.name,
     schema,
+    keySchema,
     raw: streamsAsNull(input, typeName) ? nothing(raw) : applyChange(raw, change, resolved.typmod),
   };
 }
@@ -213,7 +245,12 @@ function nothing(raw: RawField): RawField {
 }
 
 /** Masks and hashes touch text only, truncation bytes too; anything else stays as it is. */
-function changeFor(rules: SchemaRules, column: string, typeName: string, isArray: boolean): ColumnChange | undefined {
+function changeFor(
+  rules: SchemaRules,
+  column: string,
+  typeName: string,
+  isArray: boolean,
+): ColumnChange | undefined {
   const change = rules.changes(column);
   if (change === undefined || isArray) return undefined;
   return MASKABLE.has(typeName) || (typeName === 'bytea' && change.kind === 'truncate') ? change : undefined;
@@ -237,7 +274,9 @@ function applyChange(raw: RawField, change: ColumnChange | undefined, typmod: nu
         encoding: 'decode',
         decode: (bytes, start, end) => {
           const value = decode(bytes, start, end);
-          return typeof value === 'string' || value instanceof Uint8Array ? value.slice(0, change.length) : value;
+          return typeof value === 'string' || value instanceof Uint8Array
+            ? value.slice(0, change.length)
+            : value;
         },
       };
     case 'hash': {

@@ -41,7 +41,8 @@ export function civilFromDays(days: number): CivilDate {
   const era = Math.floor(shifted / 146097);
   const dayOfEra = shifted - era * 146097;
   const yearOfEra = Math.floor(
-    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36524) - Math.floor(dayOfEra / 146096)) / 365,
+    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36524) - Math.floor(dayOfEra / 146096)) /
+      365,
   );
   const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
   const monthIndex = Math.floor((5 * dayOfYear + 2) / 153);
@@ -85,7 +86,9 @@ function isBc(bytes: Buffer, end: number): boolean {
 let stop = 0;
 function timeOfDay(bytes: Buffer, start: number, end: number): number {
   let us =
-    (digits(bytes, start, start + 2) * 3600 + digits(bytes, start + 3, start + 5) * 60 + digits(bytes, start + 6, start + 8)) *
+    (digits(bytes, start, start + 2) * 3600 +
+      digits(bytes, start + 3, start + 5) * 60 +
+      digits(bytes, start + 6, start + 8)) *
     1_000_000;
   let at = start + 8;
   if (at < end && bytes[at] === DOT) {
@@ -164,7 +167,8 @@ export function timestampMs(bytes: Buffer, start: number, end: number): number |
 /** Microseconds since the epoch; what exceeds int64 is cut to its extremes. */
 export function timestampUs(bytes: Buffer, start: number, end: number): number | bigint {
   const infinite = infinityOf(bytes, start);
-  if (infinite !== undefined) return int64((infinite === 'infinity' ? INFINITY_MS : MINUS_INFINITY_MS) * 1000n);
+  if (infinite !== undefined)
+    return int64((infinite === 'infinity' ? INFINITY_MS : MINUS_INFINITY_MS) * 1000n);
   const { days, us } = moment(bytes, start, end);
   return int64Of(days, us, US_PER_DAY, 1n);
 }
@@ -174,8 +178,10 @@ export function timestampNs(bytes: Buffer, start: number, end: number): number |
   const infinite = infinityOf(bytes, start);
   if (infinite !== undefined) return infinite === 'infinity' ? INT64_MAX : INT64_MIN;
   const { days, us } = moment(bytes, start, end);
-  const ns = (BigInt(days) * BigInt(US_PER_DAY) + BigInt(us)) * 1000n;
-  return ns > INT64_MAX || ns < INT64_MIN ? null : int64(ns);
+  // The day that int64 begins in the middle of counts as outside, as it does in Debezium.
+  const startOfDay = BigInt(days) * BigInt(US_PER_DAY) * 1000n;
+  const ns = startOfDay + BigInt(us) * 1000n;
+  return ns > INT64_MAX || startOfDay < INT64_MIN ? null : int64(ns);
 }
 
 function int64Of(days: number, rest: number, perDay: number, factor: bigint): number | bigint {
@@ -267,7 +273,9 @@ export function isoInterval({ months, days, us }: IntervalParts): string {
   const hours = total / 3_600_000_000n;
   const minutes = (total / 60_000_000n) % 60n;
   const seconds = (total / 1_000_000n) % 60n;
-  const fraction = String(total % 1_000_000n).padStart(6, '0').replace(/0+$/, '');
+  const fraction = String(total % 1_000_000n)
+    .padStart(6, '0')
+    .replace(/0+$/, '');
   const secondsText = fraction === '' ? sign(seconds) : `${negative ? '-' : ''}${seconds}.${fraction}`;
   return `P${years}Y${months % 12 || 0}M${days}DT${sign(hours)}H${sign(minutes)}M${secondsText}S`;
 }

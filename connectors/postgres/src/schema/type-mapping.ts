@@ -61,7 +61,13 @@ import {
 /** The config keys that decide how types map. */
 export interface MappingModes {
   readonly decimal: 'precise' | 'double' | 'string';
-  readonly time: 'adaptive' | 'adaptive_time_microseconds' | 'connect' | 'isostring' | 'microseconds' | 'nanoseconds';
+  readonly time:
+    | 'adaptive'
+    | 'adaptive_time_microseconds'
+    | 'connect'
+    | 'isostring'
+    | 'microseconds'
+    | 'nanoseconds';
   readonly binary: 'bytes' | 'base64' | 'base64-url-safe' | 'hex';
   readonly interval: 'numeric' | 'string';
   readonly hstore: 'json' | 'map';
@@ -148,7 +154,12 @@ const numeric: Row = ({ typmod }, modes) => {
   const limits = numericScale(typmod);
   if (modes.decimal === 'double') return float(FLOAT64)({} as ResolvedType, modes);
   if (modes.decimal === 'string') {
-    return { schema: STRING, encoding: 'decode', decode: fromText((text) => decimalText(text, limits?.scale)), zero: '' };
+    return {
+      schema: STRING,
+      encoding: 'decode',
+      decode: fromText((text) => decimalText(text, limits?.scale)),
+      zero: '',
+    };
   }
   if (limits === undefined) {
     return {
@@ -169,7 +180,12 @@ const numeric: Row = ({ typmod }, modes) => {
 
 const money: Row = (_type, modes) => {
   if (modes.decimal === 'double') {
-    return { schema: FLOAT64, encoding: 'decode', decode: fromText((text) => Number(moneyText(text))), zero: 0 };
+    return {
+      schema: FLOAT64,
+      encoding: 'decode',
+      decode: fromText((text) => Number(moneyText(text))),
+      zero: 0,
+    };
   }
   if (modes.decimal === 'string') {
     return { schema: STRING, encoding: 'decode', decode: fromText(moneyText), zero: '' };
@@ -205,7 +221,13 @@ const bits: Row = ({ type, typmod }) => {
 const bytea: Row = (_type, modes) => {
   const { binary, placeholder } = modes;
   if (binary === 'bytes') {
-    return { schema: BYTES, encoding: 'decode', decode: byteaOf, zero: Buffer.alloc(0), unavailable: placeholder };
+    return {
+      schema: BYTES,
+      encoding: 'decode',
+      decode: byteaOf,
+      zero: Buffer.alloc(0),
+      unavailable: placeholder,
+    };
   }
   if (binary === 'hex') {
     return {
@@ -239,12 +261,17 @@ const date: Row = (_type, modes) => {
     };
   }
   const schema =
-    modes.time === 'connect' ? semantic('org.apache.kafka.connect.data.Date') : semantic('io.debezium.time.Date');
+    modes.time === 'connect'
+      ? semantic('org.apache.kafka.connect.data.Date')
+      : semantic('io.debezium.time.Date');
   return { schema, encoding: 'decode', decode: dateValue, zero: 0 };
 };
 
 const time: Row = ({ typmod }, modes) => {
-  const micros = (factor: number): Decode => (bytes, start, end) => timeUs(bytes, start, end) * factor;
+  const micros =
+    (factor: number): Decode =>
+    (bytes, start, end) =>
+      timeUs(bytes, start, end) * factor;
   const millis: Decode = (bytes, start, end) => Math.floor(timeUs(bytes, start, end) / 1000);
   const mapping = (schema: Schema, decode: Decode, zero: unknown = 0): ColumnMapping => ({
     schema,
@@ -329,11 +356,22 @@ const interval: Row = (_type, modes) => {
       return parsed === undefined ? null : use(parsed);
     });
   return modes.interval === 'string'
-    ? { schema: semantic('io.debezium.time.Interval'), encoding: 'decode', decode: parts(isoInterval), zero: '' }
-    : { schema: semantic('io.debezium.time.MicroDuration'), encoding: 'decode', decode: parts(intervalUs), zero: 0 };
+    ? {
+        schema: semantic('io.debezium.time.Interval'),
+        encoding: 'decode',
+        decode: parts(isoInterval),
+        zero: '',
+      }
+    : {
+        schema: semantic('io.debezium.time.MicroDuration'),
+        encoding: 'decode',
+        decode: parts(intervalUs),
+        zero: 0,
+      };
 };
 
-const enumeration: Row = ({ type }, modes) => textual(enumSchema(type.labels), { unavailable: undefined })({ type, typmod: -1 }, modes);
+const enumeration: Row = ({ type }, modes) =>
+  textual(enumSchema(type.labels), { unavailable: undefined })({ type, typmod: -1 }, modes);
 
 const POINT = structSchema(
   [
@@ -447,13 +485,6 @@ const ROWS: Readonly<Record<string, Row>> = {
   tstzrange: textual(STRING),
   daterange: textual(STRING),
   isbn: textual(STRING),
-  isbn13: textual(STRING),
-  ismn: textual(STRING),
-  ismn13: textual(STRING),
-  issn: textual(STRING),
-  issn13: textual(STRING),
-  ean13: textual(STRING),
-  upc: textual(STRING),
   json: textual(semantic('io.debezium.data.Json')),
   jsonb: textual(semantic('io.debezium.data.Json')),
   xml: textual(semantic('io.debezium.data.Xml')),
@@ -466,7 +497,12 @@ const ROWS: Readonly<Record<string, Row>> = {
   timestamp,
   timestamptz: zonedTimestamp,
   interval,
-  point: () => ({ schema: POINT, encoding: 'decode', decode: fromText((text) => pointOf(POINT, text)), zero: null }),
+  point: () => ({
+    schema: POINT,
+    encoding: 'decode',
+    decode: fromText((text) => pointOf(POINT, text)),
+    zero: null,
+  }),
   geometry: postgis('Geometry', 'Geometry'),
   geography: postgis('Geography', 'Geography'),
   hstore,
@@ -518,7 +554,10 @@ export function mapType(
   const { type } = resolved;
   if (type.elementOid !== 0) return mapArray(types, resolved, modes);
   if (type.kind === 'e') return enumeration(resolved, modes);
-  return (Object.hasOwn(ROWS, type.name) ? ROWS[type.name] : undefined)?.(resolved, modes) ?? unknown(resolved, modes);
+  return (
+    (Object.hasOwn(ROWS, type.name) ? ROWS[type.name] : undefined)?.(resolved, modes) ??
+    unknown(resolved, modes)
+  );
 }
 
 function mapArray(types: TypeCatalog, array: ResolvedType, modes: MappingModes): ColumnMapping | undefined {

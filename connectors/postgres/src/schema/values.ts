@@ -1,5 +1,12 @@
 // Text of Postgres types that are neither numbers, text nor time, to Connect values.
-import { ArrayStruct, BigDecimal, bigintToBytes, javaDouble, type Schema, VARIABLE_SCALE_DECIMAL } from '@millrace/data';
+import {
+  ArrayStruct,
+  BigDecimal,
+  bigintToBytes,
+  javaDouble,
+  type Schema,
+  VARIABLE_SCALE_DECIMAL,
+} from '@millrace/data';
 
 const NAN = 0x4e;
 

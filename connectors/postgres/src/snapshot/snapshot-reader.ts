@@ -121,9 +121,19 @@ export class SnapshotReader {
     const { client, config, types, headers, sourcePartition } = this.#options;
     const catalog = await readTable(client, name);
     if (catalog === undefined) return undefined;
-    await types.load(client, catalog.columns.map((column) => column.typeOid));
+    await types.load(
+      client,
+      catalog.columns.map((column) => column.typeOid),
+    );
     const { rules } = config;
-    const all = tableSchema({ table: name, columns: catalog.columns, catalog, types, rules, origin: 'snapshot' });
+    const all = tableSchema({
+      table: name,
+      columns: catalog.columns,
+      catalog,
+      types,
+      rules,
+      origin: 'snapshot',
+    });
     const keys = new Set(all.keyColumns);
     const wanted = catalog.columns.filter(
       (column, i) =>
@@ -132,12 +142,23 @@ export class SnapshotReader {
     );
     const schema = tableSchema({ table: name, columns: wanted, catalog, types, rules, origin: 'snapshot' });
     const { topic, keySchema, envelopeSchema } = schema;
-    const events = new TableEvents({ topic, keySchema, envelopeSchema, headers, sourcePartition, tombstones: false });
+    const events = new TableEvents({
+      topic,
+      keySchema,
+      envelopeSchema,
+      headers,
+      sourcePartition,
+      tombstones: false,
+    });
     const override = config.snapshot.select(qualified(name));
     const columns =
       override === undefined
         ? wanted.map((column) => quoteIdentifier(column.name))
-        : await this.#columnsOf(override, wanted.map((column) => column.name), name);
+        : await this.#columnsOf(
+            override,
+            wanted.map((column) => column.name),
+            name,
+          );
     const from = override === undefined ? quoteTable(name) : `(${override}) as t`;
     return {
       table: { name, schema, events, sources: new Map() },
@@ -172,7 +193,14 @@ export class SnapshotReader {
         const bytes = gather.push(chunk as Buffer);
         if (bytes === undefined) continue;
         indexRows(bytes, columns, this.#index, (entries, base) => {
-          this.#row({ table, bytes, entries, base, firstOfTable: rows === 0, firstOfAll: this.#rowCount === 0 });
+          this.#row({
+            table,
+            bytes,
+            entries,
+            base,
+            firstOfTable: rows === 0,
+            firstOfAll: this.#rowCount === 0,
+          });
           rows++;
           this.#rowCount++;
         });

@@ -48,7 +48,18 @@ export interface ChangeReaderOptions {
 }
 
 const FLUSH_RECORDS = 1024;
-const LETTER = { B: 0x42, C: 0x43, R: 0x52, I: 0x49, U: 0x55, D: 0x44, T: 0x54, M: 0x4d, O: 0x4f, Y: 0x59 } as const;
+const LETTER = {
+  B: 0x42,
+  C: 0x43,
+  R: 0x52,
+  I: 0x49,
+  U: 0x55,
+  D: 0x44,
+  T: 0x54,
+  M: 0x4d,
+  O: 0x4f,
+  Y: 0x59,
+} as const;
 
 export class ChangeReader implements ReplicationHandler {
   readonly #options: ChangeReaderOptions;
@@ -67,6 +78,7 @@ export class ChangeReader implements ReplicationHandler {
   #changeLsn: Lsn = -1;
   #changesAtLsn = 0;
   #complete: Lsn | undefined;
+  #started = false;
   #completeOffset: ChangeOffset | undefined;
 
   constructor(options: ChangeReaderOptions) {
@@ -127,7 +139,8 @@ export class ChangeReader implements ReplicationHandler {
 
   keepalive(lsn: Lsn): void {
     // Within a transaction the server's position may lie past rows that are still to come.
-    if (this.#transaction === undefined && (this.#complete === undefined || lsn > this.#complete)) this.#complete = lsn;
+    if (this.#transaction === undefined && (this.#complete === undefined || lsn > this.#complete))
+      this.#complete = lsn;
   }
 
   caughtUp(): void {
@@ -182,8 +195,8 @@ export class ChangeReader implements ReplicationHandler {
     if (transaction === undefined) return reader.fail('a commit without its begin');
     const { transactions } = this.#options;
     this.#complete = endLsn;
-    // Transactions without anything for us leave no trace in offsets.
-    if (!transaction.delivered) return;
+    // Debezium counts commits from the first change on that it was not told to skip.
+    if (!this.#started) return;
     this.#lastCommitLsn = endLsn;
     this.#completeOffset = new ChangeOffset(
       {
@@ -242,7 +255,9 @@ export class ChangeReader implements ReplicationHandler {
     if (table === undefined) return this.#reader.fail(`a change of relation ${oid}, which was not described`);
     this.#countChange(lsn);
     if (this.#restart !== undefined && !this.#restart.isNew(lsn)) return undefined;
-    return table === null || this.#options.skipped.has(op) ? undefined : table;
+    const skipped = this.#options.skipped.has(op);
+    if (!skipped || op === 't') this.#started = true;
+    return table === null || skipped ? undefined : table;
   }
 
   #countChange(lsn: Lsn): void {
@@ -269,7 +284,10 @@ export class ChangeReader implements ReplicationHandler {
       const after = before === undefined ? first : this.#tuple(table);
       if (before !== undefined && this.#options.skipUnchanged && table.isUnchanged(before, after)) return;
       const context = this.#context(table, lsn, 'UPDATE');
-      table.updated(out, context, () => ({ ...context, transaction: this.#block(table, lsn) }), { before, after });
+      table.updated(out, context, () => ({ ...context, transaction: this.#block(table, lsn) }), {
+        before,
+        after,
+      });
     } else {
       table.deleted(out, this.#context(table, lsn, 'DELETE'), first);
     }
@@ -303,7 +321,7 @@ export class ChangeReader implements ReplicationHandler {
     if (this.#restart !== undefined) {
       if (!(transaction === undefined ? this.#restart.isNewOutside(at) : this.#restart.isNew(lsn))) return;
     }
-    if (transaction !== undefined) transaction.delivered = true;
+    this.#started = true;
     const processed = this.#now();
     const position = transaction ?? {
       xid: 0,
@@ -311,15 +329,29 @@ export class ChangeReader implements ReplicationHandler {
       lastCommitLsn: this.#lastCommitLsn,
       xmin: null,
     };
-    const offset = new ChangeOffset(position, lsn, 'MESSAGE', transaction === undefined ? 1 : this.#changesAtLsn);
+    const offset = new ChangeOffset(
+      position,
+      lsn,
+      'MESSAGE',
+      transaction === undefined ? 1 : this.#changesAtLsn,
+    );
     this.#keep(reader.bytes);
-    this.#records.push(messages.record({ prefix, content, lsn, transaction, processed, lastCommitLsn: this.#lastCommitLsn, offset }));
+    this.#records.push(
+      messages.record({
+        prefix,
+        content,
+        lsn,
+        transaction,
+        processed,
+        lastCommitLsn: this.#lastCommitLsn,
+        offset,
+      }),
+    );
     this.#lastOffset = offset;
   }
 
   #context(table: TableStream, lsn: Lsn, messageType: MessageType): ChangeContext {
     const transaction = this.#transaction ?? this.#reader.fail('a change outside a transaction');
-    transaction.delivered = true;
     this.#keep(this.#reader.bytes);
     if (table.sourceOf !== transaction || table.source === undefined) {
       table.source = transactionSource(this.#options.identity, table.schema, transaction);

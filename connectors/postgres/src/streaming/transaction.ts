@@ -15,8 +15,6 @@ export class StreamTransaction implements SourceTransaction, TransactionPosition
   originLsn: Lsn | null = null;
   /** Set once its BEGIN record was made, when there are such records. */
   announced: boolean;
-  /** Whether any of its changes became a record. */
-  delivered = false;
 
   constructor(parts: {
     readonly xid: number;

@@ -8,7 +8,11 @@ export class XminWatch {
   #current: number | null = null;
 
   /** Undefined when the config does not ask for it. */
-  static start(intervalMs: number, connection: ConnectionSettings, context: SourceTaskContext): XminWatch | undefined {
+  static start(
+    intervalMs: number,
+    connection: ConnectionSettings,
+    context: SourceTaskContext,
+  ): XminWatch | undefined {
     if (intervalMs <= 0) return undefined;
     const watch = new XminWatch();
     void watch.#follow(intervalMs, connection, context);
@@ -23,7 +27,11 @@ export class XminWatch {
     this.#stopping.abort();
   }
 
-  async #follow(intervalMs: number, connection: ConnectionSettings, context: SourceTaskContext): Promise<void> {
+  async #follow(
+    intervalMs: number,
+    connection: ConnectionSettings,
+    context: SourceTaskContext,
+  ): Promise<void> {
     const { signal } = this.#stopping;
     let client: pg.Client | undefined;
     while (!signal.aborted) {

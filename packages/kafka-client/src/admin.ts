@@ -1,6 +1,6 @@
 // Administration: topics, configs, groups, offsets. Thin: one method, one request, per-item errors as typed results
 // where a caller deals with items one by one, thrown where it does not.
-import { API, kafkaErrorName, KafkaErrors } from '@millrace/kafka-protocol';
+import { API, KafkaErrors, kafkaErrorName } from '@millrace/kafka-protocol';
 import type { Cluster } from './cluster.ts';
 import { brokerError, clientError } from './errors.ts';
 import {
@@ -9,9 +9,9 @@ import {
   fetchGroupOffsets,
   type OffsetToCommit,
 } from './group-offsets.ts';
-import { type FoundOffset, listOffsets, type ListOffsetsOptions, type OffsetSpec } from './list-offsets.ts';
-import { byTopic, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';
+import { type FoundOffset, type ListOffsetsOptions, listOffsets, type OffsetSpec } from './list-offsets.ts';
 import type { TopicMetadata } from './topic-metadata.ts';
+import { byTopic, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';
 
 export interface NewTopic {
   readonly name: string;

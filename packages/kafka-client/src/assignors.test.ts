@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Assignment, ASSIGNORS, type AssignorName, type ConsumerPeer } from './assignors.ts';
+import { ASSIGNORS, type Assignment, type AssignorName, type ConsumerPeer } from './assignors.ts';
 import {
   decodeAssignment,
   decodeSubscription,

@@ -1,5 +1,5 @@
 import { silentLogger, systemClock } from '@millrace/foundation';
-import { API, readBatchHeader, readRecords, type RequestBody } from '@millrace/kafka-protocol';
+import { API, type RequestBody, readBatchHeader, readRecords } from '@millrace/kafka-protocol';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BatchProducer, type BatchProducerOptions } from './batch-producer.ts';
@@ -126,6 +126,17 @@ test('a full buffer refuses the record until there is room', async () => {
   release();
   await ready;
   expect(append(producer, taken)).toBe(true);
+});
+
+test('a record that needs more room than is left waits for it without spinning', async () => {
+  const log = new ModelLog();
+  onProduce((records) => log.append(records));
+  const producer = makeProducer({ bufferMemoryBytes: 10_000 });
+  await producer.prepare('t');
+  const big = (size: number): Promise<{ offset: number }> =>
+    producer.send({ topic: 't', key: null, value: Buffer.alloc(size, 'x') });
+  const places = await Promise.all([big(5000), big(9000), big(20_000), big(100)]);
+  expect(places.map(({ offset }) => offset)).toEqual([0, 1, 2, 3]);
 });
 
 function answerAll(body: ProduceBody): object {

@@ -4,8 +4,8 @@
 import { type Clock, type Logger, MillraceError, toError } from '@millrace/foundation';
 import {
   BatchBuilder,
-  canCompress,
   type Compression,
+  canCompress,
   headersSize,
   joined,
   murmur2Partition,
@@ -107,7 +107,10 @@ export class BatchProducer implements AsyncDisposable {
   readonly #sends = new Map<number, PendingSend>();
   #lastTopic: Topic | undefined;
   #nextSend = -1;
+  #sendTurn: Promise<void> = Promise.resolve();
   #usedBytes = 0;
+  /** Size of the record that was refused last, so that `ready` does not resolve before it fits. */
+  #roomNeeded = 0;
   #roomWaiters: (() => void)[] = [];
   #closed: MillraceError | undefined;
 
@@ -219,7 +222,10 @@ export class BatchProducer implements AsyncDisposable {
     const valueBytes = valueStart < 0 ? 0 : valueEnd - valueStart;
     const headerBytes = headers === null ? 0 : headersSize(headers);
     const size = keyBytes + valueBytes + headerBytes + RECORD_OVERHEAD;
-    if (this.#usedBytes > 0 && this.#usedBytes + size > this.#bufferBytes) return false;
+    if (this.#usedBytes > 0 && this.#usedBytes + size > this.#bufferBytes) {
+      this.#roomNeeded = size;
+      return false;
+    }
     const queue = topic.queues[partition ?? this.#choosePartition(topic, source, keyStart, keyEnd)];
     if (!queue) throw clientError('kafka.refused', `Topic ${topicName} has no partition ${partition}.`);
     let batch = queue.open;
@@ -280,7 +286,8 @@ export class BatchProducer implements AsyncDisposable {
   }
 
   #hasRoom(): boolean {
-    return this.#usedBytes * 4 <= this.#bufferBytes * 3;
+    const wanted = Math.max(this.#roomNeeded, this.#bufferBytes / 4);
+    return this.#usedBytes === 0 || this.#usedBytes + wanted <= this.#bufferBytes;
   }
 
   /** Resolves when every record appended so far is acknowledged or has failed, or when the signal fires. @throws kafka.closed */
@@ -307,14 +314,13 @@ export class BatchProducer implements AsyncDisposable {
    */
   async send(record: OutgoingRecord): Promise<RecordPlace> {
     await this.prepare(record.topic);
-    while (!this.#hasRoom()) await this.ready();
-    if (this.#closed) throw this.#closed;
     const { topic, key, value } = record;
     const source = joined(key, value);
     const keyEnd = key?.length ?? 0;
     const token = this.#nextSend--;
-    return new Promise((resolve, reject) => {
-      this.#sends.set(token, { resolve, reject });
+    const place = new Promise<RecordPlace>((resolve, reject) => this.#sends.set(token, { resolve, reject }));
+    place.catch(() => undefined); // whoever awaits it sees the error; until then it is nobody's
+    const append = (): boolean =>
       this.append(
         topic,
         record.partition ?? null,
@@ -327,7 +333,18 @@ export class BatchProducer implements AsyncDisposable {
         record.headers ?? null,
         token,
       );
+    // INV-2: a small record does not overtake a large one that waits for room.
+    const turn = this.#sendTurn.then(async () => {
+      while (!append()) await this.ready();
     });
+    this.#sendTurn = turn.catch(() => undefined);
+    try {
+      await turn;
+    } catch (error) {
+      this.#sends.delete(token);
+      throw error;
+    }
+    return place;
   }
 
   /**
@@ -350,12 +367,12 @@ export class BatchProducer implements AsyncDisposable {
   async #end(reason: MillraceError): Promise<void> {
     const first = this.#closed === undefined;
     this.#closed ??= reason;
+    for (const wake of this.#roomWaiters.splice(0)) wake();
     await this.#sender.stop(); // INV-2
     if (!first) return;
     for (const batch of this.#allBatches()) batch.finish();
     for (const { reject } of this.#sends.values()) reject(reason);
     this.#sends.clear();
-    for (const wake of this.#roomWaiters.splice(0)) wake();
   }
 
   *#allQueues(): Generator<PartitionQueue> {
@@ -397,6 +414,7 @@ export class BatchProducer implements AsyncDisposable {
   #release(batch: ProducerBatch): void {
     this.#usedBytes -= batch.accountedBytes;
     if (this.#roomWaiters.length > 0 && this.#hasRoom()) {
+      this.#roomNeeded = 0;
       for (const wake of this.#roomWaiters.splice(0)) wake();
     }
   }

@@ -179,20 +179,6 @@ export class Connection implements AsyncDisposable {
     });
   }
 
-  /**
-   * Sends a Produce request with acks=0, which no broker answers. Nothing is known about its outcome.
-   */
-  send<K extends number>(key: K, body: Encodable<RequestBody<K>>): void {
-    const chunks = encodeRequest(
-      key,
-      this.versionFor(key),
-      this.#nextCorrelationId(),
-      this.#options.clientId,
-      body,
-    );
-    this.#write(chunks);
-  }
-
   /** Closes at once; what is in flight is rejected. May be called repeatedly. */
   async close(): Promise<void> {
     this.#fail(clientError('kafka.closed', `The connection to ${this.address} was closed.`));

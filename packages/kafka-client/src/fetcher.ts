@@ -2,10 +2,11 @@
 // longer has is an error for whoever called, never a jump (INV-3). One request per leader is under way while the
 // caller works on the records of the one before.
 import { type Clock, type Logger, type MillraceError, toError } from '@millrace/foundation';
-import { API, type KafkaRecord, KafkaErrors, type ResponseBody } from '@millrace/kafka-protocol';
+import { API, KafkaErrors, type KafkaRecord, type ResponseBody } from '@millrace/kafka-protocol';
 import { backoffMs } from './backoff.ts';
 import { type Cluster, isConnectionProblem } from './cluster.ts';
 import { brokerError, clientError } from './errors.ts';
+import { newState, PASSING_ERRORS, type PartitionState, sizeOf } from './fetch-state.ts';
 import { FetchedPartition, type Isolation } from './fetched-partition.ts';
 import { listOffsets } from './list-offsets.ts';
 import { byTopic, partitionKey, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';
@@ -41,23 +42,6 @@ export interface FetchedRecords extends TopicPartition {
   readonly sizeInBytes: number;
 }
 
-interface PartitionState extends TopicPartition {
-  position: number;
-  paused: boolean;
-  /** Raised by seek, so that an answer to an older request is dropped. */
-  generation: number;
-  data: FetchedPartition | undefined;
-  requested: boolean;
-  /** Waits for seek or assign after an error that was thrown. */
-  halted: boolean;
-  retryAtMs: number;
-  failures: number;
-  topicId: string | undefined;
-  lastEpoch: number;
-  highWatermark: number;
-  logStartOffset: number;
-}
-
 interface Wanted {
   readonly state: PartitionState;
   readonly generation: number;
@@ -72,19 +56,6 @@ const DEFAULT_MAX_WAIT_MS = 500;
 const DEFAULT_MAX_RECORDS = 4096;
 const NO_TOPIC_ID = 'A'.repeat(22);
 const E = KafkaErrors;
-const PASSING_ERRORS = new Set<number>([
-  E.NOT_LEADER_OR_FOLLOWER.code,
-  E.LEADER_NOT_AVAILABLE.code,
-  E.UNKNOWN_TOPIC_OR_PARTITION.code,
-  E.UNKNOWN_TOPIC_ID.code,
-  E.INCONSISTENT_TOPIC_ID.code,
-  E.REPLICA_NOT_AVAILABLE.code,
-  E.KAFKA_STORAGE_ERROR.code,
-  E.FENCED_LEADER_EPOCH.code,
-  E.UNKNOWN_LEADER_EPOCH.code,
-  E.OFFSET_NOT_AVAILABLE.code,
-  E.REQUEST_TIMED_OUT.code,
-]);
 
 export class Fetcher implements AsyncDisposable {
   readonly #options: FetcherOptions;
@@ -481,34 +452,6 @@ export class Fetcher implements AsyncDisposable {
 /** From Fetch 13 on, topics are named by id only. */
 const LAST_VERSION_BY_NAME = 12;
 const NOTHING: { state?: undefined; generation?: undefined } = {};
-
-function newState(topic: string, partition: number, position: number): PartitionState {
-  return {
-    topic,
-    partition,
-    position,
-    paused: false,
-    generation: 0,
-    data: undefined,
-    requested: false,
-    halted: false,
-    retryAtMs: 0,
-    failures: 0,
-    topicId: undefined,
-    lastEpoch: -1,
-    highWatermark: -1,
-    logStartOffset: -1,
-  };
-}
-
-function sizeOf(records: readonly KafkaRecord[]): number {
-  let size = 0;
-  for (const { key, value, headers } of records) {
-    size += (key?.length ?? 0) + (value?.length ?? 0);
-    for (const header of headers) size += header.key.length + (header.value?.length ?? 0);
-  }
-  return size;
-}
 
 function asCoded(error: Error): MillraceError {
   return error.name === 'MillraceError'

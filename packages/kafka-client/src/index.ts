@@ -8,13 +8,13 @@ export {
   type TopicConfigEntry,
 } from './admin.ts';
 export {
-  type Assignment,
   ASSIGNORS,
+  type Assignment,
   type AssignorName,
   type ConsumerPeer,
   type PartitionCounts,
 } from './assignors.ts';
-export { backoffMs, type BackoffOptions } from './backoff.ts';
+export { type BackoffOptions, backoffMs } from './backoff.ts';
 export {
   BatchProducer,
   type BatchProducerOptions,
@@ -53,12 +53,12 @@ export {
   type MemberState,
 } from './group-member.ts';
 export {
-  commitGroupOffsets,
   type CommittedOffset,
   type CommittingMember,
+  commitGroupOffsets,
   fetchGroupOffsets,
   type OffsetToCommit,
 } from './group-offsets.ts';
-export { type FoundOffset, listOffsets, type ListOffsetsOptions, type OffsetSpec } from './list-offsets.ts';
+export { type FoundOffset, type ListOffsetsOptions, listOffsets, type OffsetSpec } from './list-offsets.ts';
 export type { BrokerAddress, PartitionLeader, TopicMetadata, TopicProblem } from './topic-metadata.ts';
 export { byTopic, partitionKey, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';

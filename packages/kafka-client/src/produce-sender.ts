@@ -5,10 +5,12 @@ import { API, KafkaErrors, type ResponseBody } from '@millrace/kafka-protocol';
 import { backoffMs } from './backoff.ts';
 import { type Cluster, isConnectionProblem } from './cluster.ts';
 import type { Connection } from './connection.ts';
-import { brokerError, clientError, kafkaCodeOf } from './errors.ts';
+import { brokerError, clientError } from './errors.ts';
+import { LostRequests } from './lost-requests.ts';
 import type { Outcome, PartitionQueue, QueueLimits } from './partition-queue.ts';
 import { needsRefresh, outcomeOf, type PartitionAnswer } from './produce-outcome.ts';
-import type { ProducerBatch, ProducerIdentity } from './producer-batch.ts';
+import type { ProducerBatch } from './producer-batch.ts';
+import { ProducerIdSource } from './producer-id-source.ts';
 
 export interface ProduceSenderOptions {
   readonly cluster: Cluster;
@@ -40,18 +42,11 @@ interface Node {
   inFlight: number;
 }
 
-/** A request whose connection died: until it times out the broker may still store it. */
-interface LostRequest {
-  readonly untilMs: number;
-  readonly batches: Set<ProducerBatch>;
-}
-
 type ProduceResponse = ResponseBody<typeof API.Produce>;
 
 const METADATA_MAX_AGE_MS = 5 * 60_000;
 /** The broker's own timeout ends before ours, so that it answers REQUEST_TIMED_OUT instead of us closing. */
 const ANSWER_SLACK_MS = 5000;
-const NO_TRANSACTION_TIMEOUT = 0x7fff_ffff;
 
 export class ProduceSender {
   readonly #options: ProduceSenderOptions;
@@ -61,11 +56,10 @@ export class ProduceSender {
   readonly #active = new Set<PartitionQueue>();
   readonly #flushing = new Set<PartitionQueue>();
   readonly #requests = new Set<Promise<void>>();
-  readonly #lost = new Set<LostRequest>();
+  readonly #lost = new LostRequests();
+  readonly #producerId: ProducerIdSource;
   readonly #topics = new Map<string, number>();
   readonly #stopping = new AbortController();
-  #identity: ProducerIdentity | undefined;
-  #identityRequest: Promise<void> | undefined;
   #refreshing: Promise<void> | undefined;
   #scheduled = false;
   #timer: NodeJS.Timeout | undefined;
@@ -74,10 +68,17 @@ export class ProduceSender {
   constructor(options: ProduceSenderOptions) {
     this.#options = options;
     this.#lane = options.cluster.newLane('produce');
+    const { cluster, logger, limits } = options;
+    this.#producerId = new ProducerIdSource(cluster, logger, limits, this.#stopping.signal);
   }
 
   get inFlight(): number {
     return this.#requests.size;
+  }
+
+  /** See `ProducerIdSource.prepare`. */
+  prepareIdentity(): Promise<void> {
+    return this.#producerId.prepare();
   }
 
   watchTopic(name: string): void {
@@ -106,45 +107,6 @@ export class ProduceSender {
       this.#active.add(queue);
     }
     this.#schedule();
-  }
-
-  /** Gets a producer id, once. A broker that refuses makes the producer a plain one: one request in flight. */
-  async prepareIdentity(): Promise<void> {
-    if (!this.#options.limits.idempotent || this.#identity || this.#stopping.signal.aborted) return;
-    this.#identityRequest ??= this.#requestIdentity().finally(() => {
-      this.#identityRequest = undefined;
-    });
-    return this.#identityRequest;
-  }
-
-  async #requestIdentity(): Promise<void> {
-    const { cluster, logger } = this.#options;
-    for (let attempt = 1; ; attempt++) {
-      const answer = await cluster
-        .requestAny(API.InitProducerId, {
-          transactionalId: null,
-          transactionTimeoutMs: NO_TRANSACTION_TIMEOUT,
-          producerId: -1,
-          producerEpoch: -1,
-        })
-        .catch((error: unknown) => ({ errorCode: refusedCode(error), producerId: -1, producerEpoch: -1 }));
-      if (answer.errorCode === 0) {
-        this.#identity = { producerId: Number(answer.producerId), epoch: answer.producerEpoch };
-        return;
-      }
-      const error = brokerError(answer.errorCode, 'Getting a producer id');
-      if (REFUSES_IDEMPOTENCE.has(answer.errorCode)) {
-        logger.warn(
-          { err: error },
-          'the broker refuses idempotence: one request in flight, retries may repeat records',
-        );
-        this.#options.limits.idempotent = false;
-        this.#options.limits.maxInFlight = 1;
-        return;
-      }
-      if (error.code !== 'kafka.unavailable') throw error;
-      await cluster.pause(attempt, this.#stopping.signal);
-    }
   }
 
   #schedule(): void {
@@ -212,9 +174,10 @@ export class ProduceSender {
   }
 
   #giveIdentity(queue: PartitionQueue): boolean {
-    if (this.#identity && queue.adopt(this.#identity)) return true;
-    this.#identity = undefined;
-    this.prepareIdentity().then(
+    const identity = this.#producerId.current;
+    if (identity && queue.adopt(identity)) return true;
+    this.#producerId.discard();
+    this.#producerId.prepare().then(
       () => this.#schedule(),
       (error: unknown) => {
         this.#options.logger.warn({ err: toError(error) }, 'no producer id yet');
@@ -338,7 +301,10 @@ export class ProduceSender {
         };
     const timedOut = (error as { code?: string }).code === 'kafka.request_timeout';
     const untilMs = timedOut ? sentAtMs : sentAtMs + this.#options.requestTimeoutMs;
-    this.#lost.add({ untilMs, batches: new Set(items.map(({ batch }) => batch)) });
+    this.#lost.add(
+      untilMs,
+      items.map(({ batch }) => batch),
+    );
     this.#options.logger.debug({ err: error, batches: items.length }, 'a produce request got no answer');
     for (const { queue, batch } of items) this.#settle(queue, batch, outcome, -1);
     this.#refresh(new Set(items.map(({ queue }) => queue.topic)));
@@ -347,7 +313,7 @@ export class ProduceSender {
   #settle(queue: PartitionQueue, batch: ProducerBatch, outcome: Outcome, baseOffset: number): void {
     const failed = queue.settle(batch, outcome);
     if (outcome.kind === 'acked') {
-      this.#forgetLost(batch);
+      this.#lost.answered(batch);
       this.#options.onAcked(queue, batch, baseOffset);
     } else if (outcome.kind === 'retry' || outcome.kind === 'newEpoch' || outcome.kind === 'outOfOrder') {
       this.#backOff(queue);
@@ -431,6 +397,10 @@ export class ProduceSender {
           if (this.#topics.has(name)) this.#topics.set(name, clock.monotonicMs());
           const count = cluster.partitionCount(name);
           if (count !== undefined) this.#options.onTopicGrown(name, count);
+          for (const queue of this.#active) {
+            const missing = queue.topic === name && count !== undefined && queue.partition >= count;
+            if (missing) this.#noteUnknownTopic(queue, KafkaErrors.UNKNOWN_TOPIC_OR_PARTITION.code);
+          }
         }
         this.#waitForLeaders();
       })
@@ -454,13 +424,6 @@ export class ProduceSender {
 
   // ---- stopping
 
-  #forgetLost(batch: ProducerBatch): void {
-    for (const lost of this.#lost) {
-      lost.batches.delete(batch);
-      if (lost.batches.size === 0) this.#lost.delete(lost);
-    }
-  }
-
   /**
    * Sends nothing more; resolves when no request can reach a log any more: each is answered, or its connection is
    * dead and its timeout has passed.
@@ -470,9 +433,8 @@ export class ProduceSender {
     this.#stopping.abort();
     clearTimeout(this.#timer);
     await Promise.all(this.#requests);
-    const quietAtMs = Math.max(0, ...[...this.#lost].map(({ untilMs }) => untilMs));
+    const { quietAtMs } = this.#lost;
     if (!cluster.isClosed) await clock.sleep(Math.max(0, quietAtMs - clock.monotonicMs()));
-    this.#lost.clear();
     await cluster.closeLane(this.#lane);
   }
 }
@@ -483,17 +445,6 @@ const UNANSWERED: PartitionAnswer = {
   logStartOffset: -1,
   errorMessage: 'the answer does not mention the partition',
 };
-
-const REFUSES_IDEMPOTENCE = new Set<number>([
-  KafkaErrors.UNSUPPORTED_VERSION.code,
-  KafkaErrors.CLUSTER_AUTHORIZATION_FAILED.code,
-]);
-
-function refusedCode(error: unknown): number {
-  const code = kafkaCodeOf(error);
-  if (code === undefined) throw toError(error);
-  return code;
-}
 
 function wakeTime(queue: PartitionQueue, nowMs: number, lingerMs: number): number {
   if (queue.isRecovering) return Infinity; // the answers that are awaited wake the sender

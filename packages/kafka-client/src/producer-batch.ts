@@ -1,4 +1,6 @@
 // One record batch of the producer, from the first append to its acknowledgement.
+
+import type { MillraceError } from '@millrace/foundation';
 import {
   type BatchBuilder,
   type Compression,
@@ -6,7 +8,6 @@ import {
   resealBatch,
   simpleBatch,
 } from '@millrace/kafka-protocol';
-import type { MillraceError } from '@millrace/foundation';
 
 /** `open`: takes records; `closed`: waits to be sent; the others: was sent at least once. */
 export type BatchStatus = 'open' | 'closed' | 'inFlight' | 'retry' | 'refused' | 'split';

@@ -1,16 +1,5 @@
 // Types of message bodies: typed by API key for the APIs in daily use, a plain record for the others.
-import type {
-  DeleteRecordsRequest,
-  DeleteRecordsResponse,
-  FetchRequest,
-  FetchResponse,
-  ListOffsetsRequest,
-  ListOffsetsResponse,
-  OffsetForLeaderEpochRequest,
-  OffsetForLeaderEpochResponse,
-  ProduceRequest,
-  ProduceResponse,
-} from './bodies/records.ts';
+
 import type {
   ApiVersionsRequest,
   ApiVersionsResponse,
@@ -19,6 +8,14 @@ import type {
   MetadataRequest,
   MetadataResponse,
 } from './bodies/cluster.ts';
+import type {
+  AlterConfigsRequest,
+  AlterConfigsResponse,
+  DescribeConfigsRequest,
+  DescribeConfigsResponse,
+  IncrementalAlterConfigsRequest,
+  IncrementalAlterConfigsResponse,
+} from './bodies/configs.ts';
 import type {
   DeleteGroupsRequest,
   DeleteGroupsResponse,
@@ -44,6 +41,32 @@ import type {
   SyncGroupResponse,
 } from './bodies/groups.ts';
 import type {
+  DeleteRecordsRequest,
+  DeleteRecordsResponse,
+  FetchRequest,
+  FetchResponse,
+  ListOffsetsRequest,
+  ListOffsetsResponse,
+  OffsetForLeaderEpochRequest,
+  OffsetForLeaderEpochResponse,
+  ProduceRequest,
+  ProduceResponse,
+} from './bodies/records.ts';
+import type {
+  SaslAuthenticateRequest,
+  SaslAuthenticateResponse,
+  SaslHandshakeRequest,
+  SaslHandshakeResponse,
+} from './bodies/security.ts';
+import type {
+  CreatePartitionsRequest,
+  CreatePartitionsResponse,
+  CreateTopicsRequest,
+  CreateTopicsResponse,
+  DeleteTopicsRequest,
+  DeleteTopicsResponse,
+} from './bodies/topics.ts';
+import type {
   AddOffsetsToTxnRequest,
   AddOffsetsToTxnResponse,
   AddPartitionsToTxnRequest,
@@ -55,28 +78,6 @@ import type {
   TxnOffsetCommitRequest,
   TxnOffsetCommitResponse,
 } from './bodies/transactions.ts';
-import type {
-  CreatePartitionsRequest,
-  CreatePartitionsResponse,
-  CreateTopicsRequest,
-  CreateTopicsResponse,
-  DeleteTopicsRequest,
-  DeleteTopicsResponse,
-} from './bodies/topics.ts';
-import type {
-  AlterConfigsRequest,
-  AlterConfigsResponse,
-  DescribeConfigsRequest,
-  DescribeConfigsResponse,
-  IncrementalAlterConfigsRequest,
-  IncrementalAlterConfigsResponse,
-} from './bodies/configs.ts';
-import type {
-  SaslAuthenticateRequest,
-  SaslAuthenticateResponse,
-  SaslHandshakeRequest,
-  SaslHandshakeResponse,
-} from './bodies/security.ts';
 
 /** A body of any API: Kafka's field names in lowerCamelCase. */
 export type Body = Record<string, unknown>;

@@ -6,8 +6,8 @@ export {
   type BatchSeal,
   headersSize,
   joined,
-  simpleBatch,
   type SimpleRecord,
+  simpleBatch,
 } from './batch-builder.ts';
 export type { Body, Encodable, RequestBody, ResponseBody, TypedBodies } from './body.ts';
 export {
@@ -21,15 +21,15 @@ export {
   structCodec,
 } from './codec.ts';
 export {
-  canCompress,
   type Compression,
+  canCompress,
   compress,
   compressionCode,
   compressionName,
   decompress,
 } from './compression/codec.ts';
 export { crc32c, plainCrc32c } from './crc32c.ts';
-export { kafkaError, type KafkaErrorInfo, kafkaErrorName, KafkaErrors } from './kafka-errors.ts';
+export { type KafkaErrorInfo, KafkaErrors, kafkaError, kafkaErrorName } from './kafka-errors.ts';
 export { NEVER } from './layout.ts';
 export { murmur2, murmur2Partition } from './murmur2.ts';
 export {
@@ -39,8 +39,8 @@ export {
   BATCH_LOG_APPEND_TIME,
   BATCH_OVERHEAD,
   BATCH_TRANSACTIONAL,
-  batchCrcValid,
   type BatchHeader,
+  batchCrcValid,
   patchBatch,
   readBatchHeader,
   resealBatch,
@@ -48,5 +48,5 @@ export {
   writeBatchCrc,
   writeBatchHeader,
 } from './record-batch.ts';
-export { type KafkaRecord, readRecords, type RecordHeader } from './records.ts';
+export { type KafkaRecord, type RecordHeader, readRecords } from './records.ts';
 export type { Int64 } from './wire.ts';

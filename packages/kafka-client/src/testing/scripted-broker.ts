@@ -1,6 +1,6 @@
 // A Kafka listener that a test scripts: for faults that a real broker cannot be made to show on demand.
 import { createServer, type Server, type Socket } from 'node:net';
-import { systemClock, silentLogger } from '@millrace/foundation';
+import { silentLogger, systemClock } from '@millrace/foundation';
 import {
   API,
   apiSpec,

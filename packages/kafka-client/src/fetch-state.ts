@@ -1,0 +1,65 @@
+// What the fetcher keeps per partition, and which of a broker's errors pass by themselves.
+import { KafkaErrors as E, type KafkaRecord } from '@millrace/kafka-protocol';
+import type { FetchedPartition } from './fetched-partition.ts';
+import type { TopicPartition } from './topic-partition.ts';
+
+export interface PartitionState extends TopicPartition {
+  position: number;
+  paused: boolean;
+  /** Raised by seek, so that an answer to an older request is dropped. */
+  generation: number;
+  data: FetchedPartition | undefined;
+  requested: boolean;
+  /** Waits for seek or assign after an error that was thrown. */
+  halted: boolean;
+  retryAtMs: number;
+  failures: number;
+  topicId: string | undefined;
+  lastEpoch: number;
+  highWatermark: number;
+  logStartOffset: number;
+}
+
+export function newState(topic: string, partition: number, position: number): PartitionState {
+  return {
+    topic,
+    partition,
+    position,
+    paused: false,
+    generation: 0,
+    data: undefined,
+    requested: false,
+    halted: false,
+    retryAtMs: 0,
+    failures: 0,
+    topicId: undefined,
+    lastEpoch: -1,
+    highWatermark: -1,
+    logStartOffset: -1,
+  };
+}
+
+/** Bytes of keys, values and headers. */
+export function sizeOf(records: readonly KafkaRecord[]): number {
+  let size = 0;
+  for (const { key, value, headers } of records) {
+    size += (key?.length ?? 0) + (value?.length ?? 0);
+    for (const header of headers) size += header.key.length + (header.value?.length ?? 0);
+  }
+  return size;
+}
+
+/** Errors of a partition that end with a metadata refresh or a pause. */
+export const PASSING_ERRORS: ReadonlySet<number> = new Set<number>([
+  E.NOT_LEADER_OR_FOLLOWER.code,
+  E.LEADER_NOT_AVAILABLE.code,
+  E.UNKNOWN_TOPIC_OR_PARTITION.code,
+  E.UNKNOWN_TOPIC_ID.code,
+  E.INCONSISTENT_TOPIC_ID.code,
+  E.REPLICA_NOT_AVAILABLE.code,
+  E.KAFKA_STORAGE_ERROR.code,
+  E.FENCED_LEADER_EPOCH.code,
+  E.UNKNOWN_LEADER_EPOCH.code,
+  E.OFFSET_NOT_AVAILABLE.code,
+  E.REQUEST_TIMED_OUT.code,
+]);

@@ -1,4 +1,5 @@
 // Where log lines go: JSON on stderr, or short text when stderr is a terminal.
+import { openSync, writeSync } from 'node:fs';
 import type { LogHubOptions } from '@millrace/foundation';
 
 const LEVELS: Readonly<Record<number, string>> = {
@@ -15,6 +16,12 @@ const HIDDEN = new Set(['level', 'time', 'logger', 'msg', 'err']);
 export function logOutput(isTerminal: boolean): Pick<LogHubOptions, 'destination'> {
   if (!isTerminal) return {};
   return { destination: { write: (line) => void process.stderr.write(shortText(line)) } };
+}
+
+/** Options of a LogHub that writes JSON lines to a file, appending. */
+export function logToFile(file: string): Pick<LogHubOptions, 'destination'> {
+  const descriptor = openSync(file, 'a');
+  return { destination: { write: (line) => void writeSync(descriptor, line) } };
 }
 
 /** One line for people: time, level, last part of the logger's name, message, fields. */

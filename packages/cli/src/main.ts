@@ -2,6 +2,7 @@
 import { Command, type CommanderError } from 'commander';
 import { registerBroker } from './broker-command.ts';
 import { clientCommands, reportFailure } from './client/index.ts';
+import { registerDemo } from './demo.ts';
 import { registerStart } from './start.ts';
 import { packageVersion, registerVersion } from './version.ts';
 
@@ -9,6 +10,7 @@ import { packageVersion, registerVersion } from './version.ts';
 const commands: readonly ((program: Command) => void)[] = [
   registerStart,
   registerBroker,
+  registerDemo,
   registerVersion,
   ...clientCommands,
 ];

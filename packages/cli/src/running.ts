@@ -37,6 +37,12 @@ export class RunningParts {
   async #end(exitCode: number): Promise<void> {
     const timer = setTimeout(() => process.exit(exitCode === 0 ? 1 : exitCode), CLOSE_DEADLINE_MS);
     timer.unref();
+    await this.close();
+    process.exit(exitCode);
+  }
+
+  /** Closes everything in reverse order; what fails to close is reported and does not keep the rest open. */
+  async close(): Promise<void> {
     for (let close = this.#closers.pop(); close; close = this.#closers.pop()) {
       try {
         await close();
@@ -44,6 +50,5 @@ export class RunningParts {
         process.stderr.write(errorLines('A part did not stop cleanly.', error));
       }
     }
-    process.exit(exitCode);
   }
 }

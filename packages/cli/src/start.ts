@@ -12,18 +12,27 @@ import {
 import { createMetrics, LogHub, type LogLevel, MillraceError, systemClock } from '@millrace/foundation';
 import type { Command } from 'commander';
 import { formatHostPort, type HostPort, parseHostPort } from './addresses.ts';
-import { logOutput } from './log-output.ts';
+import { logOutput, logToFile } from './log-output.ts';
 import { pluginEntries } from './plugins.ts';
 import { RunningParts } from './running.ts';
 import { packageVersion } from './version.ts';
 
-interface StartFlags {
+/** What `millrace start` is told. */
+export interface StartFlags {
   readonly brokerConfig?: string;
   readonly data: string;
   readonly kafka?: string;
   readonly rest?: string;
   readonly registry?: string;
   readonly logLevel: LogLevel;
+  /** Where logs go instead of stderr. */
+  readonly logFile?: string;
+}
+
+/** Where a started Millrace answers: `HOST:PORT` and `http://HOST:PORT`. */
+export interface StartedAddresses {
+  readonly kafka: string;
+  readonly rest: string;
 }
 
 const DEFAULT_KAFKA: HostPort = { host: '127.0.0.1', port: 9092 };
@@ -43,19 +52,22 @@ export function registerStart(program: Command): void {
       const parts = new RunningParts();
       parts.endOnSignals();
       try {
-        await start(propertiesFile, flags, parts);
+        const { kafka, rest } = await startMillrace(propertiesFile, flags, parts);
+        process.stdout.write(`ready kafka=${kafka} rest=${rest}\n`);
       } catch (error) {
         parts.fail('Millrace could not start.', error);
       }
     });
 }
 
-async function start(
+/** Starts broker and worker; `parts` closes them. @throws config.invalid, broker.* and connect.* codes */
+export async function startMillrace(
   propertiesFile: string | undefined,
   flags: StartFlags,
   parts: RunningParts,
-): Promise<void> {
-  const logHub = new LogHub({ level: flags.logLevel, ...logOutput(process.stderr.isTTY) });
+): Promise<StartedAddresses> {
+  const output = flags.logFile === undefined ? logOutput(process.stderr.isTTY) : logToFile(flags.logFile);
+  const logHub = new LogHub({ level: flags.logLevel, ...output });
   const logger = logHub.logger('millrace');
   const properties = {
     ...configFromEnvironment(process.env),
@@ -88,7 +100,7 @@ async function start(
   });
   parts.onClose(async () => await worker[Symbol.asyncDispose]());
   const restText = formatHostPort({ host: rest.host, port: worker.restPort });
-  process.stdout.write(`ready kafka=${bootstrapServers} rest=http://${restText}\n`);
+  return { kafka: bootstrapServers, rest: `http://${restText}` };
 }
 
 async function startBundledBroker(

@@ -1,2 +1,3 @@
 /** The demo: shop schema, load generator, live view. */
-export {};
+export { type DemoOptions, runDemo } from './run.ts';
+export { renderView, type ViewState } from './view.ts';

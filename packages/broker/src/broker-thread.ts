@@ -72,6 +72,7 @@ export async function startBrokerThread(
   try {
     const { host, port, clusterId } = await ready;
     const close = async (): Promise<void> => {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has no origin
       if (!stopped) worker.postMessage('close');
       stopped = true;
       await ended;

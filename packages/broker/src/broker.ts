@@ -12,7 +12,7 @@ import { FetchSessions } from './api/fetch-sessions.ts';
 import { ApiRegistry } from './api/registry.ts';
 import type { Address, BrokerState } from './broker-state.ts';
 import { type FolderLock, lockFolder, openIdentity } from './data-folder.ts';
-import { type Disk, nodeDisk } from './disk.ts';
+import { type Disk, makeDurableDirectory, nodeDisk } from './disk.ts';
 import { GroupCoordinator } from './groups/coordinator.ts';
 import { DiskSpace } from './log/disk-space.ts';
 import { LogDirectory } from './log/log-directory.ts';
@@ -64,7 +64,7 @@ export async function startBroker(options: BrokerOptions & BrokerParts): Promise
   const config = readConfig(options.properties ?? {}, logger);
   const listenerConfigs = listenersFor(config, options.listen);
   const folder = resolve(options.dataDirectory);
-  disk.makeDirectory(folder);
+  await makeDurableDirectory(disk, folder);
   const lock = disk === nodeDisk ? await lockFolder(folder) : undefined;
   try {
     const running = new RunningBroker({ config, logger, clock, disk, folder, listenerConfigs });
@@ -153,7 +153,7 @@ class RunningBroker implements BrokerHandle {
     const { config, logger, clock, disk, folder } = this.#setup;
     const identity = await openIdentity(disk, folder, config.number('node.id'));
     await this.#directory.begin();
-    const opened = MetadataLog.open<MetadataRecord>(
+    const opened = await MetadataLog.open<MetadataRecord>(
       disk,
       join(this.#directory.path, 'metadata.log'),
       this.#space,

@@ -7,7 +7,6 @@ import {
   fstatSync,
   ftruncateSync,
   fsync,
-  fsyncSync,
   mkdirSync,
   openSync,
   read,
@@ -78,6 +77,15 @@ export async function writeAtomically(disk: Disk, path: string, content: Buffer 
   await disk.syncDirectory(dirname(path));
 }
 
+/** Makes a folder, and those above it, with entries that survive power loss. */
+export async function makeDurableDirectory(disk: Disk, path: string): Promise<void> {
+  if (disk.exists(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) await makeDurableDirectory(disk, parent);
+  disk.makeDirectory(path);
+  await disk.syncDirectory(parent);
+}
+
 /** The real disk. */
 export const nodeDisk: Disk = {
   open: (path) => new NodeFile(path),
@@ -118,16 +126,6 @@ export const nodeDisk: Disk = {
     return stats.bavail * stats.bsize;
   },
 };
-
-/** Makes a folder and its entry in the parent durable, synchronously; for start-up only. */
-export function syncDirectorySync(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY);
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
 
 class NodeFile implements DiskFile {
   readonly path: string;

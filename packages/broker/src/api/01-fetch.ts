@@ -125,7 +125,7 @@ function readOne(
   if (asked.offset < log.startOffset || asked.offset > log.highWatermark) {
     return failed(target, KafkaErrors.OFFSET_OUT_OF_RANGE);
   }
-  const done = (read: ReadBytes): FetchedPartition => ({
+  const fetchedOf = (read: ReadBytes): FetchedPartition => ({
     target,
     size: read.size,
     answer: answerFor(asked, log, read.chunks),
@@ -136,7 +136,7 @@ function readOne(
     maxBytes: Math.min(asked.maxBytes, left),
     atLeastOne,
   });
-  return read instanceof Promise ? read.then(done) : done(read);
+  return read instanceof Promise ? read.then(fetchedOf) : fetchedOf(read);
 }
 
 /** KIP-595: tells a client whose last record was written under an epoch that ended earlier where to go back to. */

@@ -292,7 +292,7 @@ export class Group {
   #completeJoin(): void {
     this.#cancelRebalance?.();
     if (!this.is('PreparingRebalance')) return;
-    for (const member of [...this.members.values()]) {
+    for (const member of this.members.values()) {
       // Static members keep their place until their session ends.
       if (!member.onJoined && member.instanceId === null) this.remove(member, KafkaErrors.UNKNOWN_MEMBER_ID);
     }
@@ -326,7 +326,7 @@ export class Group {
   /** Members that joined and never asked for their assignment hold nobody up for longer than a rebalance. */
   #dropUnsynced(generation: number): void {
     if (this.generation !== generation || !this.is('CompletingRebalance', 'Stable')) return;
-    for (const memberId of [...this.#pendingSync]) {
+    for (const memberId of this.#pendingSync) {
       const member = this.members.get(memberId);
       if (member) this.remove(member, KafkaErrors.UNKNOWN_MEMBER_ID);
     }

@@ -150,7 +150,7 @@ function decodeGroup(value: Buffer): StoredGroup {
   const stored = body as unknown as StoredGroup;
   return {
     ...stored,
-    currentStateTimestamp: Number(stored.currentStateTimestamp ?? -1),
+    currentStateTimestamp: stored.currentStateTimestamp ?? -1,
     members: stored.members.map((member) => ({
       ...member,
       groupInstanceId: member.groupInstanceId ?? null,

@@ -60,7 +60,8 @@ export function checkBatch(
   const magic = records.readInt8(MAGIC_POSITION);
   if (size > records.length || magic < 2) return refuse('INVALID_RECORD');
   if (size > config.maxMessageBytes) return refuse('MESSAGE_TOO_LARGE');
-  if (magic > 2 || size < BATCH_OVERHEAD) return refuse('CORRUPT_MESSAGE');
+  if (magic > 2) return { ...refuse('CORRUPT_MESSAGE'), message: `Invalid magic found in record: ${magic}` };
+  if (size < BATCH_OVERHEAD) return refuse('CORRUPT_MESSAGE');
   if (isAnotherBatch(records, size)) return refuse('INVALID_RECORD');
   if (!batchCrcValid(records, 0, size)) return refuse('CORRUPT_MESSAGE');
   const batch = records.length === size ? records : records.subarray(0, size);

@@ -2,7 +2,7 @@
 // starts, and the marker of a clean shutdown.
 import { join } from 'node:path';
 import { type Logger, toError } from '@millrace/foundation';
-import { type Disk, writeAtomically } from '../disk.ts';
+import { type Disk, makeDurableDirectory, writeAtomically } from '../disk.ts';
 import { brokerError } from '../errors.ts';
 import {
   formatOffsetCheckpoint,
@@ -67,7 +67,7 @@ export class LogDirectory {
 
   /** Reads marker and checkpoints, and takes the marker away before anything can be appended. */
   async begin(): Promise<void> {
-    this.#disk.makeDirectory(this.path);
+    await makeDurableDirectory(this.#disk, this.path);
     const marker = join(this.path, CLEAN_MARKER);
     const fresh = this.#disk.list(this.path).length === 0;
     this.#clean = fresh || this.#disk.exists(marker);

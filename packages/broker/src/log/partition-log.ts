@@ -285,7 +285,8 @@ export class PartitionLog {
     for (const segment of this.#segments) segment.release();
     this.#tail.clear();
     this.#rejectWaiters(new KafkaFailure(error));
-    for (const listener of [...this.#listeners]) listener.closed();
+    // A listener takes itself out when it hears of the end; a set may be changed while it is walked.
+    for (const listener of this.#listeners) listener.closed();
     this.#listeners.clear();
   }
 

@@ -208,20 +208,21 @@ export class WritePipeline {
   }
 
   /** Starts an asynchronous step; the queue goes on when it ends. */
-  #run(step: Promise<void>, done: () => void): void {
+  #run(step: Promise<void>, finish: () => void): void {
     this.#busy = true;
-    step.then(
-      () => {
-        this.#busy = false;
-        done();
-        this.drain();
-      },
-      (error: unknown) => {
-        this.#busy = false;
-        this.#writeFailed(error);
-        this.drain();
-      },
-    );
+    void this.#finishStep(step, finish);
+  }
+
+  async #finishStep(step: Promise<void>, finish: () => void): Promise<void> {
+    try {
+      await step;
+      this.#busy = false;
+      finish();
+    } catch (error) {
+      this.#busy = false;
+      this.#writeFailed(error);
+    }
+    this.drain();
   }
 
   #startSync(): void {

@@ -2,6 +2,7 @@
 // rewritten whole when it has grown to a multiple of what it says.
 //
 //   record: length uint32, crc32c uint32 of the text, UTF-8 JSON of that length
+import { dirname } from 'node:path';
 import { crc32c } from '@millrace/kafka-protocol';
 import { type Disk, type DiskFile, isNoSpace, writeAtomically } from '../disk.ts';
 import { brokerError } from '../errors.ts';
@@ -32,11 +33,12 @@ export class MetadataLog<R extends object> {
    *
    * @throws broker.data_folder_invalid when a record before the last one is damaged
    */
-  static open<R extends object>(
+  static async open<R extends object>(
     disk: Disk,
     path: string,
     space: DiskSpace,
-  ): { log: MetadataLog<R>; records: R[] } {
+  ): Promise<{ log: MetadataLog<R>; records: R[] }> {
+    const isNew = !disk.exists(path);
     const bytes = disk.readFile(path) ?? Buffer.alloc(0);
     const records: R[] = [];
     let at = 0;
@@ -53,6 +55,7 @@ export class MetadataLog<R extends object> {
     }
     const log = new MetadataLog<R>(disk, path, space, at);
     if (at < bytes.length) log.#file.truncate(at);
+    if (isNew) await disk.syncDirectory(dirname(path));
     return { log, records };
   }
 

@@ -1,0 +1,304 @@
+// A disk in memory for tests of crashes. It knows the difference between written and durable, for contents and for
+// folder entries, can be told to fail, to fill up, and to lose power: what was not synced may then be there, partly
+// there, or gone. After a failed sync the data stays readable and will never become durable, as on Linux.
+import { dirname } from 'node:path';
+import type { Disk, DiskFile } from '../disk.ts';
+
+/** A change of a file that no sync has covered. */
+type ContentChange = { readonly position: number; readonly bytes: Buffer } | { readonly truncateTo: number };
+
+class Inode {
+  content: Buffer = Buffer.alloc(0);
+  durable: Buffer = Buffer.alloc(0);
+  unsynced: ContentChange[] = [];
+}
+
+type Entry = Inode | 'directory';
+interface EntryChange {
+  readonly set: readonly (readonly [string, Entry])[];
+  readonly remove: readonly string[];
+}
+
+/** What happens to the next operations of a kind. */
+export interface DiskFault {
+  readonly operation: 'write' | 'sync';
+  /** Such as EIO. */
+  readonly code: string;
+  /** Only paths that contain this text. */
+  readonly path?: string;
+  /** Operations that still succeed. */
+  readonly after?: number;
+}
+
+export class MemoryDisk implements Disk {
+  /** Bytes that fit; a write beyond puts down what fits, then fails with ENOSPC. */
+  capacityBytes: number = Number.MAX_SAFE_INTEGER;
+  readonly #entries = new Map<string, Entry>();
+  /** Entries as of the last sync of their folder. */
+  readonly #durableEntries = new Map<string, Entry>();
+  readonly #unsyncedEntries = new Map<string, EntryChange[]>();
+  #fault: { fault: DiskFault; left: number } | undefined;
+  #usedBytes = 0;
+
+  /** Makes the next matching operation fail, once. */
+  failNext(fault: DiskFault): void {
+    this.#fault = { fault, left: fault.after ?? 0 };
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  open(path: string): DiskFile {
+    let inode = this.#entries.get(path);
+    if (!inode) {
+      inode = new Inode();
+      this.#change(dirname(path), { set: [[path, inode]], remove: [] });
+    }
+    if (inode === 'directory') throw diskError('EISDIR', path);
+    return new MemoryFile(this, path, inode);
+  }
+
+  exists(path: string): boolean {
+    return this.#entries.has(path);
+  }
+
+  readFile(path: string): Buffer | undefined {
+    const inode = this.#entries.get(path);
+    return inode instanceof Inode ? Buffer.from(inode.content) : undefined;
+  }
+
+  makeDirectory(path: string): void {
+    if (this.#entries.has(path) || path === dirname(path)) return;
+    this.makeDirectory(dirname(path));
+    this.#change(dirname(path), { set: [[path, 'directory']], remove: [] });
+  }
+
+  list(path: string): string[] {
+    const start = path === '/' ? '/' : `${path}/`;
+    return [...this.#entries.keys()]
+      .filter((name) => name.startsWith(start) && name !== start && !name.slice(start.length).includes('/'))
+      .map((name) => name.slice(start.length))
+      .sort();
+  }
+
+  rename(from: string, to: string): void {
+    const moved = this.#below(from);
+    if (moved.length === 0) throw diskError('ENOENT', from);
+    this.#change(dirname(to), {
+      set: moved.map(([path, entry]) => [to + path.slice(from.length), entry] as const),
+      remove: moved.map(([path]) => path),
+    });
+  }
+
+  remove(path: string): void {
+    const doomed = this.#below(path);
+    for (const [, entry] of doomed) if (entry instanceof Inode) this.#usedBytes -= entry.content.length;
+    if (doomed.length > 0) this.#change(dirname(path), { set: [], remove: doomed.map(([name]) => name) });
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    await nextTurn();
+    this.checkFault('sync', path);
+    for (const change of this.#unsyncedEntries.get(path) ?? []) applyEntries(this.#durableEntries, change);
+    this.#unsyncedEntries.delete(path);
+  }
+
+  freeBytes(): number {
+    return Math.max(0, this.capacityBytes - this.#usedBytes);
+  }
+
+  /** The disk as it is found after the power came back; this one is not changed. `random` gives 0 to 1. */
+  afterPowerCut(random: () => number): MemoryDisk {
+    const entries = new Map(this.#durableEntries);
+    for (const changes of this.#unsyncedEntries.values()) {
+      const survivors = changes.slice(0, Math.floor(random() * (changes.length + 1)));
+      for (const change of survivors) applyEntries(entries, change);
+    }
+    return this.#restarted(entries, (inode) => survivingContent(inode, random));
+  }
+
+  /** The disk as a process finds it that was killed and started again: all writes are there, synced or not. */
+  afterKill(): MemoryDisk {
+    const restarted = this.#restarted(this.#entries, (inode) => Buffer.from(inode.content));
+    for (const [path, entry] of restarted.#entries) {
+      const before = this.#entries.get(path);
+      if (!(entry instanceof Inode) || !(before instanceof Inode)) continue;
+      entry.durable = Buffer.from(before.durable);
+      entry.unsynced = [...before.unsynced];
+    }
+    restarted.#durableEntries.clear();
+    for (const [path, entry] of this.#durableEntries) {
+      restarted.#durableEntries.set(path, restarted.#entries.get(path) ?? entry);
+    }
+    for (const [path, changes] of this.#unsyncedEntries) {
+      const renewed = changes.map((change) => ({
+        set: change.set.map(([name, entry]) => [name, restarted.#entries.get(name) ?? entry] as const),
+        remove: change.remove,
+      }));
+      restarted.#unsyncedEntries.set(path, renewed);
+    }
+    return restarted;
+  }
+
+  /** Throws if the operation was chosen to fail. */
+  checkFault(operation: DiskFault['operation'], path: string): void {
+    const chosen = this.#fault;
+    if (!chosen || chosen.fault.operation !== operation) return;
+    if (chosen.fault.path !== undefined && !path.includes(chosen.fault.path)) return;
+    if (chosen.left-- > 0) return;
+    this.#fault = undefined;
+    throw diskError(chosen.fault.code, path);
+  }
+
+  /** Takes room for a file that grows from `from` to `to` bytes; returns the size that fits. */
+  grow(from: number, to: number): number {
+    const fits = Math.min(to, from + this.freeBytes());
+    const size = Math.max(from, fits);
+    this.#usedBytes += size - from;
+    return size;
+  }
+  shrink(bytes: number): void {
+    this.#usedBytes -= bytes;
+  }
+
+  #below(path: string): [string, Entry][] {
+    return [...this.#entries].filter(([name]) => name === path || name.startsWith(`${path}/`));
+  }
+
+  #change(folder: string, change: EntryChange): void {
+    applyEntries(this.#entries, change);
+    const pending = this.#unsyncedEntries.get(folder) ?? [];
+    pending.push(change);
+    this.#unsyncedEntries.set(folder, pending);
+  }
+
+  #restarted(entries: ReadonlyMap<string, Entry>, contentOf: (inode: Inode) => Buffer): MemoryDisk {
+    const disk = new MemoryDisk();
+    disk.capacityBytes = this.capacityBytes;
+    for (const [path, entry] of entries) {
+      if (path !== '/' && dirname(path) !== '/' && entries.get(dirname(path)) !== 'directory') continue;
+      const copy = entry === 'directory' ? entry : new Inode();
+      if (copy instanceof Inode && entry instanceof Inode) {
+        copy.content = contentOf(entry);
+        copy.durable = Buffer.from(copy.content);
+        disk.#usedBytes += copy.content.length;
+      }
+      disk.#entries.set(path, copy);
+      disk.#durableEntries.set(path, copy);
+    }
+    return disk;
+  }
+}
+
+class MemoryFile implements DiskFile {
+  readonly path: string;
+  readonly #disk: MemoryDisk;
+  readonly #inode: Inode;
+
+  constructor(disk: MemoryDisk, path: string, inode: Inode) {
+    this.path = path;
+    this.#disk = disk;
+    this.#inode = inode;
+  }
+
+  size(): number {
+    return this.#inode.content.length;
+  }
+
+  readSync(target: Buffer, position: number): number {
+    return this.#inode.content.copy(target, 0, position);
+  }
+
+  async read(target: Buffer, position: number): Promise<number> {
+    await nextTurn();
+    return this.readSync(target, position);
+  }
+
+  writeSync(chunks: readonly Buffer[], position: number): void {
+    this.#disk.checkFault('write', this.path);
+    const bytes = Buffer.concat(chunks);
+    const inode = this.#inode;
+    const before = inode.content.length;
+    const end = Math.max(before, position + bytes.length);
+    const size = this.#disk.grow(before, end);
+    const written = bytes.subarray(0, Math.max(0, size - position));
+    const change = { position, bytes: Buffer.from(written) };
+    inode.content = applyContent(inode.content, change);
+    inode.unsynced.push(change);
+    if (size < end) throw diskError('ENOSPC', this.path);
+  }
+
+  async write(chunks: readonly Buffer[], position: number): Promise<void> {
+    await nextTurn();
+    this.writeSync(chunks, position);
+  }
+
+  async sync(): Promise<void> {
+    const covered = [...this.#inode.unsynced];
+    await nextTurn();
+    try {
+      this.#disk.checkFault('sync', this.path);
+    } catch (error) {
+      // The pages count as clean from here on: no later sync writes them.
+      this.#inode.unsynced = [];
+      throw error;
+    }
+    for (const change of covered) this.#inode.durable = applyContent(this.#inode.durable, change);
+    this.#inode.unsynced = this.#inode.unsynced.slice(covered.length);
+  }
+
+  truncate(size: number): void {
+    const inode = this.#inode;
+    if (size < inode.content.length) this.#disk.shrink(inode.content.length - size);
+    inode.content = applyContent(inode.content, { truncateTo: size });
+    inode.unsynced.push({ truncateTo: size });
+  }
+
+  close(): void {}
+}
+
+function applyEntries(entries: Map<string, Entry>, change: EntryChange): void {
+  for (const path of change.remove) entries.delete(path);
+  for (const [path, entry] of change.set) entries.set(path, entry);
+}
+
+function applyContent(content: Buffer, change: ContentChange): Buffer {
+  if ('truncateTo' in change) {
+    if (change.truncateTo <= content.length) return content.subarray(0, change.truncateTo);
+    return Buffer.concat([content, Buffer.alloc(change.truncateTo - content.length)]);
+  }
+  const { position, bytes } = change;
+  if (position === content.length) return Buffer.concat([content, bytes]);
+  const changed = Buffer.alloc(Math.max(content.length, position + bytes.length));
+  content.copy(changed);
+  bytes.copy(changed, position);
+  return changed;
+}
+
+/** Each change that was not synced is there whole, up to some sector, as zeros, or not at all. */
+function survivingContent(inode: Inode, random: () => number): Buffer {
+  let content = inode.durable;
+  for (const change of inode.unsynced) {
+    const fate = random();
+    if (fate < 0.4) content = applyContent(content, change);
+    else if (fate < 0.8 && 'bytes' in change) {
+      const kept = Math.floor(random() * change.bytes.length);
+      const isZeroed = fate < 0.6;
+      const bytes = isZeroed ? Buffer.alloc(change.bytes.length) : change.bytes.subarray(0, kept);
+      if (isZeroed) change.bytes.copy(bytes, 0, 0, kept);
+      content = applyContent(content, { position: change.position, bytes });
+    }
+  }
+  return Buffer.from(content);
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+function diskError(code: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${path}`), { code });
+}

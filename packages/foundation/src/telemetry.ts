@@ -66,9 +66,8 @@ export class LogHub {
       changed.add(name);
     }
     for (const name of this.#levels.keys()) {
-      if (name.startsWith(`${namespace}.`)) this.#levels.delete(name);
+      if (name.startsWith(`${namespace}.`)) changed.add(name);
     }
-    this.#levels.set(namespace, { level, modifiedMs: nowMs });
     for (const name of changed) this.#levels.set(name, { level, modifiedMs: nowMs });
     return [...changed].sort();
   }

@@ -11,17 +11,18 @@ import type { PluginRegistry } from '../plugins.ts';
 /** What the common keys depend on: the worker's converters and the plug-ins there are. */
 export interface CommonKeyContext {
   readonly plugins: PluginRegistry;
-  readonly workerConverters: { readonly key: string; readonly value: string; readonly header: string };
+  /** Defaults of the converter keys; null where no worker is asked for. */
+  readonly workerConverters: Readonly<Record<'key' | 'value' | 'header', string | null>>;
   /** Version of the class a key names, for the `*.plugin.version` keys. */
-  versionOf(className: string): string | null;
+  versionOf(className: string | null): string | null;
 }
 
 /** What of a connector config decides about the common keys. */
 export interface CommonKeyValues {
   readonly connectorVersion: string | null;
-  readonly keyConverter: string;
-  readonly valueConverter: string;
-  readonly headerConverter: string;
+  readonly keyConverter: string | null;
+  readonly valueConverter: string | null;
+  readonly headerConverter: string | null;
 }
 
 const tasksMaxValidator: Validator = (value) => {
@@ -78,7 +79,7 @@ function converterKey(
   name: string,
   displayName: string,
   orderInGroup: number,
-  options: { readonly default: string; readonly recommended: readonly string[] },
+  options: { readonly default: string | null; readonly recommended: readonly string[] },
 ): ConfigKey {
   return {
     name,

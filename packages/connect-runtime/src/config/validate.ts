@@ -1,7 +1,7 @@
 // Validation of a connector config: Connect's common keys, transforms and predicates, the connector's own keys and
 // checks, converters, client overrides. One answer holds every problem.
 import type { ConfigInfos, ConnectorPlugin, Plugin } from '@millrace/connect-api';
-import { ConfigDef, type ConfigKey, invalid, messageOf, type RawConfig } from '@millrace/foundation';
+import { ConfigDef, type ConfigKey, invalid, messageOf, type RawConfig, validators } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
 import { interfaceName, type PluginRegistry } from '../plugins.ts';
 import { type ClientKind, type OverridePolicy, overrideProblems, withPrefix } from './client-overrides.ts';
@@ -17,7 +17,7 @@ import { type ConfigProviders, resolveKnownVariables } from './providers.ts';
 /** What validation needs of the worker. */
 export interface ValidationContext {
   readonly plugins: PluginRegistry;
-  readonly workerConverters: CommonKeyContext['workerConverters'];
+  readonly workerConverters: { readonly key: string; readonly value: string; readonly header: string };
   readonly providers: ConfigProviders;
   readonly overridePolicy: OverridePolicy;
 }
@@ -75,16 +75,20 @@ export async function connectorOf(config: RawConfig, plugins: PluginRegistry): P
 
 /** Common keys and those of a plug-in, as `GET /connector-plugins/{p}/config` lists them: its own come first. */
 export function pluginKeys(plugin: Plugin, context: ValidationContext): ReturnType<typeof keyInfo>[] {
-  const own = [...plugin.configDef.keys.values()].filter((key) => key.internal !== true);
+  const own = [...definitionOf(plugin).keys.values()].filter((key) => key.internal !== true);
   if (plugin.kind !== 'source' && plugin.kind !== 'sink') return own.map(keyInfo);
-  const common = commonDef({}, plugin, context);
+  const common = commonDef({}, plugin, context.plugins, { key: null, value: null, header: null });
   return [...own, ...[...common.keys.values()].filter((key) => !plugin.configDef.keys.has(key.name))].map(
     keyInfo,
   );
 }
 
-function commonDef(config: RawConfig, plugin: ConnectorPlugin, context: ValidationContext): ConfigDef {
-  const { plugins, workerConverters } = context;
+function commonDef(
+  config: RawConfig,
+  plugin: ConnectorPlugin,
+  plugins: PluginRegistry,
+  workerConverters: CommonKeyContext['workerConverters'],
+): ConfigDef {
   const values = {
     connectorVersion: plugin.version,
     keyConverter: config['key.converter'] ?? workerConverters.key,
@@ -94,11 +98,26 @@ function commonDef(config: RawConfig, plugin: ConnectorPlugin, context: Validati
   const keyContext: CommonKeyContext = {
     plugins,
     workerConverters,
-    versionOf: (className) => plugins.find(className)?.version ?? null,
+    versionOf: (className) => (className === null ? null : (plugins.find(className)?.version ?? null)),
   };
   return plugin.kind === 'source'
     ? sourceConnectorDef(keyContext, values)
     : sinkConnectorDef(keyContext, values);
+}
+
+/** A plug-in's keys with the one that Connect gives every converter. */
+function definitionOf(plugin: Plugin): ConfigDef {
+  if (plugin.kind !== 'converter' || plugin.configDef.keys.has('converter.type')) return plugin.configDef;
+  return new ConfigDef([
+    {
+      name: 'converter.type',
+      type: 'STRING',
+      importance: 'LOW',
+      doc: 'Whether it converts keys, values or headers; the worker sets it.',
+      validator: validators.oneOf('key', 'value', 'header'),
+    },
+    ...plugin.configDef.keys.values(),
+  ]);
 }
 
 interface Checked {
@@ -111,7 +130,7 @@ async function checkCommon(
   plugin: ConnectorPlugin,
   context: ValidationContext,
 ): Promise<Checked> {
-  const definition = commonDef(config, plugin, context);
+  const definition = commonDef(config, plugin, context.plugins, context.workerConverters);
   const keys = checkKeys(definition, config);
   for (const side of CONVERTER_SIDES)
     checkConverterClass(keyNamed(keys, `${side}.converter`), side, context.plugins);
@@ -275,7 +294,11 @@ async function checkOwn(
 ): Promise<CheckedKey[]> {
   const keys = checkKeys(plugin.configDef, config);
   if (plugin.checkValues) {
-    for (const key of keys) key.errors.length = 0;
+    // Debezium's own validation shows no values.
+    for (const key of keys) {
+      key.errors.length = 0;
+      key.value = null;
+    }
     addProblems(keys, plugin.checkValues(config));
   }
   if (plugin.validate && keys.every((key) => key.errors.length === 0)) {
@@ -306,7 +329,7 @@ async function checkConverters(config: RawConfig, plugins: PluginRegistry): Prom
     const kind = side === 'header' ? 'header_converter' : 'converter';
     const entry = plugins.find(config[`${side}.converter`] ?? '', kind);
     if (!entry || config[`${side}.converter`] === undefined) continue;
-    const { configDef } = await plugins.load(entry);
+    const configDef = definitionOf(await plugins.load(entry));
     const settings = { 'converter.type': side, ...withPrefix(config, `${side}.converter.`) };
     for (const checked of checkKeys(configDef, settings)) {
       const name = `${side}.converter.${checked.name}`;

@@ -74,7 +74,9 @@ async function setLevel(options: LoggerRoutesOptions, request: RestRequest): Pro
     await options.herder.setClusterLoggerLevel(namespace, levelName(level));
     return { status: 204 };
   }
-  const before = options.logHub.levels();
+  const { logHub } = options;
+  const before = logHub.levels();
+  const inherited = logHub.levelOf(namespace);
   const changed = options.setLevel(namespace, level);
-  return ok(changed.filter((name) => before.get(name)?.level !== level));
+  return ok(changed.filter((name) => (before.get(name)?.level ?? inherited) !== level));
 }

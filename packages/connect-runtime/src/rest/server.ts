@@ -1,6 +1,6 @@
 // The REST server: Connect's API on fastify, with Connect's statuses, headers and texts.
 import type { AddressInfo } from 'node:net';
-import type { Clock, Logger } from '@millrace/foundation';
+import { type Clock, findCoded, type Logger } from '@millrace/foundation';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { connectError } from '../errors.ts';
 import { restError } from './errors.ts';
@@ -95,7 +95,8 @@ async function answer(
     result = await withTimeout(options, async () => await route.handle(toRestRequest(request)));
   } catch (error) {
     const { status, message } = restError(error);
-    const log = status >= 500 ? 'error' : 'debug';
+    // Requests that could not be understood are the client's mistake, whatever status Connect gives them.
+    const log = findCoded(error) === undefined ? 'error' : 'debug';
     options.logger[log](
       { err: error, method: request.method, path: pathOf(request), status },
       'request failed',

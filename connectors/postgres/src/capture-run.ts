@@ -112,8 +112,8 @@ export class CaptureRun {
 
   /** Whether a transaction has ended after this position. */
   endedSince(lsn: Lsn): boolean {
-    const ended = this.#reader?.completeOffset?.lsn;
-    return ended !== undefined && ended > lsn;
+    const ended = this.#reader?.lastCommitLsn ?? null;
+    return ended !== null && ended > lsn;
   }
 
   /** Once: the offset of a snapshot that had no row to carry it. */

@@ -93,6 +93,48 @@ export function transactionSource(
   ]);
 }
 
+/** A template for the changes to one table in transactions that are too small for one of their own. */
+export function tableSource(identity: SourceIdentity, table: TableName): StructTemplate {
+  return new StructTemplate(SOURCE_SCHEMA, [
+    CONTRACT_VERSION,
+    'postgresql',
+    identity.logicalName,
+    VARYING,
+    null,
+    identity.database,
+    VARYING,
+    VARYING,
+    VARYING,
+    table.schema,
+    table.table,
+    VARYING,
+    VARYING,
+    VARYING,
+    VARYING,
+    VARYING,
+  ]);
+}
+
+/** The source of a change, from the template of its table. */
+export function singleSource(
+  template: StructTemplate,
+  transaction: SourceTransaction,
+  lsn: Lsn,
+): TemplateStruct {
+  const { committed, lastCommitLsn, xid, xmin, origin, originLsn } = transaction;
+  return new TemplateStruct(template, [
+    committed.ms,
+    sequenceText(lastCommitLsn, lsn),
+    committed.us,
+    committed.ns,
+    xid,
+    lsn,
+    xmin,
+    origin,
+    originLsn,
+  ]);
+}
+
 /** `["<last commit>","<lsn>"]`, the last commit null before the first. */
 export function sequenceText(lastCommitLsn: Lsn | null, lsn: Lsn): string {
   return lastCommitLsn === null ? `[null,"${lsn}"]` : `["${lastCommitLsn}","${lsn}"]`;

@@ -23,8 +23,7 @@ export class ChangeQueue<T> {
   // INV-5: no unbounded queue.
   readonly #maxRecords: number;
   readonly #maxBytes: number;
-  #batches: QueuedBatch<T>[] = [];
-  #first = 0;
+  readonly #batches: QueuedBatch<T>[] = [];
   #records = 0;
   #bytes = 0;
   #error: unknown;
@@ -46,7 +45,7 @@ export class ChangeQueue<T> {
     return this.#records >= this.#maxRecords || this.#bytes >= this.#maxBytes;
   }
   get isEmpty(): boolean {
-    return this.#first === this.#batches.length;
+    return this.#batches.length === 0;
   }
 
   put(batch: QueuedBatch<T>): void {
@@ -83,19 +82,13 @@ export class ChangeQueue<T> {
   take(maxRecords: number): QueuedBatch<T>[] {
     const taken: QueuedBatch<T>[] = [];
     let count = 0;
-    while (this.#first < this.#batches.length) {
-      const batch = this.#batches[this.#first];
-      if (batch === undefined || (taken.length > 0 && count + batch.records.length > maxRecords)) break;
+    for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
+      if (taken.length > 0 && count + batch.records.length > maxRecords) break;
+      this.#batches.shift();
       taken.push(batch);
       count += batch.records.length;
       this.#records -= batch.records.length;
       this.#bytes -= batch.bytes;
-      this.#first++;
-      if (count >= maxRecords) break;
-    }
-    if (this.#first > 64 && this.#first * 2 > this.#batches.length) {
-      this.#batches = this.#batches.slice(this.#first);
-      this.#first = 0;
     }
     if (taken.length === 0 && this.#error !== undefined) throw this.#error;
     if (!this.isFull) this.#callBack();

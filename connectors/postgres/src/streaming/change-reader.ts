@@ -16,7 +16,7 @@ import { PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
 import type { TableName } from '../schema/catalog.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
-import { changeSource, momentOfNs, type SourceIdentity, transactionSource } from '../source-info.ts';
+import { momentOfNs, type SourceIdentity } from '../source-info.ts';
 import type { LogicalMessages } from './logical-messages.ts';
 import { RestartPoint } from './restart-point.ts';
 import { TableStream, type Tuple } from './table-stream.ts';
@@ -79,7 +79,7 @@ export class ChangeReader implements ReplicationHandler {
   #changesAtLsn = 0;
   #complete: Lsn | undefined;
   #started = false;
-  #completeOffset: ChangeOffset | undefined;
+  #ended: StreamTransaction | undefined;
 
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
@@ -98,7 +98,16 @@ export class ChangeReader implements ReplicationHandler {
 
   /** The offset of the last transaction that ended, for records that carry a position and no change. */
   get completeOffset(): ChangeOffset | undefined {
-    return this.#completeOffset;
+    const ended = this.#ended;
+    const lastCommitLsn = this.#lastCommitLsn;
+    if (ended === undefined || lastCommitLsn === null) return undefined;
+    const { xid, commitTimeUs, xmin } = ended;
+    return new ChangeOffset({ xid, commitTimeUs, lastCommitLsn, xmin }, lastCommitLsn, 'COMMIT', 1);
+  }
+
+  /** The end of the last transaction that had something for us. */
+  get lastCommitLsn(): Lsn | null {
+    return this.#lastCommitLsn;
   }
 
   change(lsn: Lsn, bytes: Buffer, start: number, end: number): boolean {
@@ -198,17 +207,7 @@ export class ChangeReader implements ReplicationHandler {
     // Debezium counts commits from the first change on that it was not told to skip.
     if (!this.#started) return;
     this.#lastCommitLsn = endLsn;
-    this.#completeOffset = new ChangeOffset(
-      {
-        xid: transaction.xid,
-        commitTimeUs: transaction.commitTimeUs,
-        lastCommitLsn: endLsn,
-        xmin: transaction.xmin,
-      },
-      endLsn,
-      'COMMIT',
-      1,
-    );
+    this.#ended = transaction;
     if (transactions !== undefined && transaction.announced) {
       const id = `${transaction.xid}:${endLsn}`;
       const offset = new ChangeOffset(transaction, endLsn, 'COMMIT', 1, transactions.offsetState());
@@ -234,7 +233,10 @@ export class ChangeReader implements ReplicationHandler {
     }
     describe(relation).then(
       (schema) => {
-        this.#tables.set(relation.oid, new TableStream(schema, relation.identity, this.#events(schema)));
+        this.#tables.set(
+          relation.oid,
+          new TableStream(schema, relation.identity, this.#events(schema), this.#options.identity),
+        );
         resume();
       },
       (error: unknown) => fail(error),
@@ -353,10 +355,6 @@ export class ChangeReader implements ReplicationHandler {
   #context(table: TableStream, lsn: Lsn, messageType: MessageType): ChangeContext {
     const transaction = this.#transaction ?? this.#reader.fail('a change outside a transaction');
     this.#keep(this.#reader.bytes);
-    if (table.sourceOf !== transaction || table.source === undefined) {
-      table.source = transactionSource(this.#options.identity, table.schema, transaction);
-      table.sourceOf = transaction;
-    }
     const block = this.#block(table, lsn);
     const offset = new ChangeOffset(
       transaction,
@@ -368,7 +366,7 @@ export class ChangeReader implements ReplicationHandler {
     const offsetBefore = this.#lastOffset;
     this.#lastOffset = offset;
     return {
-      source: changeSource(table.source, transaction.lastCommitLsn, lsn),
+      source: table.source(transaction, lsn),
       processed: this.#now(),
       offset,
       offsetBefore,

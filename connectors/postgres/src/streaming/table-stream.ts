@@ -2,9 +2,23 @@
 // point into the message they came in.
 import type { SourceRecord } from '@millrace/connect-api';
 import { type ChangeContext, keyDiffers, type TableEvents } from '@millrace/connector-common';
-import { RAW_UNAVAILABLE, RawRow, type Struct, type StructTemplate } from '@millrace/data';
+import {
+  RAW_UNAVAILABLE,
+  RawRow,
+  type Struct,
+  type StructTemplate,
+  type TemplateStruct,
+} from '@millrace/data';
+import type { Lsn } from '../protocol/lsn.ts';
 import type { ReplicaIdentity } from '../protocol/pgoutput.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
+import {
+  changeSource,
+  type SourceIdentity,
+  singleSource,
+  tableSource,
+  transactionSource,
+} from '../source-info.ts';
 import type { StreamTransaction } from './transaction.ts';
 
 /** A tuple: entries in a shared index over the message's bytes. */
@@ -19,15 +33,37 @@ export class TableStream {
   readonly identity: ReplicaIdentity;
   readonly columnCount: number;
   readonly #events: TableEvents;
-  /** The source template of the transaction at hand. */
-  source: StructTemplate | undefined;
-  sourceOf: StreamTransaction | undefined;
+  readonly #sourceIdentity: SourceIdentity;
+  readonly #tableSource: StructTemplate;
+  #transactionSource: StructTemplate | undefined;
+  #transaction: StreamTransaction | undefined;
 
-  constructor(schema: TableSchema, identity: ReplicaIdentity, events: TableEvents) {
+  constructor(
+    schema: TableSchema,
+    identity: ReplicaIdentity,
+    events: TableEvents,
+    sourceIdentity: SourceIdentity,
+  ) {
     this.schema = schema;
     this.identity = identity;
     this.columnCount = schema.columnCount;
     this.#events = events;
+    this.#sourceIdentity = sourceIdentity;
+    this.#tableSource = tableSource(sourceIdentity, schema);
+  }
+
+  /**
+   * The source block of a change. The first change of a transaction uses what is constant for the table; from the
+   * second on it pays to prepare what is constant for the transaction.
+   */
+  source(transaction: StreamTransaction, lsn: Lsn): TemplateStruct {
+    if (transaction !== this.#transaction) {
+      this.#transaction = transaction;
+      this.#transactionSource = undefined;
+      return singleSource(this.#tableSource, transaction, lsn);
+    }
+    this.#transactionSource ??= transactionSource(this.#sourceIdentity, this.schema, transaction);
+    return changeSource(this.#transactionSource, transaction.lastCommitLsn, lsn);
   }
 
   inserted(out: SourceRecord[], change: ChangeContext, after: Tuple): void {

@@ -33,6 +33,8 @@ export interface DiskFault {
 export class MemoryDisk implements Disk {
   /** Bytes that fit; a write beyond puts down what fits, then fails with ENOSPC. */
   capacityBytes: number = Number.MAX_SAFE_INTEGER;
+  /** How long a sync takes, in turns of the event loop. */
+  syncTurns: () => number = () => 1;
   readonly #entries = new Map<string, Entry>();
   /** Entries as of the last sync of their folder. */
   readonly #durableEntries = new Map<string, Entry>();
@@ -98,7 +100,7 @@ export class MemoryDisk implements Disk {
   }
 
   async syncDirectory(path: string): Promise<void> {
-    await nextTurn();
+    for (let turns = this.syncTurns(); turns > 0; turns--) await nextTurn();
     this.checkFault('sync', path);
     for (const change of this.#unsyncedEntries.get(path) ?? []) applyEntries(this.#durableEntries, change);
     this.#unsyncedEntries.delete(path);
@@ -236,7 +238,7 @@ class MemoryFile implements DiskFile {
 
   async sync(): Promise<void> {
     const covered = [...this.#inode.unsynced];
-    await nextTurn();
+    for (let turns = this.#disk.syncTurns(); turns > 0; turns--) await nextTurn();
     try {
       this.#disk.checkFault('sync', this.path);
     } catch (error) {

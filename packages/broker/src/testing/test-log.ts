@@ -32,7 +32,7 @@ export interface TestLogs {
   readonly failure: () => Error | undefined;
   readonly space: DiskSpace;
   /** Opens partition 0 of topic `t`, recovering it. */
-  open(config?: Partial<LogConfig>): Promise<PartitionLog>;
+  readonly open: (config?: Partial<LogConfig>) => Promise<PartitionLog>;
 }
 
 /** Opens a log folder as a broker does at start. */

@@ -78,18 +78,20 @@ async function work(
   await using reader = await TestClient.connect(port);
   await createTopics(client);
   const sends: Promise<unknown>[] = [];
+  // Some runs hardly ever sync, so that what waits for a sync is most of what there is.
+  const durableShare = random() < 0.5 ? 0.05 : 0.7;
   for (let i = 0; i < operations; i++) {
     const topic = random() < 0.5 ? 'small' : 'large';
     const text = `${i}-${Math.floor(random() * 1e9)}`;
     const value = topic === 'large' ? text.padEnd(Math.floor(random() * 200_000), 'x') : text;
-    const acks = random() < 0.7 ? -1 : 1;
+    const acks = random() < durableShare ? -1 : 1;
     const noted = client.produce(topic, 0, { values: [value] }, acks).then((offset) => {
       if (acks === -1) promises.acknowledge(topic, offset, value);
     });
     noted.catch(() => undefined);
     sends.push(noted);
     if (random() < 0.3) await noted;
-    if (random() < 0.2) {
+    if (random() < 0.4) {
       promises.consume(topic, await readAll(reader, topic));
     }
     if (random() < 0.2) await commit(client, promises, i);
@@ -132,10 +134,11 @@ async function check(port: number, promises: Promises): Promise<void> {
 
 test(`INV-12: what was acknowledged or consumed is there after power cuts (seed ${SEED})`, async () => {
   const random = seededRandom(SEED);
-  for (let round = 0; round < 12; round++) {
+  for (let round = 0; round < 8; round++) {
     const promises = new Promises();
     let disk = new MemoryDisk();
     for (let cuts = 0; cuts < 3; cuts++) {
+      disk.syncTurns = () => 1 + Math.floor(random() * 20);
       const broker = await start(disk);
       await check(broker.port, promises);
       const working = work(broker.port, random, promises, 10 + Math.floor(random() * 30));
@@ -166,7 +169,7 @@ async function cutDuring(
       done = true;
     },
   );
-  for (let turns = Math.floor(random() * 400); turns > 0 && !done; turns--) {
+  for (let turns = Math.floor(random() * 1200); turns > 0 && !done; turns--) {
     await new Promise((resolve) => {
       setImmediate(resolve);
     });

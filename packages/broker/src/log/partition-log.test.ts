@@ -12,7 +12,7 @@ async function values(log: PartitionLog, from = 0): Promise<string[]> {
   const bytes = await readAllBytes(log, from);
   const found: string[] = [];
   for (let at = 0; at < bytes.length; at += readBatchHeader(bytes, at).sizeInBytes) {
-    found.push(...readRecords(bytes, at).map((record) => `${record.offset}=${record.value}`));
+    found.push(...readRecords(bytes, at).map((record) => `${record.offset}=${String(record.value)}`));
   }
   return found;
 }

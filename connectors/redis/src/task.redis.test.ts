@@ -135,6 +135,23 @@ describe('string mode', () => {
     expect(await sink.document()).toBe('{"id":1,"name":"b","price":null,"note":"a long text"}');
   });
 
+  test('keeps the latest value of such a column, also within one batch', async () => {
+    await using sink = harness();
+    await sink.start();
+    await sink.put(row(0, { id: 1, name: 'a', note: 'one' }));
+    const unsent = '__debezium_unavailable_value';
+    await sink.put(
+      row(1, { id: 1, name: 'b', note: 'two' }),
+      row(2, { id: 1, name: 'c', note: unsent }),
+      row(3, { id: 1, name: 'd', note: unsent }),
+    );
+    expect(await sink.document()).toBe('{"id":1,"name":"d","price":null,"note":"two"}');
+    await sink.put(row(4, null), row(5, { id: 1, name: 'e', note: unsent }));
+    expect(await sink.document()).toBe(
+      '{"id":1,"name":"e","price":null,"note":"__debezium_unavailable_value"}',
+    );
+  });
+
   test('expires keys after their time to live', async () => {
     await using sink = harness({ 'redis.ttl.seconds': '100' });
     await sink.start();

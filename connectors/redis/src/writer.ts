@@ -127,12 +127,15 @@ export class RedisWriter {
     } catch (error) {
       throw this.#failure(error);
     }
-    const byWrite = new Map(lacking.map((write, i) => [write, stored[i] ?? null]));
+    // In order: a document builds on the latest one of its key in this batch, else on what Redis holds.
+    const latest = new Map<string, string | null>(lacking.map((write, i) => [write.key, stored[i] ?? null]));
     return writes.map((write) => {
-      const document = byWrite.get(write);
-      return document === undefined || document === null
-        ? write
-        : { ...write, values: [mergeKept(write, document)] };
+      const before = latest.get(write.key);
+      if (before === undefined) return write;
+      const filled =
+        write.keep.length === 0 || before === null ? write : { ...write, values: [mergeKept(write, before)] };
+      latest.set(write.key, filled.kind === 'set' ? String(filled.values[0] ?? '') : null);
+      return filled;
     });
   }
 

@@ -16,7 +16,7 @@ import { postgresConfigDef } from './config-keys.ts';
 import type { ConnectionSettings, SslMode } from './connection.ts';
 import { qualified, type TableName } from './schema/catalog.ts';
 import type { SchemaRules } from './schema/table-schema.ts';
-import type { MappingModes } from './schema/type-mapping.ts';
+import type { MappingModes } from './schema/mapping.ts';
 
 export type SnapshotMode =
   | 'initial'

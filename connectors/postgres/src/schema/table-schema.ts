@@ -1,6 +1,5 @@
 // The schemas and row layouts of one version of a table: what a relation message (or the catalog, for a snapshot) says
 // of its columns, with what the catalog knows beyond it, filtered and changed as the config asks.
-import { createHash } from 'node:crypto';
 import type { ColumnChange, ColumnChanges, NameFilter } from '@millrace/connector-common';
 import {
   adjustNamePart,
@@ -19,7 +18,8 @@ import { SOURCE_SCHEMA } from '../source-info.ts';
 import { type CatalogTable, qualified, type TableName, type TypeCatalog } from './catalog.ts';
 import { defaultValueOf } from './default-value.ts';
 import { sourceTypeParameters } from './source-type.ts';
-import { type ColumnMapping, MASKABLE, type MappingModes, mapType, resolveType } from './type-mapping.ts';
+import type { ColumnMapping, Decode, MappingModes } from './mapping.ts';
+import { MASKABLE, mapType, resolveType } from './type-mapping.ts';
 
 /** What the config says about tables and columns. */
 export interface SchemaRules {
@@ -258,7 +258,7 @@ function changeFor(
 
 function applyChange(raw: RawField, change: ColumnChange | undefined, typmod: number): RawField {
   if (change === undefined) return raw;
-  const { decode } = raw;
+  const decode: Decode = (bytes, start, end) => raw.decode(bytes, start, end);
   switch (change.kind) {
     case 'mask':
       return {
@@ -294,13 +294,4 @@ function applyChange(raw: RawField, change: ColumnChange | undefined, typmod: nu
     default:
       return change satisfies never;
   }
-}
-
-/** A short name of what a row's bytes mean: equal fingerprints decode alike. */
-export function relationFingerprint(table: TableName, columns: readonly RowColumn[]): string {
-  const hash = createHash('sha256').update(`${table.schema}\0${table.table}`);
-  for (const { name, typeOid, typmod, inIdentity } of columns) {
-    hash.update(`\0${name}\0${typeOid}\0${typmod}\0${inIdentity === true}`);
-  }
-  return hash.digest('hex').slice(0, 32);
 }

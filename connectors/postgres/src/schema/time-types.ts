@@ -1,0 +1,139 @@
+// Dates and times, under the modes of `time.precision.mode`.
+import { type Schema, semantic } from '@millrace/data';
+import { type ColumnMapping, type Decode, fromText, type Row } from './mapping.ts';
+import {
+  dateValue,
+  intervalUs,
+  isoDate,
+  isoInterval,
+  isoTime,
+  isoTimestamp,
+  isoZonedTime,
+  parseInterval,
+  timestampMs,
+  timestampNs,
+  timestampUs,
+  timeUs,
+} from './temporal.ts';
+
+/** Digits after the second: a type without a modifier has six. */
+const fraction = (typmod: number): number => (typmod < 0 ? 6 : typmod);
+
+export const date: Row = (_type, modes) => {
+  if (modes.time === 'isostring') {
+    return {
+      schema: semantic('io.debezium.time.IsoDate'),
+      encoding: 'decode',
+      decode: (bytes, start, end) => `${isoDate(dateValue(bytes, start, end))}Z`,
+      zero: '',
+    };
+  }
+  const schema =
+    modes.time === 'connect'
+      ? semantic('org.apache.kafka.connect.data.Date')
+      : semantic('io.debezium.time.Date');
+  return { schema, encoding: 'decode', decode: dateValue, zero: 0 };
+};
+
+export const time: Row = ({ typmod }, modes) => {
+  const micros =
+    (factor: number): Decode =>
+    (bytes, start, end) =>
+      timeUs(bytes, start, end) * factor;
+  const millis: Decode = (bytes, start, end) => Math.floor(timeUs(bytes, start, end) / 1000);
+  const mapping = (schema: Schema, decode: Decode, zero: unknown = 0): ColumnMapping => ({
+    schema,
+    encoding: 'decode',
+    decode,
+    zero,
+  });
+  switch (modes.time) {
+    case 'connect':
+      return mapping(semantic('org.apache.kafka.connect.data.Time'), millis);
+    case 'isostring':
+      return mapping(
+        semantic('io.debezium.time.IsoTime'),
+        (bytes, start, end) => `${isoTime(timeUs(bytes, start, end) % 86_400_000_000, undefined)}Z`,
+        '',
+      );
+    case 'nanoseconds':
+      return mapping(semantic('io.debezium.time.NanoTime'), micros(1000));
+    case 'adaptive':
+      return fraction(typmod) <= 3
+        ? mapping(semantic('io.debezium.time.Time'), millis)
+        : mapping(semantic('io.debezium.time.MicroTime'), micros(1));
+    case 'adaptive_time_microseconds':
+    case 'microseconds':
+      return mapping(semantic('io.debezium.time.MicroTime'), micros(1));
+    default:
+      return modes.time satisfies never;
+  }
+};
+
+export const timestamp: Row = ({ typmod }, modes) => {
+  const mapping = (schema: Schema, decode: Decode, zero: unknown = 0): ColumnMapping => ({
+    schema,
+    encoding: 'decode',
+    decode,
+    zero,
+  });
+  switch (modes.time) {
+    case 'connect':
+      return mapping(semantic('org.apache.kafka.connect.data.Timestamp'), timestampMs);
+    case 'isostring':
+      return mapping(
+        semantic('io.debezium.time.IsoTimestamp'),
+        (bytes, start, end) => isoTimestamp(bytes, start, end, undefined),
+        '',
+      );
+    case 'nanoseconds':
+      return mapping(semantic('io.debezium.time.NanoTimestamp'), timestampNs);
+    case 'adaptive':
+    case 'adaptive_time_microseconds':
+      return fraction(typmod) <= 3
+        ? mapping(semantic('io.debezium.time.Timestamp'), timestampMs)
+        : mapping(semantic('io.debezium.time.MicroTimestamp'), timestampUs);
+    case 'microseconds':
+      return mapping(semantic('io.debezium.time.MicroTimestamp'), timestampUs);
+    default:
+      return modes.time satisfies never;
+  }
+};
+
+export const zonedTimestamp: Row = ({ typmod }) => {
+  const scale = fraction(typmod);
+  return {
+    schema: semantic('io.debezium.time.ZonedTimestamp'),
+    encoding: 'decode',
+    decode: (bytes, start, end) => isoTimestamp(bytes, start, end, scale),
+    zero: '1970-01-01T00:00:00Z',
+  };
+};
+
+export const zonedTime: Row = () => ({
+  schema: semantic('io.debezium.time.ZonedTime'),
+  encoding: 'decode',
+  decode: isoZonedTime,
+  zero: '00:00:00Z',
+});
+
+export const interval: Row = (_type, modes) => {
+  const parts = (use: (parsed: NonNullable<ReturnType<typeof parseInterval>>) => unknown): Decode =>
+    fromText((text) => {
+      const parsed = parseInterval(text);
+      return parsed === undefined ? null : use(parsed);
+    });
+  return modes.interval === 'string'
+    ? {
+        schema: semantic('io.debezium.time.Interval'),
+        encoding: 'decode',
+        decode: parts(isoInterval),
+        zero: '',
+      }
+    : {
+        schema: semantic('io.debezium.time.MicroDuration'),
+        encoding: 'decode',
+        decode: parts(intervalUs),
+        zero: 0,
+      };
+};

@@ -21,6 +21,7 @@ import { TurnEnd } from './log/write-pipeline.ts';
 import { BrokerConfig } from './metadata/broker-config.ts';
 import { MetadataLog } from './metadata/metadata-log.ts';
 import { type MetadataRecord, Topics } from './metadata/topics.ts';
+import { FramePool } from './net/frame-pool.ts';
 import { Listener } from './net/listener.ts';
 import { ProducerIds } from './producer-ids.ts';
 import { type ListenerConfig, listenersOf } from './server-properties.ts';
@@ -53,6 +54,8 @@ export interface BrokerHandle {
 }
 
 const CHECKPOINT_MS = 5000;
+/** Memory of large requests that is kept for the next ones. */
+const FRAME_POOL_BYTES = 8 * 1024 * 1024;
 
 /**
  * Starts a broker in this thread.
@@ -116,12 +119,14 @@ class RunningBroker implements BrokerHandle {
     this.#setup = setup;
     const { config, logger, disk, clock, folder } = setup;
     const registry = new ApiRegistry();
+    const framePool = new FramePool(FRAME_POOL_BYTES);
     this.#listeners = setup.listenerConfigs.map(
       (listener) =>
         new Listener({
           config: listener,
           registry,
           logger,
+          framePool,
           maxRequestBytes: config.number('socket.request.max.bytes'),
           maxConnections: config.number('max.connections'),
         }),

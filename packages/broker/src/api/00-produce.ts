@@ -37,6 +37,7 @@ export const produce: RegisteredApi = defineApi({
   versions: [0, 13],
   servedFrom: 3,
   pipelined: true,
+  releasesFrame: true,
   handle: (request, context) => {
     const { acks } = request;
     if (acks < -1 || acks > 1) return refuseAll(request, KafkaErrors.INVALID_REQUIRED_ACKS);

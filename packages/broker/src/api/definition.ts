@@ -31,6 +31,8 @@ export interface ApiDefinition<K extends number> {
   readonly servedFrom?: number;
   /** The next request of the connection may start while this one waits for the disk; answers stay in order. */
   readonly pipelined?: boolean;
+  /** Once it has answered, nothing refers to the bytes of the request any more, so that they can be used again. */
+  readonly releasesFrame?: boolean;
   handle(request: RequestBody<K>, context: RequestContext): Answer<K> | Promise<Answer<K>>;
 }
 
@@ -40,6 +42,7 @@ export interface RegisteredApi {
   readonly versions: readonly [number, number];
   readonly servedFrom: number;
   readonly pipelined: boolean;
+  readonly releasesFrame: boolean;
   handle(request: unknown, context: RequestContext): unknown;
 }
 
@@ -50,6 +53,7 @@ export function defineApi<K extends number>(definition: ApiDefinition<K>): Regis
     versions: definition.versions,
     servedFrom: definition.servedFrom ?? definition.versions[0],
     pipelined: definition.pipelined ?? false,
+    releasesFrame: definition.releasesFrame ?? false,
     handle: (request, context) => definition.handle(request as RequestBody<K>, context),
   };
 }

@@ -35,7 +35,7 @@ export function readLog(log: PartitionLog, request: ReadRequest): ReadBytes | Pr
   if (request.offset >= request.limitOffset) return NOTHING;
   const { offset, limitOffset, maxBytes, atLeastOne } = request;
   const cached = log.tail.read(offset, limitOffset, maxBytes, atLeastOne);
-  if (cached) return { chunks: cached, size: cached.reduce((sum, chunk) => sum + chunk.length, 0) };
+  if (cached) return cached.length === 0 ? NOTHING : { chunks: [cached], size: cached.length };
   return readFiles(log, request);
 }
 

@@ -1,11 +1,14 @@
-// The newest batches of all partitions, so that consumers that keep up cost no system call. One bound in bytes for
-// the whole broker; what was appended first goes first.
+// The newest batches of all partitions, so that consumers that keep up cost no system call. Batches are copied into
+// one ring of memory for the whole broker: the bound is exact, and the frames they came in are free at once. Reading
+// copies out again, since an answer may wait in a socket longer than its bytes stay here.
 import type { BatchHeader } from '@millrace/kafka-protocol';
 
 interface CachedBatch {
+  readonly tail: Tail;
   readonly baseOffset: number;
   readonly lastOffset: number;
-  readonly bytes: Buffer;
+  readonly position: number;
+  readonly size: number;
 }
 
 /** The cached end of one partition: contiguous batches. */
@@ -20,36 +23,38 @@ export class Tail {
 
   /** Keeps a batch that was appended behind the last one. */
   add(header: BatchHeader, baseOffset: number, batch: Buffer): void {
-    // A small slice must not keep the whole frame it came in alive.
-    const bytes = batch.length * 2 >= batch.buffer.byteLength ? batch : Buffer.from(batch);
-    this.#batches.push({ baseOffset, lastOffset: baseOffset + header.lastOffsetDelta, bytes });
-    this.#cache.charge(this, bytes.length);
+    const position = this.#cache.copyIn(batch);
+    if (position < 0) {
+      this.clear();
+      return;
+    }
+    const lastOffset = baseOffset + header.lastOffsetDelta;
+    const cached = { tail: this, baseOffset, lastOffset, position, size: batch.length };
+    this.#batches.push(cached);
+    this.#cache.own(cached);
   }
 
   /**
    * Batches from the one that holds `offset` up to `limitOffset`, the last cut at `maxBytes`; undefined when
    * `offset` is not cached. The first is never cut: it is there whole when `atLeastOne`, or not at all.
    */
-  read(offset: number, limitOffset: number, maxBytes: number, atLeastOne: boolean): Buffer[] | undefined {
+  read(offset: number, limitOffset: number, maxBytes: number, atLeastOne: boolean): Buffer | undefined {
     const batches = this.#batches;
     const first = batches[this.#head];
     if (!first || offset < first.baseOffset) return undefined;
-    let index = this.#search(offset);
-    const chunks: Buffer[] = [];
+    const start = this.#search(offset);
     let size = 0;
-    for (; index < batches.length; index++) {
-      const batch = batches[index];
+    let end = start;
+    for (; end < batches.length && size < maxBytes; end++) {
+      const batch = batches[end];
       if (!batch || batch.lastOffset >= limitOffset) break;
-      const { bytes } = batch;
-      const left = maxBytes - size;
-      if (bytes.length > left && !(atLeastOne && chunks.length === 0)) {
-        if (chunks.length > 0 && left > 0) chunks.push(bytes.subarray(0, left));
-        break;
+      if (end === start && batch.size > maxBytes) {
+        if (!atLeastOne) return EMPTY;
+        return this.#cache.copyOut(batches, start, start + 1, batch.size);
       }
-      chunks.push(bytes);
-      size += bytes.length;
+      size += batch.size;
     }
-    return chunks;
+    return this.#cache.copyOut(batches, start, end, Math.min(size, maxBytes));
   }
 
   /** Drops what lies at or behind `offset`. */
@@ -64,10 +69,14 @@ export class Tail {
     this.#head = 0;
   }
 
-  /** Drops the oldest batch. */
-  evictOldest(): void {
-    if (this.#head >= this.#batches.length) return;
-    this.#head++;
+  /** The ring takes the memory of a batch back; every older one has gone before. */
+  evict(batch: CachedBatch): void {
+    while (
+      this.#head < this.#batches.length &&
+      (this.#batches[this.#head]?.lastOffset ?? 0) <= batch.lastOffset
+    ) {
+      this.#head++;
+    }
     if (this.#head > 64 && this.#head * 2 > this.#batches.length) {
       this.#batches.splice(0, this.#head);
       this.#head = 0;
@@ -87,38 +96,63 @@ export class Tail {
   }
 }
 
-interface Charge {
-  readonly tail: Tail;
-  readonly size: number;
-}
+const EMPTY = Buffer.alloc(0);
 
-/** The bound over all tails. */
+/** The ring behind all tails. */
 export class TailCache {
-  readonly #maxBytes: number;
-  #charges: Charge[] = [];
+  readonly #capacity: number;
+  #memory: Buffer = EMPTY;
+  /** Where the next batch goes. */
+  #next = 0;
+  /** What lies in the ring, oldest first. */
+  #owned: CachedBatch[] = [];
   #head = 0;
-  #bytes = 0;
 
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
+  constructor(capacity: number) {
+    this.#capacity = capacity;
   }
 
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  /** Counts a batch in and evicts the oldest ones, of whichever partition, until all fit. */
-  charge(tail: Tail, size: number): void {
-    this.#charges.push({ tail, size });
-    this.#bytes += size;
-    while (this.#bytes > this.#maxBytes) {
-      const oldest = this.#charges[this.#head++];
-      if (!oldest) break;
-      this.#bytes -= oldest.size;
-      oldest.tail.evictOldest();
+  /** Copies a batch to where the oldest ones lay; -1 when it is too large to be worth their place. */
+  copyIn(batch: Buffer): number {
+    if (batch.length * 4 > this.#capacity) return -1;
+    if (this.#memory.length === 0) this.#memory = Buffer.allocUnsafeSlow(this.#capacity);
+    if (this.#next + batch.length > this.#capacity) {
+      this.#evictWithin(this.#next, this.#capacity);
+      this.#next = 0;
     }
-    if (this.#head > 1024 && this.#head * 2 > this.#charges.length) {
-      this.#charges.splice(0, this.#head);
+    const position = this.#next;
+    this.#next += batch.length;
+    this.#evictWithin(position, this.#next);
+    batch.copy(this.#memory, position);
+    return position;
+  }
+
+  own(batch: CachedBatch): void {
+    this.#owned.push(batch);
+  }
+
+  /** `size` bytes of `batches[start]` up to before `batches[end]`, in memory of their own. */
+  copyOut(batches: readonly CachedBatch[], start: number, end: number, size: number): Buffer {
+    if (size === 0) return EMPTY;
+    const target = Buffer.allocUnsafeSlow(size);
+    let at = 0;
+    for (let index = start; index < end && at < size; index++) {
+      const batch = batches[index];
+      if (batch) at += this.#memory.copy(target, at, batch.position, batch.position + batch.size);
+    }
+    return target;
+  }
+
+  /** Evicts the oldest batches as long as they lie in this part of the ring. */
+  #evictWithin(from: number, to: number): void {
+    for (;;) {
+      const oldest = this.#owned[this.#head];
+      if (!oldest || oldest.position >= to || oldest.position + oldest.size <= from) break;
+      this.#head++;
+      oldest.tail.evict(oldest);
+    }
+    if (this.#head > 1024 && this.#head * 2 > this.#owned.length) {
+      this.#owned.splice(0, this.#head);
       this.#head = 0;
     }
   }

@@ -14,6 +14,7 @@ import {
 import { CLOSE, NO_REPLY, type RegisteredApi, type RequestContext } from '../api/definition.ts';
 import type { ApiRegistry } from '../api/registry.ts';
 import type { BrokerState } from '../broker-state.ts';
+import type { FramePool } from './frame-pool.ts';
 import { BadFrame, FrameReader } from './frames.ts';
 
 /** Requests that may wait or run on one connection before its socket is no longer read. */
@@ -41,6 +42,7 @@ export interface ConnectionOptions {
   readonly listener: string;
   readonly logger: Logger;
   readonly maxRequestBytes: number;
+  readonly framePool: FramePool;
 }
 
 export class Connection {
@@ -50,6 +52,7 @@ export class Connection {
   readonly #listener: string;
   readonly #logger: Logger;
   readonly #frames: FrameReader;
+  readonly #framePool: FramePool;
   readonly #closed = new AbortController();
   readonly #clientHost: string;
   readonly #onFrame = (frame: Buffer): void => this.#accept(frame);
@@ -67,7 +70,8 @@ export class Connection {
     this.#registry = options.registry;
     this.#listener = options.listener;
     this.#logger = options.logger;
-    this.#frames = new FrameReader(options.maxRequestBytes);
+    this.#frames = new FrameReader(options.maxRequestBytes, options.framePool);
+    this.#framePool = options.framePool;
     this.#clientHost = `/${(options.socket.remoteAddress ?? '').replace(/^::ffff:/, '')}`;
     options.socket.setNoDelay(true);
     options.socket.on('data', (chunk: Buffer) => this.#read(chunk));
@@ -140,7 +144,8 @@ export class Connection {
     }
   }
 
-  #start({ header, api, frame }: Waiting): void {
+  #start(waiting: Waiting): void {
+    const { header, api, frame } = waiting;
     const slot: Started = { chunks: undefined, close: false };
     this.#allPipelined = api.pipelined && (this.#started.length === 0 || this.#allPipelined);
     this.#started.push(slot);
@@ -150,11 +155,11 @@ export class Connection {
       const answer = api.handle(request, this.#contextOf(header));
       if (answer instanceof Promise) {
         answer.then(
-          (body: unknown) => this.#finish(slot, header, body),
+          (body: unknown) => this.#finish(slot, waiting, body),
           (error: unknown) => this.#failed(header, error),
         );
       } else {
-        this.#finish(slot, header, answer);
+        this.#finish(slot, waiting, answer);
       }
     } catch (error) {
       this.#failed(header, error);
@@ -172,7 +177,9 @@ export class Connection {
     };
   }
 
-  #finish(slot: Started, header: RequestHeader, body: unknown): void {
+  #finish(slot: Started, { header, api, frame }: Waiting, body: unknown): void {
+    // Without an answer (acks=0) nobody waited for the write that still needs the bytes.
+    if (api.releasesFrame && body !== NO_REPLY && body !== CLOSE) this.#framePool.give(frame);
     if (this.#closed.signal.aborted) return;
     if (body === CLOSE) slot.close = true;
     try {

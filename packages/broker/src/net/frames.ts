@@ -1,18 +1,22 @@
 // Cuts a byte stream into frames: 4 bytes of length, big-endian, then that many bytes. Memory is allocated once per
 // frame, and only after its length was found acceptable.
 
+import type { FramePool } from './frame-pool.ts';
+
 /** The stream is no sequence of frames: a length is negative or above the limit. */
 export class BadFrame extends Error {}
 
 export class FrameReader {
   readonly #maxBytes: number;
+  readonly #pool: FramePool;
   readonly #head: Buffer = Buffer.alloc(4);
   #headFilled = 0;
   #frame: Buffer | undefined;
   #filled = 0;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, pool: FramePool) {
     this.#maxBytes = maxBytes;
+    this.#pool = pool;
   }
 
   /**
@@ -56,7 +60,7 @@ export class FrameReader {
   }
 
   #start(length: number): void {
-    this.#frame = Buffer.allocUnsafeSlow(length);
+    this.#frame = this.#pool.take(length);
     this.#filled = 0;
   }
 

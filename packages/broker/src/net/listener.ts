@@ -6,12 +6,14 @@ import type { Address, BrokerState } from '../broker-state.ts';
 import { brokerError } from '../errors.ts';
 import type { ListenerConfig } from '../server-properties.ts';
 import { Connection } from './connection.ts';
+import type { FramePool } from './frame-pool.ts';
 
 export interface ListenerOptions {
   readonly config: ListenerConfig;
   readonly registry: ApiRegistry;
   readonly logger: Logger;
   readonly maxRequestBytes: number;
+  readonly framePool: FramePool;
   readonly maxConnections: number;
 }
 

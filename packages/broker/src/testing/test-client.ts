@@ -9,6 +9,7 @@ import {
   type RequestBody,
   type ResponseBody,
 } from '@millrace/kafka-protocol';
+import { FramePool } from '../net/frame-pool.ts';
 import { FrameReader } from '../net/frames.ts';
 import { batchOf, type TestBatch } from './test-log.ts';
 
@@ -28,7 +29,7 @@ export class TestClient implements AsyncDisposable {
 
   private constructor(socket: Socket) {
     this.socket = socket;
-    const frames = new FrameReader(1 << 30);
+    const frames = new FrameReader(1 << 30, new FramePool(0));
     socket.on('data', (chunk: Buffer) => frames.push(chunk, (frame) => this.#receive(frame)));
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {

@@ -1,0 +1,39 @@
+// Memory for large request frames, used again and again: fresh memory for every frame costs more than what is done
+// with it, in page faults and in full garbage collections. Sizes are powers of two; what is held idle is bounded.
+
+const SMALLEST = 1 << 16;
+const LARGEST = 1 << 24;
+
+export class FramePool {
+  readonly #maxIdleBytes: number;
+  readonly #idle = new Map<number, Buffer[]>();
+  #idleBytes = 0;
+
+  constructor(maxIdleBytes: number) {
+    this.#maxIdleBytes = maxIdleBytes;
+  }
+
+  /** A buffer of exactly `length` bytes with any content. */
+  take(length: number): Buffer {
+    if (length < SMALLEST || length > LARGEST) return Buffer.allocUnsafeSlow(length);
+    const size = 1 << (32 - Math.clz32(length - 1));
+    const buffer = this.#idle.get(size)?.pop();
+    if (!buffer) return Buffer.allocUnsafeSlow(size).subarray(0, length);
+    this.#idleBytes -= size;
+    return buffer.subarray(0, length);
+  }
+
+  /** Takes a frame back that nobody refers to any more. Frames from elsewhere are left to the garbage collector. */
+  give(frame: Buffer): void {
+    const { buffer } = frame;
+    const size = buffer.byteLength;
+    const isPooled =
+      frame.byteOffset === 0 && size >= SMALLEST && size <= LARGEST && (size & (size - 1)) === 0;
+    // A socket's chunk is at most 64 KB and starts with the length of a frame, never with the frame itself.
+    if (!isPooled || frame.length <= size / 2 || this.#idleBytes + size > this.#maxIdleBytes) return;
+    const idle = this.#idle.get(size) ?? [];
+    idle.push(Buffer.from(buffer));
+    this.#idle.set(size, idle);
+    this.#idleBytes += size;
+  }
+}

@@ -84,7 +84,8 @@ export class BatchBuilder {
   ): void {
     const keyLength = keyStart < 0 ? 0 : keyEnd - keyStart;
     const valueLength = valueStart < 0 ? 0 : valueEnd - valueStart;
-    const headerLength = headers === null || headers.length === 0 ? 1 : headersSize(headers);
+    const encoded = encodedHeaders(headers);
+    const headerLength = encoded.length;
     if (this.#count === 0) {
       this.#baseTimestamp = timestampMs;
       this.#maxTimestamp = timestampMs;
@@ -158,8 +159,12 @@ export class BatchBuilder {
         p += valueLength;
       }
     }
-    if (headers === null || headers.length === 0) b[p++] = 0;
-    else p = writeHeaders(b, p, headers);
+    if (headerLength < COPY_BY_LOOP_BELOW) {
+      for (let i = 0; i < headerLength; i++) b[p++] = encoded[i] as number;
+    } else {
+      b.set(encoded, p);
+      p += headerLength;
+    }
     this.#position = p;
     this.#count++;
   }
@@ -216,17 +221,30 @@ export class BatchBuilder {
 
 /** What `headers` take in a record, their count included. */
 export function headersSize(headers: readonly RecordHeader[]): number {
-  let size = unsignedSize(headers.length * 2);
-  for (const { key, value } of headers) {
-    const keyLength = Buffer.byteLength(key);
-    size += unsignedSize(keyLength * 2) + keyLength;
-    size += value === null ? 1 : unsignedSize(value.length * 2) + value.length;
-  }
-  return size;
+  return encodedHeaders(headers).length;
 }
 
-function writeHeaders(b: Buffer, start: number, headers: readonly RecordHeader[]): number {
-  let p = writeUnsigned(b, start, headers.length * 2);
+const NO_HEADERS: Uint8Array = Uint8Array.of(0);
+let lastHeaders: readonly RecordHeader[] | null = null;
+let lastEncoded: Uint8Array = NO_HEADERS;
+
+/** The bytes of headers in a record. Most records share one array of headers, so the last one is kept. */
+function encodedHeaders(headers: readonly RecordHeader[] | null): Uint8Array {
+  if (headers === null || headers.length === 0) return NO_HEADERS;
+  if (headers !== lastHeaders) {
+    lastEncoded = encodeHeaders(headers);
+    lastHeaders = headers;
+  }
+  return lastEncoded;
+}
+
+function encodeHeaders(headers: readonly RecordHeader[]): Uint8Array {
+  const longest = headers.reduce(
+    (sum, { key, value }) => sum + 10 + key.length * 3 + (value?.length ?? 0),
+    5,
+  );
+  const b = Buffer.allocUnsafe(longest);
+  let p = writeUnsigned(b, 0, headers.length * 2);
   for (const { key, value } of headers) {
     const keyLength = Buffer.byteLength(key);
     p = writeUnsigned(b, p, keyLength * 2);
@@ -238,7 +256,7 @@ function writeHeaders(b: Buffer, start: number, headers: readonly RecordHeader[]
     p = writeUnsigned(b, p, value.length * 2);
     p += value.copy(b, p);
   }
-  return p;
+  return b.subarray(0, p);
 }
 
 function unsignedSize(value: number): number {

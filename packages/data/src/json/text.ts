@@ -59,8 +59,12 @@ export function writeUtf8String(out: ByteWriter, source: Buffer, start: number, 
   out.position = at;
 }
 
+/** Up to this length a loop over the characters beats the set-up of a native write. */
+const SHORT_TEXT = 64;
+
 /** Writes text as a JSON string. */
 export function writeString(out: ByteWriter, text: string): void {
+  if (text.length <= SHORT_TEXT && writeShortAscii(out, text)) return;
   if (NEEDS_ESCAPE.test(text)) {
     const bytes = Buffer.from(text, 'utf8');
     writeUtf8String(out, bytes, 0, bytes.length);
@@ -69,6 +73,25 @@ export function writeString(out: ByteWriter, text: string): void {
   out.byte(0x22);
   out.utf8(text);
   out.byte(0x22);
+}
+
+/** False, having written nothing, when the text holds anything but ASCII that stands for itself (or a plain escape). */
+function writeShortAscii(out: ByteWriter, text: string): boolean {
+  const { length } = text;
+  out.reserve(2 * length + 2);
+  const { buffer } = out;
+  let at = out.position;
+  buffer[at++] = 0x22;
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code > 0x7f) return false;
+    // The two visible characters that need an escape are their own second half.
+    if (code === 0x22 || code === 0x5c) buffer[at++] = 0x5c;
+    buffer[at++] = code;
+  }
+  buffer[at++] = 0x22;
+  out.position = at;
+  return true;
 }
 
 /** Writes bytes as a base64 string. */

@@ -41,7 +41,7 @@ export class ByteWriter {
     const { buffer } = this;
     let at = this.position;
     if (length <= 24) {
-      for (let i = 0; i < length; i++) buffer[at++] = source[i] ?? 0;
+      for (let i = 0; i < length; i++) buffer[at++] = source[i] as number;
     } else {
       buffer.set(source, at);
       at += length;
@@ -56,7 +56,7 @@ export class ByteWriter {
     const { buffer } = this;
     let at = this.position;
     if (length <= 32) {
-      for (let i = start; i < end; i++) buffer[at++] = source[i] ?? 0;
+      for (let i = start; i < end; i++) buffer[at++] = source[i] as number;
     } else {
       source.copy(buffer, at, start, end);
       at += length;
@@ -110,7 +110,7 @@ export class ByteWriter {
       small = quotient;
     }
     let position = this.position;
-    for (; at < DIGITS; at++) buffer[position++] = scratch[at] ?? 0;
+    for (; at < DIGITS; at++) buffer[position++] = scratch[at] as number;
     this.position = position;
   }
 

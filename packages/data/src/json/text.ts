@@ -20,37 +20,57 @@ for (const [code, letter] of [
 const HEX = Buffer.from('0123456789ABCDEF', 'latin1');
 const NEEDS_ESCAPE = /["\\\u0000-\u001f]/;
 
+/** Below this length bytes are copied one by one; above, a native copy pays. */
+const LONG_BYTES = 64;
+
 /** Writes UTF-8 bytes `[start, end)` as a JSON string. */
 export function writeUtf8String(out: ByteWriter, source: Buffer, start: number, end: number): void {
-  out.reserve(end - start + 2);
-  let { buffer } = out;
+  const length = end - start;
+  out.reserve(length + 2);
+  const { buffer } = out;
   let at = out.position;
   buffer[at++] = 0x22;
   let i = start;
-  const length = end - start;
-  if (length > 64) {
+  if (length <= LONG_BYTES) {
+    for (; i < end; i++) {
+      const byte = source[i] as number;
+      if (ESCAPE[byte] !== 0) break;
+      buffer[at++] = byte;
+    }
+  } else {
     // Long text seldom needs escapes: look first, then copy as a block.
-    while (i < end && ESCAPE[source[i] ?? 0] === 0) i++;
+    while (i < end && ESCAPE[source[i] as number] === 0) i++;
     source.copy(buffer, at, start, i);
     at += i - start;
   }
-  for (; i < end; i++) {
-    const byte = source[i] ?? 0;
-    const escape = ESCAPE[byte] ?? 0;
+  if (i < end) {
+    out.position = at;
+    writeEscaped(out, source, i, end);
+    return;
+  }
+  buffer[at++] = 0x22;
+  out.position = at;
+}
+
+/** The rest of a string from its first escape on, with the closing quote. */
+function writeEscaped(out: ByteWriter, source: Buffer, start: number, end: number): void {
+  out.reserve(6 * (end - start) + 1);
+  const { buffer } = out;
+  let at = out.position;
+  for (let i = start; i < end; i++) {
+    const byte = source[i] as number;
+    const escape = ESCAPE[byte] as number;
     if (escape === 0) {
       buffer[at++] = byte;
       continue;
     }
-    out.position = at;
-    out.reserve(6 + (end - i) + 1);
-    ({ buffer } = out);
     buffer[at++] = 0x5c;
     if (escape === 1) {
       buffer[at++] = 0x75;
       buffer[at++] = 0x30;
       buffer[at++] = 0x30;
-      buffer[at++] = HEX[byte >> 4] ?? 0;
-      buffer[at++] = HEX[byte & 15] ?? 0;
+      buffer[at++] = HEX[byte >> 4] as number;
+      buffer[at++] = HEX[byte & 15] as number;
     } else {
       buffer[at++] = escape;
     }

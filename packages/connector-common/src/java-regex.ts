@@ -42,8 +42,12 @@ export function javaRegex(pattern: string, flags = ''): RegExp {
 function translate(source: string): string {
   let out = '';
   let inClass = false;
+  /** What was just written is a quantifier: a plus after it makes it possessive, and only forbids giving back. */
+  let quantified: boolean = false;
   for (let i = 0; i < source.length; i++) {
     const char = source.charAt(i);
+    const wasQuantified: boolean = quantified;
+    quantified = false;
     if (char === '\\') {
       const [text, length] = escape(source, i, inClass);
       out += text;
@@ -55,26 +59,24 @@ function translate(source: string): string {
     } else if (char === ']' && inClass) {
       out += ']';
       inClass = false;
-    } else if (!inClass && char === '(' && source.startsWith('(?>', i)) {
+    } else if (inClass) {
+      out += char;
+    } else if (source.startsWith('(?>', i)) {
       out += '(?:';
       i += 2;
-    } else if (
-      !inClass &&
-      char === '+' &&
-      i > 0 &&
-      /[*+?}]/.test(source.charAt(i - 1)) &&
-      !escaped(source, i - 1)
-    ) {
-      // A possessive quantifier: the plus only forbids giving back.
+    } else if (char === '+' && wasQuantified) {
+      // possessive
+    } else if ('*+?'.includes(char)) {
+      quantified = !wasQuantified && source.charAt(i - 1) !== '(';
+      out += char;
+    } else if (char === '{') {
+      const count = /^\{\d+(?:,\d*)?\}/.exec(source.slice(i))?.[0];
+      quantified = count !== undefined;
+      out += count ?? char;
+      i += (count ?? char).length - 1;
     } else out += char;
   }
   return out;
-}
-
-function escaped(source: string, at: number): boolean {
-  let backslashes = 0;
-  for (let i = at - 1; i >= 0 && source.charAt(i) === '\\'; i--) backslashes++;
-  return backslashes % 2 === 1;
 }
 
 function escape(source: string, at: number, inClass: boolean): readonly [text: string, length: number] {

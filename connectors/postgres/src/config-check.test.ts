@@ -1,0 +1,74 @@
+import { goldenPath } from '@millrace/testkit';
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { checkValues } from './config-check.ts';
+import { postgresConfigDef } from './config-keys.ts';
+
+interface Scenario {
+  readonly steps: readonly {
+    readonly id?: string;
+    readonly request?: { readonly method: string; readonly json?: Record<string, string> };
+  }[];
+}
+interface Recorded {
+  readonly steps: readonly {
+    readonly step: string;
+    readonly json: { readonly errors?: Record<string, string[]> };
+  }[];
+}
+
+const read = <T>(name: string): T =>
+  JSON.parse(readFileSync(goldenPath(`connect-rest/${name}`), 'utf8')) as T;
+const scenario = read<Scenario>('scenarios/validate-postgres-values.json');
+const recorded = read<Recorded>('scenarios/validate-postgres-values.golden.json');
+
+describe('single values are refused in the recorded words', () => {
+  const cases = scenario.steps.flatMap(({ id, request }) =>
+    id !== undefined && request?.method === 'PUT' ? [[id, request.json ?? {}] as const] : [],
+  );
+  test.each(cases)('%s', (id, config) => {
+    const errors = { ...recorded.steps.find(({ step }) => step === id)?.json.errors };
+    // These are not the connector's own: the worker's keys, and what only a connection tells.
+    delete errors['tasks.max'];
+    delete errors['database.hostname'];
+    const found: Record<string, string[]> = {};
+    for (const { key, message } of checkValues(config)) (found[key] ??= []).push(message);
+    expect(found).toEqual(errors);
+  });
+});
+
+test('every key has the recorded type, default, importance, group, order and width', () => {
+  const { keys } = read<{ keys: Record<string, unknown>[] }>('configdefs/postgresql.json');
+  const own = keys.filter((key) => ['Postgres', 'Connector', 'Events'].includes(String(key['group'])));
+  const listed = [...postgresConfigDef.keys.values()].filter((key) => key.internal !== true);
+  expect(
+    listed.map((key) => ({
+      name: key.name,
+      type: key.type,
+      default_value:
+        key.default === null
+          ? null
+          : Array.isArray(key.default)
+            ? key.default.join(',')
+            : String(key.default),
+      importance: key.importance,
+      group: key.group,
+      order: key.orderInGroup,
+      width: key.width,
+      display_name: key.displayName,
+      dependents: key.dependents ?? [],
+    })),
+  ).toEqual(
+    own.map(({ name, type, default_value, importance, group, order, width, display_name, dependents }) => ({
+      name,
+      type,
+      default_value,
+      importance,
+      group,
+      order,
+      width,
+      display_name,
+      dependents,
+    })),
+  );
+});

@@ -38,6 +38,8 @@ export interface OpenRequest {
   readonly partition: number;
   readonly internal: boolean;
   readonly config: LogConfig;
+  /** Offsets may be missing between batches, whatever the config says: nothing is known of the topic's past. */
+  readonly mayHaveGaps?: boolean;
 }
 
 export class LogDirectory {
@@ -125,7 +127,7 @@ export class LogDirectory {
       clean: this.#clean,
       recoveryPoint: this.#recoveryPoints.get(name) ?? 0,
       startOffset: this.#logStarts.get(name) ?? 0,
-      mayHaveGaps: request.config.compacted,
+      mayHaveGaps: request.mayHaveGaps ?? request.config.compacted,
       indexIntervalBytes: request.config.indexIntervalBytes,
     });
     return this.#register(name, new PartitionLog(this.#env, state, request.config));

@@ -100,7 +100,7 @@ export class Topics {
   }
 
   /** Opens the logs of all topics that the metadata log knows. */
-  async open(records: readonly MetadataRecord[]): Promise<void> {
+  async open(records: readonly MetadataRecord[], mayHaveGaps: boolean = false): Promise<void> {
     const known = new Map<string, TopicRecord>();
     for (const record of records) {
       if (record.type === 'topic') known.set(record.name, record);
@@ -110,7 +110,7 @@ export class Topics {
     for (const record of known.values()) {
       const topic = this.#register(record.name, record.id, record.configs);
       for (let partition = 0; partition < record.partitions; partition++) {
-        topic.partitions.push(await this.#openPartition(topic, partition));
+        topic.partitions.push(await this.#openPartition(topic, partition, mayHaveGaps));
       }
     }
     this.#directory.removeStrays((topic, id) => this.#byName.get(topic)?.id === id);
@@ -133,7 +133,7 @@ export class Topics {
     if (records.length === 0) return;
     this.#logger.info({ topics: records.length }, 'took over the topics found in the log folder');
     await this.#metadata.append(...records);
-    await this.open(records);
+    await this.open(records, true);
   }
 
   /** Makes a topic. @throws KafkaFailure when the name is taken */
@@ -237,9 +237,14 @@ export class Topics {
     topic.partitions.push(...made);
   }
 
-  async #openPartition(topic: Topic, partition: number): Promise<PartitionLog | undefined> {
+  async #openPartition(
+    topic: Topic,
+    partition: number,
+    mayHaveGaps: boolean,
+  ): Promise<PartitionLog | undefined> {
     try {
-      return await this.#directory.open(this.#openRequest(topic, partition));
+      const request = this.#openRequest(topic, partition);
+      return await this.#directory.open(mayHaveGaps ? { ...request, mayHaveGaps } : request);
     } catch (error) {
       // One damaged partition stays offline and says so; the others serve. INV-6
       this.#logger.error({ err: toError(error), topic: topic.name, partition }, 'a partition is offline');

@@ -1,7 +1,14 @@
 // Validation of a connector config: Connect's common keys, transforms and predicates, the connector's own keys and
 // checks, converters, client overrides. One answer holds every problem.
 import type { ConfigInfos, ConnectorPlugin, Plugin } from '@millrace/connect-api';
-import { ConfigDef, type ConfigKey, invalid, messageOf, type RawConfig, validators } from '@millrace/foundation';
+import {
+  ConfigDef,
+  type ConfigKey,
+  invalid,
+  messageOf,
+  type RawConfig,
+  validators,
+} from '@millrace/foundation';
 import { connectError } from '../errors.ts';
 import { interfaceName, type PluginRegistry } from '../plugins.ts';
 import { type ClientKind, type OverridePolicy, overrideProblems, withPrefix } from './client-overrides.ts';
@@ -24,6 +31,7 @@ export interface ValidationContext {
 
 const CONVERTER_SIDES = ['key', 'value', 'header'] as const;
 const MUST_HAVE_TOPICS = 'Must configure one of topics or topics.regex';
+const NO_EXACTLY_ONCE = 'This worker does not have exactly-once source support enabled.';
 const NULL_VALUE = 'Null value can not be supplied as the configuration value.';
 
 /**
@@ -135,6 +143,9 @@ async function checkCommon(
   for (const side of CONVERTER_SIDES)
     checkConverterClass(keyNamed(keys, `${side}.converter`), side, context.plugins);
   if (plugin.kind === 'sink') checkTopics(keys, config);
+  else if (String(keyNamed(keys, 'exactly.once.support').value).toLowerCase() === 'required') {
+    keyNamed(keys, 'exactly.once.support').errors.push(NO_EXACTLY_ONCE);
+  }
   const groups = groupsOf(definition.keys.values());
   for (const kind of ['transforms', 'predicates'] as const) {
     const aliases = keyNamed(keys, kind).value;

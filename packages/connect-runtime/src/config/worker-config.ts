@@ -100,6 +100,13 @@ export const workerConfigDef: ConfigDef = new ConfigDef([
   key('topic.tracking.enable', 'BOOLEAN', true, 'Whether the topics a connector used are kept.'),
   key('topic.tracking.allow.reset', 'BOOLEAN', true, 'Whether those may be reset by REST.'),
   key(
+    'exactly.once.source.support',
+    'STRING',
+    'disabled',
+    'Whether sources deliver exactly once.',
+    (value) => (value === 'disabled' ? undefined : 'Only disabled is supported by this release'),
+  ),
+  key(
     'task.restart.enable',
     'BOOLEAN',
     true,
@@ -123,9 +130,7 @@ const passThrough = (name: string): boolean =>
   /^(producer|consumer|admin|key\.converter|value\.converter|header\.converter|config\.providers|internal)\./.test(
     name,
   ) ||
-  /^(security|ssl|sasl|plugin|inter\.worker|config\.providers|connect\.protocol|exactly\.once|metric|rest\.)/.test(
-    name,
-  );
+  /^(security|ssl|sasl|plugin|inter\.worker|config\.providers|connect\.protocol|metric|rest\.)/.test(name);
 
 /**
  * Parses worker properties.

@@ -130,6 +130,7 @@ export class TaskSupervisor {
     const { plugins, providers, host, settings, clock } = this.#options;
     const key = itemKey(item);
     this.#items.set(key, item);
+    this.#clearStaleState(item);
     let version: string | null = null;
     const started = { taskConfig, connectorConfig, paused, startedMs: clock.monotonicMs() };
     try {
@@ -168,6 +169,12 @@ export class TaskSupervisor {
       this.#running.set(key, running);
       this.#onFailed(item, running, { message: '', trace: javaTrace(error), policy: policyOf(error) });
     }
+  }
+
+  /** After a crash the topic still says RUNNING, which is not so until the task has started. */
+  #clearStaleState(item: WorkItem): void {
+    const shown = this.#options.status.task(item.connector, item.task)?.state;
+    if (shown === 'RUNNING' || shown === 'PAUSED') this.#report(item, 'UNASSIGNED', null);
   }
 
   async #end(item: WorkItem): Promise<void> {
@@ -227,8 +234,8 @@ export class TaskSupervisor {
   }
 
   #onTopic(item: WorkItem, topic: string): void {
-    const { status, trackTopics, clock } = this.#options;
-    if (!trackTopics || status.hasTopic(item.connector, topic)) return;
+    const { state, status, trackTopics, clock } = this.#options;
+    if (!trackTopics || !state.has(item.connector) || status.hasTopic(item.connector, topic)) return;
     status.put({
       kind: 'topic',
       connector: item.connector,

@@ -189,9 +189,9 @@ async function putConfig(
 /** The name of the path or body and that in the config must agree; the config gets it where it has none. */
 function checkName(name: string, config: Record<string, string | null>): void {
   const inConfig = config['name'];
-  if (inConfig === undefined || inConfig === null) {
+  if (inConfig === undefined || inConfig === null || inConfig.trim() === name) {
     config['name'] = name;
-  } else if (inConfig.trim() !== name) {
+  } else {
     throw connectError(
       'connect.bad_request',
       `Connector name configuration (${inConfig}) doesn't match connector name in the URL (${name})`,

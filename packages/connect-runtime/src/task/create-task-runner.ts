@@ -1,5 +1,5 @@
 // Puts a task together from its spec: plug-in, converters, transforms, error handling and Kafka clients.
-import type { ConnectorPlugin } from '@millrace/connect-api';
+import type { ConnectorPlugin, TopicLog } from '@millrace/connect-api';
 import { Admin, BatchProducer, Cluster, GroupConsumer } from '@millrace/kafka-client';
 import { connectError, JAVA } from '../errors.ts';
 import { TopicCreationRules, topicCreator } from '../topic-creation.ts';
@@ -42,6 +42,20 @@ function openCluster(
   return new Cluster({ bootstrapServers: bootstrapServersOf(spec, kind), clientId, logger, clock });
 }
 
+function overridesBootstrap(spec: TaskSpec): boolean {
+  return bootstrapServersOf(spec, 'producer') !== spec.settings.bootstrapServers;
+}
+
+function openWorkerCluster(spec: TaskSpec, { logger, clock }: TaskEnvironment): Cluster {
+  const { bootstrapServers, groupId } = spec.settings;
+  return new Cluster({
+    bootstrapServers,
+    clientId: `connect-${groupId}-offsets-${spec.connector}`,
+    logger,
+    clock,
+  });
+}
+
 async function createSource(
   spec: TaskSpec,
   environment: TaskEnvironment,
@@ -53,7 +67,10 @@ async function createSource(
   const { connectorConfig, settings } = spec;
   const admin = new Admin(cluster);
   const rules = settings.createTopics ? TopicCreationRules.of(connectorConfig) : null;
-  const openLog = logOpener({ cluster, admin, logger, clock });
+  // Signals, schema history and offsets are on the worker's cluster, wherever the records go.
+  const own = overridesBootstrap(spec) ? openWorkerCluster(spec, environment) : cluster;
+  const openLog = logOpener({ cluster: own, admin: new Admin(own), logger, clock });
+  const logs: TopicLog[] = [];
   return new SourceTaskRunner({
     spec,
     environment,
@@ -67,13 +84,19 @@ async function createSource(
       clock,
       metrics,
       offsets: { offset: (partition) => events.readOffset(partition) },
-      topicLog: (name, options) => openLog(name, options),
+      topicLog: async (name, options) => {
+        const log = await openLog(name, options);
+        logs.push(log);
+        return log;
+      },
     },
     chain: await createChain(connectorConfig, plugins),
     converters: await createConverters(connectorConfig, settings.workerConverters, plugins),
     errors: new ErrorHandler(errorSettings(connectorConfig), { clock, logger }),
     counters: sourceCounters(metrics, spec.connector, spec.task),
-    cluster,
+    clusters: own === cluster ? [cluster] : [cluster, own],
+    logs,
+    offsetProducer: own === cluster ? null : new BatchProducer({ cluster: own, logger, clock }),
     createProducer: (callbacks) =>
       new BatchProducer({ cluster, logger, clock, ...producerSettings(spec, logger), ...callbacks }),
     ensureTopic: topicCreator(rules, admin, logger),

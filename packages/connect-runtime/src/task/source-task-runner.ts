@@ -1,6 +1,6 @@
 // Runs one source task: poll, send, acknowledge, store offsets, tell the source. Everything that reaches a topic goes
 // through one producer that belongs to this incarnation and dies with it.
-import type { SourceTask, SourceTaskContext } from '@millrace/connect-api';
+import type { SourceTask, SourceTaskContext, TopicLog } from '@millrace/connect-api';
 import { toError } from '@millrace/foundation';
 import type { BatchProducer, BatchProducerOptions, Cluster } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
@@ -25,7 +25,12 @@ export interface SourceRunnerParts {
   readonly converters: TaskConverters;
   readonly errors: ErrorHandler;
   readonly counters: TaskCounters;
-  readonly cluster: Cluster;
+  /** Closed at the end. */
+  readonly clusters: readonly Cluster[];
+  /** Logs the task opened; they end with it. */
+  readonly logs: readonly TopicLog[];
+  /** Writes offsets where the worker keeps them; null = the task's own producer does. */
+  readonly offsetProducer: BatchProducer | null;
   readonly createProducer: (callbacks: Pick<BatchProducerOptions, 'onAcked' | 'onFailed'>) => BatchProducer;
   /** Makes a topic exist as the config says, before the producer learns its partitions. */
   readonly ensureTopic: (topic: string) => Promise<void>;
@@ -148,12 +153,12 @@ export class SourceTaskRunner implements TaskRunner {
   }
 
   async #commitNow(): Promise<void> {
-    const { spec, task } = this.#parts;
+    const { spec, task, offsetProducer } = this.#parts;
     const committable = this.#submitted.takeCommittable();
     if (committable.length === 0) return;
     await Promise.all(
       committable.map(({ partition, offset }) =>
-        this.#producer.send({
+        (offsetProducer ?? this.#producer).send({
           topic: spec.settings.offsetsTopic,
           key: offsetKey(spec.connector, partition),
           value: offsetValue(offset),
@@ -211,7 +216,7 @@ export class SourceTaskRunner implements TaskRunner {
 
   /** Ends everything this incarnation holds; a clean end waits for its records first. */
   async #end(clean: boolean): Promise<void> {
-    const { task, chain, environment, spec, cluster } = this.#parts;
+    const { task, chain, environment, spec, clusters, logs, offsetProducer } = this.#parts;
     const { logger, clock } = environment;
     const deadline = new AbortController();
     const timer = clock.sleep(spec.settings.flushTimeoutMs, deadline.signal).then(() => deadline.abort());
@@ -229,7 +234,9 @@ export class SourceTaskRunner implements TaskRunner {
     chain.close();
     // INV-2: when this returns, no request of this producer can reach a log any more.
     await this.#producer.abort('its task has ended');
-    await cluster.close();
+    await Promise.all(logs.map((log) => log.close()));
+    await offsetProducer?.abort('its task has ended');
+    await Promise.all(clusters.map((cluster) => cluster.close()));
   }
 }
 

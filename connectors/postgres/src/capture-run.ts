@@ -228,7 +228,7 @@ export class CaptureRun {
     const replication = await openSession(config.connection, 'replication');
     try {
       const created = await this.#create(replication, config.slot.name, { temporary: false });
-      return bare(created.consistentPoint, this.#options.stored);
+      return bare(created.consistentPoint, this.#options.stored?.map ?? {});
     } finally {
       await replication.end().catch(() => undefined);
     }
@@ -298,7 +298,7 @@ export class CaptureRun {
         { tables: tables.length, rows, lsn: formatLsn(created.consistentPoint) },
         'the snapshot is complete',
       );
-      return bare(created.consistentPoint, undefined);
+      return bare(created.consistentPoint, reader.completeOffset);
     } finally {
       signal.removeEventListener('abort', abort);
       await client.end().catch(() => undefined);
@@ -424,7 +424,7 @@ export class CaptureRun {
 }
 
 /** A position that is no row's: where a slot or a snapshot starts. */
-function bare(lsn: Lsn, stored: StoredOffset | undefined): StoredOffset {
+function bare(lsn: Lsn, map: OffsetMap): StoredOffset {
   return {
     lsn,
     lastCommitLsn: undefined,
@@ -433,7 +433,7 @@ function bare(lsn: Lsn, stored: StoredOffset | undefined): StoredOffset {
     messageType: undefined,
     timestampUs: undefined,
     snapshot: undefined,
-    map: stored?.map ?? {},
+    map,
   };
 }
 

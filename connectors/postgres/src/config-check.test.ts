@@ -17,10 +17,9 @@ interface Recorded {
   }[];
 }
 
-const read = <T>(name: string): T =>
-  JSON.parse(readFileSync(goldenPath(`connect-rest/${name}`), 'utf8')) as T;
-const scenario = read<Scenario>('scenarios/validate-postgres-values.json');
-const recorded = read<Recorded>('scenarios/validate-postgres-values.golden.json');
+const read = (name: string): unknown => JSON.parse(readFileSync(goldenPath(`connect-rest/${name}`), 'utf8'));
+const scenario = read('scenarios/validate-postgres-values.json') as Scenario;
+const recorded = read('scenarios/validate-postgres-values.golden.json') as Recorded;
 
 describe('single values are refused in the recorded words', () => {
   const cases = scenario.steps.flatMap(({ id, request }) =>
@@ -38,7 +37,7 @@ describe('single values are refused in the recorded words', () => {
 });
 
 test('every key has the recorded type, default, importance, group, order and width', () => {
-  const { keys } = read<{ keys: Record<string, unknown>[] }>('configdefs/postgresql.json');
+  const { keys } = read('configdefs/postgresql.json') as { keys: Record<string, unknown>[] };
   const own = keys.filter((key) => ['Postgres', 'Connector', 'Events'].includes(String(key['group'])));
   const listed = [...postgresConfigDef.keys.values()].filter((key) => key.internal !== true);
   expect(

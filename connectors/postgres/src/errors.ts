@@ -124,6 +124,7 @@ const CODE_BY_STATE: readonly (readonly [prefix: string, code: PostgresErrorCode
   ['55006', 'postgres.slot_active'],
   ['57P', 'postgres.connection_lost'],
   ['08', 'postgres.connection_lost'],
+  ['53400', 'postgres.server_settings'],
   ['53', 'postgres.connection_failed'],
   ['E', 'postgres.connection_lost'],
 ];

@@ -208,9 +208,12 @@ class RunningBroker implements BrokerHandle {
     clearInterval(this.#timer);
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#state?.groups.close();
-    await this.#directory.close();
-    await this.#state?.metadata.close();
-    await this.#lock?.release();
+    try {
+      await this.#directory.close();
+      await this.#state?.metadata.close();
+    } finally {
+      await this.#lock?.release();
+    }
   }
 
   /** Stores checkpoints and looks after the disk's reserve. */
@@ -221,6 +224,9 @@ class RunningBroker implements BrokerHandle {
       .restore()
       .catch((error: unknown) => logger.warn({ err: toError(error) }, 'no reserve on the disk'));
     this.#directory.checkpoint().catch(() => undefined);
+    this.#state?.topics.expireProducers(
+      this.#setup.clock.nowMs() - this.#setup.config.number('producer.id.expiration.ms'),
+    );
   }
 
   #failStorage(error: Error): void {

@@ -58,13 +58,14 @@ export const produce: RegisteredApi = defineApi({
       }
       return { name: topicData.name, topicId: topicData.topicId, partitionResponses };
     });
-    if (acks === 0) {
+    const answer = (): Answer<0> => {
+      if (acks !== 0) return { responses };
       const failed = responses.some((topic) => topic.partitionResponses.some((p) => p.errorCode !== 0));
       return failed ? CLOSE : NO_REPLY;
-    }
-    if (pending.length === 0) return { responses };
+    };
+    if (pending.length === 0) return answer();
     const only = pending[0];
-    return (pending.length === 1 && only ? only : Promise.all(pending)).then(() => ({ responses }));
+    return (pending.length === 1 && only ? only : Promise.all(pending)).then(answer);
   },
 });
 
@@ -100,7 +101,6 @@ function append(
       ? log.append(recoded, readBatchHeader(recoded, 0))
       : log.append(check.batch, check.header);
     const answer = accepted(data.index, appended, log);
-    if (request.acks === 0) return { answer };
     // INV-1: a duplicate, too, is answered only once the batch it repeats is as safe as was asked.
     return { answer, durable: log.whenAcknowledged(appended.lastOffset, request.acks) };
   } catch (thrown) {

@@ -36,6 +36,11 @@ export class DiskSpace {
     return true;
   }
 
+  /** Gives the reserve up for good when the disk is full: the last writes of a shutdown need it. */
+  release(): void {
+    if (this.#full) this.#disk.remove(this.#path);
+  }
+
   /** Lays the reserve down where it is missing; users' records are taken again once that works. */
   async restore(): Promise<void> {
     if (!this.#full && this.#disk.exists(this.#path)) return;

@@ -185,8 +185,11 @@ export class LogDirectory {
 
   /** Closes all logs and leaves the marker of a clean shutdown. */
   async close(): Promise<void> {
-    await Promise.all([...this.#logs.values()].map((log) => log.close()));
-    if (this.#env.storageFailed()) return;
+    this.#env.space.release();
+    const closed = await Promise.allSettled([...this.#logs.values()].map((log) => log.close()));
+    const failed = closed.find((result) => result.status === 'rejected');
+    if (failed) this.#logger.error({ err: toError(failed.reason) }, 'a log could not be closed cleanly');
+    if (failed || this.#env.storageFailed()) return;
     await this.checkpoint();
     await writeAtomically(this.#disk, join(this.path, REPLICATION), this.#storedPoints);
     await writeAtomically(this.#disk, join(this.path, CLEAN_MARKER), '{"version":0,"brokerEpoch":-1}');

@@ -205,11 +205,13 @@ export class PartitionLog {
     return { baseOffset, lastOffset, logAppendTimeMs, duplicate: false };
   }
 
-  /** Resolves when the record at `offset` is as safe as `acks` asks under this log's policy; at once for acks=0. */
+  /**
+   * Resolves when the record at `offset` is as safe as `acks` asks under this log's policy. acks=0 waits for the
+   * write like acks=1: nobody is told, but the sender is slowed down to what the disk takes.
+   */
   whenAcknowledged(offset: number, acks: number): Promise<void> {
-    if (acks === 0) return DONE;
     const { flushPolicy } = this.config;
-    const durable = flushPolicy === 'always' || (flushPolicy === 'acks-all' && acks !== 1);
+    const durable = flushPolicy === 'always' || (flushPolicy === 'acks-all' && acks === -1);
     return durable ? this.whenDurable(offset) : this.#wait(this.#written, offset, this.#pipeline.written);
   }
 

@@ -39,6 +39,8 @@ export interface Topic {
 export const OFFSETS_TOPIC = '__consumer_offsets';
 const INTERNAL_TOPICS = new Set([OFFSETS_TOPIC, '__transaction_state']);
 const MAX_NAME = 249;
+/** Folders made durable at the same time. */
+const CREATE_TOGETHER = 16;
 /** Id that no topic has. */
 export const ZERO_UUID = 'AAAAAAAAAAAAAAAAAAAAAA';
 
@@ -192,6 +194,13 @@ export class Topics {
     });
   }
 
+  /** Forgets idempotent producers that wrote nothing since `timestamp`. */
+  expireProducers(timestamp: number): void {
+    for (const topic of this.#byName.values()) {
+      for (const log of topic.partitions) log?.producers.expire(timestamp);
+    }
+  }
+
   /** Resolves every topic's settings anew, after a broker setting changed. */
   refreshConfigs(): void {
     for (const topic of this.#byName.values()) this.#applyConfig(topic);
@@ -231,8 +240,12 @@ export class Topics {
 
   async #addPartitions(topic: Topic, count: number): Promise<void> {
     const made: PartitionLog[] = [];
-    for (let partition = topic.partitions.length; partition < count; partition++) {
-      made.push(await this.#directory.create(this.#openRequest(topic, partition)));
+    for (let first = topic.partitions.length; first < count; first += CREATE_TOGETHER) {
+      const size = Math.min(CREATE_TOGETHER, count - first);
+      const partitions = Array.from({ length: size }, (_, index) => first + index);
+      const create = (partition: number): Promise<PartitionLog> =>
+        this.#directory.create(this.#openRequest(topic, partition));
+      made.push(...(await Promise.all(partitions.map(create))));
     }
     topic.partitions.push(...made);
   }

@@ -19,7 +19,7 @@ import { BadFrame, FrameReader } from './frames.ts';
 
 /** Requests that may wait or run on one connection before its socket is no longer read. */
 const MAX_WAITING_REQUESTS = 64;
-const MAX_WAITING_BYTES = 32 * 1024 * 1024;
+const MAX_HELD_BYTES = 32 * 1024 * 1024;
 /** Bytes of answers a slow reader may have waiting before its next request starts. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
 
@@ -57,11 +57,13 @@ export class Connection {
   readonly #clientHost: string;
   readonly #onFrame = (frame: Buffer): void => this.#accept(frame);
   #waiting: Waiting[] = [];
-  #waitingBytes = 0;
+  /** Bytes of requests that wait or run. */
+  #heldBytes = 0;
   #started: Started[] = [];
   /** Started requests that only let a pipelined one start beside them. */
   #allPipelined = true;
   #paused = false;
+  #pumping = false;
   #sending = false;
 
   constructor(options: ConnectionOptions) {
@@ -106,7 +108,6 @@ export class Connection {
       return;
     }
     this.#pump();
-    this.#regulate();
   }
 
   #accept(frame: Buffer): void {
@@ -126,22 +127,27 @@ export class Connection {
       return;
     }
     this.#waiting.push({ header, api, frame });
-    this.#waitingBytes += frame.length;
+    this.#heldBytes += frame.length;
   }
 
   /** Starts what may start. */
   #pump(): void {
-    while (this.#waiting.length > 0) {
-      const next = this.#waiting[0];
-      if (!next || this.#closed.signal.aborted) return;
-      const free = this.#started.length === 0 || (next.api.pipelined && this.#allPipelined);
-      if (!free || this.#socket.writableLength > MAX_UNSENT_BYTES) return;
-      if (this.#started.length >= MAX_WAITING_REQUESTS) return;
-      this.#waiting.shift();
-      this.#waitingBytes -= next.frame.length;
-      this.#start(next);
-      this.#regulate();
-    }
+    // An answer that is there at once pumps again; a loop, unlike that, has no depth.
+    if (this.#pumping) return;
+    this.#pumping = true;
+    let next = this.#nextToStart();
+    for (; next; next = this.#nextToStart()) this.#start(next);
+    this.#pumping = false;
+    this.#regulate();
+  }
+
+  #nextToStart(): Waiting | undefined {
+    const next = this.#waiting[0];
+    if (!next || this.#closed.signal.aborted) return undefined;
+    const free = this.#started.length === 0 || (next.api.pipelined && this.#allPipelined);
+    const full =
+      this.#started.length >= MAX_WAITING_REQUESTS || this.#socket.writableLength > MAX_UNSENT_BYTES;
+    return free && !full ? this.#waiting.shift() : undefined;
   }
 
   #start(waiting: Waiting): void {
@@ -178,8 +184,8 @@ export class Connection {
   }
 
   #finish(slot: Started, { header, api, frame }: Waiting, body: unknown): void {
-    // Without an answer (acks=0) nobody waited for the write that still needs the bytes.
-    if (api.releasesFrame && body !== NO_REPLY && body !== CLOSE) this.#framePool.give(frame);
+    this.#heldBytes -= frame.length;
+    if (api.releasesFrame) this.#framePool.give(frame);
     if (this.#closed.signal.aborted) return;
     if (body === CLOSE) slot.close = true;
     try {
@@ -235,7 +241,7 @@ export class Connection {
 
   /** Stops reading a socket whose requests pile up; INV-5. */
   #regulate(): void {
-    const full = this.#waiting.length >= MAX_WAITING_REQUESTS || this.#waitingBytes > MAX_WAITING_BYTES;
+    const full = this.#waiting.length >= MAX_WAITING_REQUESTS || this.#heldBytes > MAX_HELD_BYTES;
     if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.#socket.pause();

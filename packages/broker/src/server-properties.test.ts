@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { BrokerConfig } from './metadata/broker-config.ts';
+import { logConfigOf } from './metadata/topic-config.ts';
+import { listenersOf, parseProperties } from './server-properties.ts';
+
+function configOf(text: string): BrokerConfig {
+  return BrokerConfig.parse(parseProperties(text)).config;
+}
+
+test('Properties are read as Java reads them', () => {
+  const text = [
+    '# comment',
+    '! comment',
+    'plain=value with spaces ',
+    'colon: value',
+    'blank value',
+    'spread = a,\\',
+    '   b',
+    'empty=',
+    'esc\\=aped=\\u00e4\\n',
+    'later=1',
+    'later=2',
+  ].join('\n');
+  expect(parseProperties(text)).toEqual({
+    plain: 'value with spaces ',
+    colon: 'value',
+    blank: 'value',
+    spread: 'a,b',
+    empty: '',
+    'esc=aped': 'ä\n',
+    later: '2',
+  });
+});
+
+test('A server.properties of a KRaft broker is taken, without its controller', () => {
+  const config = configOf(`
+    process.roles=broker,controller
+    controller.quorum.voters=1@127.0.0.1:9093
+    controller.listener.names=CONTROLLER
+    listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OUTSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT
+    listeners=PLAINTEXT://127.0.0.1:9092,OUTSIDE://[::1]:9192,CONTROLLER://127.0.0.1:9093
+    advertised.listeners=OUTSIDE://example.org:443
+  `);
+  expect(listenersOf(config)).toEqual([
+    { name: 'PLAINTEXT', bind: { host: '127.0.0.1', port: 9092 }, advertised: undefined },
+    { name: 'OUTSIDE', bind: { host: '::1', port: 9192 }, advertised: { host: 'example.org', port: 443 } },
+  ]);
+});
+
+test('Without a listeners key the broker binds to this machine only', () => {
+  expect(listenersOf(configOf(''))[0]?.bind).toEqual({ host: '127.0.0.1', port: 9092 });
+});
+
+test('Listeners that cannot be served are refused by name', () => {
+  expect(() => listenersOf(configOf('listeners=SSL://:9093'))).toThrow('only PLAINTEXT is supported');
+  expect(() => listenersOf(configOf('listeners=nonsense'))).toThrow('expected NAME://host:port');
+});
+
+test('Unknown keys are warned about with the nearest known one', () => {
+  const { warnings } = BrokerConfig.parse({ 'num.partition': '3', 'listener.name.internal.ssl.key': 'x' });
+  expect(warnings).toEqual([
+    'num.partition is not a key of the broker and has no effect. Did you mean num.partitions?',
+  ]);
+});
+
+test('Topic settings fall back to the most exact broker key that is set', () => {
+  const broker = configOf('log.roll.hours=1\nlog.segment.bytes=2097152\nmillrace.log.flush.policy=os');
+  expect(logConfigOf({}, broker, false)).toMatchObject({
+    segmentMs: 3_600_000,
+    segmentBytes: 2_097_152,
+    flushPolicy: 'os',
+  });
+  expect(logConfigOf({ 'segment.ms': '5', 'flush.messages': '1' }, broker, false)).toMatchObject({
+    segmentMs: 5,
+    flushPolicy: 'always',
+  });
+});
+
+test('INV-1: internal topics are synced under acks=all whatever the broker is told', () => {
+  const broker = configOf('millrace.log.flush.policy=os');
+  expect(logConfigOf({}, broker, true).flushPolicy).toBe('acks-all');
+});

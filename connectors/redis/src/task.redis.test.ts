@@ -308,6 +308,34 @@ describe('what Redis forgot', () => {
     expect(await sink.document(3)).toContain('"c"');
   });
 
+  test('records that a transform dropped are committed, and leave no doubt about what Redis holds', async () => {
+    await using sink = harness({ 'redis.marker.missing': 'fail' });
+    await sink.start();
+    const dropped = [{ topic: 'shop.orders', partition: 0, offset: 3 }];
+    expect(await sink.task.preCommit(dropped)).toEqual(dropped);
+    await using next = sink.again();
+    expect(await next.start(dropped)).toEqual(dropped);
+    await next.put(row(3, { id: 1 }));
+    const more = [{ topic: 'shop.orders', partition: 0, offset: 9 }];
+    expect(await next.task.preCommit(more)).toEqual(more);
+    await using last = sink.again();
+    expect(await last.start(more)).toEqual(more);
+  });
+
+  test('INV-9: an idle sink notices an emptied Redis and fills it again', async () => {
+    await using server = await startRedis();
+    await using sink = new Harness(server.url, 'own');
+    await sink.start();
+    await sink.put(row(0, { id: 1, name: 'a' }));
+    const delivered = [{ topic: 'shop.orders', partition: 0, offset: 1 }];
+    expect(await sink.task.preCommit(delivered)).toEqual(delivered);
+    await server.stop('SIGKILL');
+    await server.start();
+    const answer = await eventually('an answer after the restart', () => sink.task.preCommit(delivered));
+    expect(answer).toEqual([]);
+    expect(sink.seeks).toEqual([{ topic: 'shop.orders', partition: 0, offset: 0 }]);
+  });
+
   test('a Redis that is down is worth another try, and a restarted empty one is filled again', async () => {
     await using server = await startRedis();
     await using sink = new Harness(server.url, 'own');

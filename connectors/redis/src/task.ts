@@ -171,8 +171,8 @@ export class RedisSinkTask implements SinkTask {
     this.#pending.push(write);
   }
 
-  /** Writes everything pending, in script calls of at most the batch size. */
-  async #flush(): Promise<void> {
+  /** Writes everything pending, in script calls of at most the batch size. False when Redis lost data: reading goes back. */
+  async #flush(): Promise<boolean> {
     const { config, writer } = this.#started();
     while (this.#pending.length > 0) {
       const batch = this.#pending.slice(0, config.batchSize);
@@ -186,7 +186,7 @@ export class RedisSinkTask implements SinkTask {
       } catch (error) {
         if (error instanceof MarkerLost) {
           await this.#recover();
-          return;
+          return false;
         }
         const wrongType = error instanceof MillraceError && error.code === 'redis.wrong_type';
         if (!wrongType || !this.#started().context.errantRecords) throw error;
@@ -200,6 +200,7 @@ export class RedisSinkTask implements SinkTask {
     for (const partition of this.#partitions.values()) {
       if (partition.taken > (partition.written ?? partition.start)) partition.written = partition.taken;
     }
+    return true;
   }
 
   /** One record at a time, so that only those that Redis refuses are reported. */
@@ -247,11 +248,31 @@ export class RedisSinkTask implements SinkTask {
 
   async preCommit(delivered: readonly PartitionPosition[]): Promise<readonly PartitionPosition[]> {
     if (await this.#wentBack()) return [];
-    await this.#flush();
-    return delivered.flatMap(({ topic, partition }) => {
-      const written = this.#partitions.get(keyOf({ topic, partition }))?.written;
-      return written === undefined ? [] : [{ topic, partition, offset: written }];
-    });
+    if (!(await this.#flush())) return [];
+    return (await this.#moveMarkers(delivered)) ? delivered : [];
+  }
+
+  /**
+   * Records that a transform dropped leave no write, so the markers follow what was delivered: else the next start
+   * would take a topic whose last records were dropped for one that Redis lost. False when Redis lost data.
+   */
+  async #moveMarkers(delivered: readonly PartitionPosition[]): Promise<boolean> {
+    const behind = new Map<Partition, number>();
+    for (const position of delivered) {
+      const partition = this.#partitions.get(keyOf(position));
+      if (!partition) continue;
+      const marked = markerOffset(partition.marker, partition.lineage) ?? -1;
+      if (position.offset > marked) behind.set(partition, position.offset);
+    }
+    if (behind.size === 0) return true;
+    try {
+      await this.#started().writer.write([], behind);
+      return true;
+    } catch (error) {
+      if (!(error instanceof MarkerLost)) throw error;
+      await this.#recover();
+      return false;
+    }
   }
 
   async close(partitions: readonly TopicPartition[]): Promise<void> {

@@ -287,14 +287,12 @@ export class SinkTaskRunner implements TaskRunner {
         throw error;
       environment.logger.warn({ err: error }, 'offsets could not be committed');
     }
+    this.#applySeeks();
   }
 
+  /** The task is asked also when nothing new was delivered: its target may have lost what it had. */
   async #commit(partitions: readonly TopicPartition[]): Promise<void> {
-    const delivered = partitions.flatMap((place) => {
-      const position = this.#delivered.get(keyOf(place));
-      return position && this.#committed.get(keyOf(place)) !== position.offset ? [position] : [];
-    });
-    if (delivered.length === 0) return;
+    const delivered = partitions.flatMap((place) => this.#delivered.get(keyOf(place)) ?? []);
     const safe = await this.#parts.task.preCommit(delivered);
     const toCommit = safe.filter((position) => {
       const known = this.#delivered.get(keyOf(position));

@@ -26,7 +26,11 @@ export function registerLifecycle(program: Command): void {
     const files = options.file.map(readConnectorFile);
     const applied: ConnectorInfo[] = [];
     for (const { name, config } of files) {
-      applied.push(await client.call<ConnectorInfo>('PUT', connectorPath(name, '/config'), config));
+      try {
+        applied.push(await client.call<ConnectorInfo>('PUT', connectorPath(name, '/config'), config));
+      } catch (error) {
+        throw error instanceof CliError ? withRefusedValues(error, config) : error;
+      }
     }
     print(options.output, applied, () => applied.map(({ name }) => `${name} applied`).join('\n'));
   });
@@ -64,6 +68,18 @@ export function registerLifecycle(program: Command): void {
       print(options.output, { restarted: name }, () => `${name} restarting`);
     },
   );
+}
+
+/** Debezium's messages name the key and what it expects: the value that was given is added, except for secrets. */
+function withRefusedValues(error: CliError, config: ConnectorFile['config']): CliError {
+  const problems = [...new Set(error.why.split('; '))].map((problem) => {
+    const key = /^The '([^']+)' value is invalid/.exec(problem)?.[1] ?? '';
+    const value = config[key];
+    return value === undefined || /password|secret|token|\.key/.test(key)
+      ? problem
+      : `${problem} (it is '${value}')`;
+  });
+  return new CliError(error.message, problems.join('; '), error.fix, error.exitCode);
 }
 
 /** @throws CliError that names the file and what is wrong in it */

@@ -1,7 +1,11 @@
 /** Conformance suites, real-server harness and golden reader. */
+export { type Change, type DeliveredChange, historyProblems, withoutReplays } from './change-history.ts';
 export { describeSchema, describeValue, GoldenValues } from './golden-values.ts';
 export { goldenLines, goldenPath } from './goldens.ts';
+export { type CommandOptions, type CommandResult, runCommand, runMillrace } from './millrace-command.ts';
 export { type MillraceOptions, MillraceProcess, startMillrace } from './millrace-process.ts';
+export { SeededRandom, testRandom, testRounds } from './seeded-random.ts';
+export { TcpProxy } from './tcp-proxy.ts';
 export { type TestDatabase, testDatabase } from './test-database.ts';
 export { testRedis } from './test-redis.ts';
 export { eventually } from './waiting.ts';

@@ -46,8 +46,10 @@ const STATUS_BYTES = 39;
  */
 const SHORT_READ = 60 * 1024;
 const EAGER_GAP_MS = 0.3;
-const EAGER_READS = 16;
-const IDLE_READ = 4 * 1024;
+const EAGER_READS = 8;
+const IDLE_READ = 1024;
+/** So many idle reads in a row end the pacing: a single one may only mean that the server had no CPU. */
+const IDLE_READS = 4;
 const PACE_MS = 1;
 
 export class ReplicationStream {
@@ -65,6 +67,7 @@ export class ReplicationStream {
   #closed = false;
   #streaming = false;
   #quickReads = 0;
+  #idleReads = 0;
   #lastReadMs = 0;
   #settleStart: ((error?: unknown) => void) | undefined;
 
@@ -146,13 +149,14 @@ export class ReplicationStream {
     const now = this.#clock.monotonicMs();
     const gap = now - this.#lastReadMs;
     this.#lastReadMs = now;
-    const paced = this.#quickReads >= EAGER_READS;
-    if (paced ? read < IDLE_READ && gap > 2 * PACE_MS : gap > EAGER_GAP_MS) {
-      this.#quickReads = 0;
+    if (this.#quickReads < EAGER_READS) {
+      this.#quickReads = gap > EAGER_GAP_MS ? 0 : this.#quickReads + 1;
       return;
     }
-    if (!paced) {
-      this.#quickReads++;
+    this.#idleReads = read < IDLE_READ ? this.#idleReads + 1 : 0;
+    if (this.#idleReads >= IDLE_READS) {
+      this.#idleReads = 0;
+      this.#quickReads = 0;
       return;
     }
     if (read >= SHORT_READ) return;

@@ -26,14 +26,21 @@ export function run(command, args, options = {}) {
 }
 
 export function has(command) {
-  return spawnSync(process.platform === 'win32' ? 'where' : 'which', [command], { stdio: 'ignore' }).status === 0;
+  return (
+    spawnSync(process.platform === 'win32' ? 'where' : 'which', [command], { stdio: 'ignore' }).status === 0
+  );
 }
 
 /** Installs dependencies when they are missing or older than the lock file. Returns the seconds it took, 0 if none. */
 export async function install() {
   const marker = path.join(root, 'node_modules/.package-lock.json');
   const lock = path.join(root, 'package-lock.json');
-  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs - 1000 && sameVersions(marker, lock)) return 0;
+  if (
+    existsSync(marker) &&
+    statSync(marker).mtimeMs >= statSync(lock).mtimeMs - 1000 &&
+    sameVersions(marker, lock)
+  )
+    return 0;
   const start = performance.now();
   console.error('Installing dependencies (npm install) ...');
   const { code, output } = await run('npm', ['install', '--no-audit', '--no-fund'], { quiet: true });
@@ -46,14 +53,22 @@ function sameVersions(marker, lock) {
   const installed = JSON.parse(readFileSync(marker, 'utf8')).packages ?? {};
   const wanted = JSON.parse(readFileSync(lock, 'utf8')).packages ?? {};
   return Object.entries(wanted).every(
-    ([name, entry]) => name === '' || !name.startsWith('node_modules/') || entry.optional || entry.devOptional || entry.link || installed[name] !== undefined,
+    ([name, entry]) =>
+      name === '' ||
+      !name.startsWith('node_modules/') ||
+      entry.optional ||
+      entry.devOptional ||
+      entry.link ||
+      installed[name] !== undefined,
   );
 }
 
 /** Builds what changed. Returns the seconds it took. */
 export async function build() {
   const start = performance.now();
-  const { code, output } = await run(process.execPath, ['node_modules/typescript/bin/tsc', '-b'], { quiet: true });
+  const { code, output } = await run(process.execPath, ['node_modules/typescript/bin/tsc', '-b'], {
+    quiet: true,
+  });
   if (code !== 0) fail(`The build failed:\n${output}`);
   return (performance.now() - start) / 1000;
 }

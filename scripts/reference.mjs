@@ -39,7 +39,7 @@ function sentence(key) {
 function invariantPlaces(number) {
   const pattern = `INV-${number}\\b`;
   const found = grep(['-lE', pattern, '--', 'packages/*/src/*.ts', 'connectors/*/src/*.ts']);
-  const isTest = (file) => /\.test\.ts$/.test(file);
+  const isTest = (file) => file.endsWith('.test.ts');
   const links = (files) => files.map((file) => `[${shortName(file)}](${file})`).join(' · ');
   const sources = found.filter((file) => !isTest(file));
   const tests = found.filter(isTest);

@@ -5,7 +5,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build, fail, has, install, root, run } from './lib.mjs';
 
-const mode = process.argv.includes('--full') ? 'full' : process.argv.includes('--faults') ? 'faults' : process.argv.includes('--interop') ? 'interop' : 'standard';
+const mode = process.argv.includes('--full')
+  ? 'full'
+  : process.argv.includes('--faults')
+    ? 'faults'
+    : process.argv.includes('--interop')
+      ? 'interop'
+      : 'standard';
 const ci = process.env.CI === 'true';
 
 const TIERS = {
@@ -31,7 +37,9 @@ async function findPrograms() {
       env: { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
     });
   }
-  const still = Object.keys(PROGRAMS).filter((program) => !has(program) && !(program === 'redis-server' && process.env.REDIS_URL));
+  const still = Object.keys(PROGRAMS).filter(
+    (program) => !has(program) && !(program === 'redis-server' && process.env.REDIS_URL),
+  );
   if (still.length === 0) return;
   const message = `${still.join(', ')} not found: ${ci ? 'in CI they must be there' : 'the tests that need them fail or are skipped by name'}.`;
   if (ci) fail(message);
@@ -41,7 +49,16 @@ async function findPrograms() {
 /** Runs one vitest project and returns its counts. */
 async function runTier(tier, folder) {
   const report = path.join(folder, `${tier}.json`);
-  const args = ['node_modules/vitest/vitest.mjs', 'run', '--project', tier, '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`, '--passWithNoTests'];
+  const args = [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--project',
+    tier,
+    '--reporter=dot',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    '--passWithNoTests',
+  ];
   const { code } = await run(process.execPath, args, {
     env: { MILLRACE_TEST_BUILT: '1', MILLRACE_TEST_MODE: mode, NODE_OPTIONS: '' },
   });
@@ -49,12 +66,19 @@ async function runTier(tier, folder) {
   try {
     result = JSON.parse(readFileSync(report, 'utf8'));
   } catch {
-    return { passed: 0, failed: 1, skipped: 0, names: [`${tier}: vitest ended with code ${code} and wrote no report`] };
+    return {
+      passed: 0,
+      failed: 1,
+      skipped: 0,
+      names: [`${tier}: vitest ended with code ${code} and wrote no report`],
+    };
   }
   const names = [];
   for (const file of result.testResults ?? []) {
-    if (file.status === 'failed' && file.assertionResults.length === 0) names.push(`${path.relative(root, file.name)}: ${String(file.message).split('\n')[0]}`);
-    for (const test of file.assertionResults) if (test.status === 'failed') names.push(`${path.relative(root, file.name)} > ${test.fullName}`);
+    if (file.status === 'failed' && file.assertionResults.length === 0)
+      names.push(`${path.relative(root, file.name)}: ${String(file.message).split('\n')[0]}`);
+    for (const test of file.assertionResults)
+      if (test.status === 'failed') names.push(`${path.relative(root, file.name)} > ${test.fullName}`);
   }
   const brokenFiles = names.length - result.numFailedTests;
   const failed = result.numFailedTests + Math.max(0, brokenFiles);
@@ -75,7 +99,9 @@ const failures = [];
 for (const tier of TIERS) {
   const start = performance.now();
   const { passed, failed, skipped, names } = await runTier(tier, folder);
-  console.log(`\n[${tier}] ${passed} passed, ${failed} failed, ${skipped} skipped in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  console.log(
+    `\n[${tier}] ${passed} passed, ${failed} failed, ${skipped} skipped in ${((performance.now() - start) / 1000).toFixed(1)} s`,
+  );
   total.passed += passed;
   total.failed += failed;
   total.skipped += skipped;
@@ -84,5 +110,7 @@ for (const tier of TIERS) {
 rmSync(folder, { recursive: true, force: true });
 if (failures.length > 0) console.log(`\nFailed:\n${failures.map((name) => `  ${name}`).join('\n')}`);
 if (total.passed === 0) total.failed ||= 1;
-console.log(`\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);
+console.log(
+  `\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`,
+);
 process.exit(total.failed === 0 ? 0 : 1);

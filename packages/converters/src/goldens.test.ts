@@ -84,10 +84,7 @@ for (const file of FILES) {
       test(`${i} ${golden.name}`, async () => {
         if (golden.error) {
           const error = await run(golden).then(
-            (result) =>
-              new Error(
-                `expected an error, got ${JSON.stringify(result instanceof Buffer ? result.toString() : describeValue(result?.schema ?? null, result?.value))}`,
-              ),
+            () => new Error('expected an error'),
             (thrown: unknown) => thrown,
           );
           expect(error).toBeInstanceOf(MillraceError);

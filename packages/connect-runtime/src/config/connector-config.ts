@@ -14,7 +14,7 @@ export interface CommonKeyContext {
   /** Defaults of the converter keys; null where no worker is asked for. */
   readonly workerConverters: Readonly<Record<'key' | 'value' | 'header', string | null>>;
   /** Version of the class a key names, for the `*.plugin.version` keys. */
-  versionOf(className: string | null): string | null;
+  readonly versionOf: (className: string | null) => string | null;
 }
 
 /** What of a connector config decides about the common keys. */
@@ -33,7 +33,7 @@ const tasksMaxValidator: Validator = (value) => {
 const nameValidator: Validator = (value) => {
   if (typeof value !== 'string') return undefined;
   if (value === '') return 'String may not be empty';
-  const control = [...value].filter((char) => char < ' ' || char === '\u007f');
+  const control = Array.from(value).filter((char) => char < ' ' || char === '\u007f');
   if (control.length === 0) return undefined;
   const codes = control.map((char) => char.charCodeAt(0)).join(', ');
   return `String may not contain control sequences but had the following ASCII chars: ${codes}`;

@@ -139,9 +139,9 @@ const passThrough = (name: string): boolean =>
 export function parseWorkerConfig(properties: RawConfig): WorkerConfig {
   const { config, problems, warnings } = workerConfigDef.parse(properties, passThrough);
   if (problems.length > 0) {
-    throw connectError('connect.bad_worker_config', problems.map((p) => p.message).join('\n'), {
-      ...(problems[0] ? { configKey: problems[0].key } : {}),
-    });
+    const [first] = problems;
+    const text = problems.map(({ message }) => message).join('\n');
+    throw connectError('connect.bad_worker_config', text, first ? { configKey: first.key } : {});
   }
   const notes = warnings.map((warning) => warning.message);
   for (const old of ['rest.port', 'rest.host.name']) {

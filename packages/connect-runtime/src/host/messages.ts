@@ -37,4 +37,5 @@ export type FromThread =
       readonly request: number;
       readonly partition: SourcePartition;
     }
+  | { readonly type: 'log'; readonly line: string }
   | { readonly type: 'metrics'; readonly request: number; readonly metrics: readonly object[] };

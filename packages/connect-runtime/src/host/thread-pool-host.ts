@@ -40,7 +40,7 @@ export class ThreadPoolHost implements TaskHost {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#threads.map((thread) => thread?.end()));
+    await Promise.all(this.#threads.flatMap((thread) => (thread ? [thread.end()] : [])));
   }
 
   /** A thread without tasks is not worth another one: threads cost memory. */
@@ -148,6 +148,10 @@ class Thread {
   }
 
   #receive(message: FromThread): void {
+    if (message.type === 'log') {
+      this.#options.logHub.write(message.line);
+      return;
+    }
     if (message.type === 'metrics') {
       this.#answerMetrics(message.request, message.metrics);
       return;
@@ -195,7 +199,7 @@ class Thread {
 
   #onExit(reason: unknown): void {
     this.dead = true;
-    for (const request of [...this.#metricsRequests.keys()]) this.#answerMetrics(request, []);
+    for (const request of this.#metricsRequests.keys()) this.#answerMetrics(request, []);
     const tasks = [...this.#tasks.values()];
     this.#tasks.clear();
     if (!this.#ending) this.#options.logger.error({ err: reason, tasks: tasks.length }, 'a task thread died');

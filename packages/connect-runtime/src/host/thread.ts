@@ -106,9 +106,11 @@ async function main(): Promise<void> {
   const port = parentPort;
   const { pluginsModule, logLevels } = workerData as ThreadData;
   const { pluginEntries } = (await import(pluginsModule)) as { pluginEntries: readonly PluginEntry[] };
-  const logHub = new LogHub();
+  const send = (message: FromThread): void => port.postMessage(message);
+  // Lines go where the main thread's go, in one stream.
+  const logHub = new LogHub({ destination: { write: (line) => send({ type: 'log', line }) } });
   for (const [namespace, level] of logLevels) logHub.setLevel(namespace, level, systemClock.nowMs());
-  const thread = new TaskThread(pluginEntries, logHub, (message) => port.postMessage(message));
+  const thread = new TaskThread(pluginEntries, logHub, send);
   port.on('message', (message: ToThread) => thread.receive(message));
 }
 

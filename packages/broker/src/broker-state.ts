@@ -2,6 +2,7 @@
 import type { Clock, Logger } from '@millrace/foundation';
 import { KafkaErrors } from '@millrace/kafka-protocol';
 import type { FetchSessions } from './api/fetch-sessions.ts';
+import type { Disk } from './disk.ts';
 import type { GroupCoordinator } from './groups/coordinator.ts';
 import type { LogDirectory } from './log/log-directory.ts';
 import type { PartitionLog } from './log/partition-log.ts';
@@ -20,6 +21,7 @@ export interface BrokerState {
   readonly nodeId: number;
   readonly clusterId: string;
   readonly clock: Clock;
+  readonly disk: Disk;
   readonly logger: Logger;
   readonly config: BrokerConfig;
   readonly metadata: MetadataLog<MetadataRecord>;

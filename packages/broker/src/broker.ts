@@ -174,6 +174,7 @@ class RunningBroker implements BrokerHandle {
     const state: BrokerState = {
       ...identity,
       clock,
+      disk,
       logger,
       config,
       metadata: opened.log,

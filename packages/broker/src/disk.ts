@@ -52,8 +52,8 @@ export interface Disk {
   remove(path: string): void;
   /** Makes creations, renames and removals in a folder survive power loss. */
   syncDirectory(path: string): Promise<void>;
-  /** Bytes that may still be written where this path lies. */
-  freeBytes(path: string): number;
+  /** Size of the file system this path lies on, and what may still be written there. */
+  space(path: string): { readonly totalBytes: number; readonly freeBytes: number };
 }
 
 /** Whether an error says that the disk has no room. */
@@ -121,9 +121,9 @@ export const nodeDisk: Disk = {
         else resolve();
       });
     }),
-  freeBytes: (path) => {
-    const stats = statfsSync(path);
-    return stats.bavail * stats.bsize;
+  space: (path) => {
+    const { blocks, bavail, bsize } = statfsSync(path);
+    return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
   },
 };
 

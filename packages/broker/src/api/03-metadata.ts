@@ -7,7 +7,7 @@ import type { BrokerState, ErrorAnswer } from '../broker-state.ts';
 import { autoCreateTopic } from '../metadata/create-topic.ts';
 import { type Topic, topicNameProblem, ZERO_UUID } from '../metadata/topics.ts';
 import { defineApi, type RegisteredApi, type RequestContext } from './definition.ts';
-import { CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS } from './operations.ts';
+import { CLUSTER_OPERATIONS, describePartition, NOT_ASKED, TOPIC_OPERATIONS } from './cluster-answers.ts';
 
 type MetadataRequest = RequestBody<typeof API.Metadata>;
 type AskedTopic = NonNullable<MetadataRequest['topics']>[number];
@@ -95,21 +95,12 @@ function failed(name: string | null, error: ErrorAnswer, topicId: string = ZERO_
 }
 
 function describe(topic: Topic, broker: BrokerState, operations: number): TopicAnswer {
-  const replicas = [broker.nodeId];
   return {
     errorCode: 0,
     name: topic.name,
     topicId: topic.id,
     isInternal: topic.internal,
-    partitions: topic.partitions.map((log, partitionIndex) => ({
-      errorCode: log ? 0 : KafkaErrors.LEADER_NOT_AVAILABLE.code,
-      partitionIndex,
-      leaderId: log ? broker.nodeId : -1,
-      leaderEpoch: log?.leaderEpoch ?? -1,
-      replicaNodes: replicas,
-      isrNodes: log ? replicas : [],
-      offlineReplicas: log ? [] : replicas,
-    })),
+    partitions: topic.partitions.map((log, index) => describePartition(broker.nodeId, log, index)),
     topicAuthorizedOperations: operations,
   };
 }

@@ -61,7 +61,7 @@ export class DiskSpace {
     try {
       let size = file.size();
       if (size >= this.#reserveBytes && !this.#full) return;
-      if (this.#disk.freeBytes(this.#path) < this.#reserveBytes - size + CHUNK.length) {
+      if (this.#disk.space(this.#path).freeBytes < this.#reserveBytes - size + CHUNK.length) {
         this.#full = true;
         return;
       }

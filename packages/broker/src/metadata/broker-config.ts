@@ -8,6 +8,7 @@ import {
   parseConfigText,
   toError,
 } from '@millrace/foundation';
+import type { FlushPolicy } from '../log/log-config.ts';
 import { KAFKA_BROKER_KEYS } from './broker-keys.ts';
 
 /** Where a value comes from, in the numbers of DescribeConfigs. */
@@ -55,6 +56,8 @@ const OWN_DEFAULTS: Readonly<Record<string, string>> = {
   'transaction.state.log.replication.factor': '1',
 };
 
+const FLUSH_POLICIES: readonly string[] = ['os', 'interval', 'acks-all', 'always'] satisfies FlushPolicy[];
+
 const LINE = /^(\S+) (\S+) (ro|rw)(!?)(?: (.*))?$/;
 
 /** All broker keys by name, in alphabetical order. */
@@ -82,7 +85,11 @@ export const BROKER_KEYS: ReadonlyMap<string, BrokerKey> = new Map(
 /** What is wrong with a value; undefined when nothing is. */
 export function brokerValueProblem(key: BrokerKey, text: string): string | undefined {
   const { problem } = parseConfigText(key.type, text);
-  return problem === undefined ? undefined : invalid(key.name, text, problem);
+  if (problem !== undefined) return invalid(key.name, text, problem);
+  const isPolicy = key.name !== 'millrace.log.flush.policy' || FLUSH_POLICIES.includes(text.trim());
+  return isPolicy
+    ? undefined
+    : invalid(key.name, text, `String must be one of: ${FLUSH_POLICIES.join(', ')}`);
 }
 
 export interface BrokerConfigResult {

@@ -106,8 +106,11 @@ export class MemoryDisk implements Disk {
     this.#unsyncedEntries.delete(path);
   }
 
-  freeBytes(): number {
-    return Math.max(0, this.capacityBytes - this.#usedBytes);
+  space(): { totalBytes: number; freeBytes: number } {
+    return {
+      totalBytes: this.capacityBytes,
+      freeBytes: Math.max(0, this.capacityBytes - this.#usedBytes),
+    };
   }
 
   /** The disk as it is found after the power came back; this one is not changed. `random` gives 0 to 1. */
@@ -155,7 +158,7 @@ export class MemoryDisk implements Disk {
 
   /** Takes room for a file that grows from `from` to `to` bytes; returns the size that fits. */
   grow(from: number, to: number): number {
-    const fits = Math.min(to, from + this.freeBytes());
+    const fits = Math.min(to, from + this.space().freeBytes);
     const size = Math.max(from, fits);
     this.#usedBytes += size - from;
     return size;

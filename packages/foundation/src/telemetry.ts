@@ -20,11 +20,15 @@ interface NamespaceLevel {
 /** Hands out loggers by dotted name and changes their levels by name or prefix while they are in use. */
 export class LogHub {
   readonly #root: Logger;
+  readonly #destination: DestinationStream;
   readonly #loggers = new Map<string, Logger>();
+  /** Loggers with bindings, such as those of tasks, as long as somebody uses them. */
+  readonly #bound = new Map<string, Set<WeakRef<Logger>>>();
   readonly #levels = new Map<string, NamespaceLevel>();
 
   constructor(options: LogHubOptions = {}) {
     const level = options.level ?? 'info';
+    this.#destination = options.destination ?? pino.destination({ dest: 2, sync: true });
     this.#root = pino(
       {
         level,
@@ -32,19 +36,34 @@ export class LogHub {
         errorKey: 'err',
         redact: { paths: ['password', '*.password'], censor: '[hidden]' },
       },
-      options.destination ?? pino.destination({ dest: 2, sync: true }),
+      this.#destination,
     );
     this.#levels.set('root', { level, modifiedMs: null });
   }
 
   /** The logger of that name; the same object on each call. */
   logger(name: string, bindings: Record<string, unknown> = {}): Logger {
+    const bare = Object.keys(bindings).length === 0;
     const known = this.#loggers.get(name);
-    if (known && Object.keys(bindings).length === 0) return known;
+    if (known && bare) return known;
     const child = this.#root.child({ logger: name, ...bindings });
     child.level = this.levelOf(name);
-    if (!known) this.#loggers.set(name, child);
+    if (bare) this.#loggers.set(name, child);
+    else this.#remember(name, child);
     return child;
+  }
+
+  /** Passes on a line that another thread's hub has rendered. */
+  write(line: string): void {
+    this.#destination.write(line);
+  }
+
+  #remember(name: string, logger: Logger): void {
+    const known = this.#bound.get(name) ?? new Set();
+    for (const reference of known) if (!reference.deref()) known.delete(reference);
+    known.add(new WeakRef(logger));
+    this.#bound.set(name, known);
+    if (!this.#loggers.has(name)) this.logger(name);
   }
 
   /** The level in force for a name: its own, else that of the nearest prefix, else the root's. */
@@ -63,6 +82,10 @@ export class LogHub {
       if (namespace !== 'root' && name !== namespace && !name.startsWith(`${namespace}.`)) continue;
       if (namespace === 'root' && this.#levels.has(name)) continue;
       logger.level = level;
+      for (const reference of this.#bound.get(name) ?? []) {
+        const bound = reference.deref();
+        if (bound) bound.level = level;
+      }
       changed.add(name);
     }
     for (const name of this.#levels.keys()) {

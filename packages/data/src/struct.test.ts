@@ -1,0 +1,115 @@
+import { expect, test } from 'vitest';
+import { ByteWriter } from './byte-writer.ts';
+import { JsonWriters } from './json/writer.ts';
+import { BigDecimal, decimalSchema } from './logical-types.ts';
+import { BOOLEAN, INT32, optional, STRING, structSchema } from './schema.ts';
+import {
+  ArrayStruct,
+  RAW_NULL,
+  RAW_UNAVAILABLE,
+  RawRow,
+  type RowLayout,
+  StructTemplate,
+  TemplateStruct,
+  VARYING,
+} from './struct.ts';
+
+const SCHEMA = structSchema([
+  ['id', INT32],
+  ['name', optional(STRING)],
+  ['ok', BOOLEAN],
+  ['price', optional(decimalSchema(2))],
+  ['note', optional(STRING)],
+]);
+const text = (bytes: Buffer, start: number, end: number): string => bytes.toString('utf8', start, end);
+const LAYOUT: RowLayout = {
+  schema: SCHEMA,
+  fields: [
+    {
+      column: 0,
+      encoding: 'json-number',
+      decode: (b, s, e) => Number(text(b, s, e)),
+      nullValue: 0,
+      unavailableValue: 0,
+    },
+    { column: 1, encoding: 'utf8', decode: text, nullValue: null, unavailableValue: 'unavailable' },
+    {
+      column: 2,
+      encoding: 'true-false',
+      decode: (b, s) => b[s] === 0x74,
+      nullValue: false,
+      unavailableValue: false,
+    },
+    {
+      column: 3,
+      encoding: 'decimal',
+      decode: (b, s, e) => BigDecimal.parse(text(b, s, e))?.withScale(2) ?? null,
+      nullValue: null,
+      unavailableValue: null,
+    },
+    {
+      column: 4,
+      encoding: 'decode',
+      decode: (b, s, e) => text(b, s, e).toUpperCase(),
+      nullValue: null,
+      unavailableValue: 'unavailable',
+    },
+  ],
+};
+
+/** A raw row of column texts; null and undefined stand for NULL and not sent. */
+function rawRow(columns: readonly (string | null | undefined)[]): RawRow {
+  const index = new Int32Array(2 * columns.length);
+  let bytes = Buffer.alloc(0);
+  columns.forEach((column, i) => {
+    index[2 * i] = bytes.length;
+    if (typeof column === 'string') {
+      bytes = Buffer.concat([bytes, Buffer.from(column)]);
+      index[2 * i + 1] = Buffer.byteLength(column);
+    } else index[2 * i + 1] = column === null ? RAW_NULL : RAW_UNAVAILABLE;
+  });
+  return new RawRow(LAYOUT, bytes, index, 0);
+}
+
+function json(value: unknown): string {
+  const out = new ByteWriter(1);
+  new JsonWriters({ decimalFormat: 'BASE64', replaceNullWithDefault: true }).of(SCHEMA)(value, out);
+  return out.copyFrom().toString('utf8');
+}
+
+test('INV-8: a raw row is written as its decoded values are', () => {
+  const rows = [
+    ['1', 'a "quoted" \n name', 't', '12.5', 'note'],
+    ['-2147483648', null, 'f', '-0.01', null],
+    [null, undefined, null, '123456789012345678.99', undefined],
+    ['7', 'Ünïcode 😀', 't', null, ''],
+  ];
+  for (const columns of rows) {
+    const raw = rawRow(columns);
+    const decoded = new ArrayStruct(SCHEMA, raw.toArray());
+    expect(json(raw)).toBe(json(decoded));
+    expect(decoded.equals(raw)).toBe(true);
+  }
+});
+
+test('a template struct is written alike the first time and from prepared bytes', () => {
+  const template = new StructTemplate(SCHEMA, [1, VARYING, true, null, VARYING]);
+  const writers = new JsonWriters({ decimalFormat: 'BASE64', replaceNullWithDefault: true });
+  const texts = ['a', 'b', 'c'].map((name) => {
+    const out = new ByteWriter(1);
+    writers.of(SCHEMA)(new TemplateStruct(template, [name, null]), out);
+    return out.copyFrom().toString('utf8');
+  });
+  expect(texts).toEqual(
+    ['a', 'b', 'c'].map((name) => json(ArrayStruct.of(SCHEMA, { id: 1, name, ok: true }))),
+  );
+});
+
+test('INV-4: a value that does not fit its schema is an error, not another value', () => {
+  expect(() => json(new ArrayStruct(SCHEMA, ['x', null, true, null, null]))).toThrow(
+    'Invalid type for INT32: class java.lang.String',
+  );
+  expect(() => json(new ArrayStruct(SCHEMA, [null, null, true, null, null]))).toThrow(
+    'null value for field that is required',
+  );
+});

@@ -131,10 +131,15 @@ export class DistributedHerder implements Herder {
   async onAssigned(assignment: WorkerAssignment): Promise<void> {
     const before = this.#assigned;
     this.#assigned = new WorkSet(assignment.assigned);
-    const gone = before.values().filter((item) => !this.#assigned.has(item));
-    await Promise.all(gone.map((item) => this.#reconcile(item)));
-    for (const item of this.#assigned.values()) this.#background(this.#reconcile(item));
+    const gone = before.filter((item) => !this.#assigned.has(item));
+    const configured = this.configured();
+    // INV-2: what goes to another worker has ended here first. What was deleted goes nowhere, so nobody waits for it.
+    const moved = gone.filter((item) => configured.has(item)).values();
+    const ended = Promise.all(moved.map((item) => this.#reconcile(item)));
+    const deleted = gone.filter((item) => !configured.has(item)).values();
+    for (const item of [...deleted, ...this.#assigned.values()]) this.#background(this.#reconcile(item));
     this.#forgetDeleted();
+    await ended;
   }
 
   async onLost(): Promise<void> {

@@ -4,6 +4,7 @@ import type { Headers, SourceBatch, SourcePartition, SourceRecord } from '@millr
 import { ByteWriter, type Schema } from '@millrace/data';
 import type { Clock } from '@millrace/foundation';
 import type { BatchProducer, OutgoingRecord } from '@millrace/kafka-client';
+import { untilAborted } from './abortable.ts';
 import type { TaskConverters } from './converters.ts';
 import type { ErrorHandler, Failure, Stage } from './error-handling.ts';
 import type { SubmittedRecords } from './submitted-records.ts';
@@ -207,7 +208,8 @@ export class RecordSender {
         return false;
       case 'topic': {
         const name = this.#waiting?.topic ?? record.topic;
-        await prepareTopic(name);
+        await untilAborted(prepareTopic(name), signal);
+        if (signal.aborted) return false;
         this.#topics.set(name, {
           name,
           headers: new WeakMap(),

@@ -5,6 +5,7 @@ import { toError } from '@millrace/foundation';
 import type { BatchProducer, BatchProducerOptions, Cluster } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
 import { offsetKey, offsetValue } from '../stores/offset-records.ts';
+import { untilAborted } from './abortable.ts';
 import type { TaskConverters } from './converters.ts';
 import type { ErrorHandler } from './error-handling.ts';
 import type { TaskCounters } from './metrics.ts';
@@ -222,7 +223,7 @@ export class SourceTaskRunner implements TaskRunner {
     const timer = clock.sleep(spec.settings.flushTimeoutMs, deadline.signal).then(() => deadline.abort());
     try {
       if (clean) await this.#producer.flush(deadline.signal);
-      if (!deadline.signal.aborted) await raceAbort(this.#commit(), deadline.signal);
+      if (!deadline.signal.aborted) await untilAborted(this.#commit(), deadline.signal);
     } catch (error) {
       logger.warn({ err: error }, 'the last offsets could not be stored; their records will be sent again');
     }
@@ -248,13 +249,5 @@ function isAboutRecord(error: Error): boolean {
 function producerFailure(error: unknown): Error {
   return connectError('connect.producer_failed', 'Unrecoverable exception from producer send callback', {
     cause: error,
-  });
-}
-
-function raceAbort(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    work.then(resolve, reject);
   });
 }

@@ -1,0 +1,80 @@
+import { LogHub, silentLogger } from '@millrace/foundation';
+import { describe, expect, it } from 'vitest';
+import type { TaskSpec } from '../task/task-runner.ts';
+import type { TaskFailure, TaskListener } from './task-host.ts';
+import { ThreadPoolHost } from './thread-pool-host.ts';
+
+const spec = (name: string, crash: boolean): TaskSpec => ({
+  connector: name,
+  task: 0,
+  kind: 'source',
+  connectorClass: 'test.Source',
+  config: { crash: String(crash) },
+  connectorConfig: {},
+  paused: false,
+  settings: {
+    bootstrapServers: '127.0.0.1:1',
+    groupId: 'g',
+    workerInstanceId: 'w',
+    workerConverters: {
+      'key.converter': 'test.Converter',
+      'value.converter': 'test.Converter',
+      'header.converter': 'test.HeaderConverter',
+    },
+    workerProducer: {},
+    workerConsumer: {},
+    offsetsTopic: 'offsets',
+    flushIntervalMs: 1000,
+    flushTimeoutMs: 500,
+    stopTimeoutMs: 500,
+    producerBufferBytes: 1 << 20,
+    createTopics: false,
+  },
+});
+
+class Listener implements TaskListener {
+  readonly running: Promise<void>;
+  readonly failed: Promise<TaskFailure>;
+  onState: TaskListener['onState'] = () => undefined;
+  onFailed: TaskListener['onFailed'] = () => undefined;
+
+  constructor() {
+    this.running = new Promise((resolve) => {
+      this.onState = (state) => {
+        if (state === 'RUNNING') resolve();
+      };
+    });
+    this.failed = new Promise((resolve) => {
+      this.onFailed = resolve;
+    });
+  }
+  onTopic(): void {
+    // not looked at here
+  }
+  readOffset(): Promise<null> {
+    return Promise.resolve(null);
+  }
+}
+
+describe('ThreadPoolHost', () => {
+  it('INV-6: survives a thread that dies, fails its tasks with a policy to retry, and starts another', async () => {
+    await using host = new ThreadPoolHost({
+      threads: 1,
+      pluginsModule: new URL('../fixtures/crashing-plugins.mjs', import.meta.url),
+      logHub: new LogHub({ level: 'silent' }),
+      logger: silentLogger,
+    });
+    const innocent = new Listener();
+    host.start(spec('innocent', false), innocent);
+    await innocent.running;
+    const guilty = new Listener();
+    const dead = host.start(spec('guilty', true), guilty);
+    expect((await guilty.failed).policy).toBe('retry');
+    expect((await innocent.failed).trace).toContain('The thread of the task died');
+    await dead.stop();
+    const next = new Listener();
+    const task = host.start(spec('next', false), next);
+    await next.running;
+    await task.stop();
+  });
+});

@@ -1,0 +1,152 @@
+import { type Headers, SourceRecord, type Transformation } from '@millrace/connect-api';
+import { STRING } from '@millrace/data';
+import { MillraceError, silentLogger, systemClock } from '@millrace/foundation';
+import { describe, expect, it } from 'vitest';
+import { ErrorHandler, errorSettings } from './error-handling.ts';
+import { RecordSender } from './record-sender.ts';
+import { SubmittedRecords } from './submitted-records.ts';
+import { TransformationChain } from './transformation-chain.ts';
+
+interface Appended {
+  readonly topic: string;
+  readonly value: string | null;
+  readonly headers: readonly string[];
+  readonly token: number;
+}
+
+const partition = { server: 'shop' };
+const record = (value: string, extra: { topic?: string; headers?: Headers } = {}): SourceRecord =>
+  new SourceRecord({
+    sourcePartition: partition,
+    sourceOffset: { at: value },
+    topic: extra.topic ?? 't',
+    valueSchema: STRING,
+    value,
+    ...(extra.headers ? { headers: extra.headers } : {}),
+  });
+
+class Fixture {
+  readonly appended: Appended[] = [];
+  readonly submitted = new SubmittedRecords();
+  readonly prepared: string[] = [];
+  headerWrites = 0;
+  /** How many records the producer takes before it says that it is full. */
+  room = Number.POSITIVE_INFINITY;
+  readonly sender: RecordSender;
+
+  constructor(options: { transform?: Transformation; tolerance?: string } = {}) {
+    const text = {
+      configure: () => undefined,
+      write: (_t: string, _h: Headers, _s: unknown, value: unknown, out: { utf8(text: string): void }) => {
+        if (value === null) return false;
+        if (value === 'unwritable') throw new MillraceError('connect.data', 'no');
+        out.utf8(String(value));
+        return true;
+      },
+      read: () => ({ schema: null, value: null }),
+    };
+    const step = options.transform;
+    this.sender = new RecordSender({
+      chain: new TransformationChain(
+        step ? [{ alias: 'a', className: 'A', transformation: step, predicate: null, negate: false }] : [],
+      ),
+      converters: {
+        key: text,
+        value: text,
+        header: {
+          configure: () => undefined,
+          writeHeader: (_t, _k, _s, value) => {
+            this.headerWrites++;
+            return Buffer.from(String(value));
+          },
+          readHeader: () => ({ schema: null, value: null }),
+        },
+        classNames: { key: 'K', value: 'V', header: 'H' },
+      },
+      errors: new ErrorHandler(errorSettings({ 'errors.tolerance': options.tolerance ?? 'none' }), {
+        clock: systemClock,
+        logger: silentLogger,
+      }),
+      producer: {
+        append: (topic, _p, _ts, source, _ks, _ke, valueStart, valueEnd, headers, token) => {
+          if (this.room <= 0) return false;
+          this.room--;
+          const value = valueStart < 0 ? null : Buffer.from(source.subarray(valueStart, valueEnd)).toString();
+          this.appended.push({ topic, value, headers: (headers ?? []).map((h) => String(h.value)), token });
+          return true;
+        },
+        ready: () => {
+          this.room = 2;
+          return Promise.resolve();
+        },
+      },
+      submitted: this.submitted,
+      clock: systemClock,
+      prepareTopic: (topic) => {
+        this.prepared.push(topic);
+        return Promise.resolve();
+      },
+      commit: () => Promise.resolve(),
+    });
+  }
+  send(...records: SourceRecord[]): Promise<void> {
+    return this.sender.send({ records }, new AbortController().signal);
+  }
+}
+
+describe('RecordSender', () => {
+  it('INV-2: keeps the order of records over topics to prepare and a full producer', async () => {
+    const fixture = new Fixture();
+    fixture.room = 3;
+    const values = Array.from({ length: 20 }, (_, i) => String(i));
+    await fixture.send(...values.map((value, i) => record(value, { topic: i % 3 === 0 ? 'a' : 'b' })));
+    expect(fixture.appended.map(({ value }) => value)).toEqual(values);
+    expect(fixture.prepared).toEqual(['a', 'b']);
+    expect(fixture.submitted.pending).toBe(20);
+  });
+
+  it('converts a headers array once however many records share it', async () => {
+    const fixture = new Fixture();
+    const headers = [{ key: 'h', schema: STRING, value: 'x' }];
+    await fixture.send(record('1', { headers }), record('2', { headers }), record('3', { headers }));
+    expect(fixture.headerWrites).toBe(1);
+    expect(fixture.appended.map((a) => a.headers)).toEqual([['x'], ['x'], ['x']]);
+  });
+
+  it('INV-1: counts a dropped record as acknowledged, but only after those before it', async () => {
+    const fixture = new Fixture({
+      transform: { configure: () => undefined, apply: (r) => (r.value === 'drop' ? null : r) },
+    });
+    await fixture.send(record('keep'), record('drop'));
+    expect(fixture.submitted.takeCommittable()).toEqual([]);
+    fixture.submitted.acknowledge(fixture.appended[0]?.token ?? -1);
+    expect(fixture.submitted.takeCommittable()).toEqual([{ partition, offset: { at: 'drop' } }]);
+  });
+
+  it('INV-1: holds a position back until the records before it are acknowledged', async () => {
+    const fixture = new Fixture();
+    const signal = new AbortController().signal;
+    await fixture.sender.send(
+      { records: [record('1')], position: { partition, offset: { at: 'commit' } } },
+      signal,
+    );
+    expect(fixture.submitted.takeCommittable()).toEqual([]);
+    fixture.submitted.acknowledge(fixture.appended[0]?.token ?? -1);
+    expect(fixture.submitted.takeCommittable()).toEqual([{ partition, offset: { at: 'commit' } }]);
+  });
+
+  it('INV-4: fails on a record that cannot be written', async () => {
+    const fixture = new Fixture();
+    await expect(fixture.send(record('1'), record('unwritable'), record('3'))).rejects.toMatchObject({
+      code: 'connect.tolerance_exceeded',
+    });
+    expect(fixture.appended.map(({ value }) => value)).toEqual(['1']);
+  });
+
+  it('passes by a record that cannot be written where that is tolerated', async () => {
+    const fixture = new Fixture({ tolerance: 'all' });
+    await fixture.send(record('1'), record('unwritable'), record('3'));
+    expect(fixture.appended.map(({ value }) => value)).toEqual(['1', '3']);
+    expect(fixture.submitted.pending).toBe(2);
+  });
+});

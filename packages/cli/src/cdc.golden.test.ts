@@ -1,0 +1,124 @@
+// Change events as Debezium 3.6 recorded them: each case runs its SQL on a database of its own through `millrace start`,
+// and every record, offset and REST answer is compared. Standard runs take the cases named below, full runs all.
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { goldenPath, type MillraceProcess, pythonWith, startMillrace } from '@millrace/testkit';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+
+/** The cases of a standard run: one of each kind of behaviour. */
+const STANDARD: readonly string[] = [
+  'first-rows',
+  'identity-default',
+  'identity-full',
+  'identity-index',
+  'identity-nothing',
+  'key-composite',
+  'key-none',
+  'key-none-default-identity',
+  'key-types',
+  'key-unique-index',
+  'pk-update',
+  'restart-config-change',
+  'restart-pause',
+  'restart-stop',
+  'router-regex',
+  'toast-text',
+  'tombstones-off',
+  'truncate-default',
+  'type-floats',
+  'type-integers',
+  'type-numeric-precise',
+  'type-text',
+  'type-uuid-net',
+  'unwrap',
+];
+
+/** Cases that do not pass yet, and why. Full runs show them as named skips. */
+const OPEN: Readonly<Record<string, string>> = {};
+
+const all = readdirSync(goldenPath('cdc/postgres')).filter((name) => name !== 'INDEX.md');
+const full = process.env['MILLRACE_TEST_MODE'] === 'full';
+const chosen = full ? all : STANDARD;
+
+/** What the verifier says of a case: the lines below it are the differences. */
+interface Verdict {
+  passed: boolean;
+  skipped: string | undefined;
+  lines: string[];
+}
+
+describe('recorded change events', () => {
+  let millrace: MillraceProcess;
+  const verdicts = new Map<string, Verdict>();
+
+  beforeAll(async () => {
+    const python = await pythonWith(['confluent-kafka', 'psycopg2-binary']);
+    millrace = await startMillrace();
+    await verify(python, millrace, verdicts);
+  }, 1_800_000);
+  afterAll(async () => {
+    await millrace?.[Symbol.asyncDispose]();
+  });
+
+  for (const name of chosen) {
+    const open = OPEN[name];
+    if (open !== undefined) {
+      it.skip(`${name}: ${open}`);
+      continue;
+    }
+    it(name, (context) => {
+      const verdict = verdicts.get(name);
+      if (verdict?.skipped !== undefined) context.skip(verdict.skipped);
+      expect(verdict, 'the verifier said nothing of this case').toBeDefined();
+      expect(verdict?.lines ?? []).toEqual([]);
+      expect(verdict?.passed).toBe(true);
+    });
+  }
+});
+
+/** Runs the chosen cases one after the other and collects what is said of each. */
+async function verify(
+  python: string,
+  millrace: MillraceProcess,
+  verdicts: Map<string, Verdict>,
+): Promise<void> {
+  const postgres = new URL(inject('postgresUrl'));
+  postgres.pathname = '';
+  const cases = chosen.filter((name) => OPEN[name] === undefined).map((name) => name.replaceAll('-', '[-]'));
+  const args = [
+    goldenPath('cdc/cdc_golden.py'),
+    'verify',
+    '--cases',
+    goldenPath('cdc/postgres'),
+    '--only',
+    `^(${cases.join('|')})$`,
+  ];
+  args.push(
+    '--connect',
+    millrace.rest,
+    '--bootstrap',
+    millrace.kafka,
+    '--pg',
+    postgres.href.replace(/\/$/, ''),
+  );
+  const child = spawn(python, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+  });
+  let errors = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors = (errors + chunk.toString()).slice(-4000);
+  });
+  let current: Verdict | undefined;
+  for await (const line of createInterface({ input: child.stdout })) {
+    const head = /^(ok {2}|FAIL|skip) ([\w-]+)(?::? ?(.*))$/.exec(line);
+    if (head) {
+      current = { passed: head[1] === 'ok  ', skipped: head[1] === 'skip' ? head[3] : undefined, lines: [] };
+      if (head[1] === 'FAIL' && head[3] !== undefined && !head[3].startsWith('('))
+        current.lines.push(head[3]);
+      verdicts.set(head[2] ?? '', current);
+    } else if (line.startsWith('     ')) current?.lines.push(line.trim());
+  }
+  if (verdicts.size === 0) throw new Error(`the verifier ran no case: ${errors}`);
+}

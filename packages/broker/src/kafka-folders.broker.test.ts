@@ -82,7 +82,7 @@ test('Index and snapshot files of Kafka are read, and written the same', async (
       if (name.endsWith('.timeindex')) expect(TimeIndex.parse(bytes)?.toBytes()).toEqual(bytes);
       if (!name.endsWith('.snapshot')) continue;
       // Ours has a list behind Kafka's part, and with it another checksum.
-      const again = ProducerState.parse(bytes)?.toSnapshot();
+      const again = ProducerState.parse(bytes, 0)?.toSnapshot();
       expect(again?.subarray(6, bytes.length)).toEqual(bytes.subarray(6));
     }
   }

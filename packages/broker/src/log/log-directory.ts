@@ -129,6 +129,7 @@ export class LogDirectory {
       startOffset: this.#logStarts.get(name) ?? 0,
       mayHaveGaps: request.mayHaveGaps ?? request.config.compacted,
       indexIntervalBytes: request.config.indexIntervalBytes,
+      nowMs: this.#env.clock.nowMs(),
     });
     return this.#register(name, new PartitionLog(this.#env, state, request.config));
   }

@@ -15,8 +15,9 @@ import { type Disk, writeAtomically } from '../disk.ts';
 import { KafkaFailure } from '../errors.ts';
 import { type EpochEntry, formatLeaderEpochs } from './checkpoint.ts';
 import type { DiskSpace } from './disk-space.ts';
+import { loadProducers } from './load-producers.ts';
 import { type LogConfig, showsUnsynced } from './log-config.ts';
-import { type ProducedBatch, ProducerState } from './producer-state.ts';
+import type { ProducedBatch, ProducerState } from './producer-state.ts';
 import { offsetFileName, Segment } from './segment.ts';
 import { Tail, type TailCache } from './tail-cache.ts';
 import { type LogPoint, type TurnEnd, WritePipeline } from './write-pipeline.ts';
@@ -194,7 +195,9 @@ export class PartitionLog {
     }
     const segment = this.#segmentFor(placed, lastOffset);
     segment.place(placed, lastOffset, this.config.indexIntervalBytes);
-    if (header.producerId >= 0) this.#producers.append(header, lastOffset, placed.maxTimestamp);
+    if (header.producerId >= 0) {
+      this.#producers.append(header, lastOffset, placed.maxTimestamp, this.#env.clock.nowMs());
+    }
     if (this.#epochs.length === 0) {
       this.#epochs.push({ epoch: 0, startOffset: baseOffset });
       this.#epochsChanged = true;
@@ -375,7 +378,13 @@ export class PartitionLog {
   }
 
   #rebuildProducers(): ProducerState {
-    return loadProducers(this.#env.disk, this.directory, this.#segments, this.#end.offset);
+    return loadProducers({
+      disk: this.#env.disk,
+      directory: this.directory,
+      segments: this.#segments,
+      endOffset: this.#end.offset,
+      nowMs: this.#env.clock.nowMs(),
+    });
   }
 
   async #storeEpochs(): Promise<void> {
@@ -413,42 +422,6 @@ export class PartitionLog {
       waiters.push(...kept);
     }
   }
-}
-
-/** Producer state at `endOffset`: the newest sound snapshot, and the batches behind it. */
-export function loadProducers(
-  disk: Disk,
-  directory: string,
-  segments: readonly Segment[],
-  endOffset: number,
-): ProducerState {
-  const offsets = disk
-    .list(directory)
-    .filter((name) => name.endsWith('.snapshot'))
-    .map((name) => Number(name.slice(0, -'.snapshot'.length)))
-    .filter((offset) => Number.isSafeInteger(offset) && offset <= endOffset)
-    .sort((a, b) => b - a);
-  let state: ProducerState | undefined;
-  let from = segments[0]?.baseOffset ?? 0;
-  for (const offset of offsets) {
-    const bytes = disk.readFile(join(directory, offsetFileName(offset, '.snapshot')));
-    state = bytes && ProducerState.parse(bytes);
-    if (!state) continue;
-    from = offset;
-    break;
-  }
-  state ??= new ProducerState();
-  for (const [index, segment] of segments.entries()) {
-    const next = segments[index + 1];
-    if (next && next.baseOffset <= from) continue;
-    for (const { header } of segment.headers(segment.scanStart(from))) {
-      const lastOffset = header.baseOffset + header.lastOffsetDelta;
-      if (lastOffset < from || lastOffset >= endOffset) continue;
-      if (header.producerId >= 0 && header.baseSequence >= 0)
-        state.append(header, lastOffset, header.maxTimestamp);
-    }
-  }
-  return state;
 }
 
 function duplicateOf({ lastOffset, offsetDelta, timestamp }: ProducedBatch): Appended {

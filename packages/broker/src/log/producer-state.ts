@@ -32,6 +32,8 @@ export interface ProducerEntry {
   /** First offset of the open transaction; -1 when there is none. */
   currentTxnFirstOffset: number;
   lastTimestamp: number;
+  /** When it last wrote, by the broker's clock; records may carry any timestamp. */
+  lastUsedMs: number;
 }
 
 /** The identity of a batch that is about to be appended. */
@@ -87,7 +89,7 @@ export class ProducerState {
   }
 
   /** Records a batch that got its place in the log. */
-  append(batch: SequencedBatch, lastOffset: number, timestamp: number): void {
+  append(batch: SequencedBatch, lastOffset: number, timestamp: number, nowMs: number): void {
     let producer = this.#producers.get(batch.producerId);
     if (!producer) {
       producer = {
@@ -96,6 +98,7 @@ export class ProducerState {
         coordinatorEpoch: -1,
         currentTxnFirstOffset: -1,
         lastTimestamp: timestamp,
+        lastUsedMs: nowMs,
       };
       this.#producers.set(batch.producerId, producer);
     }
@@ -111,13 +114,13 @@ export class ProducerState {
       timestamp,
     });
     producer.lastTimestamp = timestamp;
+    producer.lastUsedMs = nowMs;
   }
 
-  /** Forgets producers that wrote nothing since `timestamp` and have no open transaction. */
-  expire(timestamp: number): void {
+  /** Forgets producers that wrote nothing since `sinceMs` and have no open transaction. */
+  expire(sinceMs: number): void {
     for (const [id, producer] of this.#producers) {
-      if (producer.lastTimestamp < timestamp && producer.currentTxnFirstOffset < 0)
-        this.#producers.delete(id);
+      if (producer.lastUsedMs < sinceMs && producer.currentTxnFirstOffset < 0) this.#producers.delete(id);
     }
   }
 
@@ -143,7 +146,7 @@ export class ProducerState {
   }
 
   /** Reads a snapshot; undefined when it is damaged. One written by Kafka has a window of one. */
-  static parse(bytes: Buffer): ProducerState | undefined {
+  static parse(bytes: Buffer, nowMs: number): ProducerState | undefined {
     if (bytes.length < 10 || bytes.readInt16BE(0) !== 1 || bytes.readUInt32BE(2) !== crc32c(bytes, 6)) {
       return undefined;
     }
@@ -151,17 +154,18 @@ export class ProducerState {
     const end = 10 + count * ENTRY_SIZE;
     if (count < 0 || end > bytes.length) return undefined;
     const state = new ProducerState();
-    for (let at = 10; at < end; at += ENTRY_SIZE) state.#readEntry(bytes, at);
+    for (let at = 10; at < end; at += ENTRY_SIZE) state.#readEntry(bytes, at, nowMs);
     if (end + 4 <= bytes.length) state.#readOlder(bytes, end);
     return state;
   }
 
-  #readEntry(bytes: Buffer, at: number): void {
+  #readEntry(bytes: Buffer, at: number, nowMs: number): void {
     const batches = bytes.readInt32BE(at + 10) < 0 ? [] : [readBatch(bytes, at + 10)];
     this.#producers.set(Number(bytes.readBigInt64BE(at)), {
       epoch: bytes.readInt16BE(at + 8),
       batches,
       lastTimestamp: Number(bytes.readBigInt64BE(at + 26)),
+      lastUsedMs: nowMs,
       coordinatorEpoch: bytes.readInt32BE(at + 34),
       currentTxnFirstOffset: Number(bytes.readBigInt64BE(at + 38)),
     });

@@ -7,7 +7,8 @@ import { BATCH_OVERHEAD, batchCrcValid, readBatchHeader } from '@millrace/kafka-
 import type { Disk } from '../disk.ts';
 import { brokerError } from '../errors.ts';
 import { type EpochEntry, parseLeaderEpochs } from './checkpoint.ts';
-import { type LogState, loadProducers } from './partition-log.ts';
+import { loadProducers } from './load-producers.ts';
+import type { LogState } from './partition-log.ts';
 import { Segment } from './segment.ts';
 
 export interface RecoveryRequest {
@@ -26,6 +27,7 @@ export interface RecoveryRequest {
   /** Offsets may be missing between batches: a compacted topic. */
   readonly mayHaveGaps: boolean;
   readonly indexIntervalBytes: number;
+  readonly nowMs: number;
 }
 
 /** Bytes read, checked and written again at a time; grows for a larger batch. */
@@ -67,7 +69,7 @@ export async function recoverLog(request: RecoveryRequest): Promise<LogState> {
     recoveryPoint: endOffset,
     epochs: kept,
     epochsChanged: bumped || kept.length !== epochs.length,
-    producers: loadProducers(disk, directory, segments, endOffset),
+    producers: loadProducers({ disk, directory, segments, endOffset, nowMs: request.nowMs }),
   };
 }
 

@@ -194,10 +194,10 @@ export class Topics {
     });
   }
 
-  /** Forgets idempotent producers that wrote nothing since `timestamp`. */
-  expireProducers(timestamp: number): void {
+  /** Forgets idempotent producers that wrote nothing since `sinceMs`. */
+  expireProducers(sinceMs: number): void {
     for (const topic of this.#byName.values()) {
-      for (const log of topic.partitions) log?.producers.expire(timestamp);
+      for (const log of topic.partitions) log?.producers.expire(sinceMs);
     }
   }
 

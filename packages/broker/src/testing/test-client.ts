@@ -52,6 +52,10 @@ export class TestClient implements AsyncDisposable {
   ): Promise<ResponseBody<Key<N>>> {
     const key: Key<N> = API[api];
     return new Promise((resolve, reject) => {
+      if (this.socket.destroyed) {
+        reject(new Error('the connection was closed'));
+        return;
+      }
       this.#waiting.push({ key, version, resolve: resolve as (value: never) => void, reject });
       for (const chunk of encodeRequest(key, version, ++this.#correlationId, 'test', body))
         this.socket.write(chunk);

@@ -54,6 +54,8 @@ export interface BrokerHandle {
 }
 
 const CHECKPOINT_MS = 5000;
+/** Node takes longer timers for no wait at all. */
+const MAX_TIMER_MS = 2_147_483_647;
 /** Memory of large requests that is kept for the next ones. */
 const FRAME_POOL_BYTES = 8 * 1024 * 1024;
 
@@ -112,7 +114,7 @@ class RunningBroker implements BrokerHandle {
   #state: BrokerState | undefined;
   #lock: FolderLock | undefined;
   #storageFailed = false;
-  #timer: NodeJS.Timeout | undefined;
+  #timers: NodeJS.Timeout[] = [];
   #closing: Promise<void> | undefined;
 
   constructor(setup: Setup) {
@@ -194,8 +196,12 @@ class RunningBroker implements BrokerHandle {
     };
     this.#state = state;
     for (const listener of this.#listeners) await listener.listen(state);
-    this.#timer = setInterval(() => this.#keepUp(), CHECKPOINT_MS);
-    this.#timer.unref();
+    const expiryCheckMs = config.number('offsets.retention.check.interval.ms');
+    this.#timers = [
+      setInterval(() => this.#keepUp(), CHECKPOINT_MS),
+      setInterval(() => this.#expireOffsets(), Math.min(expiryCheckMs, MAX_TIMER_MS)),
+    ];
+    for (const timer of this.#timers) timer.unref();
     this.#keepUp();
     this.#lock = lock;
   }
@@ -206,7 +212,7 @@ class RunningBroker implements BrokerHandle {
   }
 
   async #close(): Promise<void> {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#state?.groups.close();
     try {
@@ -228,6 +234,12 @@ class RunningBroker implements BrokerHandle {
     this.#state?.topics.expireProducers(
       this.#setup.clock.nowMs() - this.#setup.config.number('producer.id.expiration.ms'),
     );
+  }
+
+  #expireOffsets(): void {
+    this.#state?.groups.expire().catch((error: unknown) => {
+      this.#setup.logger.warn({ err: toError(error) }, 'old offsets could not be dropped');
+    });
   }
 
   #failStorage(error: Error): void {

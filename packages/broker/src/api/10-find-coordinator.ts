@@ -1,5 +1,7 @@
 // 10 FindCoordinator. This broker coordinates every group. v1 key types · v3 flexible · v4 many keys at once.
 import { API, KafkaErrors } from '@millrace/kafka-protocol';
+import type { BrokerState, ErrorAnswer } from '../broker-state.ts';
+import { coordinatorFailure } from './answers.ts';
 import { defineApi, type RegisteredApi } from './definition.ts';
 
 const GROUP = 0;
@@ -9,16 +11,25 @@ export const findCoordinator: RegisteredApi = defineApi({
   key: API.FindCoordinator,
   versions: [0, 6],
   handle: async (request, { broker, apiVersion, listener }) => {
-    const { keyType } = request;
-    // The topic that holds offsets is made when the first client asks for it.
-    if (keyType === GROUP) await broker.groups.offsetsTopic();
-    const known = keyType === GROUP || keyType === TRANSACTION;
+    const error = await coordinatorProblem(request.keyType, broker);
     const here = { nodeId: broker.nodeId, ...broker.advertised(listener), errorCode: 0 };
-    const nowhere = { nodeId: -1, host: '', port: -1, errorCode: KafkaErrors.INVALID_REQUEST.code };
-    const found = known ? here : nowhere;
+    const found = error ? { nodeId: -1, host: '', port: -1, errorCode: error.code } : here;
     if (apiVersion >= 4) {
-      return { coordinators: request.coordinatorKeys.map((key) => ({ key, ...found, errorMessage: '' })) };
+      const errorMessage = error?.message ?? '';
+      return { coordinators: request.coordinatorKeys.map((key) => ({ key, ...found, errorMessage })) };
     }
-    return { ...found, errorMessage: known ? 'NONE' : KafkaErrors.INVALID_REQUEST.message };
+    return { ...found, errorMessage: error?.message ?? 'NONE' };
   },
 });
+
+async function coordinatorProblem(keyType: number, broker: BrokerState): Promise<ErrorAnswer | undefined> {
+  if (keyType === TRANSACTION) return undefined;
+  if (keyType !== GROUP) return KafkaErrors.INVALID_REQUEST;
+  try {
+    // The topic that holds offsets is made when the first client asks for it.
+    await broker.groups.offsetsTopic();
+    return undefined;
+  } catch (error) {
+    return coordinatorFailure(broker, error);
+  }
+}

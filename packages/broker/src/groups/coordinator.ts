@@ -60,6 +60,7 @@ export class GroupCoordinator {
     return this.#topics.internal(OFFSETS_TOPIC, {
       'cleanup.policy': 'compact',
       'segment.bytes': this.#config.text('offsets.topic.segment.bytes') ?? '16777216',
+      'segment.ms': '600000',
     });
   }
 
@@ -91,17 +92,32 @@ export class GroupCoordinator {
 
   /** Deletes an empty group with all its offsets. */
   async delete(group: Group): Promise<void> {
-    const records: GroupRecord[] = [];
-    for (const [topic, partitions] of this.offsetsOf(group.id)) {
-      for (const partition of partitions.keys()) {
-        records.push({ kind: 'offset', group: group.id, topic, partition, value: undefined });
-      }
-    }
-    records.push({ kind: 'group', group: group.id, value: undefined });
-    await this.#write(records);
+    const tombstones: GroupRecord[] = this.#offsetRecords(group.id).map(({ tombstone }) => tombstone);
+    await this.#write([...tombstones, { kind: 'group', group: group.id, value: undefined }]);
+    // A member may have joined while the records were written; its next generation is stored again.
+    if (!group.is('Empty')) return;
     group.close(KafkaErrors.COORDINATOR_NOT_AVAILABLE);
     group.transition('removed');
     this.#groups.delete(group.id);
+  }
+
+  /**
+   * Drops the offsets of groups that have been empty for longer than `offsets.retention.minutes`, and groups that
+   * have neither members nor offsets.
+   */
+  async expire(): Promise<void> {
+    const limit = this.#clock.nowMs() - this.#config.number('offsets.retention.minutes') * 60_000;
+    for (const group of this.#groups.values()) {
+      if (!group.is('Empty') || group.pendingMembers.size > 0) continue;
+      // Without a protocol nobody ever joined: then each offset counts from its own commit.
+      const emptySince = group.protocolType === null ? 0 : group.stateSinceMs;
+      const offsets = this.#offsetRecords(group.id);
+      const expired = offsets.filter(
+        ({ committed }) => Math.max(emptySince, committed.commitTimestamp) < limit,
+      );
+      if (expired.length === offsets.length) await this.delete(group);
+      else if (expired.length > 0) await this.#write(expired.map(({ tombstone }) => tombstone));
+    }
   }
 
   /** Reads the topic from its start; to be awaited before clients come. */
@@ -143,6 +159,17 @@ export class GroupCoordinator {
     });
     group.restore(stored, members);
     for (const member of members) group.keepAlive(member);
+  }
+
+  #offsetRecords(
+    group: string,
+  ): { committed: CommittedOffset; tombstone: GroupRecord & { kind: 'offset' } }[] {
+    return [...this.offsetsOf(group)].flatMap(([topic, partitions]) =>
+      [...partitions].map(([partition, committed]) => ({
+        committed,
+        tombstone: { kind: 'offset', group, topic, partition, value: undefined },
+      })),
+    );
   }
 
   /** Writes records as one batch; resolves, and shows them, once they are durable. INV-12 */

@@ -41,6 +41,7 @@ export function readLog(log: PartitionLog, request: ReadRequest): ReadBytes | Pr
 
 async function readFiles(log: PartitionLog, request: ReadRequest): Promise<ReadBytes> {
   for (const segment of segmentsFrom(log, request.offset)) {
+    log.touch(segment);
     const first = segment.find(request.offset);
     if (!first) continue;
     const bytes = await readSegment(segment, first, request);
@@ -79,6 +80,7 @@ export async function findByTimestamp(
 ): Promise<TimestampOffset | undefined> {
   for (const segment of log.segments) {
     if (segment.maxTimestamp < timestamp) continue;
+    log.touch(segment);
     for (const batch of segment.headers(segment.scanStartByTime(timestamp))) {
       if (batch.header.baseOffset >= limitOffset) return undefined;
       if (batch.header.maxTimestamp < timestamp) continue;

@@ -75,6 +75,7 @@ interface Waiter {
 
 /** Of the attributes in a batch. */
 const ATTRIBUTES_POSITION = 21;
+const MAX_READ_SEGMENTS = 4;
 const DONE: Promise<void> = Promise.resolve();
 
 export class PartitionLog {
@@ -96,6 +97,8 @@ export class PartitionLog {
   #written: Waiter[] = [];
   #durable: Waiter[] = [];
   readonly #listeners = new Set<LogListener>();
+  /** Segments behind the active one that readers have open, the last used last. */
+  #readSegments: Segment[] = [];
   #flushTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -244,6 +247,14 @@ export class PartitionLog {
     const known = this.#epochs[next - 1];
     const end = this.#epochs[next]?.startOffset ?? -1;
     return known ? { epoch: known.epoch, endOffset: end } : { epoch, endOffset: end };
+  }
+
+  /** Notes that a segment was read, and lets go of older ones that were: a lagging reader holds few files open. */
+  touch(segment: Segment): void {
+    if (segment === this.#segments.at(-1) || segment === this.#readSegments.at(-1)) return;
+    const others = this.#readSegments.filter((known) => known !== segment);
+    this.#readSegments = [...others, segment];
+    if (this.#readSegments.length > MAX_READ_SEGMENTS) this.#readSegments.shift()?.release();
   }
 
   subscribe(listener: LogListener): void {

@@ -146,10 +146,7 @@ export class WritePipeline {
     let count = 0;
     let size = 0;
     for (const item of this.#queue) {
-      if (item.segment !== segment || size + item.bytes.length > ASYNC_WRITE_BYTES) {
-        if (count > 0) break;
-        if (item.segment !== segment) break;
-      }
+      if (count > 0 && (item.segment !== segment || size + item.bytes.length > ASYNC_WRITE_BYTES)) break;
       count++;
       size += item.bytes.length;
     }

@@ -1,4 +1,5 @@
 // The rules of creating topics, apart from the API that asks: names, partition counts, replication, configs.
+import { toError } from '@millrace/foundation';
 import { KafkaErrors } from '@millrace/kafka-protocol';
 import type { BrokerState } from '../broker-state.ts';
 import { KafkaFailure } from '../errors.ts';
@@ -151,7 +152,8 @@ export async function autoCreateTopic(broker: BrokerState, name: string): Promis
     const checked = checkTopicSpec(spec, broker.topics, broker.config, broker.nodeId);
     await broker.topics.create(checked.name, checked.partitions, checked.configs);
   } catch (error) {
-    if (error instanceof KafkaFailure) return;
-    throw error;
+    if (!(error instanceof KafkaFailure)) {
+      broker.logger.error({ err: toError(error), topic: name }, 'a topic could not be made');
+    }
   }
 }

@@ -91,7 +91,8 @@ export function pluginKeys(plugin: Plugin, context: ValidationContext): ReturnTy
   );
 }
 
-function commonDef(
+/** Connect's own keys for a connector of this kind. */
+export function commonDef(
   config: RawConfig,
   plugin: ConnectorPlugin,
   plugins: PluginRegistry,

@@ -3,6 +3,7 @@
 import type { Connector, ConnectorPlugin } from '@millrace/connect-api';
 import { javaTrace, type Logger, type LogHub, type RawConfig, toError } from '@millrace/foundation';
 import { type ConfigProviders, resolveVariables } from '../config/providers.ts';
+import { keyWarnings } from '../config/unknown-keys.ts';
 import { connectError } from '../errors.ts';
 import type { PluginRegistry } from '../plugins.ts';
 import type { TargetState } from '../stores/config-records.ts';
@@ -97,7 +98,11 @@ export class ConnectorHost {
       plugin = await plugins.connector((stored['connector.class'] ?? '').trim());
       const upgraded = plugin.upgradeConfig?.(stored);
       const logger = logHub.logger(plugin.className, { connector: name });
-      for (const { key, message } of upgraded?.warnings ?? []) logger.warn({ key }, message);
+      const notes = [
+        ...(upgraded?.warnings ?? []),
+        ...keyWarnings(upgraded?.config ?? stored, plugin, plugins),
+      ];
+      for (const { key, message } of notes) logger.warn({ key }, message);
       const config = await resolveVariables(upgraded?.config ?? stored, providers);
       instance = plugin.createConnector();
       await instance.start(this.#contextOf(name, logger), config);

@@ -94,9 +94,9 @@ export class Membership {
   get leaderUrl(): string {
     return this.#leaderUrl;
   }
-  /** Whether the worker is in the group and was given its share. */
+  /** Whether the worker has its share of the group's work; a rebalance takes nothing away until it ends. */
   get ready(): boolean {
-    return this.#assigned && this.#member.state === 'stable';
+    return this.#assigned && this.#member.state !== 'stopped';
   }
 
   start(): void {

@@ -1,5 +1,6 @@
 // One run of capture, from the first look at the server to the last byte of the stream: preparation in `start`, which
 // fails the task with the reason, then snapshot and streaming in the background, which fail the queue.
+import { randomUUID } from 'node:crypto';
 import type {
   Headers,
   OffsetMap,
@@ -8,35 +9,37 @@ import type {
   SourceRecord,
   SourceTaskContext,
 } from '@millrace/connect-api';
-import { type ChangeQueue, TransactionMetadata } from '@millrace/connector-common';
+import {
+  type ChangeQueue,
+  matchesAny,
+  type Notification,
+  Notifications,
+  type SnapshotRequest,
+} from '@millrace/connector-common';
 import { messageOf } from '@millrace/foundation';
 import type pg from 'pg';
 import type { PostgresConfig } from './config.ts';
-import { openSession, quoteLiteral } from './connection.ts';
+import { openSession } from './connection.ts';
 import { DEBEZIUM_EXCEPTION, postgresError, sqlStateOf, toPostgresError } from './errors.ts';
-import { confirmablePosition, type SnapshotPosition, type StoredOffset } from './offset.ts';
+import { confirmablePosition, type StoredOffset } from './offset.ts';
 import { formatLsn, type Lsn } from './protocol/lsn.ts';
-import type { Relation } from './protocol/pgoutput.ts';
-import { ReplicationStream } from './protocol/replication-stream.ts';
 import { prepareIdentities, preparePublication } from './publication.ts';
 import {
   type CreatedSlot,
   checkPosition,
   createSlot,
   dropSlot,
+  openForCreation,
   readSlot,
   requireUsable,
   type SlotState,
-  startCommand,
 } from './replication-slot.ts';
-import { listTables, qualified, readTable, type TableName, TypeCatalog } from './schema/catalog.ts';
-import { type TableSchema, tableSchema } from './schema/table-schema.ts';
+import { listTables, qualified, type TableName, TypeCatalog } from './schema/catalog.ts';
+import type { SchemaRules } from './schema/table-schema.ts';
 import { readServerFacts, requireLogicalWal, type ServerFacts } from './server.ts';
-import { SnapshotReader } from './snapshot/snapshot-reader.ts';
-import { tablesBySize } from './snapshot/table-order.ts';
-import { ChangeReader } from './streaming/change-reader.ts';
-import { logicalMessages } from './streaming/logical-messages.ts';
-import { XminWatch } from './streaming/xmin-watch.ts';
+import { runSnapshot, type SnapshotRunOptions } from './snapshot/snapshot-run.ts';
+import type { SourceIdentity } from './source-info.ts';
+import { StreamingRun } from './streaming/streaming-run.ts';
 
 export interface CaptureRunOptions {
   readonly config: PostgresConfig;
@@ -55,7 +58,7 @@ interface Plan {
   readonly slot: SlotState | undefined;
 }
 
-const DEFAULT_STATUS_MS = 10_000;
+const POSITION_WAIT_MS = 5000;
 
 export class CaptureRun {
   readonly #options: CaptureRunOptions;
@@ -63,16 +66,30 @@ export class CaptureRun {
   readonly #stopping = new AbortController();
   #client: pg.Client | undefined;
   #facts: ServerFacts | undefined;
-  #stream: ReplicationStream | undefined;
-  #reader: ChangeReader | undefined;
-  #xmin: XminWatch | undefined;
+  /** The connection that creates the slot, until it is used. */
+  #creator: pg.Client | undefined;
+  #streaming: StreamingRun | undefined;
   #background: Promise<void> = Promise.resolve();
   #completedSnapshot: OffsetMap | undefined;
   #durable: Lsn = 0;
   #slotIsOurs = false;
+  /** Called when it is fixed where the stream begins. */
+  #positioned: (() => void) | undefined;
+  readonly #notifications: Notifications;
+  #rules: SchemaRules;
 
   constructor(options: CaptureRunOptions) {
     this.#options = options;
+    this.#rules = options.config.rules;
+    const { config, context, sourcePartition } = options;
+    this.#notifications = new Notifications({
+      ...config.notifications,
+      connectorName: config.topicPrefix,
+      sourcePartition,
+      clock: context.clock,
+      logger: context.logger,
+      randomId: randomUUID,
+    });
   }
 
   /** Prepares the server and starts reading. @throws what is wrong with server, publication, slot or position */
@@ -82,37 +99,57 @@ export class CaptureRun {
     this.#client = client;
     const facts = await this.#ask(() => readServerFacts(client), 'Cannot read the settings of the server');
     this.#facts = facts;
+    // A database without an encoding may hold text that is no UTF-8 (CORRECTNESS 10).
+    const utf8 = facts.encoding !== 'SQL_ASCII';
+    this.#rules = { ...config.rules, modes: { ...config.rules.modes, utf8 } };
     requireLogicalWal(facts);
     const captured = (
       await this.#ask(() => listTables(client, config.includeBuiltin), 'Cannot list the tables')
     ).filter(config.captured);
     const plan = await this.#plan(client, facts);
+    // Opened before anything is changed on the server: a user that may not replicate is told so first.
+    if (plan.snapshot || (plan.slot === undefined && config.snapshot.stream)) {
+      this.#creator = await openForCreation(config.connection);
+    }
     if (config.snapshot.stream) {
       await preparePublication(client, config, captured, context.logger);
       await prepareIdentities(client, config, captured);
     }
+    const positioned = new Promise<void>((resolve) => {
+      this.#positioned = resolve;
+    });
     this.#background = this.#capture(plan, captured).catch((error: unknown) => this.#fail(error));
+    // What is changed once the task runs is a change, not part of a snapshot: wait until the position is fixed, which
+    // only transactions that stay open can delay for long.
+    const waiting = new AbortController();
+    await Promise.race([positioned, this.#background, context.clock.sleep(POSITION_WAIT_MS, waiting.signal)]);
+    waiting.abort();
   }
 
   /** Everything up to `lsn` is durable downstream. */
   confirm(lsn: Lsn): void {
     if (lsn > this.#durable) this.#durable = lsn;
-    this.#stream?.confirm(lsn);
+    this.#streaming?.confirm(lsn);
   }
 
   /** See ChangeReader.completeLsn. */
   completeLsn(): Lsn | undefined {
-    return this.#reader?.completeLsn;
+    return this.#streaming?.completeLsn;
   }
 
   /** The offset of the end of the last transaction, if one has ended. */
   completeOffset(): SourceOffset | undefined {
-    return this.#reader?.completeOffset;
+    return this.#streaming?.completeOffset;
+  }
+
+  /** See StreamingRun.incrementalState. */
+  incrementalState(): OffsetMap | undefined {
+    return this.#streaming?.incrementalState;
   }
 
   /** Whether a transaction has ended after this position. */
   endedSince(lsn: Lsn): boolean {
-    const ended = this.#reader?.lastCommitLsn ?? null;
+    const ended = this.#streaming?.lastCommitLsn ?? null;
     return ended !== null && ended > lsn;
   }
 
@@ -144,9 +181,9 @@ export class CaptureRun {
     if (this.#stopping.signal.aborted) return;
     this.#stopping.abort();
     queue.fail(postgresError('postgres.connection_lost', 'the task stops'));
-    this.#xmin?.stop();
-    await this.#stream?.close();
+    await this.#streaming?.close();
     await this.#background;
+    await this.#creator?.end().catch(() => undefined);
     const client = this.#client;
     if (client === undefined) return;
     if (config.slot.dropOnStop && this.#slotIsOurs) {
@@ -170,7 +207,7 @@ export class CaptureRun {
     const finished = stored !== undefined && stored.snapshot?.complete !== false;
     if (!finished || mode === 'always') return { snapshot: readData, resume: undefined, slot };
     if (!config.checkPosition || !config.snapshot.stream) return { snapshot: false, resume: stored, slot };
-    const position = checkPosition(slot, stored);
+    const position = checkPosition(slot, stored, facts.walEnd);
     if (position === 'available') return { snapshot: false, resume: stored, slot };
     if (mode === 'when_needed') {
       context.logger.warn(
@@ -210,6 +247,7 @@ export class CaptureRun {
     const { config, context } = this.#options;
     const { signal } = this.#stopping;
     let from: StoredOffset | undefined = plan.resume;
+    if (!plan.snapshot) this.#notify({ aggregate: 'Initial Snapshot', type: 'SKIPPED' });
     if (plan.snapshot) {
       if (config.snapshot.delayMs > 0) await context.clock.sleep(config.snapshot.delayMs, signal);
       from = await this.#snapshot(plan, captured);
@@ -222,14 +260,39 @@ export class CaptureRun {
     await this.#streamFrom(from);
   }
 
+  /** Ends a session when the task stops, whatever it is doing; returns how to take that back. */
+  #endOnStop(client: pg.Client): () => void {
+    const { signal } = this.#stopping;
+    const end = (): void => void client.end().catch(() => undefined);
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
+    return () => signal.removeEventListener('abort', end);
+  }
+
+  #notify(notification: Notification): void {
+    const { queue, stored } = this.#options;
+    const record = this.#notifications.record(notification, stored?.map ?? {});
+    if (record !== undefined) queue.put({ records: [record], bytes: 0 });
+  }
+
+  #takeCreator(): pg.Client {
+    const creator = this.#creator;
+    this.#creator = undefined;
+    if (creator === undefined)
+      throw postgresError('postgres.connection_lost', 'the connection for the slot is gone');
+    return creator;
+  }
+
   /** Makes the slot where there is nothing to read before it. */
   async #slotOnly(): Promise<StoredOffset | undefined> {
     const { config } = this.#options;
-    const replication = await openSession(config.connection, 'replication');
+    const replication = this.#takeCreator();
+    const release = this.#endOnStop(replication);
     try {
       const created = await this.#create(replication, config.slot.name, { temporary: false });
       return bare(created.consistentPoint, this.#options.stored?.map ?? {});
     } finally {
+      release();
       await replication.end().catch(() => undefined);
     }
   }
@@ -247,6 +310,7 @@ export class CaptureRun {
       serverVersion: this.#serverVersion(),
     });
     if (!temporary) this.#slotIsOurs = true;
+    this.#positioned?.();
     return created;
   }
 
@@ -255,55 +319,45 @@ export class CaptureRun {
    * one, since only the making of a slot gives an exact pair of snapshot and position.
    */
   async #snapshot(plan: Plan, captured: readonly TableName[]): Promise<StoredOffset | undefined> {
-    const { config, context, queue, sourcePartition, headers } = this.#options;
-    const { signal } = this.#stopping;
+    const { config } = this.#options;
     const temporary = plan.slot !== undefined || !config.snapshot.stream;
-    const replication = await openSession(config.connection, 'replication');
-    const client = await openSession(config.connection).catch(async (error: unknown) => {
-      await replication.end().catch(() => undefined);
-      throw error;
+    const name = temporary ? this.#temporaryName() : config.slot.name;
+    const result = await runSnapshot({
+      ...this.#snapshotParts(),
+      creator: this.#takeCreator(),
+      create: (creator) => this.#create(creator, name, { temporary }),
+      tables: captured.filter((table) => config.snapshot.tables(qualified(table))),
+      select: config.snapshot.select,
     });
-    const abort = (): void => void client.end().catch(() => undefined);
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      const name = temporary
-        ? `millrace_${process.pid}_${context.clock.nowMs().toString(36)}`
-        : config.slot.name;
-      const created = await this.#create(replication, name, { temporary });
-      await importSnapshot(client, created.snapshotName);
-      // The snapshot is held by the import now; the exporter may go, and with it a temporary slot.
-      await replication.end().catch(() => undefined);
-      const position = await snapshotPosition(client, created.consistentPoint, context.clock.nowMs());
-      const tables = await tablesBySize(
-        client,
-        captured.filter((table) => config.snapshot.tables(qualified(table))),
-        config,
-      );
-      const reader = new SnapshotReader({
-        client,
-        config,
-        types: this.#types,
-        identity: { logicalName: config.topicPrefix, database: config.connection.database },
-        sourcePartition,
-        headers,
-        queue,
-        clock: context.clock,
-        logger: context.logger,
-        position,
-        signal,
-      });
-      const rows = await reader.read(tables);
-      if (rows === 0) this.#completedSnapshot = reader.completeOffset;
-      context.logger.info(
-        { tables: tables.length, rows, lsn: formatLsn(created.consistentPoint) },
-        'the snapshot is complete',
-      );
-      return bare(created.consistentPoint, reader.completeOffset);
-    } finally {
-      signal.removeEventListener('abort', abort);
-      await client.end().catch(() => undefined);
-      await replication.end().catch(() => undefined);
-    }
+    if (result.rows === 0) this.#completedSnapshot = result.completeOffset;
+    return bare(result.consistentPoint, result.completeOffset);
+  }
+
+  #temporaryName(): string {
+    return `millrace_${process.pid}_${randomUUID().replaceAll('-', '')}`;
+  }
+
+  #snapshotParts(): Omit<SnapshotRunOptions, 'creator' | 'create' | 'tables' | 'select' | 'offset'> {
+    const { config, context, queue, sourcePartition, headers } = this.#options;
+    return {
+      notifications: this.#notifications,
+      endOnStop: (client) => this.#endOnStop(client),
+      config,
+      rules: this.#rules,
+      types: this.#types,
+      identity: this.#identity(),
+      sourcePartition,
+      headers,
+      queue,
+      clock: context.clock,
+      logger: context.logger,
+      signal: this.#stopping.signal,
+    };
+  }
+
+  #identity(): SourceIdentity {
+    const { config } = this.#options;
+    return { logicalName: config.topicPrefix, database: config.connection.database };
   }
 
   async #streamFrom(from: StoredOffset | undefined): Promise<void> {
@@ -325,83 +379,56 @@ export class CaptureRun {
 
   async #open(from: StoredOffset | undefined, start: Lsn): Promise<void> {
     const { config, context, queue, sourcePartition, headers, stored } = this.#options;
-    const identity = { logicalName: config.topicPrefix, database: config.connection.database };
-    const transactions = config.transactionMetadata
-      ? new TransactionMetadata({ topic: config.rules.naming.transactionTopic, sourcePartition })
-      : undefined;
-    if (stored !== undefined && from === stored) transactions?.restore(stored.map);
-    const replication = await openSession(config.connection, 'replication');
-    if (this.#stopping.signal.aborted) {
-      await replication.end().catch(() => undefined);
-      return;
-    }
-    this.#xmin ??= XminWatch.start(config.xminIntervalMs, config.connection, context);
-    const xmin = this.#xmin;
-    const reader = new ChangeReader({
-      identity,
+    const catalog = this.#client;
+    const facts = this.#facts;
+    if (catalog === undefined || facts === undefined) return;
+    const streaming = new StreamingRun({
+      config,
+      rules: this.#rules,
+      types: this.#types,
+      catalog,
+      facts,
+      identity: this.#identity(),
+      context,
+      queue,
       sourcePartition,
       headers,
-      tombstones: config.tombstones,
-      skipped: config.skipped,
-      skipUnchanged: config.skipUnchanged,
-      queue,
-      clock: context.clock,
-      captured: config.captured,
-      describe: (relation) => this.#describe(relation),
-      resume: () => stream.resume(),
+      notifications: this.#notifications,
+      from,
+      resumed: from === stored ? stored : undefined,
+      start,
+      durable: this.#durable,
       fail: (error) => this.#fail(error),
-      stored: from,
-      transactions,
-      messages: logicalMessages(config, identity, sourcePartition),
-      xmin: () => xmin?.current ?? null,
+      endOnStop: (client) => this.#endOnStop(client),
+      blockingSnapshot: (request, offset) => this.#blockingSnapshot(request, offset),
     });
-    const stream = new ReplicationStream({
-      client: replication,
-      handler: reader,
-      clock: context.clock,
-      statusIntervalMs: this.#statusIntervalMs(),
-    });
-    await stream.start(
-      startCommand(config, start, this.#serverVersion()),
-      start > this.#durable ? start : this.#durable,
-    );
+    try {
+      await streaming.start();
+    } catch (error) {
+      await streaming.close();
+      throw error;
+    }
     this.#slotIsOurs = true;
-    this.#reader = reader;
-    this.#stream = stream;
-    if (this.#stopping.signal.aborted) await stream.close();
-    context.logger.info({ slot: config.slot.name, lsn: formatLsn(start) }, 'streaming changes');
+    this.#streaming = streaming;
+    this.#positioned?.();
+    if (this.#stopping.signal.aborted) await streaming.close();
   }
 
-  async #describe(relation: Relation): Promise<TableSchema> {
+  /** Reads the tables that a signal names, as of now; the stream waits meanwhile. */
+  async #blockingSnapshot(request: SnapshotRequest, offset: SourceOffset): Promise<void> {
     const { config } = this.#options;
     const client = this.#client;
-    if (client === undefined)
-      throw postgresError('postgres.connection_lost', 'the session for the catalog is gone');
-    return this.#ask(
-      async () => {
-        this.#types.forgetEnums();
-        await this.#types.load(
-          client,
-          relation.columns.map((column) => column.typeOid),
-        );
-        const catalog = await readTable(client, relation.oid);
-        return tableSchema({
-          table: relation,
-          columns: relation.columns,
-          catalog,
-          types: this.#types,
-          rules: config.rules,
-          origin: 'stream',
-        });
-      },
-      `Cannot read the definition of ${qualified(relation)}`,
-    );
-  }
-
-  #statusIntervalMs(): number {
-    const timeout = this.#facts?.walSenderTimeoutMs ?? 0;
-    const third = timeout > 0 ? timeout / 3 : DEFAULT_STATUS_MS;
-    return Math.max(100, Math.min(DEFAULT_STATUS_MS, third, this.#options.config.statusIntervalMs));
+    if (client === undefined) return;
+    const matches = matchesAny(request.collections.join(','));
+    const tables = await listTables(client, config.includeBuiltin);
+    await runSnapshot({
+      ...this.#snapshotParts(),
+      creator: await openForCreation(config.connection),
+      create: (creator) => this.#create(creator, this.#temporaryName(), { temporary: true }),
+      tables: tables.filter(config.captured).filter((table) => matches(qualified(table))),
+      offset,
+      select: (table) => request.conditions.find(({ collection }) => matchesAny(collection)(table))?.filter,
+    });
   }
 
   #serverVersion(): number {
@@ -434,30 +461,6 @@ function bare(lsn: Lsn, map: OffsetMap): StoredOffset {
     timestampUs: undefined,
     snapshot: undefined,
     map,
-  };
-}
-
-/** The only isolation that can import a snapshot is repeatable read or higher (CORRECTNESS 3). */
-async function importSnapshot(client: pg.Client, name: string): Promise<void> {
-  try {
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
-    await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(name)}`);
-    await client.query('SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0');
-  } catch (error) {
-    throw toPostgresError(error, 'Cannot take over the snapshot of the slot');
-  }
-}
-
-async function snapshotPosition(client: pg.Client, lsn: Lsn, nowMs: number): Promise<SnapshotPosition> {
-  const { rows } = await client.query<{ xid: string; us: string }>(
-    'select txid_snapshot_xmin(txid_current_snapshot())::text as xid, (extract(epoch from now()) * 1000000)::int8::text as us',
-  );
-  const row = rows[0];
-  return {
-    kind: 'INITIAL',
-    lsn,
-    transactionId: Number(row?.xid ?? 0),
-    timestampUs: row === undefined ? nowMs * 1000 : Number(row.us),
   };
 }
 

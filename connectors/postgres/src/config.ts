@@ -77,7 +77,18 @@ export interface PostgresConfig {
   readonly messagePrefixes: NameFilter;
   readonly xminIntervalMs: number;
   readonly checkPosition: boolean;
-  readonly signalTable: string | undefined;
+  readonly signals: {
+    /** The table of the channel `source`, as `schema.table`. */
+    readonly table: string | undefined;
+    readonly channels: ReadonlySet<string>;
+    readonly kafkaTopic: string;
+  };
+  readonly notifications: { readonly channels: readonly string[]; readonly topic: string | undefined };
+  readonly incremental: {
+    readonly chunkSize: number;
+    /** Delete the opening mark instead of inserting a closing one. */
+    readonly deletesMarks: boolean;
+  };
 }
 
 /** @throws config.invalid, connector.regex_invalid */
@@ -148,7 +159,21 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
     messagePrefixes: nameFilter(raw['message.prefix.include.list'], raw['message.prefix.exclude.list']),
     xminIntervalMs: config.int('xmin.fetch.interval.ms'),
     checkPosition: config.boolean('internal.log.position.check.enable'),
-    signalTable: raw['signal.data.collection'] ?? undefined,
+    signals: {
+      table: raw['signal.data.collection'] ?? undefined,
+      channels: new Set(
+        config.list('signal.enabled.channels').map((channel) => channel.trim().toLowerCase()),
+      ),
+      kafkaTopic: config.optionalString('signal.kafka.topic') ?? `${config.string('topic.prefix')}-signal`,
+    },
+    notifications: {
+      channels: config.list('notification.enabled.channels'),
+      topic: config.optionalString('notification.sink.topic.name'),
+    },
+    incremental: {
+      chunkSize: config.int('incremental.snapshot.chunk.size'),
+      deletesMarks: word(config, 'incremental.snapshot.watermarking.strategy') === 'insert_delete',
+    },
   };
 }
 

@@ -2,8 +2,9 @@
 // of a value never depends on role or database settings (contract 13, "Session settings").
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import { MillraceError } from '@millrace/foundation';
 import pg from 'pg';
-import { postgresError, toPostgresError } from './errors.ts';
+import { postgresError, serverError } from './errors.ts';
 
 export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 
@@ -120,9 +121,16 @@ export async function openSession(
   try {
     return await connect(settings, kind);
   } catch (error) {
-    const mapped = toPostgresError(error, `Cannot connect to Postgres at ${settings.host}:${settings.port}`);
-    if (mapped.code !== 'postgres.query_failed') throw mapped;
-    throw postgresError('postgres.connection_failed', mapped.message, { cause: error });
+    const cause = serverError(error);
+    // What has no SQLSTATE of its own never reached the server.
+    const code = cause.code === 'postgres.query_failed' ? 'postgres.connection_failed' : cause.code;
+    throw new MillraceError(
+      code,
+      `Cannot connect to Postgres at ${settings.host}:${settings.port}: ${cause.message}`,
+      {
+        cause,
+      },
+    );
   }
 }
 

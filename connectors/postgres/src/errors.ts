@@ -135,13 +135,20 @@ const CODE_BY_STATE: readonly (readonly [prefix: string, code: PostgresErrorCode
  */
 export function toPostgresError(error: unknown, doing: string): MillraceError {
   if (error instanceof MillraceError) return error;
+  const cause = serverError(error);
+  return new MillraceError(cause.code, `${doing}: ${cause.message}`, { cause, javaClass: CONNECT_EXCEPTION });
+}
+
+/** An error of the driver or the server in the Java driver's guise: its class, its words, its SQLSTATE. */
+export function serverError(error: unknown): MillraceError {
+  if (error instanceof MillraceError) return error;
   const state = sqlStateOf(error) ?? '';
   const text = messageOf(error);
   const code =
     CODE_BY_STATE.find(([prefix]) => state.startsWith(prefix))?.[1] ??
     (/terminat|ended|closed|timeout/i.test(text) ? 'postgres.connection_lost' : 'postgres.query_failed');
-  return postgresError(code, `${doing}: ${serverMessage(error)}`, {
-    cause: error,
-    javaClass: CONNECT_EXCEPTION,
+  return postgresError(code, serverMessage(error), {
+    javaClass: 'org.postgresql.util.PSQLException',
+    context: { sqlState: state },
   });
 }

@@ -59,15 +59,23 @@ export function confirmablePosition(offset: StoredOffset): Lsn {
   return offset.lastCommitLsn ?? offset.lsn;
 }
 
-/** The offset with its position moved to `lsn`, a point before which nothing is left to send. Its keys stay. */
-export function markAt(map: OffsetMap, lsn: Lsn): OffsetMap {
-  const moved: Record<string, JsonValue> = { ...map };
-  delete moved['lsn_events_processed'];
+/**
+ * The offset with its position moved to `lsn`, a point before which nothing is left to send, and with the state of an
+ * incremental snapshot as it is now. Its other keys stay.
+ */
+export function markAt(map: OffsetMap, lsn: Lsn, incremental?: OffsetMap): OffsetMap {
+  const moved: Record<string, JsonValue> = {};
+  for (const [key, value] of Object.entries(map)) {
+    if (key !== 'lsn_events_processed' && !key.startsWith(INCREMENTAL_PREFIX)) moved[key] = value;
+  }
   if ('lsn_proc' in map) moved['lsn_proc'] = lsn;
   else moved['lsn'] = lsn;
   if ('lsn_commit' in map) moved['lsn_commit'] = lsn;
-  return moved;
+  return { ...moved, ...incremental };
 }
+
+/** Keys that hold the state of an incremental snapshot begin so. */
+export const INCREMENTAL_PREFIX = 'incremental_snapshot_';
 
 /** What the offsets of one transaction's changes share. */
 export interface TransactionPosition {
@@ -99,6 +107,11 @@ export class ChangeOffset implements DeferredOffset {
     this.messageType = messageType;
     this.changesAtLsn = changesAtLsn;
     this.extra = extra;
+  }
+
+  /** The same position with other state beside it. */
+  withExtra(extra: OffsetMap | undefined): ChangeOffset {
+    return new ChangeOffset(this.transaction, this.lsn, this.messageType, this.changesAtLsn, extra);
   }
 
   toOffsetMap(): OffsetMap {

@@ -1,8 +1,9 @@
 // The replication slot: its state on the server, its creation, and whether it still serves a stored position.
+import { MillraceError } from '@millrace/foundation';
 import type pg from 'pg';
 import type { PostgresConfig } from './config.ts';
-import { quoteIdentifier, quoteLiteral } from './connection.ts';
-import { DEBEZIUM_EXCEPTION, postgresError, toPostgresError } from './errors.ts';
+import { type ConnectionSettings, connect, quoteIdentifier, quoteLiteral } from './connection.ts';
+import { DEBEZIUM_EXCEPTION, postgresError, serverError, toPostgresError } from './errors.ts';
 import { confirmablePosition, type StoredOffset } from './offset.ts';
 import { formatLsn, type Lsn, parseLsn } from './protocol/lsn.ts';
 
@@ -102,12 +103,25 @@ export async function createSlot(
     }
     return { consistentPoint, snapshotName: row.snapshot_name };
   } catch (error) {
-    const cause = toPostgresError(error, 'CREATE_REPLICATION_SLOT');
-    throw postgresError(cause.code as 'postgres.query_failed', 'Creation of replication slot failed', {
-      cause,
-      javaClass: DEBEZIUM_EXCEPTION,
-    });
+    throw creationFailed(error);
   }
+}
+
+/** Opens the connection that is to create a slot. @throws what keeps the user from replicating */
+export async function openForCreation(settings: ConnectionSettings): Promise<pg.Client> {
+  try {
+    return await connect(settings, 'replication');
+  } catch (error) {
+    throw creationFailed(error);
+  }
+}
+
+function creationFailed(error: unknown): MillraceError {
+  const cause = serverError(error);
+  return new MillraceError(cause.code, 'Creation of replication slot failed', {
+    cause,
+    javaClass: DEBEZIUM_EXCEPTION,
+  });
 }
 
 /** Drops a slot if it is there; waits a little for its reader to let go. */
@@ -130,9 +144,11 @@ const DROP_WAIT_S = 0.1;
 
 export type PositionCheck = 'available' | 'lost' | 'ahead';
 
-/** Whether the server still has every change after a stored offset. */
-export function checkPosition(slot: SlotState | undefined, stored: StoredOffset): PositionCheck {
+/** Whether the server still has every change after a stored offset. `walEnd` is where its WAL ends. */
+export function checkPosition(slot: SlotState | undefined, stored: StoredOffset, walEnd: Lsn): PositionCheck {
   if (slot === undefined || slot.walStatus === 'lost' || slot.restartLsn === undefined) return 'lost';
+  // A server that has not written that far was restored or took over from another: its changes are not those we know.
+  if (walEnd < maxPosition(stored)) return 'lost';
   const needed = confirmablePosition(stored);
   if (slot.restartLsn > needed) return 'lost';
   // INV-3: the server streams from confirmed_flush. Our own confirmations never pass the stored offset (CORRECTNESS 6).

@@ -1,6 +1,7 @@
 // What the connector needs to know of the server before it starts.
 import type pg from 'pg';
 import { postgresError } from './errors.ts';
+import { type Lsn, parseLsn } from './protocol/lsn.ts';
 
 export interface ServerFacts {
   /** Such as 150018. */
@@ -9,6 +10,8 @@ export interface ServerFacts {
   /** 0 = the server never gives a silent reader up. */
   readonly walSenderTimeoutMs: number;
   readonly encoding: string;
+  /** Where its WAL ends now. */
+  readonly walEnd: Lsn;
 }
 
 export async function readServerFacts(client: pg.Client): Promise<ServerFacts> {
@@ -17,10 +20,12 @@ export async function readServerFacts(client: pg.Client): Promise<ServerFacts> {
     wal_level: string;
     timeout: string;
     encoding: string;
+    wal_end: string;
   }>(
     `select current_setting('server_version_num')::int as version, current_setting('wal_level') as wal_level,
             (select setting from pg_catalog.pg_settings where name = 'wal_sender_timeout') as timeout,
-            current_setting('server_encoding') as encoding`,
+            current_setting('server_encoding') as encoding,
+            case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as wal_end`,
   );
   const row = rows[0];
   if (row === undefined)
@@ -30,6 +35,7 @@ export async function readServerFacts(client: pg.Client): Promise<ServerFacts> {
     walLevel: row.wal_level,
     walSenderTimeoutMs: Number(row.timeout),
     encoding: row.encoding,
+    walEnd: parseLsn(row.wal_end) ?? 0,
   };
 }
 

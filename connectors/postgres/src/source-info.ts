@@ -150,7 +150,13 @@ export function snapshotSource(
   identity: SourceIdentity,
   table: TableName,
   marker: SnapshotMarker,
-  at: { readonly lsn: Lsn | null; readonly xid: number | null; readonly moment: Moment },
+  at: {
+    readonly lsn: Lsn | null;
+    readonly xid: number | null;
+    readonly moment: Moment;
+    /** Absent = that of `lsn`. */
+    readonly sequence?: string;
+  },
 ): TemplateStruct {
   const template = new StructTemplate(SOURCE_SCHEMA, [
     CONTRACT_VERSION,
@@ -159,7 +165,7 @@ export function snapshotSource(
     at.moment.ms,
     marker,
     identity.database,
-    at.lsn === null ? null : sequenceText(null, at.lsn),
+    at.sequence ?? (at.lsn === null ? null : sequenceText(null, at.lsn)),
     at.moment.us,
     at.moment.ns,
     table.schema,

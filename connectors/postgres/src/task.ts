@@ -36,6 +36,8 @@ export class PostgresSourceTask implements SourceTask {
   #lastOffset: SourceOffset | undefined;
   #lastMark: Lsn = 0;
   #lastMarkMs = 0;
+  /** An incremental snapshot is in the last position handed out. */
+  #incremental = false;
   #stopped = false;
 
   async start(context: SourceTaskContext): Promise<void> {
@@ -122,13 +124,17 @@ export class PostgresSourceTask implements SourceTask {
     const base = this.#lastOffset;
     if (base === undefined || !queue.isEmpty) return undefined;
     const lsn = run.completeLsn();
-    if (lsn === undefined || lsn <= this.#lastMark) return undefined;
+    if (lsn === undefined) return undefined;
+    const incremental = run.incrementalState();
+    const ended = incremental === undefined && this.#incremental;
+    if (lsn <= this.#lastMark && !ended) return undefined;
+    this.#incremental = incremental !== undefined;
     const now = context.clock.monotonicMs();
-    if (!hasRecords && now - this.#lastMarkMs < MARK_INTERVAL_MS && !run.endedSince(this.#lastMark))
+    if (!ended && !hasRecords && now - this.#lastMarkMs < MARK_INTERVAL_MS && !run.endedSince(this.#lastMark))
       return undefined;
     this.#lastMark = lsn;
     this.#lastMarkMs = now;
-    return { toOffsetMap: (): OffsetMap => markAt(offsetMapOf(base), lsn) };
+    return { toOffsetMap: (): OffsetMap => markAt(offsetMapOf(base), lsn, incremental) };
   }
 
   /** Once: the offset of a snapshot that found no row. */

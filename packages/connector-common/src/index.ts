@@ -24,3 +24,17 @@ export {
   TransactionMetadata,
   type TransactionTopic,
 } from './transaction-metadata.ts';
+export {
+  type Notification,
+  type NotificationAggregate,
+  Notifications,
+  type NotificationsOptions,
+  type NotificationType,
+} from './notifications.ts';
+export {
+  parseKafkaSignal,
+  parseSignal,
+  type Signal,
+  type SnapshotRequest,
+  snapshotRequest,
+} from './signals.ts';

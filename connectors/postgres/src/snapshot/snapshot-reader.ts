@@ -1,7 +1,7 @@
 // Reads tables within one exported snapshot, by COPY, and hands their rows over as records. One row is held back all
 // the time, because the last one is marked as such (contract 11.26).
 import { finished } from 'node:stream/promises';
-import type { Headers, OffsetMap, SourcePartition, SourceRecord } from '@millrace/connect-api';
+import type { Headers, OffsetMap, SourceOffset, SourcePartition, SourceRecord } from '@millrace/connect-api';
 import { type ChangeQueue, TableEvents } from '@millrace/connector-common';
 import { RawRow, type Struct } from '@millrace/data';
 import type { Clock, Logger } from '@millrace/foundation';
@@ -14,7 +14,7 @@ import { type SnapshotPosition, snapshotOffset } from '../offset.ts';
 import { CopyRows, indexRows } from '../protocol/copy-text.ts';
 import { TupleIndex } from '../protocol/pgoutput.ts';
 import { qualified, readTable, type TableName, type TypeCatalog } from '../schema/catalog.ts';
-import { type TableSchema, tableSchema } from '../schema/table-schema.ts';
+import { type SchemaRules, type TableSchema, tableSchema } from '../schema/table-schema.ts';
 import { mapType } from '../schema/type-mapping.ts';
 import {
   type Moment,
@@ -29,6 +29,7 @@ export interface SnapshotOptions {
   /** A session in the transaction of the snapshot. */
   readonly client: pg.Client;
   readonly config: PostgresConfig;
+  readonly rules: SchemaRules;
   readonly types: TypeCatalog;
   readonly identity: SourceIdentity;
   readonly sourcePartition: SourcePartition;
@@ -38,6 +39,12 @@ export interface SnapshotOptions {
   readonly logger: Logger;
   readonly position: SnapshotPosition;
   readonly signal: AbortSignal;
+  /** The offset of all records, where it is not that of an initial snapshot. */
+  readonly offset?: SourceOffset | undefined;
+  /** The SELECT for a table named `schema.table`, where there is one. */
+  readonly select: (table: string) => string | undefined;
+  /** Called when a table is begun, and with the number of its rows when it was read. */
+  readonly onTable: (table: TableName, rows?: number) => void;
 }
 
 /** A row whose marker is not known yet. */
@@ -61,8 +68,9 @@ export class SnapshotReader {
   readonly #options: SnapshotOptions;
   readonly #index = new TupleIndex();
   readonly #moment: Moment;
-  readonly #running: OffsetMap;
-  readonly #complete: OffsetMap;
+  readonly #running: SourceOffset;
+  readonly #complete: SourceOffset;
+  readonly #completeMap: OffsetMap;
   #records: SourceRecord[] = [];
   #processed: Moment | undefined;
   #held: HeldRow | undefined;
@@ -71,8 +79,9 @@ export class SnapshotReader {
   constructor(options: SnapshotOptions) {
     this.#options = options;
     this.#moment = momentOfUs(options.position.timestampUs);
-    this.#running = snapshotOffset(options.position, false);
-    this.#complete = snapshotOffset(options.position, true);
+    this.#completeMap = snapshotOffset(options.position, true);
+    this.#running = options.offset ?? snapshotOffset(options.position, false);
+    this.#complete = options.offset ?? this.#completeMap;
   }
 
   /** Reads the tables one after the other; resolves to the number of rows when all are in the queue. */
@@ -90,14 +99,15 @@ export class SnapshotReader {
 
   /** The offset of a snapshot whose every row is delivered. */
   get completeOffset(): OffsetMap {
-    return this.#complete;
+    return this.#completeMap;
   }
 
   async #readTable(name: TableName): Promise<void> {
-    const { client, config, logger, clock } = this.#options;
+    const { client, config, logger, clock, onTable } = this.#options;
     const started = clock.monotonicMs();
     const open = await this.#open(name);
     if (open === undefined) return;
+    onTable(name);
     const { table, sql } = open;
     if (config.snapshot.locking === 'shared') {
       await client.query(`SET LOCAL lock_timeout = ${config.snapshot.lockTimeoutMs}`);
@@ -110,6 +120,7 @@ export class SnapshotReader {
       if (this.#options.signal.aborted) throw error;
       throw toPostgresError(error, `Cannot read table ${qualified(name)}`);
     }
+    onTable(name, rows);
     logger.info(
       { table: qualified(name), rows, ms: Math.round(clock.monotonicMs() - started) },
       'read a table for the snapshot',
@@ -118,14 +129,13 @@ export class SnapshotReader {
 
   /** The table's schema and the COPY that reads it; undefined when it is gone or has no column we can read. */
   async #open(name: TableName): Promise<{ table: OpenTable; sql: string } | undefined> {
-    const { client, config, types, headers, sourcePartition } = this.#options;
+    const { client, rules, types, headers, sourcePartition } = this.#options;
     const catalog = await readTable(client, name);
     if (catalog === undefined) return undefined;
     await types.load(
       client,
       catalog.columns.map((column) => column.typeOid),
     );
-    const { rules } = config;
     const all = tableSchema({
       table: name,
       columns: catalog.columns,
@@ -150,7 +160,7 @@ export class SnapshotReader {
       sourcePartition,
       tombstones: false,
     });
-    const override = config.snapshot.select(qualified(name));
+    const override = this.#options.select(qualified(name));
     const columns =
       override === undefined
         ? wanted.map((column) => quoteIdentifier(column.name))

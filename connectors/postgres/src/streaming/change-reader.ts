@@ -1,6 +1,6 @@
 // Reads pgoutput messages and fills the queue with records. One message at a time, in place; it stops the stream when
 // the queue is full, and when a relation is met whose catalog entry has to be read first.
-import type { Headers, SourceOffset, SourcePartition, SourceRecord } from '@millrace/connect-api';
+import type { Headers, OffsetMap, SourceOffset, SourcePartition, SourceRecord } from '@millrace/connect-api';
 import {
   type ChangeContext,
   type ChangeQueue,
@@ -17,8 +17,10 @@ import type { ReplicationHandler } from '../protocol/replication-stream.ts';
 import type { TableName } from '../schema/catalog.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
 import { momentOfNs, type SourceIdentity } from '../source-info.ts';
+import type { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
 import type { LogicalMessages } from './logical-messages.ts';
 import { RestartPoint } from './restart-point.ts';
+import type { SignalDesk, SignalEffect } from './signal-desk.ts';
 import { TableStream, type Tuple } from './table-stream.ts';
 import { StreamTransaction } from './transaction.ts';
 
@@ -45,6 +47,15 @@ export interface ChangeReaderOptions {
   readonly messages: LogicalMessages | undefined;
   /** The oldest transaction still running, where the config asks for it. */
   readonly xmin: () => number | null;
+  /** Signals and incremental snapshots, where the config has them. */
+  readonly signals: SignalWatch | undefined;
+}
+
+export interface SignalWatch {
+  /** The signal table, as `schema.table`; undefined when signals do not come from one. */
+  readonly table: string | undefined;
+  readonly desk: SignalDesk;
+  readonly incremental: IncrementalSnapshot;
 }
 
 const FLUSH_RECORDS = 1024;
@@ -80,6 +91,8 @@ export class ChangeReader implements ReplicationHandler {
   #complete: Lsn | undefined;
   #started = false;
   #ended: StreamTransaction | undefined;
+  /** What the stream waits for at this place. */
+  #wait: Promise<void> | undefined;
 
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
@@ -103,6 +116,11 @@ export class ChangeReader implements ReplicationHandler {
     if (ended === undefined || lastCommitLsn === null) return undefined;
     const { xid, commitTimeUs, xmin } = ended;
     return new ChangeOffset({ xid, commitTimeUs, lastCommitLsn, xmin }, lastCommitLsn, 'COMMIT', 1);
+  }
+
+  /** The offset of the last record. */
+  get lastOffset(): SourceOffset {
+    return this.#lastOffset;
   }
 
   /** The end of the last transaction that had something for us. */
@@ -141,9 +159,21 @@ export class ChangeReader implements ReplicationHandler {
       default:
         reader.fail(`a message of unknown kind ${type}`);
     }
+    if (this.#wait !== undefined) return this.#startWaiting(this.#wait);
     if (this.#records.length < FLUSH_RECORDS) return true;
     this.#flush();
     return !this.#stopWhileFull();
+  }
+
+  /** Puts a record of another kind at the place reached; `make` is given the offset that belongs there. */
+  inject(make: (offset: SourceOffset) => SourceRecord | undefined): void {
+    const last = this.#lastOffset;
+    const offset = last instanceof ChangeOffset ? last.withExtra(this.#extra()) : last;
+    const record = make(offset);
+    if (record === undefined) return;
+    this.#lastOffset = offset;
+    this.#records.push(record);
+    if (this.#processed === undefined) this.#flush();
   }
 
   keepalive(lsn: Lsn): void {
@@ -168,6 +198,14 @@ export class ChangeReader implements ReplicationHandler {
     this.#bytes = 0;
     this.#lastSlab = undefined;
     this.#processed = undefined;
+  }
+
+  #startWaiting(wait: Promise<void>): boolean {
+    this.#wait = undefined;
+    this.#flush();
+    const { resume, fail } = this.#options;
+    wait.then(resume, fail);
+    return false;
   }
 
   #stopWhileFull(): boolean {
@@ -210,7 +248,7 @@ export class ChangeReader implements ReplicationHandler {
     this.#ended = transaction;
     if (transactions !== undefined && transaction.announced) {
       const id = `${transaction.xid}:${endLsn}`;
-      const offset = new ChangeOffset(transaction, endLsn, 'COMMIT', 1, transactions.offsetState());
+      const offset = new ChangeOffset(transaction, endLsn, 'COMMIT', 1, this.#extra());
       this.#keep(this.#reader.bytes);
       this.#records.push(transactions.end(id, transaction.committed.ms, offset));
       this.#lastOffset = offset;
@@ -235,7 +273,7 @@ export class ChangeReader implements ReplicationHandler {
       (schema) => {
         this.#tables.set(
           relation.oid,
-          new TableStream(schema, relation.identity, this.#events(schema), this.#options.identity),
+          new TableStream(schema, relation, this.#events(schema), this.#options.identity),
         );
         resume();
       },
@@ -280,6 +318,7 @@ export class ChangeReader implements ReplicationHandler {
     const out = this.#records;
     if (type === LETTER.I) {
       table.inserted(out, this.#context(table, lsn, 'INSERT'), first);
+      this.#observe(table, lsn, 'INSERT', first);
     } else if (type === LETTER.U) {
       const before = kind === 'N' ? undefined : first;
       if (before !== undefined && reader.tupleKind() !== 'N') reader.fail('an update without its new row');
@@ -290,9 +329,49 @@ export class ChangeReader implements ReplicationHandler {
         before,
         after,
       });
+      this.#observe(table, lsn, 'UPDATE', after, before);
     } else {
       table.deleted(out, this.#context(table, lsn, 'DELETE'), first);
+      this.#observe(table, lsn, 'DELETE', first);
     }
+  }
+
+  /** Lets signals and incremental snapshots see a row that passes. */
+  #observe(table: TableStream, lsn: Lsn, type: MessageType, row: Tuple, before?: Tuple): void {
+    const { signals } = this.#options;
+    if (signals === undefined) return;
+    const keys = signals.incremental.watchedKeys(table.schema);
+    if (keys !== undefined) {
+      signals.incremental.passed(table.texts(row, keys));
+      if (before !== undefined) signals.incremental.passed(table.texts(before, keys));
+    }
+    if (`${table.schema.schema}.${table.schema.table}` !== signals.table) return;
+    const transaction = this.#transaction;
+    if (transaction === undefined) return;
+    const place = {
+      lsn,
+      lastCommitLsn: transaction.lastCommitLsn,
+      offset: () => new ChangeOffset(transaction, lsn, type, this.#changesAtLsn, this.#extra()),
+      processedNs: () => this.#options.clock.nowNs(),
+    };
+    const columns = table.firstTexts(row, 3);
+    if (type === 'INSERT') this.#apply(signals.desk.inserted(columns, place));
+    else if (type === 'DELETE') this.#apply(signals.desk.deleted(columns[0] ?? null, place));
+  }
+
+  #apply(effect: SignalEffect): void {
+    this.#records.push(...effect.records);
+    const last = effect.records.at(-1);
+    if (last !== undefined) this.#lastOffset = last.sourceOffset;
+    this.#wait = effect.wait;
+  }
+
+  /** What offsets hold beyond the position. */
+  #extra(): OffsetMap | undefined {
+    const { transactions, signals } = this.#options;
+    const incremental = signals?.incremental.offsetState;
+    if (transactions === undefined) return incremental;
+    return { ...transactions.offsetState(), ...incremental };
   }
 
   #tuple(table: TableStream): Tuple {
@@ -356,13 +435,7 @@ export class ChangeReader implements ReplicationHandler {
     const transaction = this.#transaction ?? this.#reader.fail('a change outside a transaction');
     this.#keep(this.#reader.bytes);
     const block = this.#block(table, lsn);
-    const offset = new ChangeOffset(
-      transaction,
-      lsn,
-      messageType,
-      this.#changesAtLsn,
-      this.#options.transactions?.offsetState(),
-    );
+    const offset = new ChangeOffset(transaction, lsn, messageType, this.#changesAtLsn, this.#extra());
     const offsetBefore = this.#lastOffset;
     this.#lastOffset = offset;
     return {

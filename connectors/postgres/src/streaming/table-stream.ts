@@ -10,7 +10,7 @@ import {
   type TemplateStruct,
 } from '@millrace/data';
 import type { Lsn } from '../protocol/lsn.ts';
-import type { ReplicaIdentity } from '../protocol/pgoutput.ts';
+import type { Relation, ReplicaIdentity } from '../protocol/pgoutput.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
 import {
   changeSource,
@@ -33,19 +33,16 @@ export class TableStream {
   readonly identity: ReplicaIdentity;
   readonly columnCount: number;
   readonly #events: TableEvents;
+  readonly #columnNames: readonly string[];
   readonly #sourceIdentity: SourceIdentity;
   readonly #tableSource: StructTemplate;
   #transactionSource: StructTemplate | undefined;
   #transaction: StreamTransaction | undefined;
 
-  constructor(
-    schema: TableSchema,
-    identity: ReplicaIdentity,
-    events: TableEvents,
-    sourceIdentity: SourceIdentity,
-  ) {
+  constructor(schema: TableSchema, relation: Relation, events: TableEvents, sourceIdentity: SourceIdentity) {
     this.schema = schema;
-    this.identity = identity;
+    this.identity = relation.identity;
+    this.#columnNames = relation.columns.map((column) => column.name);
     this.columnCount = schema.columnCount;
     this.#events = events;
     this.#sourceIdentity = sourceIdentity;
@@ -112,6 +109,16 @@ export class TableStream {
     this.#events.truncated(out, change);
   }
 
+  /** The texts of these columns; empty where there is none. */
+  texts(row: Tuple, columns: readonly string[]): string[] {
+    return columns.map((name) => textAt(row, this.#columnNames.indexOf(name)) ?? '');
+  }
+
+  /** The texts of the first columns. */
+  firstTexts(row: Tuple, count: number): (string | null)[] {
+    return Array.from({ length: Math.min(count, this.columnCount) }, (_, column) => textAt(row, column));
+  }
+
   #row({ bytes, entries, base }: Tuple): RawRow {
     return new RawRow(this.schema.rowLayout, bytes, entries, base);
   }
@@ -146,4 +153,11 @@ function fillUnchanged(before: Tuple, after: Tuple, columns: number): void {
     after.entries[after.base + i] = before.entries[before.base + i] ?? 0;
     after.entries[after.base + i + 1] = before.entries[before.base + i + 1] ?? RAW_UNAVAILABLE;
   }
+}
+
+function textAt({ bytes, entries, base }: Tuple, column: number): string | null {
+  if (column < 0) return null;
+  const start = entries[base + 2 * column] ?? 0;
+  const length = entries[base + 2 * column + 1] ?? -1;
+  return length < 0 ? null : bytes.toString('utf8', start, start + length);
 }

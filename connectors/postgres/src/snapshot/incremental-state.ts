@@ -1,0 +1,86 @@
+// How an unfinished incremental snapshot is kept in offsets. The names are Debezium's; the keys, which Debezium writes as
+// serialized Java objects, are JSON here, so that one begun by Debezium reads its current table again from the start.
+import type { OffsetMap } from '@millrace/connect-api';
+import { INCREMENTAL_PREFIX as PREFIX } from '../offset.ts';
+
+export interface PendingCollection {
+  readonly name: string;
+  readonly condition: string | undefined;
+  readonly surrogateKey: string | undefined;
+}
+
+export interface IncrementalState {
+  readonly collections: readonly PendingCollection[];
+  readonly correlationId: string | undefined;
+  readonly keys: { readonly last: readonly string[]; readonly maximum: readonly string[] } | undefined;
+}
+
+const COLLECTIONS = `${PREFIX}collections`;
+const KEY_MARK = 'json:';
+
+export function stateMap(
+  collections: readonly PendingCollection[],
+  correlationId: string | undefined,
+  current:
+    | { readonly lastKey: readonly string[] | undefined; readonly maximumKey: readonly string[] }
+    | undefined,
+): OffsetMap {
+  return {
+    [COLLECTIONS]: JSON.stringify(
+      collections.map(({ name, condition, surrogateKey }) => ({
+        [`${COLLECTIONS}_id`]: name,
+        [`${COLLECTIONS}_additional_condition`]: condition ?? null,
+        [`${COLLECTIONS}_surrogate_key`]: surrogateKey ?? null,
+        [`${COLLECTIONS}_correlation_id`]: correlationId ?? null,
+      })),
+    ),
+    ...(current?.lastKey === undefined
+      ? {}
+      : {
+          [`${PREFIX}primary_key`]: KEY_MARK + JSON.stringify(current.lastKey),
+          [`${PREFIX}maximum_key`]: KEY_MARK + JSON.stringify(current.maximumKey),
+        }),
+    ...(correlationId === undefined ? {} : { [`${PREFIX}correlation_id`]: correlationId }),
+  };
+}
+
+/** Undefined when the offset holds none. */
+export function parseState(offset: OffsetMap): IncrementalState | undefined {
+  const entries = parseJson(offset[COLLECTIONS]);
+  if (!Array.isArray(entries)) return undefined;
+  const collections = entries.flatMap((entry: unknown): PendingCollection[] => {
+    if (typeof entry !== 'object' || entry === null) return [];
+    const fields = entry as Record<string, unknown>;
+    const name = fields[`${COLLECTIONS}_id`];
+    const text = (key: string): string | undefined => {
+      const value = fields[`${COLLECTIONS}_${key}`];
+      return typeof value === 'string' && value !== '' ? value : undefined;
+    };
+    if (typeof name !== 'string') return [];
+    return [{ name, condition: text('additional_condition'), surrogateKey: text('surrogate_key') }];
+  });
+  if (collections.length === 0) return undefined;
+  const correlationId = offset[`${PREFIX}correlation_id`];
+  const last = keyOf(offset[`${PREFIX}primary_key`]);
+  const maximum = keyOf(offset[`${PREFIX}maximum_key`]);
+  return {
+    collections,
+    correlationId: typeof correlationId === 'string' ? correlationId : undefined,
+    keys: last === undefined || maximum === undefined ? undefined : { last, maximum },
+  };
+}
+
+function keyOf(value: unknown): string[] | undefined {
+  if (typeof value !== 'string' || !value.startsWith(KEY_MARK)) return undefined;
+  const parsed = parseJson(value.slice(KEY_MARK.length));
+  return Array.isArray(parsed) && parsed.every((part) => typeof part === 'string') ? parsed : undefined;
+}
+
+function parseJson(text: unknown): unknown {
+  if (typeof text !== 'string') return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,90 @@
+// Where signals end up: those of the signal table pass in the stream, others come from topics. It knows what each asks
+// for and who does it.
+import type { SourceRecord } from '@millrace/connect-api';
+import { parseSignal, type Signal, type SnapshotRequest, snapshotRequest } from '@millrace/connector-common';
+import type { Logger } from '@millrace/foundation';
+import type { IncrementalSnapshot, StreamPlace } from '../snapshot/incremental-snapshot.ts';
+
+export interface SignalDeskOptions {
+  readonly incremental: IncrementalSnapshot;
+  /** Stops the stream at this place and reads tables; resolves when it may go on. */
+  readonly blocking: (request: SnapshotRequest) => Promise<void>;
+  readonly logger: Logger;
+  readonly deletesMarks: boolean;
+}
+
+/** What a signal asks of the stream at its place. */
+export interface SignalEffect {
+  readonly records: readonly SourceRecord[];
+  /** The stream waits for this. */
+  readonly wait: Promise<void> | undefined;
+}
+
+const NOTHING: SignalEffect = { records: [], wait: undefined };
+
+export class SignalDesk {
+  readonly #options: SignalDeskOptions;
+
+  constructor(options: SignalDeskOptions) {
+    this.#options = options;
+  }
+
+  /** A row was inserted into the signal table; its first three columns. */
+  inserted(row: readonly (string | null)[], place: StreamPlace): SignalEffect {
+    const { incremental, logger } = this.#options;
+    const [id, type, data] = row;
+    if (typeof id !== 'string' || typeof type !== 'string') return NOTHING;
+    if (type === 'snapshot-window-open') {
+      incremental.opened(id);
+      return NOTHING;
+    }
+    if (type === 'snapshot-window-close') {
+      return { records: incremental.closed(id, place), wait: undefined };
+    }
+    const signal = parseSignal(id, type, data, logger);
+    return signal === undefined ? NOTHING : { records: [], wait: this.handle(signal) };
+  }
+
+  /** A row was deleted from the signal table: under insert_delete that is the closing mark. */
+  deleted(id: string | null, place: StreamPlace): SignalEffect {
+    const { incremental, deletesMarks } = this.#options;
+    if (id === null || !deletesMarks) return NOTHING;
+    return { records: incremental.closed(id, place), wait: undefined };
+  }
+
+  /** Does what a signal asks for. The promise is there only when the stream has to wait. */
+  handle(signal: Signal): Promise<void> | undefined {
+    const { incremental, logger, blocking } = this.#options;
+    const request = snapshotRequest(signal);
+    switch (signal.type) {
+      case 'execute-snapshot':
+        if (request === undefined || request.collections.length === 0) {
+          logger.warn(
+            { signal: signal.id },
+            'a signal asks for a snapshot of no table or of an unknown kind; it is ignored',
+          );
+          return undefined;
+        }
+        if (request.kind === 'blocking') return blocking(request);
+        incremental.request(request, signal.id).catch((error: unknown) => {
+          logger.error({ err: error, signal: signal.id }, 'an incremental snapshot could not be started');
+        });
+        return undefined;
+      case 'stop-snapshot':
+        incremental.stop(request?.collections ?? []);
+        return undefined;
+      case 'pause-snapshot':
+        incremental.pause();
+        return undefined;
+      case 'resume-snapshot':
+        incremental.resume();
+        return undefined;
+      case 'log':
+        logger.info({ signal: signal.id, text: signal.data['message'] ?? null }, 'signal');
+        return undefined;
+      default:
+        logger.warn({ signal: signal.id, type: signal.type }, 'a signal of unknown type is ignored');
+        return undefined;
+    }
+  }
+}

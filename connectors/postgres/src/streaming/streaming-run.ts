@@ -1,0 +1,225 @@
+// The streaming part of a run: the replication connection, the reader behind it, and what listens to signals.
+import { randomUUID } from 'node:crypto';
+import type {
+  Headers,
+  OffsetMap,
+  SourceOffset,
+  SourcePartition,
+  SourceRecord,
+  SourceTaskContext,
+  TopicLog,
+} from '@millrace/connect-api';
+import {
+  type ChangeQueue,
+  type Notifications,
+  parseKafkaSignal,
+  type SnapshotRequest,
+  TransactionMetadata,
+} from '@millrace/connector-common';
+import type pg from 'pg';
+import type { PostgresConfig } from '../config.ts';
+import { openSession } from '../connection.ts';
+import { toPostgresError } from '../errors.ts';
+import type { ChangeOffset, StoredOffset } from '../offset.ts';
+import { formatLsn, type Lsn, maxLsn } from '../protocol/lsn.ts';
+import type { Relation } from '../protocol/pgoutput.ts';
+import { ReplicationStream } from '../protocol/replication-stream.ts';
+import { startCommand } from '../replication-slot.ts';
+import { qualified, readTable, type TypeCatalog } from '../schema/catalog.ts';
+import { type SchemaRules, type TableSchema, tableSchema } from '../schema/table-schema.ts';
+import type { ServerFacts } from '../server.ts';
+import { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
+import type { SourceIdentity } from '../source-info.ts';
+import { ChangeReader, type SignalWatch } from './change-reader.ts';
+import { logicalMessages } from './logical-messages.ts';
+import { SignalDesk } from './signal-desk.ts';
+import { XminWatch } from './xmin-watch.ts';
+
+export interface StreamingRunOptions {
+  readonly config: PostgresConfig;
+  readonly rules: SchemaRules;
+  readonly types: TypeCatalog;
+  /** A session for the catalog. */
+  readonly catalog: pg.Client;
+  readonly facts: ServerFacts;
+  readonly identity: SourceIdentity;
+  readonly context: SourceTaskContext;
+  readonly queue: ChangeQueue<SourceRecord>;
+  readonly sourcePartition: SourcePartition;
+  readonly headers: Headers;
+  readonly notifications: Notifications;
+  /** Where to begin; undefined = where the slot is. */
+  readonly from: StoredOffset | undefined;
+  /** The offset of an earlier run, if that is what `from` is. */
+  readonly resumed: StoredOffset | undefined;
+  readonly start: Lsn;
+  readonly durable: Lsn;
+  readonly fail: (error: unknown) => void;
+  readonly endOnStop: (client: pg.Client) => () => void;
+  /** Reads tables while the stream waits; its records carry `offset`. */
+  readonly blockingSnapshot: (request: SnapshotRequest, offset: SourceOffset) => Promise<void>;
+}
+
+const DEFAULT_STATUS_MS = 10_000;
+const MIN_STATUS_MS = 100;
+
+export class StreamingRun {
+  readonly #options: StreamingRunOptions;
+  readonly #reader: ChangeReader;
+  readonly #incremental: IncrementalSnapshot | undefined;
+  readonly #xmin: XminWatch | undefined;
+  #stream: ReplicationStream | undefined;
+  #signalLog: TopicLog | undefined;
+
+  constructor(options: StreamingRunOptions) {
+    this.#options = options;
+    const { config, context, identity, sourcePartition, resumed } = options;
+    const transactions = config.transactionMetadata
+      ? new TransactionMetadata({ topic: config.rules.naming.transactionTopic, sourcePartition })
+      : undefined;
+    if (resumed !== undefined) transactions?.restore(resumed.map);
+    this.#xmin = XminWatch.start(config.xminIntervalMs, config.connection, context);
+    const signals = this.#signals();
+    this.#incremental = signals?.incremental;
+    this.#reader = new ChangeReader({
+      identity,
+      sourcePartition,
+      headers: options.headers,
+      tombstones: config.tombstones,
+      skipped: config.skipped,
+      skipUnchanged: config.skipUnchanged,
+      queue: options.queue,
+      clock: context.clock,
+      captured: config.captured,
+      describe: (relation) => this.#describe(relation),
+      resume: () => this.#stream?.resume(),
+      fail: options.fail,
+      stored: options.from,
+      transactions,
+      messages: logicalMessages(config, identity, sourcePartition),
+      xmin: () => this.#xmin?.current ?? null,
+      signals,
+    });
+  }
+
+  /** Starts the stream. @throws what the server answers; then `close` has nothing left to do */
+  async start(): Promise<void> {
+    const { config, context, facts, start, durable, resumed } = this.#options;
+    const client = await openSession(config.connection, 'replication');
+    const stream = new ReplicationStream({
+      client,
+      handler: this.#reader,
+      clock: context.clock,
+      statusIntervalMs: statusIntervalMs(config, facts),
+    });
+    this.#stream = stream;
+    await stream.start(startCommand(config, start, facts.version), maxLsn(start, durable));
+    context.logger.info({ slot: config.slot.name, lsn: formatLsn(start) }, 'streaming changes');
+    if (resumed !== undefined) this.#incremental?.restore(resumed.map);
+  }
+
+  confirm(lsn: Lsn): void {
+    this.#stream?.confirm(lsn);
+  }
+  /** See ChangeReader.completeLsn. */
+  get completeLsn(): Lsn | undefined {
+    return this.#reader.completeLsn;
+  }
+  /** See ChangeReader.completeOffset. */
+  get completeOffset(): ChangeOffset | undefined {
+    return this.#reader.completeOffset;
+  }
+  /** See ChangeReader.lastCommitLsn. */
+  get lastCommitLsn(): Lsn | null {
+    return this.#reader.lastCommitLsn;
+  }
+
+  /** What offsets hold of an incremental snapshot; undefined while none runs. */
+  get incrementalState(): OffsetMap | undefined {
+    return this.#incremental?.offsetState;
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    this.#xmin?.stop();
+    await this.#incremental?.close();
+    await this.#signalLog?.close().catch(() => undefined);
+    await this.#stream?.close();
+  }
+
+  #signals(): SignalWatch | undefined {
+    const { config, rules, types, identity, context, sourcePartition, headers, notifications } =
+      this.#options;
+    const { table, channels, kafkaTopic } = config.signals;
+    if (table === undefined) return undefined;
+    const incremental = new IncrementalSnapshot({
+      config,
+      rules,
+      types,
+      identity,
+      sourcePartition,
+      headers,
+      clock: context.clock,
+      logger: context.logger,
+      randomId: randomUUID,
+      notify: (notification) => this.#reader.inject((offset) => notifications.record(notification, offset)),
+      fail: this.#options.fail,
+      endOnStop: this.#options.endOnStop,
+    });
+    const desk = new SignalDesk({
+      incremental,
+      blocking: (request) => this.#options.blockingSnapshot(request, this.#reader.lastOffset),
+      logger: context.logger,
+      deletesMarks: config.incremental.deletesMarks,
+    });
+    if (channels.has('kafka')) void this.#followTopic(kafkaTopic, desk);
+    return { table: channels.has('source') ? table : undefined, desk, incremental };
+  }
+
+  /** Signals from a topic: those that come while the connector runs. */
+  async #followTopic(topic: string, desk: SignalDesk): Promise<void> {
+    const { config, context, fail } = this.#options;
+    try {
+      this.#signalLog = await context.topicLog(topic, {
+        from: 'end',
+        onRecord: ({ key, value }) => {
+          const signal = parseKafkaSignal(key?.toString(), value?.toString(), config.topicPrefix, {
+            logger: context.logger,
+            randomId: randomUUID,
+          });
+          if (signal !== undefined) void desk.handle(signal);
+        },
+        onError: fail,
+      });
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  async #describe(relation: Relation): Promise<TableSchema> {
+    const { catalog, types, rules } = this.#options;
+    try {
+      types.forgetEnums();
+      await types.load(
+        catalog,
+        relation.columns.map((column) => column.typeOid),
+      );
+      return tableSchema({
+        table: relation,
+        columns: relation.columns,
+        catalog: await readTable(catalog, relation.oid),
+        types,
+        rules,
+        origin: 'stream',
+      });
+    } catch (error) {
+      throw toPostgresError(error, `Cannot read the definition of ${qualified(relation)}`);
+    }
+  }
+}
+
+/** As often as the config says, and never less often than keeps the server from giving us up (CORRECTNESS 7). */
+function statusIntervalMs(config: PostgresConfig, facts: ServerFacts): number {
+  const third = facts.walSenderTimeoutMs > 0 ? facts.walSenderTimeoutMs / 3 : DEFAULT_STATUS_MS;
+  return Math.max(MIN_STATUS_MS, Math.min(DEFAULT_STATUS_MS, third, config.statusIntervalMs));
+}

@@ -1,0 +1,77 @@
+// Signals (contract 4.4): what users ask a running connector to do, read from a table, a topic or a file.
+import type { Logger } from '@millrace/foundation';
+import { splitList } from './java-regex.ts';
+
+export interface Signal {
+  readonly id: string;
+  readonly type: string;
+  /** The parsed JSON object; empty when there is none. */
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** A signal from its three columns; undefined, with a warning, when its data is no JSON object. */
+export function parseSignal(id: string, type: string, data: unknown, logger: Logger): Signal | undefined {
+  if (data === null || data === undefined || data === '') return { id, type, data: {} };
+  let parsed: unknown = data;
+  if (typeof data === 'string') {
+    try {
+      parsed = JSON.parse(data);
+    } catch {
+      parsed = undefined;
+    }
+  }
+  if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) {
+    return { id, type, data: parsed as Record<string, unknown> };
+  }
+  logger.warn({ signal: id, type }, 'the data of a signal is no JSON object; the signal is ignored');
+  return undefined;
+}
+
+/** A message of the Kafka channel, `{"id"?, "type", "data"}`, if it is for this connector. */
+export function parseKafkaSignal(
+  key: string | undefined,
+  value: string | undefined,
+  expectedKey: string,
+  source: { readonly logger: Logger; readonly randomId: () => string },
+): Signal | undefined {
+  if (key !== expectedKey || value === undefined) return undefined;
+  let message: unknown;
+  try {
+    message = JSON.parse(value);
+  } catch {
+    source.logger.warn('a signal in the topic is no JSON; it is ignored');
+    return undefined;
+  }
+  if (typeof message !== 'object' || message === null) return undefined;
+  const { id, type, data } = message as Record<string, unknown>;
+  if (typeof type !== 'string') return undefined;
+  return parseSignal(typeof id === 'string' ? id : source.randomId(), type, data, source.logger);
+}
+
+/** What `execute-snapshot` asks for. */
+export interface SnapshotRequest {
+  readonly kind: 'incremental' | 'blocking';
+  /** Patterns of tables. */
+  readonly collections: readonly string[];
+  readonly conditions: readonly { readonly collection: string; readonly filter: string }[];
+  readonly surrogateKey: string | undefined;
+}
+
+/** Reads the data of `execute-snapshot` and `stop-snapshot`; undefined when it asks for another kind of snapshot. */
+export function snapshotRequest(signal: Signal): SnapshotRequest | undefined {
+  const { data } = signal;
+  const kind = String(data['type'] ?? 'incremental').toLowerCase();
+  if (kind !== 'incremental' && kind !== 'blocking') return undefined;
+  const list = data['data-collections'];
+  const conditions = data['additional-conditions'];
+  return {
+    kind,
+    collections: Array.isArray(list) ? list.map(String) : typeof list === 'string' ? splitList(list) : [],
+    conditions: (Array.isArray(conditions) ? conditions : []).flatMap((entry: unknown) => {
+      if (typeof entry !== 'object' || entry === null) return [];
+      const { 'data-collection': collection, filter } = entry as Record<string, unknown>;
+      return typeof collection === 'string' && typeof filter === 'string' ? [{ collection, filter }] : [];
+    }),
+    surrogateKey: typeof data['surrogate-key'] === 'string' ? data['surrogate-key'] : undefined,
+  };
+}

@@ -23,6 +23,7 @@ import { MetadataLog } from './metadata/metadata-log.ts';
 import { type MetadataRecord, Topics } from './metadata/topics.ts';
 import { FramePool } from './net/frame-pool.ts';
 import { Listener } from './net/listener.ts';
+import { YoungCollector } from './net/young-collector.ts';
 import { ProducerIds } from './producer-ids.ts';
 import { type ListenerConfig, listenersOf } from './server-properties.ts';
 
@@ -121,6 +122,7 @@ class RunningBroker implements BrokerHandle {
     this.#setup = setup;
     const { config, logger, disk, clock, folder } = setup;
     const registry = new ApiRegistry();
+    const youngCollector = new YoungCollector();
     const framePool = new FramePool(FRAME_POOL_BYTES);
     this.#listeners = setup.listenerConfigs.map(
       (listener) =>
@@ -129,6 +131,7 @@ class RunningBroker implements BrokerHandle {
           registry,
           logger,
           framePool,
+          youngCollector,
           maxRequestBytes: config.number('socket.request.max.bytes'),
           maxConnections: config.number('max.connections'),
         }),

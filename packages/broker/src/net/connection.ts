@@ -16,6 +16,7 @@ import type { ApiRegistry } from '../api/registry.ts';
 import type { BrokerState } from '../broker-state.ts';
 import type { FramePool } from './frame-pool.ts';
 import { BadFrame, FrameReader } from './frames.ts';
+import type { YoungCollector } from './young-collector.ts';
 
 /** Requests that may wait or run on one connection before its socket is no longer read. */
 const MAX_WAITING_REQUESTS = 64;
@@ -43,6 +44,7 @@ export interface ConnectionOptions {
   readonly logger: Logger;
   readonly maxRequestBytes: number;
   readonly framePool: FramePool;
+  readonly youngCollector: YoungCollector;
 }
 
 export class Connection {
@@ -53,6 +55,7 @@ export class Connection {
   readonly #logger: Logger;
   readonly #frames: FrameReader;
   readonly #framePool: FramePool;
+  readonly #youngCollector: YoungCollector;
   readonly #closed = new AbortController();
   readonly #clientHost: string;
   readonly #onFrame = (frame: Buffer): void => this.#accept(frame);
@@ -74,6 +77,7 @@ export class Connection {
     this.#logger = options.logger;
     this.#frames = new FrameReader(options.maxRequestBytes, options.framePool);
     this.#framePool = options.framePool;
+    this.#youngCollector = options.youngCollector;
     this.#clientHost = `/${(options.socket.remoteAddress ?? '').replace(/^::ffff:/, '')}`;
     options.socket.setNoDelay(true);
     options.socket.on('data', (chunk: Buffer) => this.#read(chunk));
@@ -108,6 +112,7 @@ export class Connection {
       return;
     }
     this.#pump();
+    this.#youngCollector.note(chunk.length);
   }
 
   #accept(frame: Buffer): void {
@@ -208,7 +213,10 @@ export class Connection {
       if (!slot.chunks) break;
       count++;
       if (slot.chunks.length > 0) this.#cork();
-      for (const chunk of slot.chunks) this.#socket.write(chunk);
+      for (const chunk of slot.chunks) {
+        this.#socket.write(chunk);
+        this.#youngCollector.note(chunk.length);
+      }
       if (slot.close) {
         this.#socket.end();
         this.#end();

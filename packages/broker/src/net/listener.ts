@@ -7,6 +7,7 @@ import { brokerError } from '../errors.ts';
 import type { ListenerConfig } from '../server-properties.ts';
 import { Connection } from './connection.ts';
 import type { FramePool } from './frame-pool.ts';
+import type { YoungCollector } from './young-collector.ts';
 
 export interface ListenerOptions {
   readonly config: ListenerConfig;
@@ -14,6 +15,7 @@ export interface ListenerOptions {
   readonly logger: Logger;
   readonly maxRequestBytes: number;
   readonly framePool: FramePool;
+  readonly youngCollector: YoungCollector;
   readonly maxConnections: number;
 }
 

@@ -89,7 +89,7 @@ export function untilRunning(millrace: MillraceProcess, name: string, timeoutMs 
 
 /** Rows of a table as JSON, under the Redis keys that `redisSink` gives them. */
 export async function tableRows(
-  database: TestDatabase,
+  database: Pick<TestDatabase, 'query'>,
   redisPrefix: string,
   table: string,
   keyColumns: readonly string[],
@@ -137,7 +137,7 @@ export function stateDifferences(
 
 /** Waits until Redis holds exactly the rows of the tables (table -> key columns). */
 export async function untilCacheEquals(
-  database: TestDatabase,
+  database: Pick<TestDatabase, 'query'>,
   redis: { readonly url: string; readonly prefix: string },
   tables: Readonly<Record<string, readonly string[]>>,
   timeoutMs = 30_000,

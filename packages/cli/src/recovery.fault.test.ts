@@ -1,0 +1,274 @@
+// Servers around Millrace that stop, break off or run full: it goes on by itself, nothing is lost, and the status says
+// meanwhile what is wrong.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type PostgresServer, type RedisServer, startPostgres, startRedis } from '@millrace/local-servers';
+import { eventually, type MillraceProcess, startMillrace, TcpProxy, testRounds } from '@millrace/testkit';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import {
+  connectorStatus,
+  postgresSource,
+  putConnector,
+  redisSink,
+  untilCacheEquals,
+  untilRunning,
+} from './testing/connectors.ts';
+
+const OUTAGE_MS = testRounds(5_000, 20_000);
+const TABLES = { item: ['id'], log: ['id'] } as const;
+/** Restarts follow each other quickly, so that the tests do not wait for the long pauses of a long outage. */
+const QUICK = { 'task.restart.backoff.ms': '250', 'task.restart.backoff.max.ms': '1000' };
+
+const folder = mkdtempSync(path.join(tmpdir(), 'millrace-recovery-'));
+let postgres: PostgresServer;
+let redis: RedisServer;
+let proxy: TcpProxy;
+let millrace: MillraceProcess;
+let rounds = 0;
+
+/** Runs SQL on a connection of its own, since servers stop in here. */
+async function query(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: postgres.url() });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    return (await client.query(sql, values)).rows as Record<string, unknown>[];
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+const database = { query };
+
+/** Inserts, updates, deletes and moves some rows. */
+async function change(): Promise<void> {
+  const from = ++rounds * 1000;
+  await query(`insert into item select n, 'item ' || n from generate_series(${from}, ${from + 200}) n`);
+  await query(`update item set name = 'round ${rounds}' where id % 7 = ${rounds % 7}`);
+  await query(`update item set id = id + 500 where id between ${from} and ${from + 20}`);
+  await query(`delete from item where id between ${from + 30} and ${from + 60}`);
+  await query(`insert into log (line) select 'round ${rounds}' from generate_series(1, 50)`);
+}
+
+function outage(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, OUTAGE_MS));
+}
+
+function cache(): { url: string; prefix: string } {
+  return { url: redis.url, prefix: 'recovery' };
+}
+
+async function untilEqual(): Promise<void> {
+  await untilCacheEquals(database, cache(), TABLES, 60_000);
+}
+
+/** Waits until the task of a connector is FAILED with a trace that matches. */
+function untilFailed(name: string, trace: RegExp): Promise<true> {
+  return eventually(`${name} says what is wrong`, async () => {
+    const [task] = (await connectorStatus(millrace, name)).tasks;
+    if (task?.state === 'FAILED' && trace.test(task.trace ?? '')) return true;
+    throw new Error(JSON.stringify(task));
+  });
+}
+
+beforeAll(async () => {
+  postgres = await startPostgres({ fsync: false });
+  redis = await startRedis({ dataDir: path.join(folder, 'redis') });
+  proxy = await TcpProxy.start(postgres);
+  await query('create table item (id integer primary key, name text)');
+  await query('create table log (id integer generated always as identity primary key, line text)');
+  await change();
+  millrace = await startMillrace({ properties: QUICK });
+  const through = {
+    ...postgres,
+    host: '127.0.0.1',
+    user: 'postgres',
+    password: 'postgres',
+    port: proxy.port,
+    name: 'postgres',
+  };
+  await putConnector(millrace, 'source', postgresSource(through, 'recovery', Object.keys(TABLES)));
+  await putConnector(millrace, 'sink', redisSink(cache(), 'recovery', Object.keys(TABLES)));
+  await untilEqual();
+});
+
+afterEach(async () => {
+  // Whatever happened, it runs again without anybody's help.
+  await untilRunning(millrace, 'source');
+  await untilRunning(millrace, 'sink');
+});
+
+afterAll(async () => {
+  await millrace[Symbol.asyncDispose]();
+  await proxy[Symbol.asyncDispose]();
+  await redis[Symbol.asyncDispose]();
+  await postgres[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('Postgres', () => {
+  for (const mode of ['fast', 'immediate'] as const) {
+    test(`INV-1 INV-3 INV-7: a restart of the server (${mode}) is survived, and shown while it lasts`, async () => {
+      await change();
+      await postgres.stop(mode);
+      await untilFailed(
+        'source',
+        /(connect|terminat|ECONNRE|closed)[^]*Millrace restarts this task by itself/i,
+      );
+      await postgres.start();
+      await change();
+      await untilEqual();
+    });
+  }
+
+  test('INV-3: a walsender that is terminated again and again loses nothing', async () => {
+    for (let i = 0; i < 5; i++) {
+      await change();
+      await eventually('a walsender to terminate', async () => {
+        const [row] = await query(
+          'select pg_terminate_backend(active_pid) as done from pg_replication_slots where active_pid is not null',
+        );
+        return row?.['done'];
+      });
+    }
+    await untilEqual();
+  });
+
+  test('INV-3 INV-7: connections that are reset, and refused for a while, are opened again', async () => {
+    for (let i = 0; i < 3; i++) {
+      await change();
+      proxy.reset();
+    }
+    await untilEqual();
+    proxy.refuse();
+    await change();
+    await untilFailed('source', /Millrace restarts this task by itself/);
+    expect((await connectorStatus(millrace, 'sink')).tasks[0]?.state, 'INV-6').toBe('RUNNING');
+    proxy.resume();
+    await untilEqual();
+  });
+});
+
+describe('Redis', () => {
+  test('INV-9: an outage is survived, with the data kept', async () => {
+    await redis.stop('SIGTERM');
+    await change();
+    await outage();
+    await change();
+    expect((await connectorStatus(millrace, 'source')).tasks[0]?.state, 'INV-6').toBe('RUNNING');
+    await redis.start();
+    await untilEqual();
+  });
+
+  test('INV-9: a Redis that is killed and comes back older is brought up to date', async () => {
+    await change();
+    await redis.stop('SIGKILL');
+    await redis.start();
+    await untilEqual();
+  });
+
+  test('INV-9: a Redis that comes back empty is filled again, also when nothing new is written', async () => {
+    await redis.stop('SIGKILL');
+    rmSync(path.join(folder, 'redis/appendonlydir'), { recursive: true, force: true });
+    await redis.start();
+    await untilEqual();
+  });
+
+  test('INV-9: a Redis that comes back empty under load is filled again', async () => {
+    await change();
+    await redis.stop('SIGKILL');
+    rmSync(path.join(folder, 'redis/appendonlydir'), { recursive: true, force: true });
+    await change();
+    await redis.start();
+    await change();
+    await untilEqual();
+  });
+});
+
+describe('Millrace', () => {
+  test('INV-3: an orderly end and a new start go on where it stopped', async () => {
+    await change();
+    expect(await millrace.end('SIGTERM')).toBe(true);
+    await change();
+    await millrace.start();
+    await untilEqual();
+  });
+});
+
+const mayMount = process.getuid?.() === 0 && process.platform === 'linux' && canMount();
+
+function canMount(): boolean {
+  const at = mkdtempSync(path.join(tmpdir(), 'millrace-mount-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', at], { stdio: 'ignore' });
+    execFileSync('umount', [at]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(at, { recursive: true, force: true });
+  }
+}
+
+describe('the data folder', () => {
+  test.skipIf(!mayMount)(
+    'INV-1 INV-6 (needs root to mount a small disk): a full disk is survived',
+    async () => {
+      const disk = mkdtempSync(path.join(tmpdir(), 'millrace-disk-'));
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=192m', 'tmpfs', disk]);
+      try {
+        await using small = await startMillrace({ dataDir: disk, properties: QUICK });
+        const source = {
+          host: '127.0.0.1',
+          user: 'postgres',
+          password: 'postgres',
+          port: postgres.port,
+          name: 'postgres',
+        };
+        await putConnector(
+          small,
+          'full-source',
+          postgresSource(source, 'full', Object.keys(TABLES), {
+            'slot.name': 'full',
+            'publication.name': 'full',
+          }),
+        );
+        const target = { url: redis.url, prefix: 'full' };
+        await putConnector(small, 'full-sink', redisSink(target, 'full', Object.keys(TABLES)));
+        await untilCacheEquals(database, target, TABLES, 60_000);
+        const filler = path.join(disk, 'filler');
+        fill(filler);
+        await change();
+        await change();
+        await outage();
+        expect((await small.request('GET', '/connectors')).status).toBe(200);
+        expect(small.running).toBe(true);
+        rmSync(filler);
+        await change();
+        await untilCacheEquals(database, target, TABLES, 60_000);
+        await untilRunning(small, 'full-source');
+        expect((await small.request('DELETE', '/connectors/full-source')).status).toBe(204);
+      } finally {
+        execFileSync('umount', ['-l', disk]);
+        rmSync(disk, { recursive: true, force: true });
+        await eventually('the slot is free', async () => {
+          await query("select pg_drop_replication_slot('full')");
+          return true;
+        });
+      }
+    },
+  );
+});
+
+/** Leaves not a byte of the disk. */
+function fill(file: string): void {
+  const { bavail, bsize } = statfsSync(path.dirname(file));
+  try {
+    writeFileSync(file, Buffer.alloc(bavail * bsize + bsize));
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ENOSPC') throw error;
+  }
+}

@@ -147,8 +147,9 @@ export class CaptureRun {
     return this.#streaming?.incrementalState;
   }
 
-  /** Whether a transaction has ended after this position. */
-  endedSince(lsn: Lsn): boolean {
+  /** Whether the server should learn of our position soon: a transaction has ended after `lsn`, or the server asks. */
+  isDue(lsn: Lsn): boolean {
+    if (this.#streaming?.takeUrgent() === true) return true;
     const ended = this.#streaming?.lastCommitLsn ?? null;
     return ended !== null && ended > lsn;
   }

@@ -113,6 +113,8 @@ function tlsOptions(settings: ConnectionSettings): TlsOptions {
   };
 }
 
+const UNREACHED: ReadonlySet<string> = new Set(['postgres.query_failed', 'postgres.connection_lost']);
+
 /** `connect` with errors as ours. */
 export async function openSession(
   settings: ConnectionSettings,
@@ -122,8 +124,7 @@ export async function openSession(
     return await connect(settings, kind);
   } catch (error) {
     const cause = serverError(error);
-    // What has no SQLSTATE of its own never reached the server.
-    const code = cause.code === 'postgres.query_failed' ? 'postgres.connection_failed' : cause.code;
+    const code = UNREACHED.has(cause.code) ? 'postgres.connection_failed' : cause.code;
     throw new MillraceError(
       code,
       `Cannot connect to Postgres at ${settings.host}:${settings.port}: ${cause.message}`,

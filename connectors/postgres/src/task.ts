@@ -79,7 +79,7 @@ export class PostgresSourceTask implements SourceTask {
     const last = records.at(-1);
     if (last !== undefined) this.#lastOffset = last.sourceOffset;
     if (heartbeat.due()) await this.#beat(records);
-    const mark = this.#completedSnapshot() ?? this.#mark(last !== undefined);
+    const mark = this.#completedSnapshot(records.length) ?? this.#mark(last !== undefined);
     if (mark === undefined) return records.length === 0 ? null : { records };
     return { records, position: { partition: this.#partition, offset: mark } };
   }
@@ -130,18 +130,20 @@ export class PostgresSourceTask implements SourceTask {
     if (lsn <= this.#lastMark && !ended) return undefined;
     this.#incremental = incremental !== undefined;
     const now = context.clock.monotonicMs();
-    if (!ended && !hasRecords && now - this.#lastMarkMs < MARK_INTERVAL_MS && !run.endedSince(this.#lastMark))
+    if (!ended && !hasRecords && now - this.#lastMarkMs < MARK_INTERVAL_MS && !run.isDue(this.#lastMark))
       return undefined;
     this.#lastMark = lsn;
     this.#lastMarkMs = now;
     return { toOffsetMap: (): OffsetMap => markAt(offsetMapOf(base), lsn, incremental) };
   }
 
-  /** Once: the offset of a snapshot that found no row. */
-  #completedSnapshot(): SourceOffset | undefined {
+  /** Once: the offset of a snapshot that found no row, unless changes have carried the position further already. */
+  #completedSnapshot(recordCount: number): SourceOffset | undefined {
     const { queue, run } = this.#parts();
-    const offset = queue.isEmpty ? run.takeCompletedSnapshot() : undefined;
-    if (offset !== undefined) this.#lastOffset = offset;
+    if (!queue.isEmpty) return undefined;
+    const offset = run.takeCompletedSnapshot();
+    if (offset === undefined || recordCount > 0) return undefined;
+    this.#lastOffset = offset;
     return offset;
   }
 

@@ -18,8 +18,8 @@ export interface ReplicationHandler {
    * can take no more for now; `resume` goes on.
    */
   change(lsn: Lsn, bytes: Buffer, start: number, end: number): boolean;
-  /** The server has nothing to send before `lsn`, which is its end of WAL. */
-  keepalive(lsn: Lsn): void;
+  /** The server has nothing to send before `lsn`. It is `urgent` when the server waits for that to be confirmed. */
+  keepalive(lsn: Lsn, urgent: boolean): void;
   /** All that has arrived so far was handled. */
   caughtUp(): void;
   /** The stream is over, whether the server ended it or it broke. Not called after `close`. */
@@ -52,6 +52,9 @@ const IDLE_READ = 1024;
 const IDLE_READS = 4;
 const PACE_MS = 1;
 
+const SHUTDOWN_GRACE_MS = 5000;
+const SHUTDOWN_PAUSE_MS = 2000;
+
 export class ReplicationStream {
   readonly #client: pg.Client;
   readonly #socket: Socket;
@@ -68,6 +71,8 @@ export class ReplicationStream {
   #streaming = false;
   #quickReads = 0;
   #idleReads = 0;
+  #askedSinceMs = 0;
+  #lastAskedMs = Number.NEGATIVE_INFINITY;
   #lastReadMs = 0;
   #settleStart: ((error?: unknown) => void) | undefined;
 
@@ -199,14 +204,31 @@ export class ReplicationStream {
       return this.#handler.change(readLsn(bytes, start + 1), bytes, start + CHANGE_HEADER, end);
     }
     if (kind === KIND.keepalive && end - start >= KEEPALIVE_BODY) {
-      this.#handler.keepalive(readLsn(bytes, start + 1));
-      if (bytes[start + 17] === 1) this.#sendStatus();
+      const lsn = readLsn(bytes, start + 1);
+      const replyRequested = bytes[start + 17] === 1;
+      this.#handler.keepalive(lsn, replyRequested);
+      if (replyRequested) {
+        this.#sendStatus();
+        this.#yieldToShutdown(lsn);
+      }
       return true;
     }
     throw postgresError(
       'postgres.protocol',
       `The server sent a malformed replication message of kind ${kind}`,
     );
+  }
+
+  /**
+   * Our status updates keep the server from ever having to ask for one, but when it shuts down: then it asks until all
+   * it has sent is confirmed, however long that takes. What is not durable after a while comes again after the restart.
+   */
+  #yieldToShutdown(lsn: Lsn): void {
+    const now = this.#clock.monotonicMs();
+    if (this.#durable >= lsn || now - this.#lastAskedMs > SHUTDOWN_PAUSE_MS) this.#askedSinceMs = now;
+    this.#lastAskedMs = now;
+    if (now - this.#askedSinceMs < SHUTDOWN_GRACE_MS) return;
+    this.#fail(Object.assign(new Error('the server is shutting down'), { code: '57P01', severity: 'FATAL' }));
   }
 
   // INV-1: the position sent is the one last made durable, never one that was only received.

@@ -90,6 +90,7 @@ export class ChangeReader implements ReplicationHandler {
   #changesAtLsn = 0;
   #complete: Lsn | undefined;
   #started = false;
+  #urgent = false;
   #ended: StreamTransaction | undefined;
   /** What the stream waits for at this place. */
   #wait: Promise<void> | undefined;
@@ -102,20 +103,30 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   /**
-   * A position before which nothing is left to come, once all records in the queue are durable; undefined while some
-   * records are not in the queue yet.
+   * A position before which nothing is left to come, once all records in the queue are durable; undefined within a
+   * transaction and while some records are not in the queue yet.
    */
   get completeLsn(): Lsn | undefined {
-    return this.#records.length === 0 ? this.#complete : undefined;
+    return this.#records.length === 0 && this.#transaction === undefined ? this.#complete : undefined;
   }
 
-  /** The offset of the last transaction that ended, for records that carry a position and no change. */
+  /**
+   * The offset of the last transaction that ended, for records that carry a position and no change; undefined within a
+   * transaction, which has gone further.
+   */
   get completeOffset(): ChangeOffset | undefined {
     const ended = this.#ended;
     const lastCommitLsn = this.#lastCommitLsn;
-    if (ended === undefined || lastCommitLsn === null) return undefined;
+    if (ended === undefined || lastCommitLsn === null || this.#transaction !== undefined) return undefined;
     const { xid, commitTimeUs, xmin } = ended;
     return new ChangeOffset({ xid, commitTimeUs, lastCommitLsn, xmin }, lastCommitLsn, 'COMMIT', 1);
+  }
+
+  /** Whether the server waits for its position to be confirmed; asking resets it. */
+  takeUrgent(): boolean {
+    const urgent = this.#urgent;
+    this.#urgent = false;
+    return urgent;
   }
 
   /** The offset of the last record. */
@@ -176,7 +187,8 @@ export class ChangeReader implements ReplicationHandler {
     if (this.#processed === undefined) this.#flush();
   }
 
-  keepalive(lsn: Lsn): void {
+  keepalive(lsn: Lsn, urgent: boolean): void {
+    if (urgent) this.#urgent = true;
     // Within a transaction the server's position may lie past rows that are still to come.
     if (this.#transaction === undefined && (this.#complete === undefined || lsn > this.#complete))
       this.#complete = lsn;

@@ -134,6 +134,10 @@ export class StreamingRun {
     return this.#reader.lastCommitLsn;
   }
 
+  /** See ChangeReader.takeUrgent. */
+  takeUrgent(): boolean {
+    return this.#reader.takeUrgent();
+  }
   /** What offsets hold of an incremental snapshot; undefined while none runs. */
   get incrementalState(): OffsetMap | undefined {
     return this.#incremental?.offsetState;

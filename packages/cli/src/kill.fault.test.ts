@@ -3,7 +3,6 @@ import {
   eventually,
   historyProblems,
   type MillraceProcess,
-  runMillrace,
   type SeededRandom,
   startMillrace,
   type TestDatabase,
@@ -13,8 +12,8 @@ import {
   testRounds,
   withoutReplays,
 } from '@millrace/testkit';
-import type { ChildProcess } from 'node:child_process';
 import { expect, test } from 'vitest';
+import { withBrokerAlone } from './testing/broker-alone.ts';
 import {
   CHANGING_TABLES,
   committedChanges,
@@ -69,25 +68,16 @@ function offsetLsn(offset: Record<string, unknown> | null | undefined): bigint {
   return positions.reduce((most, each) => (each > most ? each : most), 0n);
 }
 
-/** The stored offset on the disk of a Millrace that is down: the broker alone serves it. */
-async function storedLsn(millrace: MillraceProcess): Promise<bigint> {
-  let broker: ChildProcess | undefined;
-  const ended = runMillrace(['broker', '--data', `${millrace.dataDir}/data`, '--kafka', millrace.kafka], {
-    onStart: (child) => {
-      broker = child;
-    },
-  });
-  try {
+/** The stored offset on the disk of a Millrace that is down. */
+function storedLsn(millrace: MillraceProcess): Promise<bigint> {
+  return withBrokerAlone(`${millrace.dataDir}/data`, millrace.kafka, async () => {
     const stored = (await readTopic(millrace.kafka, 'connect-offsets')).filter(
       ({ key }) => (JSON.parse(key?.toString() ?? '[]') as unknown[])[0] === 'source',
     );
     return offsetLsn(
       JSON.parse(stored.at(-1)?.value?.toString() ?? 'null') as Record<string, unknown> | null,
     );
-  } finally {
-    broker?.kill('SIGKILL');
-    await ended;
-  }
+  });
 }
 
 test(

@@ -22,6 +22,8 @@ const TABLES = { item: ['id'], log: ['id'] } as const;
 /** Restarts follow each other quickly, so that the tests do not wait for the long pauses of a long outage. */
 const QUICK = { 'task.restart.backoff.ms': '250', 'task.restart.backoff.max.ms': '1000' };
 
+const LOGIN = { host: '127.0.0.1', user: 'postgres', password: 'postgres', name: 'postgres' };
+
 const folder = mkdtempSync(path.join(tmpdir(), 'millrace-recovery-'));
 let postgres: PostgresServer;
 let redis: RedisServer;
@@ -82,14 +84,7 @@ beforeAll(async () => {
   await query('create table log (id integer generated always as identity primary key, line text)');
   await change();
   millrace = await startMillrace({ properties: QUICK });
-  const through = {
-    ...postgres,
-    host: '127.0.0.1',
-    user: 'postgres',
-    password: 'postgres',
-    port: proxy.port,
-    name: 'postgres',
-  };
+  const through = { ...LOGIN, port: proxy.port };
   await putConnector(millrace, 'source', postgresSource(through, 'recovery', Object.keys(TABLES)));
   await putConnector(millrace, 'sink', redisSink(cache(), 'recovery', Object.keys(TABLES)));
   await untilEqual();
@@ -221,13 +216,7 @@ describe('the data folder', () => {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=192m', 'tmpfs', disk]);
       try {
         await using small = await startMillrace({ dataDir: disk, properties: QUICK });
-        const source = {
-          host: '127.0.0.1',
-          user: 'postgres',
-          password: 'postgres',
-          port: postgres.port,
-          name: 'postgres',
-        };
+        const source = { ...LOGIN, port: postgres.port };
         await putConnector(
           small,
           'full-source',

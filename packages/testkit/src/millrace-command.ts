@@ -34,19 +34,19 @@ export function runCommand(
       env: { ...process.env, NODE_OPTIONS: '', ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
-    const printed = { stdout: '', stderr: '' };
+    const printed = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
     const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 60_000);
-    child.stdout.on('data', (chunk: Buffer) => {
-      printed.stdout += chunk.toString();
-    });
-    child.stderr.on('data', (chunk: Buffer) => {
-      printed.stderr += chunk.toString();
-    });
+    child.stdout.on('data', (chunk: Buffer) => printed.stdout.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => printed.stderr.push(chunk));
     child.stdin.on('error', () => undefined); // it ended before it had read everything
     child.once('error', reject);
     child.once('close', (code) => {
       clearTimeout(timer);
-      resolve({ code, ...printed });
+      resolve({
+        code,
+        stdout: Buffer.concat(printed.stdout).toString(),
+        stderr: Buffer.concat(printed.stderr).toString(),
+      });
     });
     child.stdin.end(options.input ?? '');
     options.onStart?.(child);

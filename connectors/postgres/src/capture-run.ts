@@ -99,7 +99,7 @@ export class CaptureRun {
     this.#client = client;
     const facts = await this.#ask(() => readServerFacts(client), 'Cannot read the settings of the server');
     this.#facts = facts;
-    // A database without an encoding may hold text that is no UTF-8 (CORRECTNESS 10).
+    // A database without an encoding may hold text that is no UTF-8.
     const utf8 = facts.encoding !== 'SQL_ASCII';
     this.#rules = { ...config.rules, modes: { ...config.rules.modes, utf8 } };
     requireLogicalWal(facts);
@@ -316,7 +316,7 @@ export class CaptureRun {
   }
 
   /**
-   * Reads the tables as of the moment a slot was made (CORRECTNESS 1): our own when there was none, else a temporary
+   * Reads the tables as of the moment a slot was made: our own when there was none, else a temporary
    * one, since only the making of a slot gives an exact pair of snapshot and position.
    */
   async #snapshot(plan: Plan, captured: readonly TableName[]): Promise<StoredOffset | undefined> {

@@ -1,5 +1,5 @@
-import { goldenPath } from '@millrace/testkit';
 import { readFileSync } from 'node:fs';
+import { goldenPath } from '@millrace/testkit';
 import { describe, expect, test } from 'vitest';
 import { checkValues } from './config-check.ts';
 import { postgresConfigDef } from './config-keys.ts';

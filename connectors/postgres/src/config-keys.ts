@@ -1,4 +1,4 @@
-// The config keys of the connector: names, types, defaults and metadata of Debezium 3.6 (contract 3), one row a key.
+// The config keys of the connector: names, types, defaults and metadata of Debezium 3.6, one row a key.
 // Long by nature: it is the reference that validation, docs and forms are made from.
 import {
   ConfigDef,

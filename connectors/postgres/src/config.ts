@@ -2,10 +2,10 @@
 import {
   type ColumnChanges,
   columnChanges,
+  javaRegex,
   matchesAny,
   type NameFilter,
   nameFilter,
-  javaRegex,
   namePatterns,
   splitList,
 } from '@millrace/connector-common';
@@ -15,8 +15,8 @@ import { isPassThroughKey } from './config-check.ts';
 import { postgresConfigDef } from './config-keys.ts';
 import type { ConnectionSettings, SslMode } from './connection.ts';
 import { qualified, type TableName } from './schema/catalog.ts';
-import type { SchemaRules } from './schema/table-schema.ts';
 import type { MappingModes } from './schema/mapping.ts';
+import type { SchemaRules } from './schema/table-schema.ts';
 
 export type SnapshotMode =
   | 'initial'

@@ -1,5 +1,5 @@
 // Connections to the server: how settings become the driver's, and what every session of ours has set so that the text
-// of a value never depends on role or database settings (contract 13, "Session settings").
+// of a value never depends on role or database settings.
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { MillraceError } from '@millrace/foundation';

@@ -1,4 +1,4 @@
-// The position of the connector as Debezium stores it (contract 5), and what a restart skips because of it.
+// The position of the connector as Debezium stores it, and what a restart skips because of it.
 import type { DeferredOffset, JsonValue, OffsetMap } from '@millrace/connect-api';
 import type { Lsn } from './protocol/lsn.ts';
 

@@ -1,5 +1,5 @@
 // The publication: created before the slot, because a slot older than its publication fails on every decode
-// (CORRECTNESS 4), and kept in step with the captured tables where the config asks for it.
+//, and kept in step with the captured tables where the config asks for it.
 import type { Logger } from '@millrace/foundation';
 import type pg from 'pg';
 import type { PostgresConfig } from './config.ts';

@@ -75,7 +75,7 @@ export function requireUsable(slot: SlotState, config: PostgresConfig): void {
   if (slot.plugin !== 'pgoutput') refuse(`its plug-in is ${slot.plugin}, not pgoutput`);
   if (slot.database !== null && slot.database !== config.connection.database)
     refuse(`it belongs to database ${slot.database}`);
-  // Rows consumed at PREPARE would be gone after a restart (CORRECTNESS 5).
+  // Rows consumed at PREPARE would be gone after a restart.
   if (slot.twoPhase) refuse('it was created with two_phase');
 }
 
@@ -151,7 +151,7 @@ export function checkPosition(slot: SlotState | undefined, stored: StoredOffset,
   if (walEnd < maxPosition(stored)) return 'lost';
   const needed = confirmablePosition(stored);
   if (slot.restartLsn > needed) return 'lost';
-  // INV-3: the server streams from confirmed_flush. Our own confirmations never pass the stored offset (CORRECTNESS 6).
+  // INV-3: the server streams from confirmed_flush. Our own confirmations never pass the stored offset.
   return slot.confirmedFlushLsn !== undefined && slot.confirmedFlushLsn > maxPosition(stored)
     ? 'ahead'
     : 'available';

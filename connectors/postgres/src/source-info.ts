@@ -1,4 +1,4 @@
-// The `source` block of Postgres records (contract 1.3): its schema, and templates whose constant part is prepared once
+// The `source` block of Postgres records: its schema, and templates whose constant part is prepared once
 // per table or per table and transaction.
 import {
   CONTRACT_VERSION,

@@ -1,5 +1,5 @@
-import { ArrayStruct, ByteWriter, type Struct } from '@millrace/data';
 import { JsonConverter } from '@millrace/converters';
+import { ArrayStruct, ByteWriter, type Struct } from '@millrace/data';
 import type { RawConfig } from '@millrace/foundation';
 import { type TestDatabase, testDatabase } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -15,9 +15,9 @@ import {
   type SourceTaskContext,
 } from '@millrace/connect-api';
 import { ChangeQueue, contextHeaders, Heartbeat, timeOrderedUuid } from '@millrace/connector-common';
+import { CaptureRun } from './capture-run.ts';
 import { type PostgresConfig, resolveConfig } from './config.ts';
 import { upgradeConfig } from './config-upgrade.ts';
-import { CaptureRun } from './capture-run.ts';
 import { confirmablePosition, markAt, parseOffset } from './offset.ts';
 import type { Lsn } from './protocol/lsn.ts';
 
@@ -117,7 +117,7 @@ export class PostgresSourceTask implements SourceTask {
 
   /**
    * The position reached where that is further than the last record: after the commit of the last transaction, or
-   * after what the server said it has passed with nothing for us (contract 11.9).
+   * after what the server said it has passed with nothing for us.
    */
   #mark(hasRecords: boolean): SourceOffset | undefined {
     const { queue, run, context } = this.#parts();

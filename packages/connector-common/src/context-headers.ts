@@ -1,4 +1,4 @@
-// The headers that say which connector made a record (contract 1.8): one array, shared by all its records.
+// The headers that say which connector made a record: one array, shared by all its records.
 import type { Header, Headers } from '@millrace/connect-api';
 import { type Schema, STRING } from '@millrace/data';
 

@@ -1,4 +1,4 @@
-// Heartbeat records (contract 1.5): they carry the current offset, so that it moves while no table changes.
+// Heartbeat records: they carry the current offset, so that it moves while no table changes.
 import { type SourceOffset, type SourcePartition, SourceRecord } from '@millrace/connect-api';
 import { ArrayStruct, INT64, type Schema, STRING, structSchema } from '@millrace/data';
 import type { Clock } from '@millrace/foundation';

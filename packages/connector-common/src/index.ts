@@ -13,18 +13,6 @@ export { Heartbeat, type HeartbeatOptions } from './heartbeat.ts';
 export { javaRegex, splitList } from './java-regex.ts';
 export { matchesAny, type NameFilter, nameFilter, namePatterns } from './name-filter.ts';
 export {
-  type ChangeContext,
-  keyDiffers,
-  type ProcessedAt,
-  TableEvents,
-  type TableEventsOptions,
-} from './table-events.ts';
-export {
-  TRANSACTION_ID_KEY,
-  TransactionMetadata,
-  type TransactionTopic,
-} from './transaction-metadata.ts';
-export {
   type Notification,
   type NotificationAggregate,
   Notifications,
@@ -38,3 +26,15 @@ export {
   type SnapshotRequest,
   snapshotRequest,
 } from './signals.ts';
+export {
+  type ChangeContext,
+  keyDiffers,
+  type ProcessedAt,
+  TableEvents,
+  type TableEventsOptions,
+} from './table-events.ts';
+export {
+  TRANSACTION_ID_KEY,
+  TransactionMetadata,
+  type TransactionTopic,
+} from './transaction-metadata.ts';

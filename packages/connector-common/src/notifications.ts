@@ -1,4 +1,4 @@
-// Notifications (contract 1.10 and 4.5): records in a topic of their own, and lines in the log, that say how snapshots
+// Notifications: records in a topic of their own, and lines in the log, that say how snapshots
 // get on.
 import { type SourceOffset, type SourcePartition, SourceRecord } from '@millrace/connect-api';
 import { ArrayStruct, INT64, mapSchema, type Schema, STRING, structSchema } from '@millrace/data';

@@ -1,4 +1,4 @@
-// Signals (contract 4.4): what users ask a running connector to do, read from a table, a topic or a file.
+// Signals: what users ask a running connector to do, read from a table, a topic or a file.
 import type { Logger } from '@millrace/foundation';
 import { splitList } from './java-regex.ts';
 

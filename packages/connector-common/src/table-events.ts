@@ -1,4 +1,4 @@
-// Change events of one table to records (contract 1.1): envelopes from templates, tombstones, key changes as delete
+// Change events of one table to records: envelopes from templates, tombstones, key changes as delete
 // and create with each other's key in a header.
 import { type Headers, type SourceOffset, type SourcePartition, SourceRecord } from '@millrace/connect-api';
 import {

@@ -1,4 +1,4 @@
-// provide.transaction.metadata (contract 1.4): BEGIN and END records of their own topic, and the block in data records
+// provide.transaction.metadata: BEGIN and END records of their own topic, and the block in data records
 // that numbers the events of a transaction.
 import { type OffsetMap, type SourceOffset, type SourcePartition, SourceRecord } from '@millrace/connect-api';
 import {

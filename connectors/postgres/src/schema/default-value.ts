@@ -1,5 +1,5 @@
 // Column defaults: the expression the server prints to the value a schema shows. Literals are decoded as the column's
-// own values are; what a function yields is not known, so the type's zero stands for it (contract 2, general rules).
+// own values are; what a function yields is not known, so the type's zero stands for it.
 import type { ColumnMapping } from './mapping.ts';
 
 /** Types whose defaults schemas never show, as with Debezium. */

@@ -1,4 +1,4 @@
-// What the mapping of a type is made of (contract 2.1 to 2.3): its schema, what the bytes of its text form mean, what an
+// What the mapping of a type is made of: its schema, what the bytes of its text form mean, what an
 // unset NOT NULL column shows, and what stands for a value that the server left out because it did not change.
 import type { RawEncoding, Schema } from '@millrace/data';
 import type { PgType } from './catalog.ts';

@@ -1,7 +1,7 @@
 // column.propagate.source.type and datatype.propagate.source.type: the column's own type as parameters of its schema.
 import type { CatalogColumn } from './catalog.ts';
-import type { RowColumn } from './table-schema.ts';
 import type { ResolvedType } from './mapping.ts';
+import type { RowColumn } from './table-schema.ts';
 
 const PREFIX = '__debezium.source.column.';
 const ANY_LENGTH = 2147483647;

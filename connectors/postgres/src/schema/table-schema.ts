@@ -17,8 +17,8 @@ import {
 import { SOURCE_SCHEMA } from '../source-info.ts';
 import { type CatalogTable, qualified, type TableName, type TypeCatalog } from './catalog.ts';
 import { defaultValueOf } from './default-value.ts';
-import { sourceTypeParameters } from './source-type.ts';
 import type { ColumnMapping, Decode, MappingModes } from './mapping.ts';
+import { sourceTypeParameters } from './source-type.ts';
 import { MASKABLE, mapType, resolveType } from './type-mapping.ts';
 
 /** What the config says about tables and columns. */
@@ -236,7 +236,7 @@ function requireValue(mapping: ColumnMapping, nullValue: unknown): RawField['dec
   return (bytes, start, end) => decode(bytes, start, end) ?? nullValue;
 }
 
-/** Debezium's stream has no value for the server's internal type `name`; recorded case `type-text`. */
+/** Debezium's stream has no value for the server's internal type `name`: held by a recorded case. */
 function streamsAsNull(input: TableSchemaInput, typeName: string): boolean {
   return input.origin === 'stream' && typeName === 'name';
 }

@@ -1,4 +1,4 @@
-// Postgres types to Connect schemas and values: a table, one row a type (contract 2.3).
+// Postgres types to Connect schemas and values: a table, one row a type.
 import { createHash } from 'node:crypto';
 import {
   ArrayStruct,

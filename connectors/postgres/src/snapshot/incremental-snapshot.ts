@@ -1,4 +1,4 @@
-// Incremental snapshots (contract 4.2): tables are read in chunks by key while the stream goes on. Each chunk is read
+// Incremental snapshots: tables are read in chunks by key while the stream goes on. Each chunk is read
 // between two marks written to the signal table; what the stream shows between them is newer than what was read, so
 // those rows of the chunk are dropped, and the rest is delivered where the closing mark stands in the stream.
 import type { Headers, OffsetMap, SourcePartition, SourceRecord } from '@millrace/connect-api';

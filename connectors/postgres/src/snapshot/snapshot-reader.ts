@@ -1,5 +1,5 @@
 // Reads tables within one exported snapshot, by COPY, and hands their rows over as records. One row is held back all
-// the time, because the last one is marked as such (contract 11.26).
+// the time, because the last one is marked as such.
 import { finished } from 'node:stream/promises';
 import type { Headers, OffsetMap, SourceOffset, SourcePartition, SourceRecord } from '@millrace/connect-api';
 import { type ChangeQueue, TableEvents } from '@millrace/connector-common';

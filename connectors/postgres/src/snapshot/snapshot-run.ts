@@ -9,7 +9,7 @@ import { type SnapshotPosition, snapshotOffset } from '../offset.ts';
 import { formatLsn, type Lsn } from '../protocol/lsn.ts';
 import type { CreatedSlot } from '../replication-slot.ts';
 import { qualified, type TableName } from '../schema/catalog.ts';
-import { SnapshotReader, type SnapshotOptions } from './snapshot-reader.ts';
+import { type SnapshotOptions, SnapshotReader } from './snapshot-reader.ts';
 import { tablesBySize } from './table-order.ts';
 
 export interface SnapshotRunOptions extends Omit<SnapshotOptions, 'client' | 'position' | 'onTable'> {
@@ -98,7 +98,7 @@ function notifier(
   };
 }
 
-/** The only isolation that can import a snapshot is repeatable read or higher (CORRECTNESS 3). */
+/** The only isolation that can import a snapshot is repeatable read or higher. */
 async function importSnapshot(client: pg.Client, name: string): Promise<void> {
   try {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');

@@ -16,8 +16,8 @@ import { PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
 import type { TableName } from '../schema/catalog.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
-import { momentOfNs, type SourceIdentity } from '../source-info.ts';
 import type { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
+import { momentOfNs, type SourceIdentity } from '../source-info.ts';
 import type { LogicalMessages } from './logical-messages.ts';
 import { RestartPoint } from './restart-point.ts';
 import type { SignalDesk, SignalEffect } from './signal-desk.ts';

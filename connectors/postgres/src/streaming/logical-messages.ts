@@ -1,4 +1,4 @@
-// Logical decoding messages (contract 1.6): what pg_logical_emit_message wrote, in a topic of their own.
+// Logical decoding messages: what pg_logical_emit_message wrote, in a topic of their own.
 import { type SourceOffset, type SourcePartition, SourceRecord } from '@millrace/connect-api';
 import type { ProcessedAt } from '@millrace/connector-common';
 import {
@@ -13,7 +13,7 @@ import {
 } from '@millrace/data';
 import type { PostgresConfig } from '../config.ts';
 import type { Lsn } from '../protocol/lsn.ts';
-import { changeSource, type SourceIdentity, SOURCE_SCHEMA, transactionSource } from '../source-info.ts';
+import { changeSource, SOURCE_SCHEMA, type SourceIdentity, transactionSource } from '../source-info.ts';
 import type { StreamTransaction } from './transaction.ts';
 
 const KEY: Schema = structSchema([['prefix', optional(STRING)]], {

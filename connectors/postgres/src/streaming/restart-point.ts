@@ -1,7 +1,7 @@
 // What a restarted stream skips. The server sends every transaction that commits after the confirmed position again,
 // whole and in commit order; positions of rows are not in that order, since transactions overlap. So the search goes
 // by transaction first: those that committed before the stored position are done, the one that holds it is done up to
-// that row, everything later is new (contract 11.10).
+// that row, everything later is new.
 import type { StoredOffset } from '../offset.ts';
 import { type Lsn, maxLsn } from '../protocol/lsn.ts';
 

@@ -222,7 +222,7 @@ export class StreamingRun {
   }
 }
 
-/** As often as the config says, and never less often than keeps the server from giving us up (CORRECTNESS 7). */
+/** As often as the config says, and never less often than keeps the server from giving us up. */
 function statusIntervalMs(config: PostgresConfig, facts: ServerFacts): number {
   const third = facts.walSenderTimeoutMs > 0 ? facts.walSenderTimeoutMs / 3 : DEFAULT_STATUS_MS;
   return Math.max(MIN_STATUS_MS, Math.min(DEFAULT_STATUS_MS, third, config.statusIntervalMs));

@@ -1,6 +1,12 @@
 // Checks of single values and of values that do not go together, in Debezium's words.
-import { isColumnChangeKey, javaRegex, splitList } from '@millrace/connector-common';
-import { type ConfigProblem, messageOf, parseConfigText, type RawConfig } from '@millrace/foundation';
+import { isColumnChangeKey, splitList } from '@millrace/connector-common';
+import {
+  type ConfigProblem,
+  javaRegex,
+  messageOf,
+  parseConfigText,
+  type RawConfig,
+} from '@millrace/foundation';
 import { KEY_VALUES, postgresConfigDef } from './config-keys.ts';
 
 type Check = (value: string | undefined, config: RawConfig) => string | readonly string[] | undefined;

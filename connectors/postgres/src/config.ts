@@ -2,7 +2,6 @@
 import {
   type ColumnChanges,
   columnChanges,
-  javaRegex,
   matchesAny,
   type NameFilter,
   nameFilter,
@@ -10,7 +9,7 @@ import {
   splitList,
 } from '@millrace/connector-common';
 import { type NameAdjustmentMode, type TopicNaming, topicNaming } from '@millrace/data';
-import type { RawConfig, ResolvedConfig } from '@millrace/foundation';
+import { javaRegex, type RawConfig, type ResolvedConfig } from '@millrace/foundation';
 import { isPassThroughKey } from './config-check.ts';
 import { postgresConfigDef } from './config-keys.ts';
 import type { ConnectionSettings, SslMode } from './connection.ts';
@@ -91,7 +90,7 @@ export interface PostgresConfig {
   };
 }
 
-/** @throws config.invalid, connector.regex_invalid */
+/** @throws config.invalid, config.regex_invalid */
 export function resolveConfig(raw: RawConfig): PostgresConfig {
   const { config } = postgresConfigDef.parseOrThrow(raw, isPassThroughKey);
   const mode = word(config, 'snapshot.mode') as SnapshotMode;

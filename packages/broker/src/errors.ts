@@ -3,8 +3,8 @@ import {
   defineErrorCodes,
   type ErrorContext,
   findCoded,
-  messageOf,
   MillraceError,
+  messageOf,
 } from '@millrace/foundation';
 
 /** Codes of this package. */

@@ -1,9 +1,10 @@
 // Log folders written by a real Kafka: the broker starts on a copy, clean or not, and serves what is in them.
-import { readRecords } from '@millrace/kafka-protocol';
+
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readRecords } from '@millrace/kafka-protocol';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startBroker } from './broker.ts';
 import { ProducerState } from './log/producer-state.ts';

@@ -1,9 +1,9 @@
 // Entry of the broker's worker thread; see broker-thread.ts.
 import { parentPort, workerData } from 'node:worker_threads';
-import { type DestinationLine, threadLogger } from './thread-logger.ts';
 import { startBroker } from './broker.ts';
 import type { ThreadData, ThreadMessage } from './broker-thread.ts';
 import { wireError } from './errors.ts';
+import { type DestinationLine, threadLogger } from './thread-logger.ts';
 
 const port = parentPort;
 if (!port) throw new Error('thread.ts runs in a worker thread only');

@@ -1,7 +1,7 @@
 // Kafka clients that others wrote, each reading what the others wrote, against `millrace start`.
 import { spawnSync } from 'node:child_process';
 import { type MillraceProcess, pythonWith, runCommand, startMillrace } from '@millrace/testkit';
-import { Kafka, logLevel, Partitioners } from 'kafkajs';
+import { CompressionTypes, Kafka, logLevel, Partitioners } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const ci = process.env['CI'] === 'true';
@@ -118,7 +118,7 @@ describe('kafkajs', () => {
       const [key = '', value = ''] = line.split('\t');
       return { key, value };
     });
-    await producer.send({ topic: 'kafkajs', messages, compression: 1 });
+    await producer.send({ topic: 'kafkajs', messages, compression: CompressionTypes.GZIP });
     await producer.disconnect();
     const consumer = kafka.consumer({ groupId: 'kafkajs' });
     await consumer.connect();

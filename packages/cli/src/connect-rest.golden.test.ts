@@ -54,7 +54,12 @@ async function verify(millrace: MillraceProcess, scenario: string, profile: stri
   const args = [
     goldenPath('connect-rest/rest_golden.py'),
     'verify',
-    ...['--url', millrace.rest, '--var', `bootstrap=${millrace.kafka}`, '--profile', profile],
+    '--url',
+    millrace.rest,
+    '--var',
+    `bootstrap=${millrace.kafka}`,
+    '--profile',
+    profile,
     goldenPath(`connect-rest/scenarios/${scenario}.json`),
   ];
   const { stdout } = await run('python3', args).catch((error: unknown) => error as { stdout: string });

@@ -22,7 +22,7 @@ export function isColumnChangeKey(key: string): boolean {
   return MASK.test(key) || TRUNCATE.test(key) || HASH.test(key);
 }
 
-/** @throws connector.regex_invalid */
+/** @throws config.regex_invalid */
 export function columnChanges(config: RawConfig): ColumnChanges {
   const rules: (readonly [NameFilter, ColumnChange])[] = [];
   for (const [key, list] of Object.entries(config)) {

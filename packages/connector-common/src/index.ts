@@ -10,8 +10,8 @@ export {
   withKeyHeader,
 } from './context-headers.ts';
 export { Heartbeat, type HeartbeatOptions } from './heartbeat.ts';
-export { javaRegex, splitList } from './java-regex.ts';
 export { matchesAny, type NameFilter, nameFilter, namePatterns } from './name-filter.ts';
+export { splitList } from './name-list.ts';
 export {
   type Notification,
   type NotificationAggregate,

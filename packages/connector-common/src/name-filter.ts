@@ -1,11 +1,12 @@
 // Include and exclude lists over names such as `schema.table` or `schema.table.column`: comma-separated Java patterns
 // that match the whole name, without regard to case.
-import { javaRegex, splitList } from './java-regex.ts';
+import { javaRegex } from '@millrace/foundation';
+import { splitList } from './name-list.ts';
 
 /** Whether a name is selected. */
 export type NameFilter = (name: string) => boolean;
 
-/** The patterns of a list, each anchored. @throws connector.regex_invalid */
+/** The patterns of a list, each anchored. @throws config.regex_invalid */
 export function namePatterns(list: string | null | undefined): RegExp[] {
   return splitList(list).map((pattern) => javaRegex(`^(?:${pattern})$`, 'i'));
 }

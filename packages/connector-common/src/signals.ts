@@ -1,6 +1,6 @@
 // Signals: what users ask a running connector to do, read from a table, a topic or a file.
 import type { Logger } from '@millrace/foundation';
-import { splitList } from './java-regex.ts';
+import { splitList } from './name-list.ts';
 
 export interface Signal {
   readonly id: string;

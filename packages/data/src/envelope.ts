@@ -1,5 +1,5 @@
 // The change event envelope of relational connectors and the schemas around it: names, field order and versions are
-// Debezium's (contract 1.1 to 1.5).
+// Debezium's.
 import { INT64, optional, primitive, type Schema, STRING, structSchema } from './schema.ts';
 
 /** `c` create, `u` update, `d` delete, `r` read (snapshot), `t` truncate, `m` logical message. */

@@ -1,5 +1,5 @@
 // The batches of one partition on their way: which may be sent next, and what an answer means for the others.
-// Pure: no sockets, no clock. The rules that keep order and lose nothing (CORRECTNESS 12):
+// Pure: no sockets, no clock. The rules that keep order and lose nothing:
 //
 // - At most `maxInFlight` batches are sent and unanswered, in sequence order. They never expire.
 // - After any failure nothing more is sent until all of them are answered (`recovering`); then those that are left go

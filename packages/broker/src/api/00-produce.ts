@@ -3,7 +3,7 @@
 //   v3 record batches of magic 2, transactional ids · v7 zstd · v8 record errors · v9 flexible
 //   v10 current leader on errors (KIP-951) · v12 implicit addition to transactions · v13 topic ids (KIP-516)
 // Each partition succeeds or fails alone. acks=0 is never answered; an error under it closes the connection.
-import { API, KafkaErrors, readBatchHeader, type RequestBody } from '@millrace/kafka-protocol';
+import { API, KafkaErrors, type RequestBody, readBatchHeader } from '@millrace/kafka-protocol';
 import { type ErrorAnswer, partitionOf } from '../broker-state.ts';
 import { KafkaFailure } from '../errors.ts';
 import { checkBatch } from '../log/batch-check.ts';

@@ -50,7 +50,7 @@ export const fetch: RegisteredApi = defineApi({
     const scope = context.broker.fetchSessions.scopeOf(request);
     if (scope.error) return { errorCode: scope.error.code };
     const targets = targetsOf(scope.asked, request, context);
-    // CORRECTNESS 24: what was written under acks=1 and waits for its sync is synced now, so that it can be seen.
+    // What was written under acks=1 and waits for its sync is synced now, so that it can be seen.
     await Promise.all(targets.map((target) => settleWrites(target)));
     const logs = targets.flatMap(({ log, error }) => (log && !error ? [log] : []));
     const before = visibleBytes(logs);

@@ -91,7 +91,7 @@ async function lookUp(log: PartitionLog, timestamp: number): Promise<Found> {
     default:
       break;
   }
-  // CORRECTNESS 24: a client that asks for the end sees what it wrote under acks=1.
+  // A client that asks for the end sees what it wrote under acks=1.
   await log.whenVisible();
   if (timestamp === LATEST) return at(log.highWatermark);
   const found =

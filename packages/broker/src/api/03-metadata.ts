@@ -6,8 +6,8 @@ import { API, KafkaErrors, type RequestBody } from '@millrace/kafka-protocol';
 import type { BrokerState, ErrorAnswer } from '../broker-state.ts';
 import { autoCreateTopic } from '../metadata/create-topic.ts';
 import { type Topic, topicNameProblem, ZERO_UUID } from '../metadata/topics.ts';
-import { defineApi, type RegisteredApi, type RequestContext } from './definition.ts';
 import { CLUSTER_OPERATIONS, describePartition, NOT_ASKED, TOPIC_OPERATIONS } from './cluster-answers.ts';
+import { defineApi, type RegisteredApi, type RequestContext } from './definition.ts';
 
 type MetadataRequest = RequestBody<typeof API.Metadata>;
 type AskedTopic = NonNullable<MetadataRequest['topics']>[number];

@@ -1,6 +1,6 @@
 // 33 AlterConfigs. Replaces all overrides of a topic; what is not named goes back to its default. v2 flexible.
 import { API } from '@millrace/kafka-protocol';
-import { alterBroker, AlterOperation, alterTopic, ResourceType } from '../metadata/config-resources.ts';
+import { AlterOperation, alterBroker, alterTopic, ResourceType } from '../metadata/config-resources.ts';
 import { checkTopicConfigs } from '../metadata/create-topic.ts';
 import { answerAlterations } from './answers.ts';
 import { defineApi, type RegisteredApi } from './definition.ts';

@@ -1,7 +1,7 @@
 // 47 OffsetDelete. Takes committed offsets back, unless a member of the group reads the topic.
 import { API, KafkaErrors, type RequestBody } from '@millrace/kafka-protocol';
-import { readSubscription } from '../groups/subscription.ts';
 import type { Group } from '../groups/group.ts';
+import { readSubscription } from '../groups/subscription.ts';
 import { coordinatorFailure } from './answers.ts';
 import { defineApi, type RegisteredApi, type RequestContext } from './definition.ts';
 

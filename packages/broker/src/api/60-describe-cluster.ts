@@ -1,7 +1,7 @@
 // 60 DescribeCluster. v1 endpoint types · v2 fenced brokers.
 import { API, KafkaErrors } from '@millrace/kafka-protocol';
-import { defineApi, type RegisteredApi } from './definition.ts';
 import { CLUSTER_OPERATIONS, NOT_ASKED } from './cluster-answers.ts';
+import { defineApi, type RegisteredApi } from './definition.ts';
 
 const BROKERS = 1;
 const CONTROLLERS = 2;

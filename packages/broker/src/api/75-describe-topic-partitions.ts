@@ -2,8 +2,8 @@
 import { API, KafkaErrors } from '@millrace/kafka-protocol';
 import type { BrokerState } from '../broker-state.ts';
 import { topicNameProblem, ZERO_UUID } from '../metadata/topics.ts';
-import { defineApi, type RegisteredApi } from './definition.ts';
 import { describePartition, TOPIC_OPERATIONS } from './cluster-answers.ts';
+import { defineApi, type RegisteredApi } from './definition.ts';
 
 interface Cursor {
   readonly topicName: string;

@@ -56,7 +56,7 @@ export class GroupCoordinator {
 
   /** The topic that keeps groups and offsets; made at first use. */
   offsetsTopic(): Promise<Topic> {
-    // CORRECTNESS 25: small segments, since the active one is never cleaned.
+    // Small segments, since the active one is never cleaned.
     return this.#topics.internal(OFFSETS_TOPIC, {
       'cleanup.policy': 'compact',
       'segment.bytes': this.#config.text('offsets.topic.segment.bytes') ?? '16777216',

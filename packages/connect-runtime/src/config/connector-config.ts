@@ -3,6 +3,7 @@ import {
   ConfigDef,
   type ConfigKey,
   type ConfigValue,
+  javaRegex,
   type Validator,
   validators,
 } from '@millrace/foundation';
@@ -374,7 +375,7 @@ export function sinkConnectorDef(context: CommonKeyContext, values: CommonKeyVal
 const regexValidator: Validator = (value) => {
   if (typeof value !== 'string') return undefined;
   try {
-    new RegExp(value);
+    javaRegex(value);
     return undefined;
   } catch {
     return 'Invalid regular expression';

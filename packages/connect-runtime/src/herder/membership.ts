@@ -18,7 +18,7 @@ type LeadRequest = Parameters<ConstructorParameters<typeof GroupMember>[0]['lead
 export interface MembershipOptions {
   readonly cluster: Cluster;
   readonly groupId: string;
-  /** Stable over restarts: the worker takes its place back without a rebalance (CORRECTNESS 15). */
+  /** Stable over restarts: the worker takes its place back without a rebalance. */
   readonly instanceId: string;
   readonly url: string;
   readonly sessionTimeoutMs: number;

@@ -1,5 +1,7 @@
 // Puts a task together from its spec: plug-in, converters, transforms, error handling and Kafka clients.
+
 import type { ConnectorPlugin, TopicLog } from '@millrace/connect-api';
+import { javaRegexWhole } from '@millrace/foundation';
 import { Admin, BatchProducer, Cluster, GroupConsumer } from '@millrace/kafka-client';
 import { connectError, JAVA } from '../errors.ts';
 import { TopicCreationRules, topicCreator } from '../topic-creation.ts';
@@ -159,7 +161,7 @@ function topicsOf(spec: TaskSpec): readonly string[] | RegExp {
   const regex = spec.connectorConfig['topics.regex']?.trim();
   if (regex !== undefined && regex !== '') {
     try {
-      return new RegExp(regex);
+      return javaRegexWhole(regex);
     } catch (error) {
       throw connectError('connect.data', `topics.regex is no regular expression: ${regex}`, {
         configKey: 'topics.regex',

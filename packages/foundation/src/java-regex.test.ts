@@ -1,0 +1,26 @@
+import { describe, expect, test } from 'vitest';
+import { javaRegex } from './java-regex.ts';
+
+describe('javaRegex', () => {
+  test.each([
+    ['public\\.(a|b).*', 'public.abc', true],
+    ['\\Qa.b\\E', 'a.b', true],
+    ['\\Qa.b\\E', 'axb', false],
+    ['(?i)ABC', 'abc', true],
+    ['a++b', 'aab', true],
+    ['(?>a|ab)c', 'ac', true],
+    ['\\p{Alpha}+', 'abc', true],
+    ['\\P{Digit}', '7', false],
+    ['[\\p{Lower}_]+', 'a_b', true],
+    ['\\Aab\\z', 'ab', true],
+    ['a\\+', 'a+', true],
+  ])('%s on %s', (pattern, text, matches) => {
+    expect(new RegExp(`^(?:${javaRegex(pattern).source})$`, javaRegex(pattern).flags).test(text)).toBe(
+      matches,
+    );
+  });
+
+  test('refuses what is no pattern, naming it', () => {
+    expect(() => javaRegex('a(b')).toThrow(expect.objectContaining({ code: 'config.regex_invalid' }));
+  });
+});

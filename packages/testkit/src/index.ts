@@ -1,5 +1,7 @@
 /** Conformance suites, real-server harness and golden reader. */
 export { type Change, type DeliveredChange, historyProblems, withoutReplays } from './change-history.ts';
+export { describeSinkConnector, type SinkSubject, type TargetUnderTest } from './conformance/sink.ts';
+export { describeSourceConnector, type SourceSubject, type SourceUnderTest } from './conformance/source.ts';
 export { describeSchema, describeValue, GoldenValues } from './golden-values.ts';
 export { goldenLines, goldenPath } from './goldens.ts';
 export { type CommandOptions, type CommandResult, runCommand, runMillrace } from './millrace-command.ts';

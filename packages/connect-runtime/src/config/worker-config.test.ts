@@ -15,6 +15,13 @@ describe('worker config', () => {
     );
   });
 
+  it('refuses to connect in the clear where the config asks for more', () => {
+    expect(() => parseWorkerConfig({ 'producer.security.protocol': 'SASL_SSL' })).toThrow(
+      /SASL_SSL for configuration producer\.security\.protocol/,
+    );
+    expect(parseWorkerConfig({ 'security.protocol': 'plaintext' }).warnings).toEqual([]);
+  });
+
   it('takes the old names of the REST address, with a warning', () => {
     const config = parseWorkerConfig({ 'rest.port': '9999', 'rest.host.name': 'h' });
     expect(restAddress(config)).toEqual({ host: 'h', port: 9999 });

@@ -2,6 +2,7 @@
 import {
   ConfigDef,
   type ConfigKey,
+  type ConfigProblem,
   type RawConfig,
   type ResolvedConfig,
   validators,
@@ -137,7 +138,8 @@ const passThrough = (name: string): boolean =>
  * @throws connect.bad_worker_config that names every problem.
  */
 export function parseWorkerConfig(properties: RawConfig): WorkerConfig {
-  const { config, problems, warnings } = workerConfigDef.parse(properties, passThrough);
+  const { config, problems: parsed, warnings } = workerConfigDef.parse(properties, passThrough);
+  const problems = [...parsed, ...securityProblems(properties)];
   if (problems.length > 0) {
     const [first] = problems;
     const text = problems.map(({ message }) => message).join('\n');
@@ -148,6 +150,21 @@ export function parseWorkerConfig(properties: RawConfig): WorkerConfig {
     if (properties[old] !== undefined) notes.push(`${old} is an old name; use listeners instead.`);
   }
   return { resolved: config, raw: properties, warnings: notes };
+}
+
+/** Connections are plain so far: a config that asks for more is refused, never served with less. */
+function securityProblems(properties: RawConfig): ConfigProblem[] {
+  return Object.entries(properties).flatMap(([key, value]) => {
+    const asked = value?.trim().toUpperCase() ?? '';
+    if (
+      !/^((producer|consumer|admin)\.)?security\.protocol$/.test(key) ||
+      asked === '' ||
+      asked === 'PLAINTEXT'
+    )
+      return [];
+    const message = `Invalid value ${asked} for configuration ${key}: this release connects with PLAINTEXT only; name a listener of the cluster that offers it`;
+    return [{ key, message }];
+  });
 }
 
 /** Keys set by the environment: `MILLRACE_GROUP_ID`, else `CONNECT_GROUP_ID`, is `group.id`. */

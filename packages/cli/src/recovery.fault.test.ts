@@ -148,14 +148,22 @@ describe('Postgres', () => {
 });
 
 describe('Redis', () => {
-  test('INV-9: an outage is survived, with the data kept', async () => {
+  test('INV-7 INV-9: an outage is survived, with the data kept, and shown while it lasts', async () => {
     await redis.stop('SIGTERM');
     await change();
     await outage();
     await change();
+    await eventually('the status to say what is wrong', async () => {
+      const [task] = (await connectorStatus(millrace, 'sink')).tasks;
+      return task?.trace?.includes('Check that Redis runs');
+    });
     expect((await connectorStatus(millrace, 'source')).tasks[0]?.state, 'INV-6').toBe('RUNNING');
     await redis.start();
     await untilEqual();
+    await eventually('the status to be clean again', async () => {
+      const [task] = (await connectorStatus(millrace, 'sink')).tasks;
+      return task?.state === 'RUNNING' && task.trace === undefined;
+    });
   });
 
   test('INV-9: a Redis that is killed and comes back older is brought up to date', async () => {

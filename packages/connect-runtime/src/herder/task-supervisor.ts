@@ -149,9 +149,9 @@ export class TaskSupervisor {
       };
       const running: Running = {
         hosted: host.start(spec, {
-          onState: (shown) => {
+          onState: (shown, trace) => {
             if (this.#running.get(key) !== running || running.failed) return;
-            this.#report(item, shown, version);
+            this.#report(item, shown, version, trace ?? null);
           },
           onTopic: (topic) => this.#onTopic(item, topic),
           onFailed: (failure) => {

@@ -27,7 +27,12 @@ export type ToThread =
 
 /** From a thread. */
 export type FromThread =
-  | { readonly type: 'state'; readonly id: number; readonly state: 'RUNNING' | 'PAUSED' }
+  | {
+      readonly type: 'state';
+      readonly id: number;
+      readonly state: 'RUNNING' | 'PAUSED';
+      readonly trace?: string;
+    }
   | { readonly type: 'topic'; readonly id: number; readonly topic: string }
   | { readonly type: 'failed'; readonly id: number; readonly failure: TaskFailure }
   | { readonly type: 'stopped'; readonly id: number }

@@ -56,8 +56,8 @@ class LocalTask implements HostedTask {
     const { logger } = this.#environment;
     try {
       const runner = await createTaskRunner({ ...this.#spec, paused: this.#paused }, this.#environment, {
-        onState: (state) => {
-          if (!this.#stopping) listener.onState(state);
+        onState: (state, trace) => {
+          if (!this.#stopping) listener.onState(state, trace);
         },
         onTopic: (topic) => listener.onTopic(topic),
         readOffset: (partition) => listener.readOffset(partition),

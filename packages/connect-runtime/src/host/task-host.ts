@@ -13,7 +13,7 @@ export interface TaskFailure {
 
 /** What a host tells about a task it runs. */
 export interface TaskListener {
-  onState(state: 'RUNNING' | 'PAUSED'): void;
+  onState(state: 'RUNNING' | 'PAUSED', trace?: string): void;
   onTopic(topic: string): void;
   onFailed(failure: TaskFailure): void;
   readOffset(partition: SourcePartition): Promise<OffsetMap | null>;

@@ -159,7 +159,7 @@ class Thread {
     const task = this.#tasks.get(message.id);
     switch (message.type) {
       case 'state':
-        task?.listener.onState(message.state);
+        task?.listener.onState(message.state, message.trace);
         break;
       case 'topic':
         task?.listener.onTopic(message.topic);

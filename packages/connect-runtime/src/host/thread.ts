@@ -76,7 +76,8 @@ class TaskThread {
       clock: systemClock,
     };
     const task = runTask(spec, environment, {
-      onState: (state) => this.#send({ type: 'state', id, state }),
+      onState: (state, trace) =>
+        this.#send({ type: 'state', id, state, ...(trace === undefined ? {} : { trace }) }),
       onTopic: (topic) => this.#send({ type: 'topic', id, topic }),
       onFailed: (failure) => this.#send({ type: 'failed', id, failure }),
       readOffset: (partition) =>

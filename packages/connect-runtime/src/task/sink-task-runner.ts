@@ -7,7 +7,7 @@ import type {
   SinkTaskContext,
   TopicPartition,
 } from '@millrace/connect-api';
-import { policyOf, toError } from '@millrace/foundation';
+import { javaTrace, messageOf, policyOf, toError } from '@millrace/foundation';
 import type {
   AssignedPartition,
   BatchProducer,
@@ -47,6 +47,8 @@ export interface SinkRunnerParts {
 }
 
 const POLL_MS = 500;
+/** After so long without success the status says what is wrong. */
+const STALLED_MS = 2_000;
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 30_000;
 
@@ -178,12 +180,15 @@ export class SinkTaskRunner implements TaskRunner {
 
   /** False when the task ends before the records were taken. */
   async #putWithRetries(records: readonly SinkRecord[], signal: AbortSignal): Promise<boolean> {
-    const { task, environment } = this.#parts;
+    const { task, environment, events } = this.#parts;
     let batch = records;
+    const startedMs = environment.clock.monotonicMs();
+    let shown: string | undefined;
     for (let delay = FIRST_RETRY_MS; ; delay = Math.min(delay * 2, MAX_RETRY_MS)) {
       if (batch.length === 0) return true;
       try {
         await task.put(batch, signal);
+        if (shown !== undefined) events.onState('RUNNING');
         return true;
       } catch (error) {
         if (signal.aborted) return false;
@@ -192,6 +197,11 @@ export class SinkTaskRunner implements TaskRunner {
           { err: error, delayMs: delay },
           'the sink could not take records; trying again',
         );
+        // INV-7: who looks at the status sees why nothing moves, though the task goes on by itself.
+        if (shown !== messageOf(error) && environment.clock.monotonicMs() - startedMs >= STALLED_MS) {
+          shown = messageOf(error);
+          events.onState('RUNNING', javaTrace(error));
+        }
       }
       this.#applySeeks();
       await environment.clock.sleep(delay, AbortSignal.any([signal, this.#interrupt.signal]));

@@ -39,7 +39,8 @@ export interface TaskSettings {
 
 /** What a task tells its host. */
 export interface TaskEvents {
-  onState(state: 'RUNNING' | 'PAUSED'): void;
+  /** `trace` says what keeps a running task from making progress, as long as something does (INV-7). */
+  onState(state: 'RUNNING' | 'PAUSED', trace?: string): void;
   /** The task used a topic for the first time, or again after `forgetTopics`. */
   onTopic(topic: string): void;
   /** The stored offset of a source partition, with everything written before the call. */

@@ -119,6 +119,32 @@ test('cooperative-sticky settles, and then moves nothing any more', () => {
   );
 });
 
+test('cooperative-sticky leaves an even group alone, also beside a member without partitions to take', () => {
+  const place = (topic: string, ...partitions: number[]): { topic: string; partition: number }[] =>
+    partitions.map((partition) => ({ topic, partition }));
+  const held: Record<string, { topic: string; partition: number }[]> = {
+    m0: [...place('t1', 0, 1), ...place('t0', 0)],
+    m1: [],
+    m2: place('t0', 1, 2, 3),
+  };
+  const wanted: Record<string, string[]> = { m0: ['t1', 't0'], m1: ['t2'], m2: ['t0'] };
+  const members = Object.keys(held).map((id) => ({
+    ...peer(id, wanted[id] ?? []),
+    owned: held[id] ?? [],
+    generation: 1,
+  }));
+  const counts = new Map([
+    ['t0', 4],
+    ['t1', 2],
+    ['t2', 0],
+  ]);
+  const assignment = ASSIGNORS['cooperative-sticky'](members, counts);
+  const sorted = (places: readonly { topic: string; partition: number }[]): string[] =>
+    places.map(({ topic, partition }) => `${topic}-${partition}`).toSorted();
+  for (const [id, places] of Object.entries(held))
+    expect(sorted(assignment.get(id) ?? [])).toEqual(sorted(places));
+});
+
 test('subscriptions and assignments survive the wire, also in the versions of older members', () => {
   const subscription = { topics: ['a', 'b'], owned: [{ topic: 'a', partition: 3 }], generation: 7 };
   expect(decodeSubscription(encodeSubscription(subscription))).toEqual(subscription);

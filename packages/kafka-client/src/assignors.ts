@@ -81,13 +81,12 @@ function assignCooperativeSticky(members: readonly ConsumerPeer[], counts: Parti
     loads.set(memberId, (loads.get(memberId) ?? 0) + 1);
   };
   const partitions = allPartitions(counts);
-  const subscribers = members.filter(({ topics }) => topics.some((topic) => counts.has(topic))).length;
-  const quota = Math.ceil(partitions.length / Math.max(1, subscribers));
   const homeless: TopicPartition[] = [];
   for (const place of partitions) {
     const owner = owners.get(partitionKey(place.topic, place.partition));
-    if (owner !== undefined && (loads.get(owner) ?? 0) < quota) take(place, owner);
-    else homeless.push(place);
+    // Everything stays where it is at first: only a real imbalance moves a partition.
+    if (owner === undefined) homeless.push(place);
+    else take(place, owner);
   }
   for (const place of homeless) {
     const lightest = lightestTaker(place.topic, members, loads);
@@ -124,9 +123,11 @@ function evenOut(
   loads: Map<string, number>,
   members: ReadonlyMap<string, ConsumerPeer>,
 ): void {
+  // From the last on, so that the first ones stay.
+  const lastFirst = partitions.toReversed();
   for (let moved = true; moved; ) {
     moved = false;
-    for (const { topic, partition } of partitions) {
+    for (const { topic, partition } of lastFirst) {
       const key = partitionKey(topic, partition);
       const from = targets.get(key);
       const to = lightestTaker(topic, [...members.values()], loads);

@@ -195,7 +195,10 @@ export class GroupConsumer implements AsyncDisposable {
 
   // ---- taking over and giving back
 
-  async #onAssigned({ assignment }: GroupAssignment): Promise<void> {
+  async #onAssigned({ assignment, isLeader }: GroupAssignment): Promise<void> {
+    // A static leader that takes its place back is given the assignment of its former life, which knows nothing of
+    // topics that came since: it asks for a round in which it assigns anew.
+    if (isLeader && this.#assignedCounts === undefined) this.#member.rejoin();
     const wanted = decodeAssignment(assignment);
     const keys = new Set(wanted.map(({ topic, partition }) => partitionKey(topic, partition)));
     const held = new Set(this.#owned.map(({ topic, partition }) => partitionKey(topic, partition)));

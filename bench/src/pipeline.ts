@@ -55,6 +55,8 @@ export class Pipeline implements AsyncDisposable {
       clientId: 'bench',
       logger: silentLogger,
       clock: systemClock,
+      // Asking for the end of a topic that is not there yet is to answer soon, not to wait for the topic.
+      defaultApiTimeoutMs: 200,
     });
   }
 

@@ -14,8 +14,6 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
     passWithNoTests: false,
     projects: [
       {
@@ -24,6 +22,8 @@ export default defineConfig({
           name: 'unit',
           include: ROOTS.map((root) => `${root}/*/src/**/*.test.ts`),
           exclude: ['**/dist/**', ...SERVER_TIERS.map((tier) => `**/*.${tier}.test.ts`)],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
         },
       },
       ...SERVER_TIERS.map((tier) => ({

@@ -112,50 +112,23 @@ export class Pipeline implements AsyncDisposable {
   /** Drains a slot to nowhere with pg_recvlogical. */
   async receive(slot: string): Promise<void> {
     const [row] = await this.sql('select pg_current_wal_flush_lsn()::text as lsn');
-    const { host, port, user, password } = this.postgres;
-    const args = [
-      '-h',
-      host,
-      '-p',
-      String(port),
-      '-U',
-      user,
-      '-d',
-      'postgres',
-      '--slot',
-      slot,
-      '--start',
-      '-o',
-      'proto_version=1',
-      '-o',
-      'publication_names=bench',
-      '-f',
-      '/dev/null',
-      '--endpos',
-      String(row?.['lsn']),
-      '--no-loop',
-    ];
-    await run(path.join(this.#binDir, 'pg_recvlogical'), args, {
-      env: { ...process.env, PGPASSWORD: password },
-    });
+    const options = ['-o', 'proto_version=1', '-o', 'publication_names=bench'];
+    const end = ['-f', '/dev/null', '--endpos', String(row?.['lsn']), '--no-loop'];
+    await this.#runProgram('pg_recvlogical', ['--slot', slot, '--start', ...options, ...end]);
   }
 
   /** Drains the table to nowhere with COPY. */
   async copyOut(): Promise<void> {
+    await this.#runProgram('psql', ['-c', '\\copy t to /dev/null']);
+  }
+
+  /** Runs a client program of Postgres against the server. */
+  async #runProgram(program: string, args: readonly string[]): Promise<void> {
     const { host, port, user, password } = this.postgres;
-    const args = [
-      '-h',
-      host,
-      '-p',
-      String(port),
-      '-U',
-      user,
-      '-d',
-      'postgres',
-      '-c',
-      '\\copy t to /dev/null',
-    ];
-    await run(path.join(this.#binDir, 'psql'), args, { env: { ...process.env, PGPASSWORD: password } });
+    const server = ['-h', host, '-p', String(port), '-U', user, '-d', 'postgres'];
+    await run(path.join(this.#binDir, program), [...server, ...args], {
+      env: { ...process.env, PGPASSWORD: password },
+    });
   }
 
   /** Posts the connector and resolves when its task runs. */

@@ -5,10 +5,10 @@ import { unlinkSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { parseProperties } from '@millrace/foundation';
 import { type Disk, writeAtomically } from './disk.ts';
 import { brokerError } from './errors.ts';
 import { randomUuid } from './metadata/topics.ts';
-import { parseProperties } from './server-properties.ts';
 
 const FORMAT_VERSION = '1';
 /** Longest path a unix socket can have, without the ending zero, on the strictest system. */

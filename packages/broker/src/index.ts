@@ -2,4 +2,3 @@
 export { type BrokerHandle, type BrokerOptions, type BrokerParts, startBroker } from './broker.ts';
 export type { Address } from './broker-state.ts';
 export { type BrokerThreadHandle, type BrokerThreadParts, startBrokerThread } from './broker-thread.ts';
-export { parseProperties } from './server-properties.ts';

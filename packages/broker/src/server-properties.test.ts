@@ -1,36 +1,12 @@
+import { parseProperties } from '@millrace/foundation';
 import { expect, test } from 'vitest';
 import { BrokerConfig } from './metadata/broker-config.ts';
 import { logConfigOf } from './metadata/topic-config.ts';
-import { listenersOf, parseProperties } from './server-properties.ts';
+import { listenersOf } from './server-properties.ts';
 
 function configOf(text: string): BrokerConfig {
   return BrokerConfig.parse(parseProperties(text)).config;
 }
-
-test('Properties are read as Java reads them', () => {
-  const text = [
-    '# comment',
-    '! comment',
-    'plain=value with spaces ',
-    'colon: value',
-    'blank value',
-    'spread = a,\\',
-    '   b',
-    'empty=',
-    'esc\\=aped=\\u00e4\\n',
-    'later=1',
-    'later=2',
-  ].join('\n');
-  expect(parseProperties(text)).toEqual({
-    plain: 'value with spaces ',
-    colon: 'value',
-    blank: 'value',
-    spread: 'a,b',
-    empty: '',
-    'esc=aped': 'ä\n',
-    later: '2',
-  });
-});
 
 test('A server.properties of a KRaft broker is taken, without its controller', () => {
   const config = configOf(`

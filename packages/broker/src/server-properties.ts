@@ -1,34 +1,7 @@
-// Kafka's server.properties: the text format of Java properties, and the listeners it names. Which keys mean what is
-// in metadata/broker-config.ts.
+// The listeners that Kafka's server.properties names. Which keys mean what is in metadata/broker-config.ts.
 import { MillraceError } from '@millrace/foundation';
 import type { Address } from './broker-state.ts';
 import type { BrokerConfig } from './metadata/broker-config.ts';
-
-/** Parses the text of a properties file; later keys win. */
-export function parseProperties(text: string): Record<string, string> {
-  const properties: Record<string, string> = {};
-  const lines = text.split(/\r\n|\r|\n/);
-  for (let at = 0; at < lines.length; at++) {
-    let line = (lines[at] ?? '').trimStart();
-    if (line === '' || line.startsWith('#') || line.startsWith('!')) continue;
-    while (/(?:^|[^\\])(?:\\\\)*\\$/.test(line) && at + 1 < lines.length) {
-      line = line.slice(0, -1) + (lines[++at] ?? '').trimStart();
-    }
-    const match = /^((?:\\.|[^\\=:\s])*)\s*[=:]?\s*(.*)$/s.exec(line);
-    if (match) properties[unescape(match[1] ?? '')] = unescape(match[2] ?? '');
-  }
-  return properties;
-}
-
-const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', f: '\f' };
-
-function unescape(text: string): string {
-  return text.replace(
-    /\\(?:u([0-9a-fA-F]{4})|(.))/gs,
-    (_, hex: string | undefined, char: string | undefined) =>
-      hex === undefined ? (ESCAPES[char ?? ''] ?? char ?? '') : String.fromCharCode(Number.parseInt(hex, 16)),
-  );
-}
 
 /** One address the broker listens on, and what it tells clients that came through it. */
 export interface ListenerConfig {

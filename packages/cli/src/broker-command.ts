@@ -2,8 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { startBrokerThread } from '@millrace/broker';
-import { parseProperties } from '@millrace/connect-runtime';
-import { LogHub, type LogLevel } from '@millrace/foundation';
+import { LogHub, type LogLevel, parseProperties } from '@millrace/foundation';
 import type { Command } from 'commander';
 import { formatHostPort, parseHostPort } from './addresses.ts';
 import { logOutput } from './log-output.ts';

@@ -34,9 +34,6 @@ const STANDARD: readonly string[] = [
   'unwrap',
 ];
 
-/** Cases that do not pass yet, and why. Full runs show them as named skips. */
-const OPEN: Readonly<Record<string, string>> = {};
-
 const all = readdirSync(goldenPath('cdc/postgres')).filter((name) => name !== 'INDEX.md');
 const full = process.env['MILLRACE_TEST_MODE'] === 'full';
 const chosen = full ? all : STANDARD;
@@ -62,11 +59,6 @@ describe('recorded change events', () => {
   });
 
   for (const name of chosen) {
-    const open = OPEN[name];
-    if (open !== undefined) {
-      it.skip(`${name}: ${open}`);
-      continue;
-    }
     it(name, (context) => {
       const verdict = verdicts.get(name);
       if (verdict?.skipped !== undefined) context.skip(verdict.skipped);
@@ -85,7 +77,7 @@ async function verify(
 ): Promise<void> {
   const postgres = new URL(inject('postgresUrl'));
   postgres.pathname = '';
-  const cases = chosen.filter((name) => OPEN[name] === undefined).map((name) => name.replaceAll('-', '[-]'));
+  const cases = chosen.map((name) => name.replaceAll('-', '[-]'));
   const args = [
     goldenPath('cdc/cdc_golden.py'),
     'verify',

@@ -4,12 +4,18 @@ import path from 'node:path';
 import { startBrokerThread } from '@millrace/broker';
 import {
   configFromEnvironment,
-  parseProperties,
   parseWorkerConfig,
   restAddress,
   startWorker,
 } from '@millrace/connect-runtime';
-import { createMetrics, LogHub, type LogLevel, MillraceError, systemClock } from '@millrace/foundation';
+import {
+  createMetrics,
+  LogHub,
+  type LogLevel,
+  MillraceError,
+  parseProperties,
+  systemClock,
+} from '@millrace/foundation';
 import type { Command } from 'commander';
 import { formatHostPort, type HostPort, parseHostPort } from './addresses.ts';
 import { logOutput, logToFile } from './log-output.ts';

@@ -1,5 +1,4 @@
 /** The Connect-compatible worker: startWorker and what its composition root needs. */
-export { parseProperties } from './config/properties.ts';
 export {
   configFromEnvironment,
   parseWorkerConfig,

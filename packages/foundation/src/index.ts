@@ -36,6 +36,7 @@ export {
   toError,
 } from './errors.ts';
 export { javaRegex, javaRegexWhole, javaReplacement } from './java-regex.ts';
+export { parseProperties } from './properties.ts';
 export {
   createMetrics,
   type Logger,

@@ -3,7 +3,6 @@ import { API, encodeResponse } from '@millrace/kafka-protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseBootstrapServers } from './bootstrap.ts';
 import { Connection } from './connection.ts';
-import { FrameReader } from './frame-reader.ts';
 import { ScriptedBroker } from './testing/scripted-broker.ts';
 
 let broker: ScriptedBroker;
@@ -84,23 +83,6 @@ test.each([
   });
   for (const socket of sockets) socket.destroy();
   await new Promise((resolve) => server.close(resolve));
-});
-
-test('frames come out whole, however the bytes are cut', () => {
-  const frames = [Buffer.from('abcd'), Buffer.alloc(300, 7), Buffer.from('wxyz')];
-  const stream = Buffer.concat(
-    frames.flatMap((frame) => {
-      const length = Buffer.alloc(4);
-      length.writeInt32BE(frame.length);
-      return [length, frame];
-    }),
-  );
-  for (const step of [1, 3, 7, 64, stream.length]) {
-    const seen: Buffer[] = [];
-    const reader = new FrameReader(1000, (frame) => seen.push(Buffer.from(frame)));
-    for (let at = 0; at < stream.length; at += step) reader.push(stream.subarray(at, at + step));
-    expect(seen).toEqual(frames);
-  }
 });
 
 test('bootstrap.servers takes names, IPv6 and lists, and says what is wrong', () => {

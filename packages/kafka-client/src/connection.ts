@@ -8,12 +8,12 @@ import {
   decodeResponse,
   type Encodable,
   encodeRequest,
+  FrameReader,
   KafkaErrors,
   type RequestBody,
   type ResponseBody,
 } from '@millrace/kafka-protocol';
 import { brokerError, clientError } from './errors.ts';
-import { FrameReader } from './frame-reader.ts';
 
 export interface ConnectionOptions {
   readonly host: string;
@@ -85,12 +85,19 @@ export class Connection implements AsyncDisposable {
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
-    const frames = new FrameReader(options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES, (frame) =>
-      this.#onFrame(frame),
-    );
+    const maxBytes = options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES;
+    const frames = new FrameReader({
+      minBytes: 4,
+      maxBytes,
+      refuse: (length) =>
+        clientError('kafka.refused', `A response of ${length} bytes is outside 4 to ${maxBytes}.`, {
+          context: { length },
+        }),
+    });
+    const onFrame = (frame: Buffer): void => this.#onFrame(frame);
     socket.on('data', (chunk: Buffer) => {
       try {
-        frames.push(chunk);
+        frames.push(chunk, onFrame);
       } catch (error) {
         this.#fail(this.#lost('sent what is no Kafka response', error));
       }

@@ -309,19 +309,7 @@ export interface SimpleRecord {
 /** Builds a small batch in one go, for internal writers; `baseOffset` 0 unless patched afterwards. */
 export function simpleBatch(records: readonly SimpleRecord[], seal: Partial<BatchSeal> = {}): Buffer {
   const builder = new BatchBuilder({ initialBytes: 512, maxBytes: Number.MAX_SAFE_INTEGER });
-  for (const { key, value, headers, timestamp } of records) {
-    const keyLength = key?.length ?? 0;
-    const source = joined(key, value);
-    builder.append(
-      timestamp,
-      source,
-      key === null ? -1 : 0,
-      keyLength,
-      value === null ? -1 : keyLength,
-      source.length,
-      headers ?? null,
-    );
-  }
+  for (const record of records) appendRecord(builder, record);
   return builder.finish({
     producerId: -1,
     producerEpoch: -1,
@@ -332,6 +320,22 @@ export function simpleBatch(records: readonly SimpleRecord[], seal: Partial<Batc
 }
 
 const EMPTY = Buffer.alloc(0);
+
+/** Appends a record whose key and value are buffers of their own: convenient, with a copy that the hot path does without. */
+export function appendRecord(builder: BatchBuilder, record: SimpleRecord): void {
+  const { key, value, headers, timestamp } = record;
+  const keyLength = key?.length ?? 0;
+  const source = joined(key, value);
+  builder.append(
+    timestamp,
+    source,
+    key === null ? -1 : 0,
+    keyLength,
+    value === null ? -1 : keyLength,
+    source.length,
+    headers ?? null,
+  );
+}
 
 /** Key and value behind each other in one buffer, as `append` takes them. */
 export function joined(key: Buffer | null, value: Buffer | null): Buffer {

@@ -1,6 +1,7 @@
 /** Kafka wire protocol: compiled codecs, record batches, compression, checksums. No sockets, no files. */
 export { API, type ApiName, type ApiSpec, apiSpec } from './api.ts';
 export {
+  appendRecord,
   BatchBuilder,
   type BatchBuilderOptions,
   type BatchSeal,
@@ -29,6 +30,7 @@ export {
   decompress,
 } from './compression/codec.ts';
 export { crc32c, plainCrc32c } from './crc32c.ts';
+export { FrameReader, type FrameReaderOptions } from './frame-reader.ts';
 export { type KafkaErrorInfo, KafkaErrors, kafkaError, kafkaErrorName } from './kafka-errors.ts';
 export { NEVER } from './layout.ts';
 export { murmur2, murmur2Partition } from './murmur2.ts';

@@ -2,9 +2,7 @@
 import type { ConnectRecord } from '@millrace/connect-api';
 import {
   ArrayStruct,
-  BigDecimal,
-  Double,
-  isInt64,
+  javaClassOf,
   type Schema,
   type SchemaOptions,
   Struct,
@@ -39,14 +37,14 @@ export function withSide<R extends ConnectRecord>(
 /** The value as a struct. @throws transform.bad_record in Connect's words */
 export function requireStruct(value: unknown, purpose: string): Struct {
   if (value instanceof Struct) return value;
-  throw recordError(`Only Struct objects supported for [${purpose}], found: ${javaClassName(value)}`);
+  throw recordError(`Only Struct objects supported for [${purpose}], found: ${javaClassOf(value)}`);
 }
 
 /** The value as a schemaless map. @throws transform.bad_record in Connect's words */
 export function requireMap(value: unknown, purpose: string): Map<unknown, unknown> {
   if (value instanceof Map) return value;
   throw recordError(
-    `Only Map objects supported in absence of schema for [${purpose}], found: ${javaClassName(value)}`,
+    `Only Map objects supported in absence of schema for [${purpose}], found: ${javaClassOf(value)}`,
   );
 }
 
@@ -103,18 +101,4 @@ export class SchemaCache<T> {
     }
     return result;
   }
-}
-
-function javaClassName(value: unknown): string {
-  if (value === null || value === undefined) return 'null';
-  if (typeof value === 'string') return 'java.lang.String';
-  if (typeof value === 'boolean') return 'java.lang.Boolean';
-  if (isInt64(value)) return 'java.lang.Long';
-  if (typeof value === 'number' || value instanceof Double) return 'java.lang.Double';
-  if (value instanceof BigDecimal) return 'java.math.BigDecimal';
-  if (value instanceof Uint8Array) return '[B';
-  if (value instanceof Date) return 'java.util.Date';
-  if (Array.isArray(value)) return 'java.util.ArrayList';
-  if (value instanceof Map) return 'java.util.HashMap';
-  return value instanceof Struct ? 'org.apache.kafka.connect.data.Struct' : 'java.lang.Object';
 }

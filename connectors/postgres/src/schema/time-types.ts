@@ -35,18 +35,19 @@ export const date: Row = (_type, modes) => {
   return { schema, encoding: 'decode', decode: dateValue, zero: 0 };
 };
 
+const mapping = (schema: Schema, decode: Decode, zero: unknown = 0): ColumnMapping => ({
+  schema,
+  encoding: 'decode',
+  decode,
+  zero,
+});
+
 export const time: Row = ({ typmod }, modes) => {
   const micros =
     (factor: number): Decode =>
     (bytes, start, end) =>
       timeUs(bytes, start, end) * factor;
   const millis: Decode = (bytes, start, end) => Math.floor(timeUs(bytes, start, end) / 1000);
-  const mapping = (schema: Schema, decode: Decode, zero: unknown = 0): ColumnMapping => ({
-    schema,
-    encoding: 'decode',
-    decode,
-    zero,
-  });
   switch (modes.time) {
     case 'connect':
       return mapping(semantic('org.apache.kafka.connect.data.Time'), millis);
@@ -71,12 +72,6 @@ export const time: Row = ({ typmod }, modes) => {
 };
 
 export const timestamp: Row = ({ typmod }, modes) => {
-  const mapping = (schema: Schema, decode: Decode, zero: unknown = 0): ColumnMapping => ({
-    schema,
-    encoding: 'decode',
-    decode,
-    zero,
-  });
   switch (modes.time) {
     case 'connect':
       return mapping(semantic('org.apache.kafka.connect.data.Timestamp'), timestampMs);

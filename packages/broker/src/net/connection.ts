@@ -9,14 +9,17 @@ import {
   decodeRequestBody,
   decodeRequestHeader,
   encodeResponse,
+  FrameReader,
   type RequestHeader,
 } from '@millrace/kafka-protocol';
 import { CLOSE, NO_REPLY, type RegisteredApi, type RequestContext } from '../api/definition.ts';
 import type { ApiRegistry } from '../api/registry.ts';
 import type { BrokerState } from '../broker-state.ts';
 import type { FramePool } from './frame-pool.ts';
-import { BadFrame, FrameReader } from './frames.ts';
 import type { YoungCollector } from './young-collector.ts';
+
+/** The stream is none of Kafka's: a length outside the limits, or a request nobody sends who read what is served. */
+class NotKafka extends Error {}
 
 /** Requests that may wait or run on one connection before its socket is no longer read. */
 const MAX_WAITING_REQUESTS = 64;
@@ -75,7 +78,12 @@ export class Connection {
     this.#registry = options.registry;
     this.#listener = options.listener;
     this.#logger = options.logger;
-    this.#frames = new FrameReader(options.maxRequestBytes, options.framePool);
+    this.#frames = new FrameReader({
+      minBytes: 0,
+      maxBytes: options.maxRequestBytes,
+      allocate: (length) => options.framePool.take(length),
+      refuse: (length) => new NotKafka(`a frame of ${length} bytes`),
+    });
     this.#framePool = options.framePool;
     this.#youngCollector = options.youngCollector;
     this.#clientHost = `/${(options.socket.remoteAddress ?? '').replace(/^::ffff:/, '')}`;
@@ -105,7 +113,7 @@ export class Connection {
     } catch (error) {
       // INV-10: bytes that are no request end this connection only.
       const reason = messageOf(error);
-      if (error instanceof BadFrame)
+      if (error instanceof NotKafka)
         this.#logger.info({ client: this.#clientHost, reason }, 'not a Kafka client');
       else this.#logger.warn({ client: this.#clientHost, reason }, 'a request could not be read');
       this.close();
@@ -121,7 +129,7 @@ export class Connection {
     const api = this.#registry.get(header.apiKey);
     if (!api || header.apiVersion < api.servedFrom || header.apiVersion > api.versions[1]) {
       if (header.apiKey !== API.ApiVersions) {
-        throw new BadFrame(`API ${header.apiKey} version ${header.apiVersion} is not served`);
+        throw new NotKafka(`API ${header.apiKey} version ${header.apiVersion} is not served`);
       }
       // KIP-511: an unknown version of ApiVersions is answered in the layout of version 0, with its own range.
       this.#waiting.push({

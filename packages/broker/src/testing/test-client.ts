@@ -6,11 +6,10 @@ import {
   decodeResponse,
   type Encodable,
   encodeRequest,
+  FrameReader,
   type RequestBody,
   type ResponseBody,
 } from '@millrace/kafka-protocol';
-import { FramePool } from '../net/frame-pool.ts';
-import { FrameReader } from '../net/frames.ts';
 import { batchOf, type TestBatch } from './test-log.ts';
 
 type Key<N extends ApiName> = (typeof API)[N];
@@ -29,7 +28,11 @@ export class TestClient implements AsyncDisposable {
 
   private constructor(socket: Socket) {
     this.socket = socket;
-    const frames = new FrameReader(1 << 30, new FramePool(0));
+    const frames = new FrameReader({
+      minBytes: 0,
+      maxBytes: 1 << 30,
+      refuse: (length) => new Error(`a frame of ${length} bytes`),
+    });
     socket.on('data', (chunk: Buffer) => frames.push(chunk, (frame) => this.#receive(frame)));
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {

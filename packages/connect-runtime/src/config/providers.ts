@@ -2,9 +2,8 @@
 // they are replaced where the config is used, so that secrets stay out of topics and answers.
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { messageOf, type RawConfig } from '@millrace/foundation';
+import { messageOf, parseProperties, type RawConfig } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
-import { parseProperties } from './properties.ts';
 
 /** Looks one variable up. `path` is null in the two-part form; returns undefined when there is no such key. */
 export type ConfigProvider = (path: string | null, key: string) => Promise<string | undefined>;

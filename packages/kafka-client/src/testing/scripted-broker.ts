@@ -7,10 +7,10 @@ import {
   decodeRequestBody,
   decodeRequestHeader,
   encodeResponse,
+  FrameReader,
   type RequestBody,
 } from '@millrace/kafka-protocol';
 import { Cluster } from '../cluster.ts';
-import { FrameReader } from '../frame-reader.ts';
 
 /** What to do about a request: the body of the answer, no answer at all, or an end of the connection. */
 export type Reaction = object | 'silence' | 'close';
@@ -106,11 +106,16 @@ export class ScriptedBroker implements AsyncDisposable {
     socket.on('error', () => undefined);
     socket.on('close', () => this.#sockets.delete(socket));
     let queue = Promise.resolve();
-    const frames = new FrameReader(64 * 1024 * 1024, (frame) => {
+    const frames = new FrameReader({
+      minBytes: 4,
+      maxBytes: 64 * 1024 * 1024,
+      refuse: (length) => new Error(`a frame of ${length} bytes`),
+    });
+    const onFrame = (frame: Buffer): void => {
       const copy = Buffer.from(frame);
       queue = queue.then(() => this.#answer(socket, id, copy));
-    });
-    socket.on('data', (chunk: Buffer) => frames.push(chunk));
+    };
+    socket.on('data', (chunk: Buffer) => frames.push(chunk, onFrame));
   }
 
   async #answer(socket: Socket, id: number, frame: Buffer): Promise<void> {

@@ -29,4 +29,29 @@ describe('parseProperties', () => {
       twice: 'second',
     });
   });
+
+  it('properties are read as Java reads them', () => {
+    const text = [
+      '# comment',
+      '! comment',
+      'plain=value with spaces ',
+      'colon: value',
+      'blank value',
+      'spread = a,\\',
+      '   b',
+      'empty=',
+      'esc\\=aped=\\u00e4\\n',
+      'later=1',
+      'later=2',
+    ].join('\n');
+    expect(parseProperties(text)).toEqual({
+      plain: 'value with spaces ',
+      colon: 'value',
+      blank: 'value',
+      spread: 'a,b',
+      empty: '',
+      'esc=aped': 'ä\n',
+      later: '2',
+    });
+  });
 });

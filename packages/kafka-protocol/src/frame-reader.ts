@@ -1,29 +1,34 @@
-// Cuts a byte stream into frames: 4 bytes of length, big-endian, then that many bytes. Memory is allocated once per
-// frame, and only after its length was found acceptable.
+// Cuts a byte stream into Kafka's frames: 4 bytes of length, big-endian, then that many bytes. Memory is asked for
+// once per frame, and only after its length was found acceptable.
 
-import type { FramePool } from './frame-pool.ts';
+export interface FrameReaderOptions {
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  /** Memory for a frame that comes in several pieces; fresh by default. */
+  readonly allocate?: (length: number) => Buffer;
+  /** The error for a length outside the limits. */
+  readonly refuse: (length: number) => Error;
+}
 
-/** The stream is no sequence of frames: a length is negative or above the limit. */
-export class BadFrame extends Error {}
-
+/** Gathers frames from the chunks of one stream. */
 export class FrameReader {
-  readonly #maxBytes: number;
-  readonly #pool: FramePool;
+  readonly #options: FrameReaderOptions;
+  readonly #allocate: (length: number) => Buffer;
   readonly #head: Buffer = Buffer.alloc(4);
   #headFilled = 0;
   #frame: Buffer | undefined;
   #filled = 0;
 
-  constructor(maxBytes: number, pool: FramePool) {
-    this.#maxBytes = maxBytes;
-    this.#pool = pool;
+  constructor(options: FrameReaderOptions) {
+    this.#options = options;
+    this.#allocate = options.allocate ?? Buffer.allocUnsafeSlow;
   }
 
   /**
-   * Takes the next bytes of the stream and hands out each frame they complete. Frames that lie whole in `chunk` are
+   * Takes the next bytes of the stream and hands out each frame they complete, without its length. Frames that lie whole in `chunk` are
    * slices of it.
    *
-   * @throws BadFrame
+   * @throws what `refuse` makes of a length outside the limits
    */
   push(chunk: Buffer, onFrame: (frame: Buffer) => void): void {
     let at = 0;
@@ -60,12 +65,13 @@ export class FrameReader {
   }
 
   #start(length: number): void {
-    this.#frame = this.#pool.take(length);
+    this.#frame = this.#allocate(length);
     this.#filled = 0;
   }
 
   #checked(length: number): number {
-    if (length < 0 || length > this.#maxBytes) throw new BadFrame(`a frame of ${length} bytes`);
+    const { minBytes, maxBytes, refuse } = this.#options;
+    if (length < minBytes || length > maxBytes) throw refuse(length);
     return length;
   }
 }

@@ -21,12 +21,12 @@ export class FrameReader {
 
   constructor(options: FrameReaderOptions) {
     this.#options = options;
-    this.#allocate = options.allocate ?? Buffer.allocUnsafeSlow;
+    this.#allocate = options.allocate ?? ((length) => Buffer.allocUnsafeSlow(length));
   }
 
   /**
-   * Takes the next bytes of the stream and hands out each frame they complete, without its length. Frames that lie whole in `chunk` are
-   * slices of it.
+   * Takes the next bytes of the stream and hands out each frame they complete, without its length. Frames that lie whole in
+   * `chunk` are slices of it.
    *
    * @throws what `refuse` makes of a length outside the limits
    */

@@ -47,7 +47,10 @@ export class PostgresSourceTask implements SourceTask {
     this.#context = context;
     this.#config = config;
     this.#partition = Object.freeze({ server: config.topicPrefix });
-    this.#queue = new ChangeQueue({ maxRecords: config.queue.maxRecords, maxBytes: config.queue.maxBytes });
+    const { batch, maxBytes } = config.queue;
+    // One batch waits while another is sent: what is further behind waits as bytes, in the socket, where it costs less
+    // than records that outlive the nursery.
+    this.#queue = new ChangeQueue({ maxRecords: Math.min(batch, config.queue.maxRecords), maxBytes });
     this.#heartbeat = new Heartbeat({
       intervalMs: config.heartbeat.intervalMs,
       topic: config.rules.naming.heartbeatTopic,

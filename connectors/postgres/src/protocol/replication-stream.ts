@@ -20,8 +20,8 @@ export interface ReplicationHandler {
   change(lsn: Lsn, bytes: Buffer, start: number, end: number): boolean;
   /** The server has nothing to send before `lsn`. It is `urgent` when the server waits for that to be confirmed. */
   keepalive(lsn: Lsn, urgent: boolean): void;
-  /** All that has arrived so far was handled. */
-  caughtUp(): void;
+  /** All that has arrived so far was handled. Returns false when the reader can take no more for now, as `change`. */
+  caughtUp(): boolean;
   /** The stream is over, whether the server ended it or it broke. Not called after `close`. */
   failed(error: unknown): void;
 }
@@ -174,9 +174,8 @@ export class ReplicationStream {
 
   #pump(): void {
     try {
-      if (!this.#frames.drain(this.#onMessage)) {
-        if (!this.#closed) this.#blocked = true;
-      } else if (this.#streaming) this.#handler.caughtUp();
+      const goOn = this.#frames.drain(this.#onMessage) && (!this.#streaming || this.#handler.caughtUp());
+      if (!goOn && !this.#closed) this.#blocked = true;
     } catch (error) {
       this.#fail(error);
     }

@@ -194,8 +194,9 @@ export class ChangeReader implements ReplicationHandler {
       this.#complete = lsn;
   }
 
-  caughtUp(): void {
+  caughtUp(): boolean {
     this.#flush();
+    return !this.#stopWhileFull();
   }
 
   failed(error: unknown): void {

@@ -29,6 +29,8 @@ export class SubmittedRecords {
   #head = 0;
   #tail = 0;
   #pending = 0;
+  /** By partition index: the newest offset that may be stored, since the last `takeCommittable`. */
+  readonly #committable = new Map<number, SourceOffset>();
   readonly #knownPartitions: SourcePartition[] = [];
   readonly #indexByIdentity = new Map<SourcePartition, number>();
   readonly #indexByText = new Map<string, number>();
@@ -84,6 +86,25 @@ export class SubmittedRecords {
     if (sequence < this.#head || sequence >= this.#tail || this.#states[at] !== PENDING) return;
     this.#states[at] = ACKED;
     this.#pending--;
+    if (sequence === this.#head) this.#release();
+  }
+
+  /** Lets go of everything before the oldest unacknowledged record, so that offsets live no longer than they must. */
+  #release(): void {
+    let at = this.#head % this.#capacity;
+    while (this.#head < this.#tail && this.#states[at] !== PENDING) {
+      if (this.#states[at] === ACKED) this.#free(at);
+      this.#head++;
+      if (++at === this.#capacity) at = 0;
+    }
+  }
+
+  /** Takes an acknowledged entry out of the ring; its offset may be stored. */
+  #free(at: number): void {
+    const offset = this.#offsets[at];
+    if (offset !== null && offset !== undefined) this.#committable.set(this.#partitions[at] ?? 0, offset);
+    this.#states[at] = FREE;
+    this.#offsets[at] = null;
   }
 
   /** Takes back the newest record, whose append was refused and will be tried again. */
@@ -101,7 +122,6 @@ export class SubmittedRecords {
    * covers.
    */
   takeCommittable(): CommittableOffset[] {
-    const newest = new Map<number, SourceOffset>();
     const blocked = new Set<number>();
     for (let sequence = this.#head; sequence < this.#tail; sequence++) {
       const at = sequence % this.#capacity;
@@ -112,15 +132,12 @@ export class SubmittedRecords {
         // INV-1: the oldest unacknowledged record of a source partition bounds what may be committed for it.
         blocked.add(partition);
         if (blocked.size === this.#knownPartitions.length) break;
-      } else if (!blocked.has(partition)) {
-        const offset = this.#offsets[at];
-        if (offset !== null && offset !== undefined) newest.set(partition, offset);
-        this.#states[at] = FREE;
-        this.#offsets[at] = null;
-      }
+      } else if (!blocked.has(partition)) this.#free(at);
     }
-    while (this.#head < this.#tail && this.#states[this.#head % this.#capacity] === FREE) this.#head++;
-    return [...newest].flatMap(([index, offset]) => {
+    this.#release();
+    const newest = [...this.#committable];
+    this.#committable.clear();
+    return newest.flatMap(([index, offset]) => {
       const partition = this.#knownPartitions[index];
       return partition ? [{ partition, offset: offsetMapOf(offset) }] : [];
     });

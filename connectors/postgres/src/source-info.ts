@@ -3,6 +3,7 @@
 import {
   CONTRACT_VERSION,
   INT64,
+  JoinedText,
   optional,
   type Schema,
   STRING,
@@ -136,8 +137,10 @@ export function singleSource(
 }
 
 /** `["<last commit>","<lsn>"]`, the last commit null before the first. */
-export function sequenceText(lastCommitLsn: Lsn | null, lsn: Lsn): string {
-  return lastCommitLsn === null ? `[null,"${lsn}"]` : `["${lastCommitLsn}","${lsn}"]`;
+export function sequenceText(lastCommitLsn: Lsn | null, lsn: Lsn): JoinedText {
+  return new JoinedText(
+    lastCommitLsn === null ? ['[null,"', lsn, '"]'] : ['["', lastCommitLsn, '","', lsn, '"]'],
+  );
 }
 
 /** The source of a change, from the template of its transaction and table. */
@@ -165,7 +168,7 @@ export function snapshotSource(
     at.moment.ms,
     marker,
     identity.database,
-    at.sequence ?? (at.lsn === null ? null : sequenceText(null, at.lsn)),
+    at.sequence ?? (at.lsn === null ? null : sequenceText(null, at.lsn).toString()),
     at.moment.us,
     at.moment.ns,
     table.schema,

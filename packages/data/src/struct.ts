@@ -94,6 +94,21 @@ export class ArrayStruct extends Struct {
 export const VARYING: unique symbol = Symbol('varying');
 
 /**
+ * A text made of pieces, for a varying string field: joined only if somebody asks for the value. Texts among the
+ * pieces are constants of the program; what differs from record to record are the integers.
+ */
+export class JoinedText {
+  readonly pieces: readonly (string | number | bigint)[];
+
+  constructor(pieces: readonly (string | number | bigint)[]) {
+    this.pieces = pieces;
+  }
+  toString(): string {
+    return this.pieces.join('');
+  }
+}
+
+/**
  * The constant part of many structs: per transaction, per relation, per batch. Converters keep what they prepared
  * from it in `prepared`, under a key of their own.
  */
@@ -113,7 +128,7 @@ export class StructTemplate {
   }
 }
 
-/** A struct of a template and the values of its varying fields, in field order. */
+/** A struct of a template and the values of its varying fields, in field order; string fields may have JoinedTexts. */
 export class TemplateStruct extends Struct {
   readonly template: StructTemplate;
   readonly varying: readonly unknown[];
@@ -128,7 +143,8 @@ export class TemplateStruct extends Struct {
   }
   override at(index: number): unknown {
     const slot = this.template.slots[index] ?? -1;
-    return (slot < 0 ? this.template.constants[index] : this.varying[slot]) ?? null;
+    const value = (slot < 0 ? this.template.constants[index] : this.varying[slot]) ?? null;
+    return value instanceof JoinedText ? value.toString() : value;
   }
 }
 
@@ -138,9 +154,16 @@ export class TemplateStruct extends Struct {
  * - `utf8`: they are valid UTF-8 and the value is that text;
  * - `true-false`: one byte, `t` or `f`;
  * - `decimal`: plain decimal text, of a Connect Decimal whose scale has at least as many digits;
+ * - `text`: the value is a string that the field's `print` writes;
  * - `decode`: only `decode` knows.
  */
-export type RawEncoding = 'json-number' | 'utf8' | 'true-false' | 'decimal' | 'decode';
+export type RawEncoding = 'json-number' | 'utf8' | 'true-false' | 'decimal' | 'text' | 'decode';
+
+/**
+ * Writes the text of `source[start, end)` into `target` from `at` on: at most 60 bytes of ASCII without quotes,
+ * backslashes and control characters. Returns where it ended, or -1 when this value has to be decoded.
+ */
+export type RawPrinter = (source: Buffer, start: number, end: number, target: Buffer, at: number) => number;
 
 /** A field of a row layout: where its column is and what its bytes mean. */
 export interface RawField {
@@ -149,6 +172,8 @@ export interface RawField {
   readonly encoding: RawEncoding;
   /** Bytes `start` (inclusive) to `end` (exclusive) to the Connect value; must agree with `encoding`. */
   decode(bytes: Buffer, start: number, end: number): unknown;
+  /** For `text`: writes what `decode` gives. */
+  readonly print?: RawPrinter;
   /** Value of SQL NULL: null, or for a required field its default or zero. */
   readonly nullValue: unknown;
   /** Value of a column whose content the source did not send (unchanged TOAST). */

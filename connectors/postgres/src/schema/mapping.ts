@@ -1,6 +1,6 @@
 // What the mapping of a type is made of: its schema, what the bytes of its text form mean, what an
 // unset NOT NULL column shows, and what stands for a value that the server left out because it did not change.
-import type { RawEncoding, Schema } from '@millrace/data';
+import type { RawEncoding, RawPrinter, Schema } from '@millrace/data';
 import type { PgType } from './catalog.ts';
 
 /** The config keys that decide how types map. */
@@ -32,6 +32,8 @@ export interface ColumnMapping {
   readonly schema: Schema;
   readonly encoding: RawEncoding;
   readonly decode: Decode;
+  /** Of encoding `text`. */
+  readonly print?: RawPrinter;
   /** Shown for NULL in a NOT NULL column without default. */
   readonly zero: unknown;
   /** Shown for an unchanged value left out; undefined = nothing can stand for it. */

@@ -218,6 +218,7 @@ function mapColumn(
     column: position,
     encoding: mapping.encoding,
     decode: notNull ? requireValue(mapping, nullValue) : mapping.decode,
+    ...(mapping.print === undefined ? {} : { print: mapping.print }),
     nullValue,
     unavailableValue: mapping.unavailable ?? nullValue,
   };

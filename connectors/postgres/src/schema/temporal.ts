@@ -1,7 +1,7 @@
 // Dates and times as Postgres prints them (datestyle ISO, timezone UTC) to days, microseconds and ISO text, for the
 // whole range the server has: infinity, BC years, years of more than four digits, 24:00:00. Read from bytes, because
 // timestamps are on the hot path.
-import { int64 } from '@millrace/data';
+import { int64, type RawPrinter } from '@millrace/data';
 
 const US_PER_DAY = 86_400_000_000;
 const DIGIT_0 = 0x30;
@@ -229,6 +229,36 @@ export function isoTimestamp(bytes: Buffer, start: number, end: number, scale: n
   if (infinite !== undefined) return infinite;
   const { days, us } = moment(bytes, start, end);
   return `${isoDateCached(days)}T${isoTime(us, scale)}Z`;
+}
+
+/** Where the time begins in a timestamp of a year with four digits. */
+const TIME_AT = 11;
+const FRACTION_AT = 19;
+
+/** Prints what `isoTimestamp` gives: the server's text of a moment in UTC has the same digits. Leaves others to it. */
+export function isoTimestampPrinter(scale: number): RawPrinter {
+  return (source, start, end, target, at) => {
+    // YYYY-MM-DD HH:MM:SS[.ffffff]+00
+    const zone = end - 3;
+    const plain =
+      zone >= start + FRACTION_AT &&
+      source[zone] === 0x2b &&
+      source[zone + 1] === DIGIT_0 &&
+      source[zone + 2] === DIGIT_0 &&
+      source[start + TIME_AT - 1] === SPACE;
+    if (!plain) return -1;
+    for (let i = 0; i < FRACTION_AT; i++) target[at + i] = source[start + i] ?? 0;
+    target[at + TIME_AT - 1] = 0x54;
+    let to = at + FRACTION_AT;
+    if (scale > 0) {
+      target[to++] = DOT;
+      let from = start + FRACTION_AT + 1;
+      for (let digit = 0; digit < scale; digit++)
+        target[to++] = from < zone ? (source[from++] ?? 0) : DIGIT_0;
+    }
+    target[to] = 0x5a;
+    return to + 1;
+  };
 }
 
 /** ISO text of a time with zone, turned to UTC; 24:00 is midnight. */

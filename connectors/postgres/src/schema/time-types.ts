@@ -8,6 +8,7 @@ import {
   isoInterval,
   isoTime,
   isoTimestamp,
+  isoTimestampPrinter,
   isoZonedTime,
   parseInterval,
   timestampMs,
@@ -99,8 +100,9 @@ export const zonedTimestamp: Row = ({ typmod }) => {
   const scale = fraction(typmod);
   return {
     schema: semantic('io.debezium.time.ZonedTimestamp'),
-    encoding: 'decode',
+    encoding: 'text',
     decode: (bytes, start, end) => isoTimestamp(bytes, start, end, scale),
+    print: isoTimestampPrinter(scale),
     zero: '1970-01-01T00:00:00Z',
   };
 };

@@ -1,10 +1,11 @@
 // JSON strings and numbers written as Jackson writes them: short escapes, upper-case \u00XX for other control
 // characters, everything else as UTF-8; doubles in Java's notation, NaN and infinities as strings.
-import type { ByteWriter } from '../byte-writer.ts';
+import { ByteWriter, Literal } from '../byte-writer.ts';
 import { javaDouble, javaFloat } from '../java-text.ts';
+import type { JoinedText } from '../struct.ts';
 
 /** For a byte below 0x80: the character after the backslash, 1 for \u00XX, 0 for none. */
-const ESCAPE = new Uint8Array(256);
+export const ESCAPE: Uint8Array = new Uint8Array(256);
 for (let code = 0; code < 0x20; code++) ESCAPE[code] = 1;
 for (const [code, letter] of [
   [0x08, 'b'],
@@ -53,7 +54,7 @@ export function writeUtf8String(out: ByteWriter, source: Buffer, start: number, 
 }
 
 /** The rest of a string from its first escape on, with the closing quote. */
-function writeEscaped(out: ByteWriter, source: Buffer, start: number, end: number): void {
+export function writeEscaped(out: ByteWriter, source: Buffer, start: number, end: number): void {
   out.reserve(6 * (end - start) + 1);
   const { buffer } = out;
   let at = out.position;
@@ -143,4 +144,27 @@ function writeFloating(out: ByteWriter, value: number, text: (value: number) => 
 export function writeInteger(out: ByteWriter, value: number | bigint): void {
   if (typeof value === 'number') out.integer(value);
   else out.ascii(value.toString());
+}
+
+/** Constant pieces of joined texts as they stand within a JSON string; bounded, should they not be so constant. */
+const pieces = new Map<string, Literal>();
+const MAX_PIECES = 256;
+
+/** Writes a joined text as a JSON string. */
+export function writeJoinedText(out: ByteWriter, text: JoinedText): void {
+  out.byte(0x22);
+  for (const piece of text.pieces) {
+    if (typeof piece === 'string') out.literal(pieces.get(piece) ?? preparePiece(piece));
+    else writeInteger(out, piece);
+  }
+  out.byte(0x22);
+}
+
+function preparePiece(piece: string): Literal {
+  const quoted = new ByteWriter(64);
+  writeString(quoted, piece);
+  const bytes = new Literal(quoted.buffer.subarray(1, quoted.position - 1));
+  if (pieces.size >= MAX_PIECES) pieces.clear();
+  pieces.set(piece, bytes);
+  return bytes;
 }

@@ -1,6 +1,6 @@
 // Connect values to JSON bytes, one writer compiled per schema. Structs are written by what they are: arrays of values
 // field by field, templates from prepared bytes, raw rows straight from the bytes the source sent.
-import { ByteWriter } from '../byte-writer.ts';
+import { ByteWriter, Literal } from '../byte-writer.ts';
 import { dataError } from '../errors.ts';
 import { isInt64 } from '../int64.ts';
 import { javaBigDecimal } from '../java-text.ts';
@@ -9,8 +9,7 @@ import { BigDecimal, CONNECT_DECIMAL } from '../logical-types.ts';
 import type { Schema } from '../schema.ts';
 import { Double } from '../schemaless.ts';
 import {
-  RAW_UNAVAILABLE,
-  type RawEncoding,
+  JoinedText,
   RawRow,
   type RowLayout,
   Struct,
@@ -18,8 +17,8 @@ import {
   TemplateStruct,
   VARYING,
 } from '../struct.ts';
-import { writeDecimalBase64 } from './decimal.ts';
-import { writeBase64, writeDouble, writeFloat, writeInteger, writeString, writeUtf8String } from './text.ts';
+import { RowWriter } from './row-writer.ts';
+import { writeBase64, writeDouble, writeFloat, writeInteger, writeJoinedText, writeString } from './text.ts';
 
 /** Writes a value of the schema it was compiled for. */
 export type ValueWriter = (value: unknown, out: ByteWriter) => void;
@@ -82,7 +81,11 @@ export class JsonWriters {
         return (value, out) =>
           typeof value === 'boolean' ? out.ascii(value ? 'true' : 'false') : invalid(value);
       case 'string':
-        return (value, out) => (typeof value === 'string' ? writeString(out, value) : invalid(value));
+        return (value, out) => {
+          if (typeof value === 'string') writeString(out, value);
+          else if (value instanceof JoinedText) writeJoinedText(out, value);
+          else invalid(value);
+        };
       case 'bytes':
         return (value, out) => (value instanceof Uint8Array ? writeBase64(out, value) : invalid(value));
       case 'array':
@@ -144,6 +147,9 @@ export class JsonWriters {
     };
     // A row that was in an envelope has the optional form of the schema that it has on its own.
     let accepted = schema;
+    let rowWriter: RowWriter | undefined;
+    let layout: RowLayout | undefined;
+    const known: KnownTemplate = { template: undefined, parts: undefined };
     return (value, out) => {
       if (!(value instanceof Struct)) return invalid(value);
       if (value.schema !== schema && value.schema !== accepted) {
@@ -152,8 +158,15 @@ export class JsonWriters {
         accepted = value.schema;
       }
       if (value instanceof RawRow) {
-        this.#rowWriter(value.layout).write(value, out);
-      } else if (value instanceof TemplateStruct && this.#writeTemplate(value, names, fieldWriters(), out)) {
+        if (rowWriter === undefined || value.layout !== layout) {
+          layout = value.layout;
+          rowWriter = this.#rowWriter(layout, names, fieldWriters());
+        }
+        rowWriter.write(value, out);
+      } else if (
+        value instanceof TemplateStruct &&
+        this.#writeTemplate(value, known, names, fieldWriters, out)
+      ) {
         return;
       } else {
         const each = fieldWriters();
@@ -167,10 +180,10 @@ export class JsonWriters {
     };
   }
 
-  #rowWriter(layout: RowLayout): RowWriter {
+  #rowWriter(layout: RowLayout, names: readonly Buffer[], writers: readonly ValueWriter[]): RowWriter {
     let writer = this.#rows.get(layout);
     if (!writer) {
-      writer = new RowWriter(layout, this, this.#options.decimalFormat);
+      writer = new RowWriter({ layout, names, writers, decimalFormat: this.#options.decimalFormat });
       this.#rows.set(layout, writer);
     }
     return writer;
@@ -182,34 +195,54 @@ export class JsonWriters {
    */
   #writeTemplate(
     value: TemplateStruct,
+    known: KnownTemplate,
     names: readonly Buffer[],
-    writers: readonly ValueWriter[],
+    writers: () => readonly ValueWriter[],
     out: ByteWriter,
   ): boolean {
     const { template } = value;
-    let parts = template.prepared.get(this) as PreparedTemplate | 'seen' | undefined;
-    if (parts === undefined) {
-      template.prepared.set(this, 'seen');
-      return false;
+    if (template !== known.template) {
+      known.template = template;
+      known.parts = this.#prepared(template, names, writers);
     }
-    if (parts === 'seen') {
-      parts = prepareTemplate(template, names, writers);
-      template.prepared.set(this, parts);
+    const { parts } = known;
+    if (parts === undefined) {
+      known.template = undefined;
+      return false;
     }
     const { literals, slots } = parts;
     const { varying } = value;
     for (let i = 0; i < slots.length; i++) {
-      out.bytes(literals[i] as Buffer);
+      out.literal(literals[i] as Literal);
       (slots[i] as ValueWriter)(varying[i], out);
     }
-    out.bytes(literals[slots.length] as Buffer);
+    out.literal(literals[slots.length] as Literal);
     return true;
   }
+
+  /** Undefined when the template was not seen before. */
+  #prepared(
+    template: StructTemplate,
+    names: readonly Buffer[],
+    writers: () => readonly ValueWriter[],
+  ): PreparedTemplate | undefined {
+    const found = template.prepared.get(this) as PreparedTemplate | 'seen' | undefined;
+    if (found !== undefined && found !== 'seen') return found;
+    const parts = found === 'seen' ? prepareTemplate(template, names, writers()) : undefined;
+    template.prepared.set(this, parts ?? 'seen');
+    return parts;
+  }
+}
+
+/** The template that a writer wrote last, with what was prepared of it. */
+interface KnownTemplate {
+  template: StructTemplate | undefined;
+  parts: PreparedTemplate | undefined;
 }
 
 interface PreparedTemplate {
   /** One more than there are slots: what comes before each varying field, and the end. */
-  readonly literals: readonly Buffer[];
+  readonly literals: readonly Literal[];
   readonly slots: readonly ValueWriter[];
 }
 
@@ -218,14 +251,14 @@ function prepareTemplate(
   names: readonly Buffer[],
   writers: readonly ValueWriter[],
 ): PreparedTemplate {
-  const literals: Buffer[] = [];
+  const literals: Literal[] = [];
   const slots: ValueWriter[] = [];
   const scratch = new ByteWriter(512);
   template.constants.forEach((constant, i) => {
     scratch.bytes(names[i] as Buffer);
     const write = writers[i] as ValueWriter;
     if (constant === VARYING) {
-      literals.push(scratch.copyFrom());
+      literals.push(new Literal(scratch.copyFrom()));
       slots.push(write);
       scratch.reset();
     } else {
@@ -233,7 +266,7 @@ function prepareTemplate(
     }
   });
   scratch.byte(0x7d);
-  literals.push(scratch.copyFrom());
+  literals.push(new Literal(scratch.copyFrom()));
   return { literals, slots };
 }
 
@@ -246,101 +279,6 @@ function fieldNames(schema: Schema): Buffer[] {
     name.byte(0x3a);
     return name.copyFrom();
   });
-}
-
-const ENCODING = {
-  'json-number': 0,
-  utf8: 1,
-  'true-false': 2,
-  decimal: 3,
-  decode: 4,
-} as const satisfies Record<RawEncoding, number>;
-const TRUE = Buffer.from('true');
-const FALSE = Buffer.from('false');
-
-/** Raw rows of one layout to JSON, column bytes to JSON bytes. */
-class RowWriter {
-  readonly #layout: RowLayout;
-  readonly #names: readonly Buffer[];
-  readonly #kinds: Uint8Array;
-  readonly #columns: Int32Array;
-  readonly #scales: Int32Array;
-  readonly #writers: readonly ValueWriter[];
-  /** Prepared on first use: a column that is never null needs none. */
-  readonly #nulls: (Buffer | undefined)[];
-  readonly #unavailable: (Buffer | undefined)[];
-
-  constructor(layout: RowLayout, writers: JsonWriters, decimalFormat: 'BASE64' | 'NUMERIC') {
-    const { schema, fields } = layout;
-    this.#layout = layout;
-    this.#names = fieldNames(schema);
-    this.#kinds = Uint8Array.from(fields, (field) =>
-      field.encoding === 'decimal' && decimalFormat === 'NUMERIC'
-        ? ENCODING.decode
-        : ENCODING[field.encoding],
-    );
-    this.#columns = Int32Array.from(fields, (field) => 2 * field.column);
-    this.#scales = Int32Array.from(schema.fields, (field) =>
-      Number(field.schema.parameters?.get('scale') ?? 0),
-    );
-    this.#writers = schema.fields.map((field) => writers.of(field.schema));
-    this.#nulls = fields.map(() => undefined);
-    this.#unavailable = fields.map(() => undefined);
-  }
-
-  write(row: RawRow, out: ByteWriter): void {
-    const { bytes, index, base } = row;
-    const names = this.#names;
-    const count = names.length;
-    if (count === 0) out.byte(0x7b);
-    for (let i = 0; i < count; i++) {
-      out.bytes(names[i] as Buffer);
-      const at = base + (this.#columns[i] as number);
-      const length = index[at + 1] as number;
-      if (length < 0) {
-        out.bytes(length === RAW_UNAVAILABLE ? this.#unavailableText(i) : this.#nullText(i));
-        continue;
-      }
-      const start = index[at] as number;
-      const end = start + length;
-      switch (this.#kinds[i]) {
-        case 0:
-          out.range(bytes, start, end);
-          break;
-        case 1:
-          writeUtf8String(out, bytes, start, end);
-          break;
-        case 2:
-          out.bytes(bytes[start] === 0x74 ? TRUE : FALSE);
-          break;
-        case 3:
-          if (!writeDecimalBase64(out, bytes, start, end, this.#scales[i] as number))
-            this.#decoded(row, i, out);
-          break;
-        default:
-          this.#decoded(row, i, out);
-      }
-    }
-    out.byte(0x7d);
-  }
-
-  #decoded(row: RawRow, field: number, out: ByteWriter): void {
-    (this.#writers[field] as ValueWriter)(row.at(field), out);
-  }
-
-  #nullText(field: number): Buffer {
-    return (this.#nulls[field] ??= this.#render(field, this.#layout.fields[field]?.nullValue));
-  }
-
-  #unavailableText(field: number): Buffer {
-    return (this.#unavailable[field] ??= this.#render(field, this.#layout.fields[field]?.unavailableValue));
-  }
-
-  #render(field: number, value: unknown): Buffer {
-    const scratch = new ByteWriter(64);
-    (this.#writers[field] as ValueWriter)(value, scratch);
-    return scratch.copyFrom();
-  }
 }
 
 function writeMap(

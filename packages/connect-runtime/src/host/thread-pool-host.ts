@@ -82,9 +82,6 @@ class Thread {
     this.#worker = new Worker(new URL('../../dist/host/thread.js', import.meta.url), {
       workerData,
       execArgv: [],
-      // Records live for some milliseconds: a nursery that holds them so long keeps them from being promoted. It
-      // grows only under load.
-      resourceLimits: { maxYoungGenerationSizeMb: 96 },
     });
     this.#worker.on('message', (message: FromThread) => this.#receive(message));
     this.#exited = new Promise((resolve) => {

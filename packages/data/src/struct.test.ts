@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ByteWriter } from './byte-writer.ts';
 import { JsonWriters } from './json/writer.ts';
@@ -5,6 +6,7 @@ import { BigDecimal, decimalSchema } from './logical-types.ts';
 import { BOOLEAN, INT32, optional, STRING, structSchema } from './schema.ts';
 import {
   ArrayStruct,
+  JoinedText,
   RAW_NULL,
   RAW_UNAVAILABLE,
   RawRow,
@@ -20,6 +22,7 @@ const SCHEMA = structSchema([
   ['ok', BOOLEAN],
   ['price', optional(decimalSchema(2))],
   ['note', optional(STRING)],
+  ['code', optional(STRING)],
 ]);
 const text = (bytes: Buffer, start: number, end: number): string => bytes.toString('utf8', start, end);
 const LAYOUT: RowLayout = {
@@ -54,6 +57,21 @@ const LAYOUT: RowLayout = {
       nullValue: null,
       unavailableValue: 'unavailable',
     },
+    {
+      column: 5,
+      encoding: 'text',
+      decode: (b, s, e) => `<${text(b, s, e)}>`,
+      // Prints short codes itself and leaves longer ones to `decode`.
+      print: (source, start, end, target, at) => {
+        if (end - start > 3) return -1;
+        target[at] = 0x3c;
+        source.copy(target, at + 1, start, end);
+        target[at + 1 + end - start] = 0x3e;
+        return at + 2 + end - start;
+      },
+      nullValue: null,
+      unavailableValue: null,
+    },
   ],
 };
 
@@ -79,10 +97,10 @@ function json(value: unknown): string {
 
 test('INV-8: a raw row is written as its decoded values are', () => {
   const rows = [
-    ['1', 'a "quoted" \n name', 't', '12.5', 'note'],
-    ['-2147483648', null, 'f', '-0.01', null],
-    [null, undefined, null, '123456789012345678.99', undefined],
-    ['7', 'Ünïcode 😀', 't', null, ''],
+    ['1', 'a "quoted" \n name', 't', '12.5', 'note', 'abc'],
+    ['-2147483648', null, 'f', '-0.01', null, 'abcd'],
+    [null, undefined, null, '123456789012345678.99', undefined, null],
+    ['7', 'Ünïcode 😀', 't', null, '', ''],
   ];
   for (const columns of rows) {
     const raw = rawRow(columns);
@@ -92,8 +110,38 @@ test('INV-8: a raw row is written as its decoded values are', () => {
   }
 });
 
+test('INV-8: raw text of any length and alignment is written as its value is', () => {
+  const character = fc.oneof(
+    { weight: 8, arbitrary: fc.constantFrom(...'abcdefgh') },
+    fc.constantFrom('"', '\\', '\n', '\u0000', '\u001f', '\u007f', 'é', '漢', '😀'),
+  );
+  const texts = fc.string({ unit: character, maxLength: 150 });
+  fc.assert(
+    fc.property(
+      texts,
+      texts,
+      fc.string({ unit: fc.constantFrom(...'ABCabc'), maxLength: 6 }),
+      (name, note, code) => {
+        const raw = rawRow(['1', name, 't', '1.00', note, code]);
+        expect(json(raw)).toBe(json(new ArrayStruct(SCHEMA, raw.toArray())));
+        expect(JSON.parse(json(raw))).toMatchObject({ name, code: `<${code}>` });
+      },
+    ),
+  );
+});
+
+test('a joined text is a text to whoever reads it, and is written as one', () => {
+  const template = new StructTemplate(SCHEMA, [1, VARYING, true, null, null, null]);
+  const struct = new TemplateStruct(template, [
+    new JoinedText(['["', 9007199254740993n, '","', 25_123_456_789, '"]']),
+  ]);
+  const expected = '["9007199254740993","25123456789"]';
+  expect(struct.get('name')).toBe(expected);
+  expect(JSON.parse(json(struct))).toMatchObject({ name: expected });
+});
+
 test('a template struct is written alike the first time and from prepared bytes', () => {
-  const template = new StructTemplate(SCHEMA, [1, VARYING, true, null, VARYING]);
+  const template = new StructTemplate(SCHEMA, [1, VARYING, true, null, VARYING, null]);
   const writers = new JsonWriters({ decimalFormat: 'BASE64', replaceNullWithDefault: true });
   const texts = ['a', 'b', 'c'].map((name) => {
     const out = new ByteWriter(1);
@@ -106,10 +154,10 @@ test('a template struct is written alike the first time and from prepared bytes'
 });
 
 test('INV-4: a value that does not fit its schema is an error, not another value', () => {
-  expect(() => json(new ArrayStruct(SCHEMA, ['x', null, true, null, null]))).toThrow(
+  expect(() => json(new ArrayStruct(SCHEMA, ['x', null, true, null, null, null]))).toThrow(
     'Invalid type for INT32: class java.lang.String',
   );
-  expect(() => json(new ArrayStruct(SCHEMA, [null, null, true, null, null]))).toThrow(
+  expect(() => json(new ArrayStruct(SCHEMA, [null, null, true, null, null, null]))).toThrow(
     'null value for field that is required',
   );
 });

@@ -8,6 +8,7 @@ import {
   isoDate,
   isoInterval,
   isoTimestamp,
+  isoTimestampPrinter,
   isoZonedTime,
   parseInterval,
   timestampMs,
@@ -20,7 +21,44 @@ const on = <T>(read: (bytes: Buffer, start: number, end: number) => T, text: str
   return read(bytes, 2, bytes.length - 2);
 };
 
+/** What the printer writes; undefined when it leaves the text to `isoTimestamp`. */
+function printed(text: string, scale: number): string | undefined {
+  const source = Buffer.from(`xx${text}yy`);
+  const target = Buffer.alloc(80);
+  const end = isoTimestampPrinter(scale)(source, 2, source.length - 2, target, 1);
+  return end < 0 ? undefined : target.toString('latin1', 1, end);
+}
+
 describe('temporal text', () => {
+  test('a moment with zone is printed as it is decoded, or left to the decoder (INV-8)', () => {
+    fc.assert(
+      fc.property(
+        fc.date({
+          min: new Date('0001-01-01T00:00:00Z'),
+          max: new Date('9999-12-31T23:59:59.999Z'),
+          noInvalidDate: true,
+        }),
+        fc.integer({ min: 0, max: 6 }),
+        fc.integer({ min: 0, max: 999_999 }),
+        (date, scale, micros) => {
+          const digits = String(micros).padStart(6, '0').slice(0, scale).replace(/0+$/, '');
+          const seconds = date.toISOString().slice(0, 19).replace('T', ' ');
+          const text = `${seconds}${digits === '' ? '' : `.${digits}`}+00`;
+          expect(printed(text, scale)).toBe(on((b, s, e) => isoTimestamp(b, s, e, scale), text));
+        },
+      ),
+    );
+    for (const text of [
+      'infinity',
+      '-infinity',
+      '0044-03-15 12:00:00+00 BC',
+      '10000-01-01 00:00:00+00',
+      '2026-01-01 00:00:00+05:30',
+      '2026-01-01 00:00:00-08',
+    ])
+      expect(printed(text, 6)).toBe(undefined);
+  });
+
   test('agrees with the calendar of the platform on every day it knows', () => {
     fc.assert(
       fc.property(fc.integer({ min: -700_000, max: 2_900_000 }), (days) => {

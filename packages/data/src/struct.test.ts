@@ -112,7 +112,7 @@ test('INV-8: a raw row is written as its decoded values are', () => {
 
 test('INV-8: raw text of any length and alignment is written as its value is', () => {
   const character = fc.oneof(
-    { weight: 8, arbitrary: fc.constantFrom(...'abcdefgh') },
+    { weight: 8, arbitrary: fc.constantFrom('a', 'b', 'c', 'd', 'x', ' ') },
     fc.constantFrom('"', '\\', '\n', '\u0000', '\u001f', '\u007f', 'é', '漢', '😀'),
   );
   const texts = fc.string({ unit: character, maxLength: 150 });
@@ -120,7 +120,7 @@ test('INV-8: raw text of any length and alignment is written as its value is', (
     fc.property(
       texts,
       texts,
-      fc.string({ unit: fc.constantFrom(...'ABCabc'), maxLength: 6 }),
+      fc.string({ unit: fc.constantFrom('A', 'b', 'C'), maxLength: 6 }),
       (name, note, code) => {
         const raw = rawRow(['1', name, 't', '1.00', note, code]);
         expect(json(raw)).toBe(json(new ArrayStruct(SCHEMA, raw.toArray())));

@@ -2,7 +2,7 @@
 // the time, because the last one is marked as such.
 import { finished } from 'node:stream/promises';
 import type { Headers, OffsetMap, SourceOffset, SourcePartition, SourceRecord } from '@millrace/connect-api';
-import { type ChangeQueue, TableEvents } from '@millrace/connector-common';
+import { type ChangeContext, type ChangeQueue, TableEvents } from '@millrace/connector-common';
 import { RawRow, type Struct } from '@millrace/data';
 import type { Clock, Logger } from '@millrace/foundation';
 import type pg from 'pg';
@@ -73,6 +73,7 @@ export class SnapshotReader {
   readonly #completeMap: OffsetMap;
   #records: SourceRecord[] = [];
   #processed: Moment | undefined;
+  #context: ChangeContext | undefined;
   #held: HeldRow | undefined;
   #rowCount = 0;
 
@@ -234,21 +235,26 @@ export class SnapshotReader {
   #emit(row: HeldRow, marker: SnapshotMarker): void {
     const { table, bytes, entries, base } = row;
     const { keyLayout, rowLayout } = table.schema;
-    this.#processed ??= momentOfNs(this.#options.clock.nowNs());
-    const offset = marker === 'last' ? this.#complete : this.#running;
     table.events.created(
       this.#records,
-      {
-        source: this.#source(table, marker),
-        processed: this.#processed,
-        offset,
-        offsetBefore: offset,
-        transaction: null,
-      },
+      this.#contextOf(table, marker),
       keyLayout === null ? null : new RawRow(keyLayout, bytes, entries, base),
       new RawRow(rowLayout, bytes, entries, base),
       'r',
     );
+  }
+
+  /** What a row shares with others: all but the first and last ones of a batch and table share all of it. */
+  #contextOf(table: OpenTable, marker: SnapshotMarker): ChangeContext {
+    this.#processed ??= momentOfNs(this.#options.clock.nowNs());
+    const processed = this.#processed;
+    const source = this.#source(table, marker);
+    const last = this.#context;
+    if (last !== undefined && last.source === source && last.processed === processed) return last;
+    const offset = marker === 'last' ? this.#complete : this.#running;
+    const context = { source, processed, offset, offsetBefore: offset, transaction: null };
+    this.#context = context;
+    return context;
   }
 
   #source(table: OpenTable, marker: SnapshotMarker): Struct {

@@ -7,6 +7,7 @@ const FREE = 0;
 const PENDING = 1;
 const ACKED = 2;
 
+/** A power of two, as every capacity is: positions in the ring are the low bits of sequence numbers. */
 const INITIAL_CAPACITY = 4096;
 
 /** An offset whose records, and all before them in their source partition, are durable. */
@@ -72,7 +73,7 @@ export class SubmittedRecords {
   submit(partitionIndex: number, offset: SourceOffset): number {
     if (this.#tail - this.#head === this.#capacity) this.#grow();
     const sequence = this.#tail++;
-    const at = sequence % this.#capacity;
+    const at = sequence & (this.#capacity - 1);
     this.#states[at] = PENDING;
     this.#partitions[at] = partitionIndex;
     this.#offsets[at] = offset;
@@ -82,7 +83,7 @@ export class SubmittedRecords {
 
   /** The record of that sequence number is durable, or was dropped on purpose. */
   acknowledge(sequence: number): void {
-    const at = sequence % this.#capacity;
+    const at = sequence & (this.#capacity - 1);
     if (sequence < this.#head || sequence >= this.#tail || this.#states[at] !== PENDING) return;
     this.#states[at] = ACKED;
     this.#pending--;
@@ -91,7 +92,7 @@ export class SubmittedRecords {
 
   /** Lets go of everything before the oldest unacknowledged record, so that offsets live no longer than they must. */
   #release(): void {
-    let at = this.#head % this.#capacity;
+    let at = this.#head & (this.#capacity - 1);
     while (this.#head < this.#tail && this.#states[at] !== PENDING) {
       if (this.#states[at] === ACKED) this.#free(at);
       this.#head++;
@@ -110,7 +111,7 @@ export class SubmittedRecords {
   /** Takes back the newest record, whose append was refused and will be tried again. */
   removeLast(sequence: number): void {
     if (sequence !== this.#tail - 1) throw new Error('only the newest record can be taken back');
-    const at = sequence % this.#capacity;
+    const at = sequence & (this.#capacity - 1);
     if (this.#states[at] === PENDING) this.#pending--;
     this.#states[at] = FREE;
     this.#offsets[at] = null;
@@ -124,7 +125,7 @@ export class SubmittedRecords {
   takeCommittable(): CommittableOffset[] {
     const blocked = new Set<number>();
     for (let sequence = this.#head; sequence < this.#tail; sequence++) {
-      const at = sequence % this.#capacity;
+      const at = sequence & (this.#capacity - 1);
       const state = this.#states[at];
       if (state === FREE) continue;
       const partition = this.#partitions[at] ?? 0;
@@ -149,8 +150,8 @@ export class SubmittedRecords {
     const partitions = new Int32Array(capacity);
     const offsets = new Array<SourceOffset | null>(capacity).fill(null);
     for (let sequence = this.#head; sequence < this.#tail; sequence++) {
-      const from = sequence % this.#capacity;
-      const to = sequence % capacity;
+      const from = sequence & (this.#capacity - 1);
+      const to = sequence & (capacity - 1);
       states[to] = this.#states[from] ?? FREE;
       partitions[to] = this.#partitions[from] ?? 0;
       offsets[to] = this.#offsets[from] ?? null;

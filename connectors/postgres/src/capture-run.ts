@@ -25,7 +25,7 @@ import { openSession } from './connection.ts';
 import { postgresError, sqlStateOf, toPostgresError } from './errors.ts';
 import { bareOffset, confirmablePosition, type StoredOffset } from './offset.ts';
 import { LineageGuard } from './lineage-guard.ts';
-import { formatLsn, type Lsn, maxLsn } from './protocol/lsn.ts';
+import { type Lsn, maxLsn } from './protocol/lsn.ts';
 import { prepareIdentities, preparePublication } from './publication.ts';
 import {
   type CreatedSlot,

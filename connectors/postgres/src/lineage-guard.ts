@@ -126,10 +126,11 @@ export class LineageGuard {
 
 async function identifyServer(session: pg.Client): Promise<ServerIdentity> {
   try {
-    const { rows } = await session.query<{ systemid: string; timeline: number }>('IDENTIFY_SYSTEM');
+    const { rows } = await session.query<{ systemid: string; timeline: number | string }>('IDENTIFY_SYSTEM');
     const row = rows[0];
     if (row === undefined) throw postgresError('postgres.protocol', 'The server did not say who it is');
-    return { systemId: String(row.systemid), timeline: Number(row.timeline) };
+    // A 64-bit column since Postgres 16, which the driver gives as text.
+    return { systemId: row.systemid, timeline: Number(row.timeline) };
   } catch (error) {
     throw toPostgresError(error, 'Cannot identify the server');
   }

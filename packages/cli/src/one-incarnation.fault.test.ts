@@ -6,8 +6,24 @@ import path from 'node:path';
 import { startWorker } from '@millrace/connect-runtime';
 import { createMetrics, LogHub, systemClock } from '@millrace/foundation';
 import { freePort } from '@millrace/local-servers';
-import { eventually, runMillrace } from '@millrace/testkit';
+import {
+  eventually,
+  historyProblems,
+  runMillrace,
+  startMillrace,
+  testDatabase,
+  testRandom,
+} from '@millrace/testkit';
+import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  CHANGING_TABLES,
+  committedChanges,
+  createChangingTables,
+  deliveredChanges,
+  TableWriters,
+} from './testing/changing-tables.ts';
+import { postgresSource, putConnector, untilRunning } from './testing/connectors.ts';
 import { KafkaProxy } from './testing/kafka-proxy.ts';
 import { readTopic } from './testing/topic-reader.ts';
 
@@ -142,6 +158,7 @@ test('INV-2: a task that is restarted over REST begins after the last request of
   await release();
   await restarted;
   await expectNoneAfterTheNext('restarted');
+  await request('DELETE', '/connectors/restarted');
 });
 
 test('INV-2: a task whose thread died begins when its last requests have come or timed out', async () => {
@@ -157,4 +174,61 @@ test('INV-2: a task whose thread died begins when its last requests have come or
   });
   await release();
   await expectNoneAfterTheNext('dead');
+  await request('DELETE', '/connectors/dead');
+});
+
+test('INV-2 INV-3: a worker that is stopped past its session, its requests on their way, goes on without a gap', async () => {
+  await using database = await testDatabase();
+  await createChangingTables(database);
+  const own = (name: string): string => `stopped-${name}`;
+  await using millrace = await startMillrace({
+    bootstrapServers: `127.0.0.1:${proxy.port}`,
+    properties: {
+      'bootstrap.servers': `127.0.0.1:${proxy.port}`,
+      'group.id': own('group'),
+      'config.storage.topic': own('configs'),
+      'offset.storage.topic': own('offsets'),
+      'status.storage.topic': own('status'),
+      'session.timeout.ms': '6000',
+      'heartbeat.interval.ms': '1000',
+      'producer.request.timeout.ms': String(REQUEST_TIMEOUT_MS),
+    },
+  });
+  await putConnector(millrace, 'source', postgresSource(database, 'stopped', Object.keys(CHANGING_TABLES)));
+  await eventually('the snapshot is stored', async () => {
+    const { body } = await millrace.request('GET', '/connectors/source/offsets');
+    const { offsets } = body as { offsets: { offset: Record<string, unknown> }[] };
+    return offsets.some(({ offset }) => offset['snapshot_completed'] === true || 'lsn_proc' in offset);
+  });
+  await using writers = new TableWriters(database.url, testRandom('a stopped worker'), {
+    connections: 2,
+    pauseMs: 5,
+  });
+  proxy.hold();
+  await eventually('requests are held', () => proxy.held > 0);
+  const { pid } = millrace;
+  if (pid === undefined) throw new Error('the worker does not run');
+  process.kill(pid, 'SIGSTOP');
+  try {
+    const admin = new Kafka({ brokers: [direct], logLevel: logLevel.NOTHING }).admin();
+    await eventually('its session is over', async () => {
+      const { groups } = await admin.describeGroups([own('group')]);
+      return groups[0]?.members.length === 0;
+    });
+    await admin.disconnect();
+    proxy.release();
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  await untilRunning(millrace, 'source');
+  await writers.stop();
+  for (const [table, keyColumns] of Object.entries(CHANGING_TABLES)) {
+    const committed = await committedChanges(database, table);
+    await eventually(`all changes of ${table}`, async () => {
+      const delivered = deliveredChanges(await readTopic(direct, `stopped.public.${table}`), keyColumns);
+      const problems = historyProblems(committed, delivered, 2);
+      if (problems.length > 0) throw new Error(problems.slice(0, 3).join('; '));
+      return true;
+    });
+  }
 });

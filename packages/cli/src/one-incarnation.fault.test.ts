@@ -5,15 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { startWorker } from '@millrace/connect-runtime';
 import { createMetrics, LogHub, systemClock } from '@millrace/foundation';
-import { freePort } from '@millrace/local-servers';
-import {
-  eventually,
-  historyProblems,
-  runMillrace,
-  startMillrace,
-  testDatabase,
-  testRandom,
-} from '@millrace/testkit';
+import { eventually, historyProblems, startMillrace, testDatabase, testRandom } from '@millrace/testkit';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
@@ -24,7 +16,8 @@ import {
   TableWriters,
 } from './testing/changing-tables.ts';
 import { postgresSource, putConnector, untilRunning } from './testing/connectors.ts';
-import { KafkaProxy } from './testing/kafka-proxy.ts';
+import type { KafkaProxy } from './testing/kafka-proxy.ts';
+import { startProxiedBroker } from './testing/proxied-broker.ts';
 import { readTopic } from './testing/topic-reader.ts';
 
 /** Long enough to see a next incarnation that does not wait, short enough for a test. */
@@ -50,27 +43,9 @@ async function request(method: string, pathname: string, body?: object): Promise
 }
 
 beforeAll(async () => {
-  proxy = await KafkaProxy.start(/^connector-producer-/);
-  cleanups.push(() => proxy[Symbol.asyncDispose]());
-  const [ours, proxied] = [await freePort(), await freePort()];
-  direct = `127.0.0.1:${ours}`;
-  proxy.forwardTo(proxied);
-  const properties = path.join(folder, 'server.properties');
-  writeFileSync(
-    properties,
-    `listeners=DIRECT://${direct},PROXIED://127.0.0.1:${proxied}
-advertised.listeners=DIRECT://${direct},PROXIED://127.0.0.1:${proxy.port}
-listener.security.protocol.map=DIRECT:PLAINTEXT,PROXIED:PLAINTEXT
-`,
-  );
-  const broker = runMillrace(['broker', properties, '--data', path.join(folder, 'broker')], {
-    timeoutMs: 120_000,
-    onStart: (child) =>
-      cleanups.push(async () => {
-        child.kill('SIGKILL');
-        await broker;
-      }),
-  });
+  const broker = await startProxiedBroker(folder, /^connector-producer-/);
+  cleanups.push(() => broker[Symbol.asyncDispose]());
+  ({ proxy, direct } = broker);
   const pluginsModule = new URL('testing/counting-plugins.mjs', import.meta.url);
   const { pluginEntries } = (await import(pluginsModule.href)) as Pick<
     Parameters<typeof startWorker>[0],

@@ -19,6 +19,7 @@ export class KafkaProxy implements AsyncDisposable {
   readonly #pairs = new Set<Pair>();
   #target = 0;
   #passed = 0;
+  #holdsNew = false;
 
   private constructor(listener: Server, clientIds: RegExp) {
     this.#listener = listener;
@@ -51,14 +52,16 @@ export class KafkaProxy implements AsyncDisposable {
     this.#target = port;
   }
 
-  /** Holds back what is written on connections that are open now; new connections are not touched. */
-  hold(): void {
+  /** Holds back what is written on connections that are open now, and on new ones only with `fromStart`. */
+  hold(options: { readonly fromStart?: boolean } = {}): void {
     this.#passed = 0;
+    this.#holdsNew = options.fromStart === true;
     for (const pair of this.#pairs) pair.holds = true;
   }
 
   /** What was held goes on to the broker. */
   release(): void {
+    this.#holdsNew = false;
     for (const pair of this.#pairs) {
       pair.holds = false;
       for (const frame of pair.held.splice(0)) pair.server.write(frame);
@@ -68,7 +71,7 @@ export class KafkaProxy implements AsyncDisposable {
 
   #join(client: Socket): void {
     const server = connect(this.#target, '127.0.0.1');
-    const pair: Pair = { client, server, unread: Buffer.alloc(0), holds: false, held: [] };
+    const pair: Pair = { client, server, unread: Buffer.alloc(0), holds: this.#holdsNew, held: [] };
     this.#pairs.add(pair);
     client.on('error', () => undefined);
     server.on('error', () => undefined);

@@ -23,8 +23,8 @@ import { isFinished, makePlan, type Plan } from './capture-plan.ts';
 import type { PostgresConfig } from './config.ts';
 import { openSession } from './connection.ts';
 import { postgresError, sqlStateOf, toPostgresError } from './errors.ts';
-import { bareOffset, confirmablePosition, type StoredOffset } from './offset.ts';
 import { LineageGuard } from './lineage-guard.ts';
+import { bareOffset, confirmablePosition, type StoredOffset } from './offset.ts';
 import { type Lsn, maxLsn } from './protocol/lsn.ts';
 import { prepareIdentities, preparePublication } from './publication.ts';
 import {

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type {
   Headers,
   OffsetMap,
+  SourceBatch,
   SourceOffset,
   SourcePartition,
   SourceRecord,
@@ -18,17 +19,20 @@ import {
 } from '@millrace/connector-common';
 import { messageOf } from '@millrace/foundation';
 import type pg from 'pg';
+import { isFinished, makePlan, type Plan } from './capture-plan.ts';
 import type { PostgresConfig } from './config.ts';
 import { openSession } from './connection.ts';
-import { DEBEZIUM_EXCEPTION, postgresError, sqlStateOf, toPostgresError } from './errors.ts';
-import { confirmablePosition, type StoredOffset } from './offset.ts';
-import { formatLsn, type Lsn } from './protocol/lsn.ts';
+import { postgresError, sqlStateOf, toPostgresError } from './errors.ts';
+import { LineageGuard } from './lineage-guard.ts';
+import { bareOffset, confirmablePosition, type StoredOffset } from './offset.ts';
+import { type Lsn, maxLsn } from './protocol/lsn.ts';
 import { prepareIdentities, preparePublication } from './publication.ts';
 import {
   type CreatedSlot,
   checkPosition,
   createSlot,
   dropSlot,
+  maxPosition,
   openForCreation,
   readSlot,
   requireUsable,
@@ -50,14 +54,6 @@ export interface CaptureRunOptions {
   readonly stored: StoredOffset | undefined;
 }
 
-/** What is to be done, once server and stored offset were looked at. */
-interface Plan {
-  readonly snapshot: boolean;
-  /** Where streaming starts when there is no snapshot. */
-  readonly resume: StoredOffset | undefined;
-  readonly slot: SlotState | undefined;
-}
-
 const POSITION_WAIT_MS = 5000;
 
 export class CaptureRun {
@@ -66,8 +62,8 @@ export class CaptureRun {
   readonly #stopping = new AbortController();
   #client: pg.Client | undefined;
   #facts: ServerFacts | undefined;
-  /** The connection that creates the slot, until it is used. */
-  #creator: pg.Client | undefined;
+  /** The replication session that the server was identified on, until it is used. */
+  #session: pg.Client | undefined;
   #streaming: StreamingRun | undefined;
   #background: Promise<void> = Promise.resolve();
   #completedSnapshot: OffsetMap | undefined;
@@ -76,7 +72,9 @@ export class CaptureRun {
   /** Called when it is fixed where the stream begins. */
   #positioned: (() => void) | undefined;
   readonly #notifications: Notifications;
+  readonly #lineage: LineageGuard;
   #rules: SchemaRules;
+  #readsTables = false;
 
   constructor(options: CaptureRunOptions) {
     this.#options = options;
@@ -90,6 +88,12 @@ export class CaptureRun {
       logger: context.logger,
       randomId: randomUUID,
     });
+    this.#lineage = new LineageGuard({ config, context, sourcePartition });
+  }
+
+  /** Whether a stored offset is given up for a snapshot. */
+  get readsTables(): boolean {
+    return this.#readsTables;
   }
 
   /** Prepares the server and starts reading. @throws what is wrong with server, publication, slot or position */
@@ -107,10 +111,8 @@ export class CaptureRun {
       await this.#ask(() => listTables(client, config.includeBuiltin), 'Cannot list the tables')
     ).filter(config.captured);
     const plan = await this.#plan(client, facts);
-    // Opened before anything is changed on the server: a user that may not replicate is told so first.
-    if (plan.snapshot || (plan.slot === undefined && config.snapshot.stream)) {
-      this.#creator = await openForCreation(config.connection);
-    }
+    this.#readsTables = plan.snapshot;
+    if (plan.slot !== undefined && config.snapshot.stream) this.#settle(plan.slot, plan.resume);
     if (config.snapshot.stream) {
       await preparePublication(client, config, captured, context.logger);
       await prepareIdentities(client, config, captured);
@@ -126,10 +128,28 @@ export class CaptureRun {
     waiting.abort();
   }
 
+  /** An offset of this run is stored. */
+  offsetStored(): void {
+    this.#lineage.offsetStored();
+  }
+
   /** Everything up to `lsn` is durable downstream. */
   confirm(lsn: Lsn): void {
     if (lsn > this.#durable) this.#durable = lsn;
-    this.#streaming?.confirm(lsn);
+    // INV-3: a slot is moved only once it is stored whose slot it is.
+    if (this.#lineage.durable) this.#streaming?.confirm(this.#durable);
+  }
+
+  /** Once: what is to be stored of the lineage now, and where. */
+  takeLineage(): SourceBatch['position'] {
+    const offset = this.#lineage.take();
+    return offset === undefined ? undefined : { partition: this.#lineage.partition, offset };
+  }
+
+  /** What `takeLineage` gave is stored. */
+  lineageStored(): void {
+    this.#lineage.lineageStored();
+    this.confirm(this.#durable);
   }
 
   /** See ChangeReader.completeLsn. */
@@ -184,7 +204,7 @@ export class CaptureRun {
     queue.fail(postgresError('postgres.connection_lost', 'the task stops'));
     await this.#streaming?.close();
     await this.#background;
-    await this.#creator?.end().catch(() => undefined);
+    await this.#session?.end().catch(() => undefined);
     const client = this.#client;
     if (client === undefined) return;
     if (config.slot.dropOnStop && this.#slotIsOurs) {
@@ -199,49 +219,41 @@ export class CaptureRun {
 
   async #plan(client: pg.Client, facts: ServerFacts): Promise<Plan> {
     const { config, context, stored } = this.#options;
-    const { mode, readData } = config.snapshot;
+    const { mode, stream } = config.snapshot;
     const slot = await this.#ask(
       () => readSlot(client, config.slot.name, facts.version),
       'Cannot read the slot',
     );
     if (slot !== undefined) requireUsable(slot, config);
-    const finished = stored !== undefined && stored.snapshot?.complete !== false;
-    if (!finished || mode === 'always') return { snapshot: readData, resume: undefined, slot };
-    if (!config.checkPosition || !config.snapshot.stream) return { snapshot: false, resume: stored, slot };
-    const position = checkPosition(slot, stored, facts.walEnd);
-    if (position === 'available') return { snapshot: false, resume: stored, slot };
-    if (mode === 'when_needed') {
-      context.logger.warn(
-        { slot: config.slot.name, position },
-        'the stored position is gone; the tables are read again',
-      );
-      return { snapshot: true, resume: undefined, slot };
-    }
-    if (slot === undefined && config.slot.dropOnStop) {
-      // The config says that changes made while the connector is stopped may be lost.
-      context.logger.warn(
-        { slot: config.slot.name },
-        'slot.drop.on.stop dropped the slot: changes made since are not captured',
-      );
-      return { snapshot: false, resume: undefined, slot };
-    }
-    throw this.#positionLost(stored, position);
+    const finished = isFinished(stored);
+    if (stream || !finished || mode === 'always') await this.#identify(slot === undefined || !finished);
+    return makePlan({
+      config,
+      logger: context.logger,
+      stored,
+      slot,
+      lineage: (offset) => this.#lineage.breakOf(facts, slot, maxPosition(offset)),
+      position: (offset) => checkPosition(slot, offset, facts.walEnd),
+    });
   }
 
-  #positionLost(stored: StoredOffset, position: 'lost' | 'ahead'): Error {
-    const { config } = this.#options;
-    const at = formatLsn(stored.lsn);
-    return position === 'lost'
-      ? postgresError(
-          'postgres.slot_lost',
-          `The connector is trying to read change stream starting at LSN{${at}}, but this is no longer available on the server. Reconfigure the connector to use a snapshot mode when needed.`,
-          { javaClass: DEBEZIUM_EXCEPTION, context: { slot: config.slot.name, lsn: at } },
-        )
-      : postgresError(
-          'postgres.slot_ahead',
-          `The slot ${config.slot.name} was moved past the stored position LSN{${at}} by somebody else, so changes may be missing. Reconfigure the connector to use a snapshot mode when needed.`,
-          { javaClass: DEBEZIUM_EXCEPTION, context: { slot: config.slot.name, lsn: at } },
-        );
+  /**
+   * Opens the replication session and learns who the server is. Before anything is changed on the server: a user that
+   * may not replicate is told so first, in the words for what was to be done.
+   */
+  async #identify(creates: boolean): Promise<void> {
+    const { connection } = this.#options.config;
+    this.#session = creates
+      ? await openForCreation(connection)
+      : await openSession(connection, 'replication');
+    await this.#lineage.identify(this.#session);
+  }
+
+  #settle(slot: SlotState, resume: StoredOffset | undefined): void {
+    const facts = this.#facts;
+    if (facts === undefined) return;
+    const offsetReplaced = this.#options.stored !== undefined && resume === undefined;
+    this.#lineage.settle(facts, slot, { offsetReplaced });
   }
 
   async #capture(plan: Plan, captured: readonly TableName[]): Promise<void> {
@@ -276,22 +288,22 @@ export class CaptureRun {
     if (record !== undefined) queue.put({ records: [record], bytes: 0 });
   }
 
-  #takeCreator(): pg.Client {
-    const creator = this.#creator;
-    this.#creator = undefined;
-    if (creator === undefined)
+  #takeSession(): pg.Client {
+    const session = this.#session;
+    this.#session = undefined;
+    if (session === undefined)
       throw postgresError('postgres.connection_lost', 'the connection for the slot is gone');
-    return creator;
+    return session;
   }
 
   /** Makes the slot where there is nothing to read before it. */
   async #slotOnly(): Promise<StoredOffset | undefined> {
     const { config } = this.#options;
-    const replication = this.#takeCreator();
+    const replication = this.#takeSession();
     const release = this.#endOnStop(replication);
     try {
       const created = await this.#create(replication, config.slot.name, { temporary: false });
-      return bare(created.consistentPoint, this.#options.stored?.map ?? {});
+      return bareOffset(created.consistentPoint, this.#options.stored?.map ?? {});
     } finally {
       release();
       await replication.end().catch(() => undefined);
@@ -310,9 +322,19 @@ export class CaptureRun {
       failover: config.slot.failover,
       serverVersion: this.#serverVersion(),
     });
-    if (!temporary) this.#slotIsOurs = true;
+    if (!temporary) {
+      this.#slotIsOurs = true;
+      await this.#settleCreated(name);
+    }
     this.#positioned?.();
     return created;
+  }
+
+  async #settleCreated(name: string): Promise<void> {
+    const client = this.#client;
+    if (client === undefined || !this.#options.config.snapshot.stream) return;
+    const slot = await this.#ask(() => readSlot(client, name, this.#serverVersion()), 'Cannot read the slot');
+    if (slot !== undefined) this.#settle(slot, undefined);
   }
 
   /**
@@ -325,13 +347,13 @@ export class CaptureRun {
     const name = temporary ? this.#temporaryName() : config.slot.name;
     const result = await runSnapshot({
       ...this.#snapshotParts(),
-      creator: this.#takeCreator(),
+      creator: this.#takeSession(),
       create: (creator) => this.#create(creator, name, { temporary }),
       tables: captured.filter((table) => config.snapshot.tables(qualified(table))),
       select: config.snapshot.select,
     });
     if (result.rows === 0) this.#completedSnapshot = result.completeOffset;
-    return bare(result.consistentPoint, result.completeOffset);
+    return bareOffset(result.consistentPoint, result.completeOffset);
   }
 
   #temporaryName(): string {
@@ -383,6 +405,10 @@ export class CaptureRun {
     const catalog = this.#client;
     const facts = this.#facts;
     if (catalog === undefined || facts === undefined) return;
+    const session = await this.#streamSession();
+    const resumed = from === stored ? stored : undefined;
+    // What a stored offset confirms is durable; what a snapshot of this run begins at is so once its offset is stored.
+    if (resumed !== undefined) this.#durable = maxLsn(this.#durable, start);
     const streaming = new StreamingRun({
       config,
       rules: this.#rules,
@@ -396,9 +422,10 @@ export class CaptureRun {
       headers,
       notifications: this.#notifications,
       from,
-      resumed: from === stored ? stored : undefined,
+      resumed,
       start,
-      durable: this.#durable,
+      durable: this.#lineage.durable ? this.#durable : 0,
+      session,
       fail: (error) => this.#fail(error),
       endOnStop: (client) => this.#endOnStop(client),
       blockingSnapshot: (request, offset) => this.#blockingSnapshot(request, offset),
@@ -413,6 +440,13 @@ export class CaptureRun {
     this.#streaming = streaming;
     this.#positioned?.();
     if (this.#stopping.signal.aborted) await streaming.close();
+  }
+
+  async #streamSession(): Promise<pg.Client> {
+    if (this.#session === undefined) return await this.#lineage.openSession();
+    const session = this.#takeSession();
+    await this.#lineage.verify(session);
+    return session;
   }
 
   /** Reads the tables that a signal names, as of now; the stream waits meanwhile. */
@@ -449,20 +483,6 @@ export class CaptureRun {
     this.#options.context.logger.debug({ err: error }, 'capture ended');
     this.#options.queue.fail(error);
   }
-}
-
-/** A position that is no row's: where a slot or a snapshot starts. */
-function bare(lsn: Lsn, map: OffsetMap): StoredOffset {
-  return {
-    lsn,
-    lastCommitLsn: undefined,
-    transactionId: undefined,
-    changesAtLsn: 0,
-    messageType: undefined,
-    timestampUs: undefined,
-    snapshot: undefined,
-    map,
-  };
 }
 
 /** Debezium's words around what ends its reader. */

@@ -20,6 +20,7 @@ export type PostgresErrorCode =
   | 'postgres.slot_lost'
   | 'postgres.slot_ahead'
   | 'postgres.slot_unusable'
+  | 'postgres.lineage_changed'
   | 'postgres.protocol'
   | 'postgres.query_failed'
   | 'postgres.table_unusable';
@@ -73,6 +74,11 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   'postgres.slot_unusable': {
     policy: 'needs_operator',
     remedy: 'Drop the slot or choose another slot.name; the connector creates the slot it needs.',
+  },
+  'postgres.lineage_changed': {
+    policy: 'needs_operator',
+    remedy:
+      'The stored offset belongs to another server, timeline, database or slot: connect to the old one again, set snapshot.mode=when_needed to read the tables again, or stop the connector and reset its offsets with DELETE /connectors/NAME/offsets.',
   },
   'postgres.protocol': {
     policy: 'retry',

@@ -74,6 +74,20 @@ export function markAt(map: OffsetMap, lsn: Lsn, incremental?: OffsetMap): Offse
   return { ...moved, ...incremental };
 }
 
+/** A position that is no row's: where a slot or a snapshot starts. */
+export function bareOffset(lsn: Lsn, map: OffsetMap): StoredOffset {
+  return {
+    lsn,
+    lastCommitLsn: undefined,
+    transactionId: undefined,
+    changesAtLsn: 0,
+    messageType: undefined,
+    timestampUs: undefined,
+    snapshot: undefined,
+    map,
+  };
+}
+
 /** Keys that hold the state of an incremental snapshot begin so. */
 export const INCREMENTAL_PREFIX = 'incremental_snapshot_';
 

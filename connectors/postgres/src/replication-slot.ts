@@ -157,7 +157,8 @@ export function checkPosition(slot: SlotState | undefined, stored: StoredOffset,
     : 'available';
 }
 
-function maxPosition(stored: StoredOffset): Lsn {
+/** The furthest position of a stored offset. */
+export function maxPosition(stored: StoredOffset): Lsn {
   const { lsn, lastCommitLsn } = stored;
   return lastCommitLsn !== undefined && lastCommitLsn > lsn ? lastCommitLsn : lsn;
 }

@@ -10,6 +10,7 @@ export interface ServerFacts {
   /** 0 = the server never gives a silent reader up. */
   readonly walSenderTimeoutMs: number;
   readonly encoding: string;
+  readonly databaseOid: number;
   /** Where its WAL ends now. */
   readonly walEnd: Lsn;
 }
@@ -20,11 +21,13 @@ export async function readServerFacts(client: pg.Client): Promise<ServerFacts> {
     wal_level: string;
     timeout: string;
     encoding: string;
+    database_oid: string;
     wal_end: string;
   }>(
     `select current_setting('server_version_num')::int as version, current_setting('wal_level') as wal_level,
             (select setting from pg_catalog.pg_settings where name = 'wal_sender_timeout') as timeout,
             current_setting('server_encoding') as encoding,
+            (select oid from pg_catalog.pg_database where datname = current_database())::text as database_oid,
             case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as wal_end`,
   );
   const row = rows[0];
@@ -35,6 +38,7 @@ export async function readServerFacts(client: pg.Client): Promise<ServerFacts> {
     walLevel: row.wal_level,
     walSenderTimeoutMs: Number(row.timeout),
     encoding: row.encoding,
+    databaseOid: Number(row.database_oid),
     walEnd: parseLsn(row.wal_end) ?? 0,
   };
 }

@@ -7,6 +7,7 @@ import {
   NO_HEADERS,
   type OffsetMap,
   offsetMapOf,
+  ownerOfPrivate,
   type SourceBatch,
   type SourceOffset,
   type SourcePartition,
@@ -70,10 +71,14 @@ export class PostgresSourceTask implements SourceTask {
       stored,
     });
     await this.#run.start();
+    // An offset that is given up must not be stored again beside what is read anew.
+    if (this.#run.readsTables) this.#lastOffset = undefined;
   }
 
   async poll(signal: AbortSignal): Promise<SourceBatch | null> {
-    const { queue, config, heartbeat } = this.#parts();
+    const { queue, config, heartbeat, run } = this.#parts();
+    const lineage = run.takeLineage();
+    if (lineage !== undefined) return { records: [], position: lineage };
     const waitMs = Math.min(config.pollIntervalMs, MAX_WAIT_MS, heartbeat.remainingMs());
     await queue.wait(waitMs, signal);
     const batches = queue.take(config.queue.batch);
@@ -88,7 +93,10 @@ export class PostgresSourceTask implements SourceTask {
   }
 
   commit(offsets: readonly CommittedOffset[]): Promise<void> {
-    const mine = offsets.find(({ partition }) => partition['server'] === this.#partition['server']);
+    // Private to this task, and there is one: the lineage.
+    if (offsets.some(({ partition }) => ownerOfPrivate(partition) !== undefined)) this.#run?.lineageStored();
+    const mine = offsets.find(({ partition }) => ownerOfPrivate(partition) === undefined);
+    if (mine !== undefined) this.#run?.offsetStored();
     const stored = mine === undefined ? undefined : parseOffset(mine.offset);
     // INV-1: the slot moves to what is durable in the offsets topic, and no further.
     if (stored !== undefined && this.#config?.confirms) this.#run?.confirm(confirmablePosition(stored));

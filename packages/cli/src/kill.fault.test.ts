@@ -72,7 +72,7 @@ function offsetLsn(offset: Record<string, unknown> | null | undefined): bigint {
 function storedLsn(millrace: MillraceProcess): Promise<bigint> {
   return withBrokerAlone(`${millrace.dataDir}/data`, millrace.kafka, async () => {
     const stored = (await readTopic(millrace.kafka, 'connect-offsets')).filter(
-      ({ key }) => (JSON.parse(key?.toString() ?? '[]') as unknown[])[0] === 'source',
+      ({ key }) => key?.toString() === '["source",{"server":"kill"}]',
     );
     return offsetLsn(
       JSON.parse(stored.at(-1)?.value?.toString() ?? 'null') as Record<string, unknown> | null,

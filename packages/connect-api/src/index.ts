@@ -28,6 +28,8 @@ export {
   NO_HEADERS,
   type OffsetMap,
   offsetMapOf,
+  ownerOfPrivate,
+  privatePartition,
   type RecordChanges,
   type RecordCoordinates,
   SinkRecord,

@@ -87,6 +87,23 @@ export type JsonValue =
 
 /** Which stream of a source an offset belongs to, such as `{"server": "shop"}`. Key order is kept: it is bytes in the topic. */
 export type SourcePartition = Readonly<Record<string, JsonValue>>;
+
+const PRIVATE_KEY = 'millrace';
+
+/**
+ * A partition beside another one, under which a task keeps a record of its own, such as what its offsets belong to. It
+ * is stored like an offset; REST does not show it, and resetting or altering the offset of `partition` removes it.
+ */
+export function privatePartition(partition: SourcePartition, name: string): SourcePartition {
+  return Object.freeze({ ...partition, [PRIVATE_KEY]: name });
+}
+
+/** The partition that a private one lies beside; undefined for one that is not private. */
+export function ownerOfPrivate(partition: SourcePartition): SourcePartition | undefined {
+  const { [PRIVATE_KEY]: name, ...owner } = partition;
+  return name === undefined ? undefined : owner;
+}
+
 /** Where in that stream, such as Debezium's `{"lsn": …}`. */
 export type OffsetMap = Readonly<Record<string, JsonValue>>;
 

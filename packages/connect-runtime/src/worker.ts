@@ -159,7 +159,7 @@ class Worker implements WorkerHandle {
     if (pluginsModule === null || threads === 0) {
       return new InProcessHost({ plugins: new PluginRegistry(pluginEntries), logHub, metrics, clock });
     }
-    return new ThreadPoolHost({ threads, pluginsModule, logHub, logger: logHub.logger(LOGGER) });
+    return new ThreadPoolHost({ threads, pluginsModule, logHub, logger: logHub.logger(LOGGER), clock });
   }
 
   #createHerder(parts: {

@@ -33,6 +33,7 @@ export interface ClusterOptions {
   readonly defaultApiTimeoutMs?: number;
   readonly dial?: ConnectionOptions['dial'];
   readonly authenticate?: ConnectionOptions['authenticate'];
+  readonly writes?: ConnectionOptions['writes'];
 }
 
 export type CoordinatorType = 'group' | 'transaction';
@@ -188,7 +189,7 @@ export class Cluster implements AsyncDisposable {
     const key = `${address.host}:${address.port}/${lane}`;
     const known = this.#connections.get(key);
     if (known) return known;
-    const { clientId, connectTimeoutMs, dial, authenticate } = this.#options;
+    const { clientId, connectTimeoutMs, dial, authenticate, writes } = this.#options;
     const made = Connection.connect({
       ...address,
       clientId,
@@ -196,6 +197,7 @@ export class Cluster implements AsyncDisposable {
       ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
       ...(dial === undefined ? {} : { dial }),
       ...(authenticate === undefined ? {} : { authenticate }),
+      ...(writes === undefined ? {} : { writes }),
     });
     this.#connections.set(key, made);
     const remove = (): void => {

@@ -2,7 +2,7 @@ import { createServer, type Socket } from 'node:net';
 import { API, encodeResponse } from '@millrace/kafka-protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseBootstrapServers } from './bootstrap.ts';
-import { Connection } from './connection.ts';
+import { Connection, type WriteObserver } from './connection.ts';
 import { ScriptedBroker } from './testing/scripted-broker.ts';
 
 let broker: ScriptedBroker;
@@ -96,4 +96,61 @@ test('bootstrap.servers takes names, IPv6 and lists, and says what is wrong', ()
       expect.objectContaining({ code: 'config.invalid' }),
     );
   }
+});
+
+test('says of each request that writes whether it was answered or lost (INV-2)', async () => {
+  const told: string[] = [];
+  const writes: WriteObserver = {
+    sent: () => told.push('sent'),
+    answered: () => told.push('answered'),
+    lost: (timedOut) => told.push(`lost ${timedOut}`),
+  };
+  broker.on(API.Heartbeat, () => ({ errorCode: 0 }));
+  const produce = { transactionalId: null, acks: -1, timeoutMs: 1000, topicData: [] };
+  const reactions = [{ responses: [] }, 'close', 'silence'] as const;
+  for (const reaction of reactions) {
+    broker.on(API.Produce, () => reaction);
+    await using connection = await connect({ requestTimeoutMs: 50, writes });
+    await connection.request(API.Heartbeat, { groupId: 'g' });
+    await connection.request(API.Produce, produce).catch(() => undefined);
+  }
+  expect(told).toEqual(['sent', 'answered', 'sent', 'lost false', 'sent', 'lost true']);
+});
+
+test('what the system holds of a write that nobody waits for any more never arrives (INV-2)', async () => {
+  const server = createServer({ pauseOnConnect: true });
+  const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  // The peer reads the handshake and nothing after it, so that most of a large request stays with the system.
+  const opening = connect({ port, requestTimeoutMs: 300 });
+  const socket = await accepted;
+  socket.on('error', () => undefined);
+  const apiKeys = [{ apiKey: API.Produce, minVersion: 0, maxVersion: 11 }];
+  socket.once('data', (chunk) => {
+    socket.pause();
+    for (const part of encodeResponse(API.ApiVersions, 3, chunk.readInt32BE(8), { errorCode: 0, apiKeys }))
+      socket.write(part);
+  });
+  socket.resume();
+  await using connection = await opening;
+  const records = Buffer.alloc(32 * 1024 * 1024);
+  const topicData = [{ name: 't', partitionData: [{ index: 0, records }] }];
+  const answer = connection.request(API.Produce, {
+    transactionalId: null,
+    acks: -1,
+    timeoutMs: 300,
+    topicData,
+  });
+  await expect(answer).rejects.toMatchObject({ code: 'kafka.request_timeout' });
+  let received = 0;
+  const over = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+  });
+  socket.resume();
+  await over;
+  // An orderly close would go on sending megabytes.
+  expect(received).toBeLessThan(1024 * 1024);
+  await new Promise<void>((resolve) => server.close(() => resolve()));
 });

@@ -15,6 +15,14 @@ import {
 } from '@millrace/kafka-protocol';
 import { brokerError, clientError } from './errors.ts';
 
+/** Told of requests that may append to a log: a request of which the answer is not seen may still be carried out. */
+export interface WriteObserver {
+  sent(): void;
+  answered(): void;
+  /** No answer will come. `timedOut` says that the request timeout has passed since it was sent. */
+  lost(timedOut: boolean): void;
+}
+
 export interface ConnectionOptions {
   readonly host: string;
   readonly port: number;
@@ -26,6 +34,7 @@ export interface ConnectionOptions {
   readonly maxResponseBytes?: number;
   /** Opens the socket; plain TCP by default. */
   readonly dial?: (host: string, port: number) => Socket;
+  readonly writes?: WriteObserver;
   /** Runs once versions are known, before the connection is handed out. */
   readonly authenticate?: (connection: Connection) => Promise<void>;
 }
@@ -182,6 +191,7 @@ export class Connection implements AsyncDisposable {
         timer: this.#startTimer(key, options.timeoutMs),
         release: () => signal?.removeEventListener('abort', giveUp),
       });
+      if (key === API.Produce) this.#options.writes?.sent();
       this.#write(chunks);
     });
   }
@@ -259,6 +269,7 @@ export class Connection implements AsyncDisposable {
     }
     clearTimeout(pending.timer);
     pending.release();
+    if (pending.key === API.Produce) this.#options.writes?.answered();
     this.#answered++;
     if (this.#answered === this.#pending.length || this.#answered >= 64) {
       this.#pending.splice(0, this.#answered);
@@ -279,15 +290,30 @@ export class Connection implements AsyncDisposable {
   #fail(error: MillraceError): void {
     if (this.#failure) return;
     this.#failure = error;
-    this.#socket.destroy();
-    for (const { timer, reject, release } of this.#pending.splice(0).slice(this.#answered)) {
+    const unanswered = this.#pending.splice(0).slice(this.#answered);
+    const writing = unanswered.some(({ key }) => key === API.Produce);
+    // INV-2: what the system has not sent yet must not leave later, when nobody waits for it any more.
+    if (writing) reset(this.#socket);
+    else this.#socket.destroy();
+    for (const { key, timer, reject, release } of unanswered) {
       clearTimeout(timer);
       release();
+      if (key === API.Produce) this.#options.writes?.lost(error.code === 'kafka.request_timeout');
       reject(error);
     }
     this.#answered = 0;
     this.#resolveClosed(error);
   }
+}
+
+/** Ends a connection and drops what the system holds of it, where the socket can do that. */
+function reset(socket: Socket): void {
+  try {
+    if (!socket.destroyed) socket.resetAndDestroy();
+  } catch {
+    // Not plain TCP: there is no more than to close it.
+  }
+  socket.destroy();
 }
 
 function openSocket(options: ConnectionOptions): Promise<Socket> {

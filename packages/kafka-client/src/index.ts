@@ -30,7 +30,12 @@ export {
   type Lane,
   type RefreshRequest,
 } from './cluster.ts';
-export { Connection, type ConnectionOptions, type RequestOptions } from './connection.ts';
+export {
+  Connection,
+  type ConnectionOptions,
+  type RequestOptions,
+  type WriteObserver,
+} from './connection.ts';
 export {
   decodeAssignment,
   decodeSubscription,

@@ -18,10 +18,9 @@ import {
 } from '@millrace/connector-common';
 import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
-import { openSession } from '../connection.ts';
 import { toPostgresError } from '../errors.ts';
 import type { ChangeOffset, StoredOffset } from '../offset.ts';
-import { formatLsn, type Lsn, maxLsn } from '../protocol/lsn.ts';
+import { formatLsn, type Lsn } from '../protocol/lsn.ts';
 import type { Relation } from '../protocol/pgoutput.ts';
 import { ReplicationStream } from '../protocol/replication-stream.ts';
 import { startCommand } from '../replication-slot.ts';
@@ -53,7 +52,10 @@ export interface StreamingRunOptions {
   /** The offset of an earlier run, if that is what `from` is. */
   readonly resumed: StoredOffset | undefined;
   readonly start: Lsn;
+  /** What may be confirmed from the beginning; 0 = nothing yet. */
   readonly durable: Lsn;
+  /** A replication session that does nothing else; ended with the run. */
+  readonly session: pg.Client;
   readonly fail: (error: unknown) => void;
   readonly endOnStop: (client: pg.Client) => () => void;
   /** Reads tables while the stream waits; its records carry `offset`. */
@@ -104,16 +106,15 @@ export class StreamingRun {
 
   /** Starts the stream. @throws what the server answers; then `close` has nothing left to do */
   async start(): Promise<void> {
-    const { config, context, facts, start, durable, resumed } = this.#options;
-    const client = await openSession(config.connection, 'replication');
+    const { config, context, facts, start, durable, resumed, session } = this.#options;
     const stream = new ReplicationStream({
-      client,
+      client: session,
       handler: this.#reader,
       clock: context.clock,
       statusIntervalMs: statusIntervalMs(config, facts),
     });
     this.#stream = stream;
-    await stream.start(startCommand(config, start, facts.version), maxLsn(start, durable));
+    await stream.start(startCommand(config, start, facts.version), durable);
     context.logger.info({ slot: config.slot.name, lsn: formatLsn(start) }, 'streaming changes');
     if (resumed !== undefined) this.#incremental?.restore(resumed.map);
   }

@@ -1,5 +1,6 @@
 // Offsets of connectors over REST: read, altered and reset. Those of sources live in the offsets topic, those of sinks
 // are the committed offsets of their consumer group.
+import { isDeepStrictEqual } from 'node:util';
 import type {
   ConnectorOffset,
   ConnectorPlugin,
@@ -8,6 +9,7 @@ import type {
   SourceConnectorPlugin,
   SourcePartition,
 } from '@millrace/connect-api';
+import { ownerOfPrivate } from '@millrace/connect-api';
 import type { RawConfig } from '@millrace/foundation';
 import type { Admin } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
@@ -37,7 +39,10 @@ export class ConnectorOffsetsService {
   }
 
   async list(name: string, plugin: ConnectorPlugin, config: RawConfig): Promise<ConnectorOffset[]> {
-    if (plugin.kind === 'source') return await this.#parts.store.list(name);
+    if (plugin.kind === 'source') {
+      const stored = await this.#parts.store.list(name);
+      return stored.filter(({ partition }) => ownerOfPrivate(partition) === undefined);
+    }
     const committed = await this.#parts.admin.fetchGroupOffsets(sinkGroupId(name, config));
     return committed
       .filter(({ offset }) => offset >= 0)
@@ -59,6 +64,9 @@ export class ConnectorOffsetsService {
     }
     const offsets = changes.map(sourceChange);
     const handled = await this.#askConnector(plugin, config, offsets);
+    // What a task noted beside an offset does not hold for one that is given by hand. It goes first: an old note beside
+    // a new offset would be believed.
+    await this.#parts.store.put(name, await this.#privateOf(name, offsets));
     await this.#parts.store.put(name, offsets);
     return handled ? ALTERED : UNSUPPORTED.replaceAll('%s', 'altered');
   }
@@ -72,9 +80,24 @@ export class ConnectorOffsetsService {
       partition,
       offset: null,
     }));
-    const handled = await this.#askConnector(plugin, config, offsets);
+    const shown = offsets.filter(({ partition }) => ownerOfPrivate(partition) === undefined);
+    const handled = await this.#askConnector(plugin, config, shown);
     await this.#parts.store.put(name, offsets);
     return handled ? RESET : UNSUPPORTED.replaceAll('%s', 'reset');
+  }
+
+  /** Tombstones for what lies beside these partitions. */
+  async #privateOf(
+    name: string,
+    changed: readonly { readonly partition: SourcePartition }[],
+  ): Promise<{ readonly partition: SourcePartition; readonly offset: null }[]> {
+    const stored = await this.#parts.store.list(name);
+    return stored.flatMap(({ partition }) => {
+      const owner = ownerOfPrivate(partition);
+      const gone =
+        owner !== undefined && changed.some((one) => isDeepStrictEqual({ ...one.partition }, owner));
+      return gone ? [{ partition, offset: null }] : [];
+    });
   }
 
   async #askConnector(

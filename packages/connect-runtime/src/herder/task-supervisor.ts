@@ -195,14 +195,15 @@ export class TaskSupervisor {
 
   #onFailed(item: WorkItem, running: Running, failure: TaskFailure): void {
     running.failed = true;
-    const waitMs = failure.policy === 'retry' ? this.#scheduleRestart(item, running) : undefined;
+    const waitMs =
+      failure.policy === 'retry' ? this.#scheduleRestart(item, running, failure.quietInMs) : undefined;
     const note =
       waitMs === undefined ? '' : `Millrace restarts this task by itself in ${Math.ceil(waitMs / 1000)} s.\n`;
     this.#report(item, 'FAILED', running.version, failure.trace + note);
   }
 
   /** Milliseconds until the restart, or undefined when there is none. */
-  #scheduleRestart(item: WorkItem, running: Running): number | undefined {
+  #scheduleRestart(item: WorkItem, running: Running, quietInMs = 0): number | undefined {
     const { restarts, clock } = this.#options;
     if (!restarts.enabled || this.#closing) return undefined;
     const key = itemKey(item);
@@ -210,7 +211,9 @@ export class TaskSupervisor {
     this.#backoffs.set(key, backoff);
     // A task that ran for long starts its waits anew.
     if (clock.monotonicMs() - running.startedMs > 2 * restarts.maxBackoffMs) backoff.attempts = 0;
-    const waitMs = Math.min(restarts.backoffMs * 2 ** backoff.attempts, restarts.maxBackoffMs);
+    const backoffMs = Math.min(restarts.backoffMs * 2 ** backoff.attempts, restarts.maxBackoffMs);
+    // `stop` would wait anyway; the status tells when it really starts.
+    const waitMs = Math.max(backoffMs, quietInMs);
     backoff.attempts++;
     backoff.cancel?.abort();
     const cancel = new AbortController();

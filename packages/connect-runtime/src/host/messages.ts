@@ -3,6 +3,7 @@ import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
 import type { LogLevel } from '@millrace/foundation';
 import type { TaskSpec } from '../task/task-runner.ts';
 import type { TaskFailure } from './task-host.ts';
+import type { SharedCount } from './write-count.ts';
 
 /** What a thread is started with. */
 export interface ThreadData {
@@ -13,7 +14,7 @@ export interface ThreadData {
 
 /** To a thread; `id` names an incarnation of a task. */
 export type ToThread =
-  | { readonly type: 'start'; readonly id: number; readonly spec: TaskSpec }
+  | { readonly type: 'start'; readonly id: number; readonly spec: TaskSpec; readonly writes: SharedCount }
   | { readonly type: 'pause' | 'resume' | 'forget-topics' | 'stop'; readonly id: number }
   | {
       readonly type: 'offset';

@@ -9,6 +9,8 @@ export interface TaskFailure {
   /** What the status shows. */
   readonly trace: string;
   readonly policy: ErrorPolicy;
+  /** How long something of the task may still reach a topic, so that `stop` will wait; absent = nothing can. */
+  readonly quietInMs?: number;
 }
 
 /** What a host tells about a task it runs. */
@@ -26,7 +28,7 @@ export interface HostedTask {
   forgetTopics(): void;
   /**
    * Ends the task, or what is left of a failed one. Resolves when nothing of it can reach a topic or a group any more
-   * (INV-2), at the latest soon after the graceful timeout.
+   * (INV-2): soon after the graceful timeout, or once what may still be under way has timed out.
    */
   stop(): Promise<void>;
 }

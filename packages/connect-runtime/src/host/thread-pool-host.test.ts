@@ -1,4 +1,4 @@
-import { LogHub, silentLogger } from '@millrace/foundation';
+import { LogHub, silentLogger, systemClock } from '@millrace/foundation';
 import { describe, expect, it } from 'vitest';
 import type { TaskSpec } from '../task/task-runner.ts';
 import type { TaskFailure, TaskListener } from './task-host.ts';
@@ -63,6 +63,7 @@ describe('ThreadPoolHost', () => {
       pluginsModule: new URL('../fixtures/crashing-plugins.mjs', import.meta.url),
       logHub: new LogHub({ level: 'silent' }),
       logger: silentLogger,
+      clock: systemClock,
     });
     const innocent = new Listener();
     host.start(spec('innocent', false), innocent);

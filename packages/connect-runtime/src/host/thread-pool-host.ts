@@ -1,12 +1,14 @@
 // Runs tasks in a few threads that are started when the first task needs them. A task goes to the thread with the
 // fewest; a thread that dies fails its tasks, never the process.
 import { Worker } from 'node:worker_threads';
-import type { Logger, LogHub, LogLevel } from '@millrace/foundation';
+import type { Clock, Logger, LogHub, LogLevel } from '@millrace/foundation';
 import { javaTrace, messageOf, policyOf } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
+import { requestTimeoutMs } from '../task/client-settings.ts';
 import type { TaskSpec } from '../task/task-runner.ts';
 import type { FromThread, ThreadData, ToThread } from './messages.ts';
 import type { HostedTask, TaskHost, TaskListener } from './task-host.ts';
+import { hasWrites, newWriteCount, type SharedCount } from './write-count.ts';
 
 export interface ThreadPoolOptions {
   readonly threads: number;
@@ -14,6 +16,7 @@ export interface ThreadPoolOptions {
   readonly pluginsModule: URL;
   readonly logHub: LogHub;
   readonly logger: Logger;
+  readonly clock: Clock;
 }
 
 const METRICS_TIMEOUT_MS = 5000;
@@ -59,8 +62,12 @@ export class ThreadPoolHost implements TaskHost {
 }
 
 interface ThreadTask {
+  readonly spec: TaskSpec;
   readonly listener: TaskListener;
+  readonly writes: SharedCount;
   stopped: (() => void) | undefined;
+  /** After the death of the thread: when nothing of the task can reach a log any more. */
+  quiet: Promise<void> | undefined;
 }
 
 class Thread {
@@ -106,16 +113,22 @@ class Thread {
 
   start(spec: TaskSpec, listener: TaskListener): HostedTask {
     const id = this.#nextId++;
-    const task: ThreadTask = { listener, stopped: undefined };
+    const task: ThreadTask = {
+      spec,
+      listener,
+      writes: newWriteCount(),
+      stopped: undefined,
+      quiet: undefined,
+    };
     this.#tasks.set(id, task);
-    this.send({ type: 'start', id, spec });
+    this.send({ type: 'start', id, spec, writes: task.writes });
     return {
       pause: () => this.send({ type: 'pause', id }),
       resume: () => this.send({ type: 'resume', id }),
       forgetTopics: () => this.send({ type: 'forget-topics', id }),
       stop: async () => {
-        // INV-2: with its thread a task's connections are gone; what was sent on them is answered or lost by the
-        // time the broker sees them closed.
+        // INV-2: with its thread a task's connections are gone, but not what a broker has received of them.
+        if (task.quiet !== undefined) await task.quiet;
         if (this.dead || !this.#tasks.has(id)) return;
         await new Promise<void>((resolve) => {
           task.stopped = resolve;
@@ -207,10 +220,14 @@ class Thread {
         cause: reason,
       },
     );
-    for (const { listener, stopped } of tasks) {
-      stopped?.();
-      if (!this.#ending && !stopped) {
-        listener.onFailed({ message: error.message, trace: javaTrace(error), policy: policyOf(error) });
+    for (const task of tasks) {
+      const quietInMs = hasWrites(task.writes) ? requestTimeoutMs(task.spec) : 0;
+      task.quiet = this.#options.clock.sleep(this.#ending ? 0 : quietInMs);
+      const { listener, stopped } = task;
+      if (stopped) void task.quiet.then(stopped);
+      else if (!this.#ending) {
+        const failure = { message: error.message, trace: javaTrace(error), policy: policyOf(error) };
+        listener.onFailed(quietInMs > 0 ? { ...failure, quietInMs } : failure);
       }
     }
   }

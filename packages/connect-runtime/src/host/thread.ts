@@ -4,11 +4,13 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { OffsetMap, PluginEntry } from '@millrace/connect-api';
 import { createMetrics, LogHub, systemClock } from '@millrace/foundation';
 import { PluginRegistry } from '../plugins.ts';
+import { requestTimeoutMs } from '../task/client-settings.ts';
 import type { TaskSpec } from '../task/task-runner.ts';
 import type { FromThread, ThreadData, ToThread } from './messages.ts';
 import { runTask } from './run-task.ts';
 import type { HostedTask } from './task-host.ts';
 import { taskLogger } from './task-logger.ts';
+import { type SharedCount, WriteCount } from './write-count.ts';
 
 interface PendingRead {
   readonly resolve: (offset: OffsetMap | null) => void;
@@ -33,7 +35,7 @@ class TaskThread {
   receive(message: ToThread): void {
     switch (message.type) {
       case 'start':
-        this.#start(message.id, message.spec);
+        this.#start(message.id, message.spec, message.writes);
         break;
       case 'pause':
         this.#tasks.get(message.id)?.pause();
@@ -68,12 +70,13 @@ class TaskThread {
     }
   }
 
-  #start(id: number, spec: TaskSpec): void {
+  #start(id: number, spec: TaskSpec, writes: SharedCount): void {
     const environment = {
       plugins: this.#plugins,
       logger: taskLogger(this.#logHub, spec),
       metrics: this.#metrics,
       clock: systemClock,
+      writes: new WriteCount(writes, { requestTimeoutMs: requestTimeoutMs(spec) }),
     };
     const task = runTask(spec, environment, {
       onState: (state, trace) =>

@@ -43,6 +43,14 @@ export function bootstrapServersOf(spec: TaskSpec, kind: 'producer' | 'consumer'
   return overridesOf(spec.connectorConfig, kind)['bootstrap.servers'] ?? spec.settings.bootstrapServers;
 }
 
+const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
+
+/** After this long without an answer, and without a connection, a write of the task is taken to be lost. */
+export function requestTimeoutMs(spec: TaskSpec, kind: 'producer' | 'consumer' = 'producer'): number {
+  const chosen = number(merged(spec, kind), 'request.timeout.ms');
+  return chosen !== undefined && chosen > 0 ? chosen : DEFAULT_REQUEST_TIMEOUT_MS;
+}
+
 export function producerSettings(spec: TaskSpec, logger: Logger): ProducerSettings {
   const config = merged(spec, 'producer');
   const acks = config['acks'];

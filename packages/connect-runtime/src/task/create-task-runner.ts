@@ -6,7 +6,12 @@ import { Admin, BatchProducer, Cluster, GroupConsumer } from '@millrace/kafka-cl
 import { connectError, JAVA } from '../errors.ts';
 import { TopicCreationRules, topicCreator } from '../topic-creation.ts';
 import { logOpener } from '../topic-log.ts';
-import { bootstrapServersOf, consumerSettings, producerSettings } from './client-settings.ts';
+import {
+  bootstrapServersOf,
+  consumerSettings,
+  producerSettings,
+  requestTimeoutMs,
+} from './client-settings.ts';
 import { createConverters } from './converters.ts';
 import { deadLetterTopic, openDeadLetterQueue } from './dead-letter-queue.ts';
 import { ErrorHandler, errorSettings, type FailureReporter } from './error-handling.ts';
@@ -37,24 +42,32 @@ export async function createTaskRunner(
 
 function openCluster(
   spec: TaskSpec,
-  { logger, clock }: TaskEnvironment,
+  { logger, clock, writes }: TaskEnvironment,
   kind: 'producer' | 'consumer',
 ): Cluster {
-  const clientId = `connector-${kind}-${spec.connector}-${spec.task}`;
-  return new Cluster({ bootstrapServers: bootstrapServersOf(spec, kind), clientId, logger, clock });
+  return new Cluster({
+    bootstrapServers: bootstrapServersOf(spec, kind),
+    clientId: `connector-${kind}-${spec.connector}-${spec.task}`,
+    requestTimeoutMs: requestTimeoutMs(spec, kind),
+    logger,
+    clock,
+    ...(writes === undefined ? {} : { writes }),
+  });
 }
 
 function overridesBootstrap(spec: TaskSpec): boolean {
   return bootstrapServersOf(spec, 'producer') !== spec.settings.bootstrapServers;
 }
 
-function openWorkerCluster(spec: TaskSpec, { logger, clock }: TaskEnvironment): Cluster {
+function openWorkerCluster(spec: TaskSpec, { logger, clock, writes }: TaskEnvironment): Cluster {
   const { bootstrapServers, groupId } = spec.settings;
   return new Cluster({
     bootstrapServers,
     clientId: `connect-${groupId}-offsets-${spec.connector}`,
+    requestTimeoutMs: requestTimeoutMs(spec),
     logger,
     clock,
+    ...(writes === undefined ? {} : { writes }),
   });
 }
 

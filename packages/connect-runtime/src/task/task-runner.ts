@@ -1,6 +1,7 @@
 // What every running task is to its host, and what it is given.
 import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
 import type { Clock, Logger, Metrics, RawConfig } from '@millrace/foundation';
+import type { WriteObserver } from '@millrace/kafka-client';
 import type { PluginRegistry } from '../plugins.ts';
 
 /** One incarnation of a task, as plain data: it crosses thread borders. */
@@ -53,6 +54,8 @@ export interface TaskEnvironment {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  /** Told of what the task writes, where somebody has to know that when the thread is gone. */
+  readonly writes?: WriteObserver;
 }
 
 /** A running task. */

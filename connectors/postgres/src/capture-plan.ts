@@ -1,0 +1,85 @@
+// What a run does first, decided from what is stored and what the server has: read the tables, go on from the stored
+// position, or refuse to, because the changes after it are no longer there.
+import type { Logger } from '@millrace/foundation';
+import type { PostgresConfig } from './config.ts';
+import { DEBEZIUM_EXCEPTION, postgresError } from './errors.ts';
+import type { StoredOffset } from './offset.ts';
+import { formatLsn } from './protocol/lsn.ts';
+import type { PositionCheck, SlotState } from './replication-slot.ts';
+
+export interface Plan {
+  readonly snapshot: boolean;
+  /** Where streaming starts when there is no snapshot. */
+  readonly resume: StoredOffset | undefined;
+  readonly slot: SlotState | undefined;
+}
+
+export interface PlanInput {
+  readonly config: PostgresConfig;
+  readonly logger: Logger;
+  readonly stored: StoredOffset | undefined;
+  readonly slot: SlotState | undefined;
+  /** See `lineageBreak`. */
+  readonly lineage: (stored: StoredOffset) => string | undefined;
+  /** See `checkPosition`. */
+  readonly position: (stored: StoredOffset) => PositionCheck;
+}
+
+/** Whether the stored offset is one to go on from: there is one, and it is not of an unfinished snapshot. */
+export function isFinished(stored: StoredOffset | undefined): stored is StoredOffset {
+  return stored !== undefined && stored.snapshot?.complete !== false;
+}
+
+/** @throws postgres.lineage_changed, postgres.slot_lost, postgres.slot_ahead */
+export function makePlan({ config, logger, stored, slot, lineage, position }: PlanInput): Plan {
+  const { mode, readData, stream } = config.snapshot;
+  if (!isFinished(stored) || mode === 'always') return { snapshot: readData, resume: undefined, slot };
+  const resume: Plan = { snapshot: false, resume: stored, slot };
+  if (!config.checkPosition || !stream) return resume;
+  const broken = lineage(stored);
+  const state = broken === undefined ? position(stored) : undefined;
+  if (state === 'available') return resume;
+  if (mode === 'when_needed') {
+    const reason = broken ?? state;
+    logger.warn({ slot: config.slot.name, reason }, 'the stored position is gone; the tables are read again');
+    return { snapshot: true, resume: undefined, slot };
+  }
+  // INV-3: on another line of WAL the position may exist and name other changes.
+  if (broken !== undefined) throw lineageChanged(config, stored, broken);
+  if (slot === undefined && config.slot.dropOnStop) {
+    // The config says that changes made while the connector is stopped may be lost.
+    logger.warn(
+      { slot: config.slot.name },
+      'slot.drop.on.stop dropped the slot: changes made since are not captured',
+    );
+    return { snapshot: false, resume: undefined, slot };
+  }
+  throw positionLost(config, stored, state === 'ahead');
+}
+
+function lineageChanged(config: PostgresConfig, stored: StoredOffset, why: string): Error {
+  const at = formatLsn(stored.lsn);
+  const { host, port } = config.connection;
+  return postgresError(
+    'postgres.lineage_changed',
+    `The stored position LSN{${at}} has no meaning on ${host}:${port}: ${why}.`,
+    { javaClass: DEBEZIUM_EXCEPTION, context: { slot: config.slot.name, lsn: at } },
+  );
+}
+
+function positionLost(config: PostgresConfig, stored: StoredOffset, ahead: boolean): Error {
+  const at = formatLsn(stored.lsn);
+  const { name } = config.slot;
+  const options = { javaClass: DEBEZIUM_EXCEPTION, context: { slot: name, lsn: at } };
+  return ahead
+    ? postgresError(
+        'postgres.slot_ahead',
+        `The slot ${name} was moved past the stored position LSN{${at}} by somebody else, so changes may be missing. Reconfigure the connector to use a snapshot mode when needed.`,
+        options,
+      )
+    : postgresError(
+        'postgres.slot_lost',
+        `The connector is trying to read change stream starting at LSN{${at}}, but this is no longer available on the server. Reconfigure the connector to use a snapshot mode when needed.`,
+        options,
+      );
+}

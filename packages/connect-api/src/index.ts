@@ -69,6 +69,7 @@ export type {
   SourceBatch,
   SourceTask,
   SourceTaskContext,
+  TaskActivity,
   TaskContext,
   TopicPartition,
 } from './task.ts';

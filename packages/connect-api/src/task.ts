@@ -15,6 +15,18 @@ export interface TaskContext {
   readonly metrics: Metrics;
 }
 
+/** What a task is doing that must get on, for its status (INV-7). Waiting for new data is not an activity. */
+export interface TaskActivity {
+  /** Follows "no progress while", such as `creating the slot`. */
+  readonly stage: string;
+  /** Changes whenever it gets on. */
+  readonly progress: number | string;
+  /** Why the last attempt failed, while it is being repeated. */
+  readonly error?: Error | undefined;
+  /** What to do about it where no error says that: one sentence. */
+  readonly hint?: string | undefined;
+}
+
 /** Offsets stored by earlier runs of the connector. */
 export interface OffsetReader {
   /** The stored offset of a partition, or null. */
@@ -62,6 +74,8 @@ export interface SourceTask {
    * (INV-1). May be called while `poll` waits.
    */
   commit(offsets: readonly CommittedOffset[]): Promise<void>;
+  /** Asked about once a second, at any time; null while there is nothing that has to get on. */
+  activity?(): TaskActivity | null;
   /** Ends everything the task opened. Idempotent; also called after a failed start. */
   stop(): Promise<void>;
 }
@@ -119,5 +133,7 @@ export interface SinkTask {
   preCommit(delivered: readonly PartitionPosition[]): Promise<readonly PartitionPosition[]>;
   /** Partitions were taken away; called after a last preCommit, or without one when they were lost. */
   close(partitions: readonly TopicPartition[]): Promise<void>;
+  /** As that of a source, for what a sink does in the background. */
+  activity?(): TaskActivity | null;
   stop(): Promise<void>;
 }

@@ -1,13 +1,15 @@
 // One run of capture, from the first look at the server to the last byte of the stream: preparation in `start`, which
 // fails the task with the reason, then snapshot and streaming in the background, which fail the queue.
 import { randomUUID } from 'node:crypto';
-import type {
-  Headers,
-  OffsetMap,
-  SourceOffset,
-  SourcePartition,
-  SourceRecord,
-  SourceTaskContext,
+import {
+  ActivityStep,
+  type Headers,
+  type OffsetMap,
+  type SourceOffset,
+  type SourcePartition,
+  type SourceRecord,
+  type SourceTaskContext,
+  type TaskActivity,
 } from '@millrace/connect-api';
 import {
   type ChangeQueue,
@@ -21,7 +23,7 @@ import type pg from 'pg';
 import type { PostgresConfig } from './config.ts';
 import { openSession } from './connection.ts';
 import { DEBEZIUM_EXCEPTION, postgresError, sqlStateOf, toPostgresError } from './errors.ts';
-import { confirmablePosition, type StoredOffset } from './offset.ts';
+import { bareOffset, confirmablePosition, type StoredOffset } from './offset.ts';
 import { formatLsn, type Lsn } from './protocol/lsn.ts';
 import { prepareIdentities, preparePublication } from './publication.ts';
 import {
@@ -73,9 +75,12 @@ export class CaptureRun {
   #completedSnapshot: OffsetMap | undefined;
   #durable: Lsn = 0;
   #slotIsOurs = false;
+  #failed = false;
   /** Called when it is fixed where the stream begins. */
   #positioned: (() => void) | undefined;
   readonly #notifications: Notifications;
+  /** Everything before the stream runs. */
+  readonly #step = new ActivityStep();
   #rules: SchemaRules;
 
   constructor(options: CaptureRunOptions) {
@@ -95,7 +100,9 @@ export class CaptureRun {
   /** Prepares the server and starts reading. @throws what is wrong with server, publication, slot or position */
   async start(): Promise<void> {
     const { config, context } = this.#options;
+    this.#step.enter(`connecting to Postgres at ${config.connection.host}:${config.connection.port}`);
     const client = await openSession(config.connection);
+    this.#step.enter('preparing publication and slot');
     this.#client = client;
     const facts = await this.#ask(() => readServerFacts(client), 'Cannot read the settings of the server');
     this.#facts = facts;
@@ -130,6 +137,19 @@ export class CaptureRun {
   confirm(lsn: Lsn): void {
     if (lsn > this.#durable) this.#durable = lsn;
     this.#streaming?.confirm(lsn);
+  }
+
+  /** What has to get on; waiting for changes has not. */
+  get activity(): TaskActivity | null {
+    return this.#step.activity ?? this.#streaming?.activity ?? null;
+  }
+  /** Whether changes are being received. */
+  get connected(): boolean {
+    return this.#streaming !== undefined && !this.#failed;
+  }
+  /** See StreamingRun.caughtUp. */
+  get caughtUp(): boolean {
+    return this.connected && this.#streaming?.caughtUp === true;
   }
 
   /** See ChangeReader.completeLsn. */
@@ -248,6 +268,7 @@ export class CaptureRun {
     const { config, context } = this.#options;
     const { signal } = this.#stopping;
     let from: StoredOffset | undefined = plan.resume;
+    this.#step.leave();
     if (!plan.snapshot) this.#notify({ aggregate: 'Initial Snapshot', type: 'SKIPPED' });
     if (plan.snapshot) {
       if (config.snapshot.delayMs > 0) await context.clock.sleep(config.snapshot.delayMs, signal);
@@ -291,7 +312,7 @@ export class CaptureRun {
     const release = this.#endOnStop(replication);
     try {
       const created = await this.#create(replication, config.slot.name, { temporary: false });
-      return bare(created.consistentPoint, this.#options.stored?.map ?? {});
+      return bareOffset(created.consistentPoint, this.#options.stored?.map ?? {});
     } finally {
       release();
       await replication.end().catch(() => undefined);
@@ -305,11 +326,16 @@ export class CaptureRun {
   ): Promise<CreatedSlot> {
     const { config, context } = this.#options;
     context.logger.info({ slot: name }, 'creating the slot; this waits for transactions that are open');
+    this.#step.enter(
+      `creating the slot ${name}, which waits for all transactions that are open`,
+      'End the transactions that stay open: select pid, xact_start, query from pg_stat_activity order by xact_start.',
+    );
     const created = await createSlot(replication, name, {
       temporary,
       failover: config.slot.failover,
       serverVersion: this.#serverVersion(),
     });
+    this.#step.leave();
     if (!temporary) this.#slotIsOurs = true;
     this.#positioned?.();
     return created;
@@ -331,7 +357,7 @@ export class CaptureRun {
       select: config.snapshot.select,
     });
     if (result.rows === 0) this.#completedSnapshot = result.completeOffset;
-    return bare(result.consistentPoint, result.completeOffset);
+    return bareOffset(result.consistentPoint, result.completeOffset);
   }
 
   #temporaryName(): string {
@@ -342,6 +368,7 @@ export class CaptureRun {
     const { config, context, queue, sourcePartition, headers } = this.#options;
     return {
       notifications: this.#notifications,
+      step: this.#step,
       endOnStop: (client) => this.#endOnStop(client),
       config,
       rules: this.#rules,
@@ -373,6 +400,8 @@ export class CaptureRun {
         const busy = error instanceof Error && 'code' in error && error.code === 'postgres.slot_active';
         if (!busy || attempt >= config.slot.maxRetries) throw producerError(error);
         context.logger.warn({ err: error, attempt }, 'the slot is in use; trying again');
+        this.#step.stay(`waiting for the slot ${config.slot.name}`);
+        this.#step.failing(error);
         await context.clock.sleep(config.slot.retryDelayMs, signal);
       }
     }
@@ -404,7 +433,9 @@ export class CaptureRun {
       blockingSnapshot: (request, offset) => this.#blockingSnapshot(request, offset),
     });
     try {
+      this.#step.stay(`waiting for the slot ${config.slot.name}`);
       await streaming.start();
+      this.#step.leave();
     } catch (error) {
       await streaming.close();
       throw error;
@@ -446,23 +477,10 @@ export class CaptureRun {
 
   #fail(error: unknown): void {
     if (this.#stopping.signal.aborted) return;
+    this.#failed = true;
     this.#options.context.logger.debug({ err: error }, 'capture ended');
     this.#options.queue.fail(error);
   }
-}
-
-/** A position that is no row's: where a slot or a snapshot starts. */
-function bare(lsn: Lsn, map: OffsetMap): StoredOffset {
-  return {
-    lsn,
-    lastCommitLsn: undefined,
-    transactionId: undefined,
-    changesAtLsn: 0,
-    messageType: undefined,
-    timestampUs: undefined,
-    snapshot: undefined,
-    map,
-  };
 }
 
 /** Debezium's words around what ends its reader. */

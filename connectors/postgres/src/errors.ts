@@ -11,6 +11,7 @@ import {
 export type PostgresErrorCode =
   | 'postgres.connection_failed'
   | 'postgres.connection_lost'
+  | 'postgres.connection_stalled'
   | 'postgres.access_denied'
   | 'postgres.server_settings'
   | 'postgres.publication_missing'
@@ -32,6 +33,11 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   'postgres.connection_lost': {
     policy: 'retry',
     remedy: 'The connection is opened again by itself; look at the server log if it keeps breaking.',
+  },
+  'postgres.connection_stalled': {
+    policy: 'retry',
+    remedy:
+      'The connection is opened again by itself. Look at the load of the server and at the network between; where the server is only busy for so long, raise its wal_sender_timeout.',
   },
   'postgres.access_denied': {
     policy: 'needs_operator',

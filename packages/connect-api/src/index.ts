@@ -1,4 +1,5 @@
 /** The plug-in contract: connectors, tasks, records, converters, transformations. */
+export { ActivityStep, type TaskActivity } from './activity.ts';
 export type {
   Connector,
   ConnectorContext,
@@ -69,7 +70,6 @@ export type {
   SourceBatch,
   SourceTask,
   SourceTaskContext,
-  TaskActivity,
   TaskContext,
   TopicPartition,
 } from './task.ts';

@@ -1,5 +1,6 @@
 // What a connector's tasks promise the worker, and what the worker promises them.
 import type { Clock, Logger, Metrics, RawConfig } from '@millrace/foundation';
+import type { TaskActivity } from './activity.ts';
 import type { OffsetMap, SinkRecord, SourceOffset, SourcePartition, SourceRecord } from './record.ts';
 import type { TopicLog, TopicLogOptions } from './topic-log.ts';
 
@@ -13,18 +14,6 @@ export interface TaskContext {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly metrics: Metrics;
-}
-
-/** What a task is doing that must get on, for its status (INV-7). Waiting for new data is not an activity. */
-export interface TaskActivity {
-  /** Follows "no progress while", such as `creating the slot`. */
-  readonly stage: string;
-  /** Changes whenever it gets on. */
-  readonly progress: number | string;
-  /** Why the last attempt failed, while it is being repeated. */
-  readonly error?: Error | undefined;
-  /** What to do about it where no error says that: one sentence. */
-  readonly hint?: string | undefined;
 }
 
 /** Offsets stored by earlier runs of the connector. */

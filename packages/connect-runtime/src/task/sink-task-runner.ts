@@ -1,12 +1,12 @@
 // Runs one sink task: consume, convert, put, commit. One loop calls the task; the group's callbacks queue up behind
 // what the loop is doing and wait for it, so partitions change hands only between two calls of the task.
-import type {
-  PartitionPosition,
-  SinkRecord,
-  SinkTask,
-  SinkTaskContext,
-  TaskActivity,
-  TopicPartition,
+import {
+  ActivityStep,
+  type PartitionPosition,
+  type SinkRecord,
+  type SinkTask,
+  type SinkTaskContext,
+  type TopicPartition,
 } from '@millrace/connect-api';
 import { policyOf, toError } from '@millrace/foundation';
 import type {
@@ -20,12 +20,12 @@ import type {
 import { connectError } from '../errors.ts';
 import { within } from './abortable.ts';
 import type { ErrorHandler } from './error-handling.ts';
-import type { TaskCounters } from './metrics.ts';
+import { showTaskGauges, type TaskCounters } from './metrics.ts';
 import { PauseGate } from './pause-gate.ts';
 import type { RecordReader } from './record-reader.ts';
 import { ShownState } from './shown-state.ts';
+import { keyOf, readingOf, recordsLeft } from './sink-reading.ts';
 import { StallWatch } from './stall-watch.ts';
-import { Step } from './step.ts';
 import type { TaskEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
 import type { TransformationChain } from './transformation-chain.ts';
 
@@ -57,10 +57,6 @@ const READABLE_MS = 5_000;
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 30_000;
 
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${partition}:${topic}`;
-}
-
 export class SinkTaskRunner implements TaskRunner {
   readonly #parts: SinkRunnerParts;
   readonly #stop = new AbortController();
@@ -78,14 +74,12 @@ export class SinkTaskRunner implements TaskRunner {
   readonly #shown: ShownState;
   readonly #watch: StallWatch;
   /** What the loop does. */
-  readonly #step = new Step();
+  readonly #step = new ActivityStep();
   /** Reading from partitions that the brokers do not give. */
-  readonly #reading = new Step();
+  readonly #reading = new ActivityStep();
   #readableAtMs = 0;
   /** Offsets that are behind what the task was given, and do not move. */
-  readonly #confirming = new Step({
-    hint: 'Look at the target: it has not answered for records it was given.',
-  });
+  readonly #confirming = new ActivityStep();
   #seeks: PartitionPosition[] = [];
   #commitRequested = false;
   #lastCommitMs = 0;
@@ -107,7 +101,7 @@ export class SinkTaskRunner implements TaskRunner {
         () => this.#step.activity,
         () => this.#confirming.activity,
         () => this.#reading.activity,
-        () => readingOf(this.#consumer, this.#shown.running),
+        () => (this.#shown.running ? readingOf(this.#consumer) : null),
       ],
       clock: parts.environment.clock,
       logger: parts.environment.logger,
@@ -138,9 +132,13 @@ export class SinkTaskRunner implements TaskRunner {
   }
 
   async run(): Promise<void> {
-    const { task, environment } = this.#parts;
+    const { task, environment, spec } = this.#parts;
     let failure: unknown;
     const watching = this.#watch.run(this.#stop.signal);
+    const hideGauges = showTaskGauges(environment.metrics, spec, {
+      stalled: () => this.#watch.stalled,
+      waiting: () => recordsLeft(this.#consumer, this.#assigned.values(), this.#delivered),
+    });
     try {
       this.#step.enter('starting');
       this.#lastCommitMs = environment.clock.monotonicMs();
@@ -155,6 +153,7 @@ export class SinkTaskRunner implements TaskRunner {
     await watching;
     failure = this.#failure ?? failure;
     await this.#end(failure === undefined);
+    hideGauges();
     if (failure !== undefined) throw failure;
   }
 
@@ -369,7 +368,10 @@ export class SinkTaskRunner implements TaskRunner {
     } else if (!delivered.some((position) => this.#committed.get(keyOf(position)) !== position.offset)) {
       this.#confirming.leave();
     } else if (this.#confirming.activity === null) {
-      this.#confirming.enter('waiting for the sink to answer for records it was given (preCommit)');
+      this.#confirming.enter(
+        'waiting for the sink to answer for records it was given (preCommit)',
+        'Look at the target: it has not answered for records it was given.',
+      );
     }
   }
 
@@ -476,16 +478,4 @@ export class SinkTaskRunner implements TaskRunner {
     await producer?.abort('its task has ended');
     await cluster.close();
   }
-}
-
-/** What keeps records from coming, beyond waiting for some. */
-function readingOf({ problem }: GroupConsumer, running: boolean): TaskActivity | null {
-  if (!running || problem === undefined) return null;
-  const { place, attempt, error } = problem;
-  return {
-    stage: `waiting for ${place}`,
-    progress: attempt,
-    error,
-    hint: 'Check that the brokers run and can be reached.',
-  };
 }

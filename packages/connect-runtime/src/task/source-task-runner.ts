@@ -1,6 +1,12 @@
 // Runs one source task: poll, send, acknowledge, store offsets, tell the source. Everything that reaches a topic goes
 // through one producer that belongs to this incarnation and dies with it.
-import type { SourceTask, SourceTaskContext, TaskActivity, TopicLog } from '@millrace/connect-api';
+import {
+  ActivityStep,
+  type SourceTask,
+  type SourceTaskContext,
+  type TaskActivity,
+  type TopicLog,
+} from '@millrace/connect-api';
 import { toError } from '@millrace/foundation';
 import type { BatchProducer, BatchProducerOptions, Cluster } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
@@ -8,12 +14,11 @@ import { offsetKey, offsetValue } from '../stores/offset-records.ts';
 import { untilAborted, within } from './abortable.ts';
 import type { TaskConverters } from './converters.ts';
 import type { ErrorHandler } from './error-handling.ts';
-import type { TaskCounters } from './metrics.ts';
+import { showTaskGauges, type TaskCounters } from './metrics.ts';
 import { PauseGate } from './pause-gate.ts';
 import { RecordSender } from './record-sender.ts';
 import { ShownState } from './shown-state.ts';
 import { StallWatch } from './stall-watch.ts';
-import { Step } from './step.ts';
 import { SubmittedRecords } from './submitted-records.ts';
 import type { TaskEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
 import type { TransformationChain } from './transformation-chain.ts';
@@ -53,8 +58,8 @@ export class SourceTaskRunner implements TaskRunner {
   readonly #shown: ShownState;
   readonly #watch: StallWatch;
   /** What the loop does, and what the storing of offsets beside it does. */
-  readonly #step = new Step();
-  readonly #storing = new Step();
+  readonly #step = new ActivityStep();
+  readonly #storing = new ActivityStep();
   #committing: Promise<void> | undefined;
   #failure: Error | undefined;
 
@@ -78,9 +83,9 @@ export class SourceTaskRunner implements TaskRunner {
     this.#shown = new ShownState(parts.events);
     this.#watch = new StallWatch({
       activities: [
-        () => (this.#shown.running ? (parts.task.activity?.() ?? null) : null),
         () => deliveryOf(this.#producer),
         () => (parts.offsetProducer ? deliveryOf(parts.offsetProducer) : null),
+        () => parts.task.activity?.() ?? null,
         () => this.#storing.activity,
         () => this.#sender.activity ?? this.#step.activity,
       ],
@@ -112,6 +117,11 @@ export class SourceTaskRunner implements TaskRunner {
     const { task, context } = this.#parts;
     let failure: unknown;
     const watching = this.#watch.run(this.#stop.signal);
+    const { environment, spec } = this.#parts;
+    const hideGauges = showTaskGauges(environment.metrics, spec, {
+      stalled: () => this.#watch.stalled,
+      waiting: () => this.#submitted.pending,
+    });
     try {
       this.#step.enter('starting');
       await task.start(context);
@@ -123,6 +133,7 @@ export class SourceTaskRunner implements TaskRunner {
     await watching;
     failure = this.#failure ?? failure;
     await this.#end(failure === undefined);
+    hideGauges();
     if (failure !== undefined) throw failure;
   }
 

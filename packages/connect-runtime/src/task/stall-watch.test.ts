@@ -1,8 +1,7 @@
-import type { TaskActivity } from '@millrace/connect-api';
+import { ActivityStep, type TaskActivity } from '@millrace/connect-api';
 import { type Clock, type Logger, MillraceError, silentLogger, systemClock } from '@millrace/foundation';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { StallWatch } from './stall-watch.ts';
-import { Step } from './step.ts';
 
 const STALL_MS = 20_000;
 
@@ -51,9 +50,9 @@ const firstLine = (): string | undefined => traces.at(-1)?.split('\n')[0];
 
 describe('INV-7: the stall watch', () => {
   test('names the stage, for how long and what to do, once a stage has not got on for the time allowed', () => {
-    const step = new Step({ hint: 'Kick it.' });
+    const step = new ActivityStep();
     const watch = watchOf(() => step.activity);
-    step.enter('polling the source');
+    step.enter('polling the source', 'Kick it.');
     pass(watch, 19);
     expect(traces).toEqual([]);
     pass(watch, 1);
@@ -65,7 +64,7 @@ describe('INV-7: the stall watch', () => {
   });
 
   test('takes the trace back as soon as there is progress, and when there is nothing left to do', () => {
-    const step = new Step();
+    const step = new ActivityStep();
     const watch = watchOf(() => step.activity);
     for (const goOn of [() => step.enter('polling the source'), () => step.leave()]) {
       step.enter('polling the source');
@@ -79,7 +78,7 @@ describe('INV-7: the stall watch', () => {
   });
 
   test('does not take work that gets on, or waiting for work, for a stall', () => {
-    const step = new Step();
+    const step = new ActivityStep();
     const watch = watchOf(
       () => step.activity,
       () => null,
@@ -91,7 +90,7 @@ describe('INV-7: the stall watch', () => {
   });
 
   test('shows a known cause after two seconds, with the remedy of its code, and a new one when it changes', () => {
-    const step = new Step();
+    const step = new ActivityStep();
     const watch = watchOf(() => step.activity);
     step.enter('putting 3 records into the sink (put)');
     step.failing(new MillraceError('kafka.unavailable', 'the disk is full', { hint: 'Make room.' }));
@@ -107,7 +106,7 @@ describe('INV-7: the stall watch', () => {
   });
 
   test('does not show a cause that has passed within two seconds', () => {
-    const step = new Step();
+    const step = new ActivityStep();
     const watch = watchOf(() => step.activity);
     for (let i = 0; i < 50; i++) {
       step.enter('putting 3 records into the sink (put)');
@@ -118,7 +117,7 @@ describe('INV-7: the stall watch', () => {
   });
 
   test('repeats itself only when twice as long has passed', () => {
-    const step = new Step();
+    const step = new ActivityStep();
     const watch = watchOf(() => step.activity);
     step.enter('starting');
     pass(watch, 600);
@@ -128,8 +127,8 @@ describe('INV-7: the stall watch', () => {
   });
 
   test('blames the first of the strands that stand still', () => {
-    const loop = new Step();
-    const delivery = new Step();
+    const loop = new ActivityStep();
+    const delivery = new ActivityStep();
     const watch = watchOf(
       () => delivery.activity,
       () => loop.activity,

@@ -40,6 +40,11 @@ export class StallWatch {
     this.#options = options;
   }
 
+  /** Whether something is shown. */
+  get stalled(): boolean {
+    return this.#shown !== undefined;
+  }
+
   /** Looks again and again until the signal fires. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, stallTimeoutMs } = this.#options;

@@ -44,8 +44,8 @@ export interface FetchedRecords extends TopicPartition {
 
 /** What keeps records from being read. */
 export interface ReadProblem {
-  /** What it is about, such as a partition. */
-  readonly place: string;
+  /** What is being tried, such as `reading orders-0`. */
+  readonly doing: string;
   /** Changes with every request that is answered. */
   readonly attempt: string;
   readonly error: Error | undefined;
@@ -138,12 +138,12 @@ export class Fetcher implements AsyncDisposable {
   get problem(): ReadProblem | undefined {
     for (const { topic, partition, failures, lastError, paused, halted } of this.#partitions.values()) {
       if (failures > 0 && !paused && !halted)
-        return { place: `${topic}-${partition}`, attempt: 'failing', error: lastError };
+        return { doing: `reading ${topic}-${partition}`, attempt: 'failing', error: lastError };
     }
     const allowedMs = (this.#options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS) + ANSWER_SLACK_MS;
     for (const [nodeId, sinceMs] of this.#busyNodes) {
       if (this.#clock.monotonicMs() - sinceMs > allowedMs)
-        return { place: `broker ${nodeId}`, attempt: String(sinceMs), error: undefined };
+        return { doing: `waiting for broker ${nodeId}`, attempt: String(sinceMs), error: undefined };
     }
     return undefined;
   }

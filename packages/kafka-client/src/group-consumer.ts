@@ -127,7 +127,7 @@ export class GroupConsumer implements AsyncDisposable {
   get problem(): ReadProblem | undefined {
     const { state, problem } = this.#member;
     if (state === 'stable') return this.#fetcher.problem;
-    return { place: `the group ${this.#options.groupId}`, attempt: 'joining', error: problem };
+    return { doing: `joining the group ${this.#options.groupId}`, attempt: 'joining', error: problem };
   }
 
   /** See `Fetcher.poll`. */

@@ -10,9 +10,9 @@ export function keyOf({ topic, partition }: TopicPartition): string {
 /** What keeps records from coming; null while they may come, if there are any. */
 export function readingOf({ problem }: Pick<GroupConsumer, 'problem'>): TaskActivity | null {
   if (problem === undefined) return null;
-  const { place, attempt, error } = problem;
+  const { doing, attempt, error } = problem;
   return {
-    stage: `waiting for ${place}`,
+    stage: doing,
     progress: attempt,
     error,
     hint: 'Check that the brokers run and can be reached.',

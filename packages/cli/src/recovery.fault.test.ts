@@ -232,7 +232,9 @@ describe('the data folder', () => {
           /^[\w.]+: No progress for \d+ s \(since .*\) while waiting for acknowledgements of full\.public\.\w+-0: /,
         );
         expect(trace).toMatch(/\nWhat to do: Make room on the disk of the broker's data folder[^\n]*\n$/);
-        expect(await notReady(small)).toMatch(/Task 0 of connector full-source: No progress .*The disk is full/);
+        expect(await notReady(small)).toMatch(
+          /Task 0 of connector full-source: No progress .*The disk is full/,
+        );
         expect((await small.request('GET', '/connectors')).status).toBe(200);
         expect(small.running).toBe(true);
         disk.empty();

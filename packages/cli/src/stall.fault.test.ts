@@ -84,7 +84,9 @@ async function untilFailed(name: string, trace: RegExp): Promise<void> {
 
 async function metric(name: string, source: string): Promise<number> {
   const text = await (await fetch(`${millrace.rest}/metrics`)).text();
-  const line = text.split('\n').find((l) => l.startsWith(`debezium_metrics_${name}{`) && l.includes(`"${source}"`));
+  const line = text
+    .split('\n')
+    .find((l) => l.startsWith(`debezium_metrics_${name}{`) && l.includes(`"${source}"`));
   return Number(line?.split(' ').at(-1) ?? Number.NaN);
 }
 
@@ -117,7 +119,11 @@ describe('INV-7', () => {
     const walsender = found[0]?.pid ?? 0;
     stopProcess(walsender);
     await insert(20);
-    await untilStalled(millrace, name, /while waiting for the server to answer on the replication connection/);
+    await untilStalled(
+      millrace,
+      name,
+      /while waiting for the server to answer on the replication connection/,
+    );
     expect(await notReady(millrace)).toMatch(/Task 0 of connector hung: No progress for \d+ s/);
     await untilFailed(name, /does not answer[^]*What to do: The connection is opened again by itself/);
     // The slot still belongs to the process that hangs: that is said until it is free.
@@ -148,7 +154,11 @@ describe('INV-7', () => {
     await other.connect();
     await other.query('begin; select txid_current()');
     await millrace.request('PUT', `/connectors/${name}/config`, source(name, postgres.port));
-    const trace = await untilStalled(millrace, name, /while creating the slot waiting, which waits for all transactions/);
+    const trace = await untilStalled(
+      millrace,
+      name,
+      /while creating the slot waiting, which waits for all transactions/,
+    );
     expect(trace).toMatch(/\nWhat to do: End the transactions that stay open/);
     await other.end();
     await untilDelivered(millrace, name);

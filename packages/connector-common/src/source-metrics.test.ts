@@ -30,7 +30,13 @@ test('metrics have the names and labels that exporters of Debezium give them', a
     task: 0,
     maxRecords: 8192,
     maxBytes: 0,
-    state: () => ({ connected: true, behindMs: 0, sinceLastEventMs: 12, queuedRecords: 8193, queuedBytes: 5 }),
+    state: () => ({
+      connected: true,
+      behindMs: 0,
+      sinceLastEventMs: 12,
+      queuedRecords: 8193,
+      queuedBytes: 5,
+    }),
   });
   const text = await metrics.metrics();
   const labels = '{plugin="postgres",name="shop",context="streaming",task="0"}';

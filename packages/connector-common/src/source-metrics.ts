@@ -28,7 +28,8 @@ export interface SourceMetricsOptions {
 
 const HELP = {
   Connected: 'Whether changes are being received (1) or not (0).',
-  MilliSecondsBehindSource: 'Age of the oldest change not handed on yet; 0 when there is none, -1 if unknown.',
+  MilliSecondsBehindSource:
+    'Age of the oldest change not handed on yet; 0 when there is none, -1 if unknown.',
   MilliSecondsSinceLastEvent: 'Time since the last change was handed on; -1 before the first.',
   QueueTotalCapacity: 'Records that may wait between reader and poll.',
   QueueRemainingCapacity: 'Records for which there is room left.',

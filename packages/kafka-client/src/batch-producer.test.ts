@@ -398,7 +398,9 @@ test('INV-1, INV-2: under random faults every record is stored once and in order
 
 test('INV-7: says which partition waits longest for an acknowledgement, and why', async () => {
   const full = new Set([1, 2]);
-  onProduce((_records, _topic, partition) => (full.has(partition) ? { errorCode: 56 } : { errorCode: 0, baseOffset: 0 }));
+  onProduce((_records, _topic, partition) =>
+    full.has(partition) ? { errorCode: 56 } : { errorCode: 0, baseOffset: 0 },
+  );
   const producer = makeProducer();
   await producer.prepare('many');
   expect(producer.slowest).toBeUndefined();

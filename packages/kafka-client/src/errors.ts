@@ -123,6 +123,7 @@ const JAVA_NAMES: Readonly<Record<string, string>> = {
   NETWORK_EXCEPTION: 'Network',
   TOPIC_ALREADY_EXISTS: 'TopicExists',
   CORRUPT_MESSAGE: 'CorruptRecord',
+  KAFKA_STORAGE_ERROR: 'KafkaStorage',
 };
 
 function javaClassOf(name: string): string {

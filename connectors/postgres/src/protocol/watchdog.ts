@@ -1,4 +1,4 @@
-// Notices a replication connection over which nothing comes any more although nobody has closed it: a server process
+// INV-7: notices a replication connection over which nothing comes any more although nobody has closed it: a server process
 // that hangs, a network that swallows packets. A server that lives answers a status update that asks for a reply.
 
 export interface WatchdogOptions {

@@ -55,7 +55,9 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
       onTable: (table, rows) => {
         const name = qualified(table);
         options.step.enter(
-          rows === undefined ? `reading ${name} for the snapshot` : 'preparing the next table of the snapshot',
+          rows === undefined
+            ? `reading ${name} for the snapshot`
+            : 'preparing the next table of the snapshot',
           'Look in pg_stat_activity at what the query waits for, such as a lock.',
         );
         notify(

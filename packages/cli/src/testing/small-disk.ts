@@ -52,5 +52,4 @@ function canMount(): boolean {
 }
 
 /** Whether a test may mount a disk here. */
-export const mayMountDisks: boolean =
-  process.getuid?.() === 0 && process.platform === 'linux' && canMount();
+export const mayMountDisks: boolean = process.getuid?.() === 0 && process.platform === 'linux' && canMount();

@@ -67,14 +67,17 @@ export class ConnectorViews {
     return { name, connector: stateInfo(status), tasks, type: this.kind(config) };
   }
 
-  /** INV-7: what should run and does not, or does not get on. */
+  // INV-7: ready is more than that nothing has failed.
+  /** What should run and does not, or does not get on. */
   problems(name: string): string[] {
     const shouldRun = this.#state.targetState(name) === 'STARTED';
     const parts = [
       [`Connector ${name}`, this.#status.connector(name)] as const,
       ...this.#state
         .tasks(name)
-        .map((_config, task) => [`Task ${task} of connector ${name}`, this.#status.task(name, task)] as const),
+        .map(
+          (_config, task) => [`Task ${task} of connector ${name}`, this.#status.task(name, task)] as const,
+        ),
     ];
     return parts.flatMap(([what, shown]) => {
       if (shown?.state === 'FAILED') return [`${what} has failed.`];

@@ -91,7 +91,8 @@ export class StreamingRun {
       client: options.catalog,
       clock: context.clock,
       logger: context.logger,
-      onRead: () => this.#stream?.ask(),
+      isReached: () => this.caughtUp,
+      ask: () => this.#stream?.ask(),
     });
     this.#xmin = XminWatch.start(config.xminIntervalMs, config.connection, context);
     const signals = this.#signals();

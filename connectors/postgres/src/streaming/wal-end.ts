@@ -8,11 +8,15 @@ export interface WalEndOptions {
   readonly client: pg.Client;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Called after each answer: the walsender shall say how far it is. */
-  readonly onRead: () => void;
+  /** Whether the reader is known to be past what was the end. */
+  readonly isReached: () => boolean;
+  /** Has the walsender say how far it is. */
+  readonly ask: () => void;
 }
 
 const INTERVAL_MS = 10_000;
+/** A busy server is a little behind its own end whenever it answers. */
+const ASK_AGAIN_MS = 1_000;
 
 export class WalEnd {
   readonly #options: WalEndOptions;
@@ -34,7 +38,7 @@ export class WalEnd {
 
   /** Asks again and again until `stop`. */
   async follow(): Promise<void> {
-    const { client, clock, logger, onRead } = this.#options;
+    const { client, logger } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
@@ -42,11 +46,19 @@ export class WalEnd {
           'select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_flush_lsn() end::text as wal_end',
         );
         this.#current = parseLsn(rows[0]?.wal_end ?? '');
-        if (!signal.aborted) onRead();
       } catch (error) {
         if (!signal.aborted) logger.debug({ err: error }, 'the end of the WAL could not be read');
       }
-      await clock.sleep(INTERVAL_MS, signal);
+      await this.#untilNext(signal);
+    }
+  }
+
+  async #untilNext(signal: AbortSignal): Promise<void> {
+    const { clock, isReached, ask } = this.#options;
+    const endMs = clock.monotonicMs() + INTERVAL_MS;
+    while (!signal.aborted && clock.monotonicMs() < endMs) {
+      if (!isReached()) ask();
+      await clock.sleep(ASK_AGAIN_MS, signal);
     }
   }
 }

@@ -6,12 +6,16 @@ import {
   type MillraceErrorOptions,
 } from '@millrace/foundation';
 
-type FileErrorCode = 'file.no_input' | 'file.write_failed' | 'file.bad_offset';
+type FileErrorCode = 'file.no_input' | 'file.unreadable' | 'file.write_failed' | 'file.bad_offset';
 
 defineErrorCodes({
   'file.no_input': {
     policy: 'needs_operator',
     remedy: 'Set `file` to the path of the file to read: a worker has no standard input to read from.',
+  },
+  'file.unreadable': {
+    policy: 'retry',
+    remedy: 'Put a file that the worker may read in its place; it is opened as soon as there is one.',
   },
   'file.write_failed': {
     policy: 'retry',

@@ -1,4 +1,12 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SinkRecord, type SinkTaskContext, type SourceTaskContext } from '@millrace/connect-api';
@@ -46,6 +54,25 @@ describe('FileStreamSourceTask', () => {
     expect(await linesOf(task)).toEqual([]);
     appendFileSync(file, 'ee\n');
     expect(await linesOf(task)).toEqual([['three', { position: 16 }]]);
+    await task.stop();
+  });
+
+  it('INV-7: says that what is there cannot be read, until it can; a missing file is waited for', async () => {
+    const file = path.join(folder, 'later');
+    const task = new FileStreamSourceTask();
+    await task.start(context({ file, topic: 't' }));
+    expect(await linesOf(task)).toEqual([]);
+    expect(task.activity()).toBeNull();
+    mkdirSync(file);
+    expect(await linesOf(task)).toEqual([]);
+    expect(task.activity()).toMatchObject({
+      stage: `opening ${file}`,
+      error: { message: `${file} is a folder` },
+    });
+    rmdirSync(file);
+    writeFileSync(file, 'one\n');
+    expect(await linesOf(task)).toEqual([['one', { position: 4 }]]);
+    expect(task.activity()).toBeNull();
     await task.stop();
   });
 

@@ -6,8 +6,10 @@ import {
   SourceRecord,
   type SourceTask,
   type SourceTaskContext,
+  type TaskActivity,
 } from '@millrace/connect-api';
 import { STRING } from '@millrace/data';
+import { messageOf } from '@millrace/foundation';
 import { BATCH_SIZE, FILE, sourceConfig, TOPIC } from './config.ts';
 import { fileError } from './errors.ts';
 
@@ -29,6 +31,8 @@ export class FileStreamSourceTask implements SourceTask {
   #partition: SourcePartition = {};
   #file: FileHandle | undefined;
   #missingReported = false;
+  /** Why what is there cannot be read; a file that is not there yet is simply waited for. */
+  #unreadable: Error | undefined;
   /** Where in the file the first byte of `#pending` is: the end of the last line that was sent. */
   #position = 0;
   /** Bytes read but not sent: the start of a line whose end has not been written yet. */
@@ -68,6 +72,11 @@ export class FileStreamSourceTask implements SourceTask {
     return Promise.resolve();
   }
 
+  activity(): TaskActivity | null {
+    if (this.#unreadable === undefined) return null;
+    return { stage: `opening ${this.#path}`, progress: 0, error: this.#unreadable };
+  }
+
   async stop(): Promise<void> {
     await this.#file?.close();
     this.#file = undefined;
@@ -83,13 +92,17 @@ export class FileStreamSourceTask implements SourceTask {
     let file: FileHandle;
     try {
       file = await open(this.#path, 'r');
-    } catch {
+    } catch (cause) {
+      const missing = (cause as { code?: string }).code === 'ENOENT';
+      this.#unreadable = missing ? undefined : fileError('file.unreadable', messageOf(cause), { cause });
       return false;
     }
     if ((await file.stat()).isDirectory()) {
       await file.close();
+      this.#unreadable = fileError('file.unreadable', `${this.#path} is a folder`);
       return false;
     }
+    this.#unreadable = undefined;
     this.#file = file;
     this.#pending = Buffer.alloc(0);
     return true;

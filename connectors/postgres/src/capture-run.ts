@@ -1,14 +1,16 @@
 // One run of capture, from the first look at the server to the last byte of the stream: preparation in `start`, which
 // fails the task with the reason, then snapshot and streaming in the background, which fail the queue.
 import { randomUUID } from 'node:crypto';
-import type {
-  Headers,
-  OffsetMap,
-  SourceBatch,
-  SourceOffset,
-  SourcePartition,
-  SourceRecord,
-  SourceTaskContext,
+import {
+  ActivityStep,
+  type Headers,
+  type OffsetMap,
+  type SourceBatch,
+  type SourceOffset,
+  type SourcePartition,
+  type SourceRecord,
+  type SourceTaskContext,
+  type TaskActivity,
 } from '@millrace/connect-api';
 import {
   type ChangeQueue,
@@ -17,12 +19,11 @@ import {
   Notifications,
   type SnapshotRequest,
 } from '@millrace/connector-common';
-import { messageOf } from '@millrace/foundation';
 import type pg from 'pg';
 import { isFinished, makePlan, type Plan } from './capture-plan.ts';
 import type { PostgresConfig } from './config.ts';
-import { openSession } from './connection.ts';
-import { postgresError, sqlStateOf, toPostgresError } from './errors.ts';
+import { endOnAbort, openSession, runHeartbeatQuery } from './connection.ts';
+import { postgresError, producerError, toPostgresError } from './errors.ts';
 import { LineageGuard } from './lineage-guard.ts';
 import { bareOffset, confirmablePosition, type StoredOffset } from './offset.ts';
 import { type Lsn, maxLsn } from './protocol/lsn.ts';
@@ -69,10 +70,13 @@ export class CaptureRun {
   #completedSnapshot: OffsetMap | undefined;
   #durable: Lsn = 0;
   #slotIsOurs = false;
+  #failed = false;
   /** Called when it is fixed where the stream begins. */
   #positioned: (() => void) | undefined;
   readonly #notifications: Notifications;
   readonly #lineage: LineageGuard;
+  /** Everything before the stream runs. */
+  readonly #step = new ActivityStep();
   #rules: SchemaRules;
   #readsTables = false;
 
@@ -99,7 +103,9 @@ export class CaptureRun {
   /** Prepares the server and starts reading. @throws what is wrong with server, publication, slot or position */
   async start(): Promise<void> {
     const { config, context } = this.#options;
+    this.#step.enter(`connecting to Postgres at ${config.connection.host}:${config.connection.port}`);
     const client = await openSession(config.connection);
+    this.#step.enter('preparing publication and slot');
     this.#client = client;
     const facts = await this.#ask(() => readServerFacts(client), 'Cannot read the settings of the server');
     this.#facts = facts;
@@ -152,6 +158,19 @@ export class CaptureRun {
     this.confirm(this.#durable);
   }
 
+  /** What has to get on; waiting for changes has not. */
+  get activity(): TaskActivity | null {
+    return this.#step.activity ?? this.#streaming?.activity ?? null;
+  }
+  /** Whether changes are being received. */
+  get connected(): boolean {
+    return this.#streaming !== undefined && !this.#failed;
+  }
+  /** See StreamingRun.caughtUp. */
+  get caughtUp(): boolean {
+    return this.connected && this.#streaming?.caughtUp === true;
+  }
+
   /** See ChangeReader.completeLsn. */
   completeLsn(): Lsn | undefined {
     return this.#streaming?.completeLsn;
@@ -186,14 +205,7 @@ export class CaptureRun {
     const { config, context } = this.#options;
     const query = config.heartbeat.actionQuery;
     if (query === undefined || this.#client === undefined || this.#stopping.signal.aborted) return;
-    try {
-      await this.#client.query(query);
-    } catch (error) {
-      const state = sqlStateOf(error) ?? '';
-      if (['42P01', '57P01', '57P03'].includes(state))
-        throw toPostgresError(error, 'heartbeat.action.query failed');
-      context.logger.error({ err: error }, 'heartbeat.action.query failed');
-    }
+    await runHeartbeatQuery(this.#client, query, context.logger);
   }
 
   /** Idempotent. */
@@ -260,6 +272,7 @@ export class CaptureRun {
     const { config, context } = this.#options;
     const { signal } = this.#stopping;
     let from: StoredOffset | undefined = plan.resume;
+    this.#step.leave();
     if (!plan.snapshot) this.#notify({ aggregate: 'Initial Snapshot', type: 'SKIPPED' });
     if (plan.snapshot) {
       if (config.snapshot.delayMs > 0) await context.clock.sleep(config.snapshot.delayMs, signal);
@@ -271,15 +284,6 @@ export class CaptureRun {
     if (config.snapshot.streamingDelayMs > 0)
       await context.clock.sleep(config.snapshot.streamingDelayMs, signal);
     await this.#streamFrom(from);
-  }
-
-  /** Ends a session when the task stops, whatever it is doing; returns how to take that back. */
-  #endOnStop(client: pg.Client): () => void {
-    const { signal } = this.#stopping;
-    const end = (): void => void client.end().catch(() => undefined);
-    signal.addEventListener('abort', end, { once: true });
-    if (signal.aborted) end();
-    return () => signal.removeEventListener('abort', end);
   }
 
   #notify(notification: Notification): void {
@@ -300,7 +304,7 @@ export class CaptureRun {
   async #slotOnly(): Promise<StoredOffset | undefined> {
     const { config } = this.#options;
     const replication = this.#takeSession();
-    const release = this.#endOnStop(replication);
+    const release = endOnAbort(replication, this.#stopping.signal);
     try {
       const created = await this.#create(replication, config.slot.name, { temporary: false });
       return bareOffset(created.consistentPoint, this.#options.stored?.map ?? {});
@@ -317,11 +321,16 @@ export class CaptureRun {
   ): Promise<CreatedSlot> {
     const { config, context } = this.#options;
     context.logger.info({ slot: name }, 'creating the slot; this waits for transactions that are open');
+    this.#step.enter(
+      `creating the slot ${name}, which waits for all transactions that are open`,
+      'End the transactions that stay open: select pid, xact_start, query from pg_stat_activity order by xact_start.',
+    );
     const created = await createSlot(replication, name, {
       temporary,
       failover: config.slot.failover,
       serverVersion: this.#serverVersion(),
     });
+    this.#step.leave();
     if (!temporary) {
       this.#slotIsOurs = true;
       await this.#settleCreated(name);
@@ -344,7 +353,7 @@ export class CaptureRun {
   async #snapshot(plan: Plan, captured: readonly TableName[]): Promise<StoredOffset | undefined> {
     const { config } = this.#options;
     const temporary = plan.slot !== undefined || !config.snapshot.stream;
-    const name = temporary ? this.#temporaryName() : config.slot.name;
+    const name = temporary ? temporaryName() : config.slot.name;
     const result = await runSnapshot({
       ...this.#snapshotParts(),
       creator: this.#takeSession(),
@@ -356,15 +365,12 @@ export class CaptureRun {
     return bareOffset(result.consistentPoint, result.completeOffset);
   }
 
-  #temporaryName(): string {
-    return `millrace_${process.pid}_${randomUUID().replaceAll('-', '')}`;
-  }
-
   #snapshotParts(): Omit<SnapshotRunOptions, 'creator' | 'create' | 'tables' | 'select' | 'offset'> {
     const { config, context, queue, sourcePartition, headers } = this.#options;
     return {
       notifications: this.#notifications,
-      endOnStop: (client) => this.#endOnStop(client),
+      step: this.#step,
+      endOnStop: (client) => endOnAbort(client, this.#stopping.signal),
       config,
       rules: this.#rules,
       types: this.#types,
@@ -395,6 +401,8 @@ export class CaptureRun {
         const busy = error instanceof Error && 'code' in error && error.code === 'postgres.slot_active';
         if (!busy || attempt >= config.slot.maxRetries) throw producerError(error);
         context.logger.warn({ err: error, attempt }, 'the slot is in use; trying again');
+        this.#step.stay(`waiting for the slot ${config.slot.name}`);
+        this.#step.failing(error);
         await context.clock.sleep(config.slot.retryDelayMs, signal);
       }
     }
@@ -427,11 +435,13 @@ export class CaptureRun {
       durable: this.#lineage.durable ? this.#durable : 0,
       session,
       fail: (error) => this.#fail(error),
-      endOnStop: (client) => this.#endOnStop(client),
+      endOnStop: (client) => endOnAbort(client, this.#stopping.signal),
       blockingSnapshot: (request, offset) => this.#blockingSnapshot(request, offset),
     });
     try {
+      this.#step.stay(`waiting for the slot ${config.slot.name}`);
       await streaming.start();
+      this.#step.leave();
     } catch (error) {
       await streaming.close();
       throw error;
@@ -459,7 +469,7 @@ export class CaptureRun {
     await runSnapshot({
       ...this.#snapshotParts(),
       creator: await openForCreation(config.connection),
-      create: (creator) => this.#create(creator, this.#temporaryName(), { temporary: true }),
+      create: (creator) => this.#create(creator, temporaryName(), { temporary: true }),
       tables: tables.filter(config.captured).filter((table) => matches(qualified(table))),
       offset,
       select: (table) => request.conditions.find(({ collection }) => matchesAny(collection)(table))?.filter,
@@ -480,17 +490,12 @@ export class CaptureRun {
 
   #fail(error: unknown): void {
     if (this.#stopping.signal.aborted) return;
+    this.#failed = true;
     this.#options.context.logger.debug({ err: error }, 'capture ended');
     this.#options.queue.fail(error);
   }
 }
 
-/** Debezium's words around what ends its reader. */
-function producerError(cause: unknown): Error {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-  return postgresError(
-    (code.startsWith('postgres.') ? code : 'postgres.connection_lost') as 'postgres.connection_lost',
-    'An exception occurred in the change event producer. This connector will be stopped.',
-    { cause, context: { cause: messageOf(cause) } },
-  );
+function temporaryName(): string {
+  return `millrace_${process.pid}_${randomUUID().replaceAll('-', '')}`;
 }

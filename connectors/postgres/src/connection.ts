@@ -1,10 +1,11 @@
 // Connections to the server: how settings become the driver's, and what every session of ours has set so that the text
 // of a value never depends on role or database settings.
 import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
-import { MillraceError } from '@millrace/foundation';
+import { type Logger, MillraceError } from '@millrace/foundation';
 import pg from 'pg';
-import { postgresError, serverError } from './errors.ts';
+import { postgresError, serverError, sqlStateOf, toPostgresError } from './errors.ts';
 
 export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 
@@ -36,6 +37,22 @@ const SESSION: Readonly<Record<string, string>> = {
 };
 
 const CONNECT_TIMEOUT_MS = 30_000;
+/** The system's own default is two hours. */
+const KEEP_ALIVE_AFTER_MS = 30_000;
+const END_TIMEOUT_MS = 2_000;
+
+/** A session whose end does not wait for a server that no longer answers: else its task could not end either. */
+class Session extends pg.Client {
+  override async end(): Promise<void> {
+    const { connection } = this as unknown as { connection?: { stream?: Socket } };
+    const timer = setTimeout(() => connection?.stream?.destroy(), END_TIMEOUT_MS);
+    try {
+      await super.end();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
 
 /** A plain session, or one that speaks the replication protocol on the database. */
 export type SessionKind = 'query' | 'replication';
@@ -56,7 +73,7 @@ export async function connect(settings: ConnectionSettings, kind: SessionKind = 
           : [tlsOptions(settings)];
   let failure: unknown;
   for (const ssl of attempts) {
-    const client = new pg.Client({
+    const client = new Session({
       host: settings.host,
       port: settings.port,
       user: settings.user,
@@ -64,6 +81,7 @@ export async function connect(settings: ConnectionSettings, kind: SessionKind = 
       database: settings.database,
       ssl,
       keepAlive: settings.keepAlive,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
       application_name: settings.applicationName,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       options: Object.entries(SESSION)
@@ -145,4 +163,26 @@ export function quoteLiteral(text: string): string {
 
 export function quoteTable(table: { readonly schema: string; readonly table: string }): string {
   return `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.table)}`;
+}
+
+/** Ends a session when the signal fires, whatever it is doing; returns how to take that back. */
+export function endOnAbort(client: pg.Client, signal: AbortSignal): () => void {
+  const end = (): void => void client.end().catch(() => undefined);
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  return () => signal.removeEventListener('abort', end);
+}
+
+/** SQLSTATEs of a heartbeat query that ends the task: its table is gone, or the server is. */
+const FATAL_FOR_HEARTBEAT: readonly string[] = ['42P01', '57P01', '57P03'];
+
+/** Runs `heartbeat.action.query`; what else goes wrong with it is logged, since capture goes on without it. */
+export async function runHeartbeatQuery(client: pg.Client, query: string, logger: Logger): Promise<void> {
+  try {
+    await client.query(query);
+  } catch (error) {
+    if (FATAL_FOR_HEARTBEAT.includes(sqlStateOf(error) ?? ''))
+      throw toPostgresError(error, 'heartbeat.action.query failed');
+    logger.error({ err: error }, 'heartbeat.action.query failed');
+  }
 }

@@ -11,6 +11,7 @@ import {
 export type PostgresErrorCode =
   | 'postgres.connection_failed'
   | 'postgres.connection_lost'
+  | 'postgres.connection_stalled'
   | 'postgres.access_denied'
   | 'postgres.server_settings'
   | 'postgres.publication_missing'
@@ -33,6 +34,11 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   'postgres.connection_lost': {
     policy: 'retry',
     remedy: 'The connection is opened again by itself; look at the server log if it keeps breaking.',
+  },
+  'postgres.connection_stalled': {
+    policy: 'retry',
+    remedy:
+      'The connection is opened again by itself. Look at the load of the server and at the network between; where the server is only busy for so long, raise its wal_sender_timeout.',
   },
   'postgres.access_denied': {
     policy: 'needs_operator',
@@ -157,4 +163,14 @@ export function serverError(error: unknown): MillraceError {
     javaClass: 'org.postgresql.util.PSQLException',
     context: { sqlState: state },
   });
+}
+
+/** Debezium's words around what ends its reader. */
+export function producerError(cause: unknown): Error {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  return postgresError(
+    (code.startsWith('postgres.') ? code : 'postgres.connection_lost') as 'postgres.connection_lost',
+    'An exception occurred in the change event producer. This connector will be stopped.',
+    { cause, context: { cause: messageOf(cause) } },
+  );
 }

@@ -51,6 +51,20 @@ function integer(value: JsonValue | undefined): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
+/** A position that is no row's: where a slot or a snapshot starts. */
+export function bareOffset(lsn: Lsn, map: OffsetMap): StoredOffset {
+  return {
+    lsn,
+    lastCommitLsn: undefined,
+    transactionId: undefined,
+    changesAtLsn: 0,
+    messageType: undefined,
+    timestampUs: undefined,
+    snapshot: undefined,
+    map,
+  };
+}
+
 /**
  * What the server may be told to forget when this offset is durable. Of the change's own transaction only what lies
  * before the change: the transaction must come again whole.
@@ -72,20 +86,6 @@ export function markAt(map: OffsetMap, lsn: Lsn, incremental?: OffsetMap): Offse
   else moved['lsn'] = lsn;
   if ('lsn_commit' in map) moved['lsn_commit'] = lsn;
   return { ...moved, ...incremental };
-}
-
-/** A position that is no row's: where a slot or a snapshot starts. */
-export function bareOffset(lsn: Lsn, map: OffsetMap): StoredOffset {
-  return {
-    lsn,
-    lastCommitLsn: undefined,
-    transactionId: undefined,
-    changesAtLsn: 0,
-    messageType: undefined,
-    timestampUs: undefined,
-    snapshot: undefined,
-    map,
-  };
 }
 
 /** Keys that hold the state of an incremental snapshot begin so. */

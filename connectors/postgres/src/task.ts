@@ -14,12 +14,21 @@ import {
   type SourceRecord,
   type SourceTask,
   type SourceTaskContext,
+  type TaskActivity,
 } from '@millrace/connect-api';
-import { ChangeQueue, contextHeaders, Heartbeat, timeOrderedUuid } from '@millrace/connector-common';
+import {
+  ChangeQueue,
+  contextHeaders,
+  Heartbeat,
+  SourceLag,
+  type StreamingState,
+  showSourceMetrics,
+  timeOrderedUuid,
+} from '@millrace/connector-common';
 import { CaptureRun } from './capture-run.ts';
 import { type PostgresConfig, resolveConfig } from './config.ts';
 import { upgradeConfig } from './config-upgrade.ts';
-import { confirmablePosition, markAt, parseOffset } from './offset.ts';
+import { ChangeOffset, confirmablePosition, markAt, parseOffset } from './offset.ts';
 import type { Lsn } from './protocol/lsn.ts';
 
 const MAX_WAIT_MS = 500;
@@ -39,6 +48,10 @@ export class PostgresSourceTask implements SourceTask {
   #lastMarkMs = 0;
   /** An incremental snapshot is in the last position handed out. */
   #incremental = false;
+  readonly #lag = new SourceLag();
+  /** Polls that brought records: what a snapshot is measured by. */
+  #handedOn = 0;
+  #hideMetrics: (() => void) | undefined;
   #stopped = false;
 
   async start(context: SourceTaskContext): Promise<void> {
@@ -70,6 +83,14 @@ export class PostgresSourceTask implements SourceTask {
       headers: this.#headers(config, context),
       stored,
     });
+    this.#hideMetrics = showSourceMetrics({
+      metrics: context.metrics,
+      plugin: 'postgres',
+      name: config.topicPrefix,
+      task: context.taskId,
+      ...config.queue,
+      state: () => this.#streamingState(),
+    });
     await this.#run.start();
     // An offset that is given up must not be stored again beside what is read anew.
     if (this.#run.readsTables) this.#lastOffset = undefined;
@@ -86,6 +107,7 @@ export class PostgresSourceTask implements SourceTask {
       batches.length === 1 ? [...(batches[0]?.records ?? [])] : batches.flatMap((batch) => batch.records);
     const last = records.at(-1);
     if (last !== undefined) this.#lastOffset = last.sourceOffset;
+    this.#note(last);
     if (heartbeat.due()) await this.#beat(records);
     const mark = this.#completedSnapshot(records.length) ?? this.#mark(last !== undefined);
     if (mark === undefined) return records.length === 0 ? null : { records };
@@ -103,10 +125,46 @@ export class PostgresSourceTask implements SourceTask {
     return Promise.resolve();
   }
 
+  activity(): TaskActivity | null {
+    const activity = this.#run?.activity ?? null;
+    // A reader that waits for room is not what stands still.
+    if (activity === null || this.#queue?.isFull === true) return null;
+    return { ...activity, progress: `${activity.progress}/${this.#handedOn}` };
+  }
+
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#hideMetrics?.();
     await this.#run?.stop();
+  }
+
+  /** Once a poll: what lag and progress are told from. */
+  #note(last: SourceRecord | undefined): void {
+    const { clock } = this.#parts().context;
+    if (last !== undefined) {
+      this.#handedOn++;
+      const offset = last.sourceOffset;
+      const now = clock.nowMs();
+      this.#lag.handedOn(offset instanceof ChangeOffset ? offset.transaction.commitTimeUs / 1000 : now, now);
+    }
+    if (this.#isCaughtUp()) this.#lag.caughtUp(clock.nowMs());
+  }
+
+  #isCaughtUp(): boolean {
+    return this.#queue?.isEmpty === true && this.#run?.caughtUp === true;
+  }
+
+  #streamingState(): StreamingState {
+    const { queue, run, context } = this.#parts();
+    const now = context.clock.nowMs();
+    return {
+      connected: run.connected,
+      behindMs: this.#lag.behindMs(now, this.#isCaughtUp()),
+      sinceLastEventMs: this.#lag.sinceLastEventMs(now),
+      queuedRecords: queue.recordCount,
+      queuedBytes: queue.byteCount,
+    };
   }
 
   async #beat(records: SourceRecord[]): Promise<void> {

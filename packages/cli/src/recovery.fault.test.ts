@@ -1,7 +1,6 @@
 // Servers around Millrace that stop, break off or run full: it goes on by itself, nothing is lost, and the status says
 // meanwhile what is wrong.
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type PostgresServer, type RedisServer, startPostgres, startRedis } from '@millrace/local-servers';
@@ -10,12 +9,16 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
   connectorStatus,
+  notReady,
   postgresSource,
   putConnector,
   redisSink,
   untilCacheEquals,
+  untilReady,
   untilRunning,
+  untilStalled,
 } from './testing/connectors.ts';
+import { mayMountDisks, SmallDisk } from './testing/small-disk.ts';
 
 const OUTAGE_MS = testRounds(5_000, 20_000);
 const TABLES = { item: ['id'], log: ['id'] } as const;
@@ -201,29 +204,13 @@ describe('Millrace', () => {
   });
 });
 
-const mayMount = process.getuid?.() === 0 && process.platform === 'linux' && canMount();
-
-function canMount(): boolean {
-  const at = mkdtempSync(path.join(tmpdir(), 'millrace-mount-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', at], { stdio: 'ignore' });
-    execFileSync('umount', [at]);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(at, { recursive: true, force: true });
-  }
-}
-
 describe('the data folder', () => {
-  test.skipIf(!mayMount)(
-    'INV-1 INV-6 (needs root to mount a small disk): a full disk is survived',
+  test.skipIf(!mayMountDisks)(
+    'INV-1 INV-6 INV-7 (needs root to mount a small disk): a full disk is survived, and shown while it lasts',
     async () => {
-      const disk = mkdtempSync(path.join(tmpdir(), 'millrace-disk-'));
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=192m', 'tmpfs', disk]);
+      using disk = new SmallDisk(192);
       try {
-        await using small = await startMillrace({ dataDir: disk, properties: QUICK });
+        await using small = await startMillrace({ dataDir: disk.path, properties: QUICK });
         const source = { ...LOGIN, port: postgres.port };
         await putConnector(
           small,
@@ -236,21 +223,27 @@ describe('the data folder', () => {
         const target = { url: redis.url, prefix: 'full' };
         await putConnector(small, 'full-sink', redisSink(target, 'full', Object.keys(TABLES)));
         await untilCacheEquals(database, target, TABLES, 60_000);
-        const filler = path.join(disk, 'filler');
-        fill(filler);
+        await untilReady(small);
+        disk.fill();
         await change();
         await change();
-        await outage();
+        const trace = await untilStalled(small, 'full-source', /The disk is full/);
+        expect(trace).toMatch(
+          /^[\w.]+: No progress for \d+ s \(since .*\) while waiting for acknowledgements of full\.public\.\w+-0: /,
+        );
+        expect(trace).toMatch(/\nWhat to do: Make room on the disk of the broker's data folder[^\n]*\n$/);
+        expect(await notReady(small)).toMatch(
+          /Task 0 of connector full-source: No progress .*The disk is full/,
+        );
         expect((await small.request('GET', '/connectors')).status).toBe(200);
         expect(small.running).toBe(true);
-        rmSync(filler);
+        disk.empty();
         await change();
         await untilCacheEquals(database, target, TABLES, 60_000);
-        await untilRunning(small, 'full-source');
+        await untilReady(small);
+        expect((await connectorStatus(small, 'full-source')).tasks[0]).not.toHaveProperty('trace');
         expect((await small.request('DELETE', '/connectors/full-source')).status).toBe(204);
       } finally {
-        execFileSync('umount', ['-l', disk]);
-        rmSync(disk, { recursive: true, force: true });
         await eventually('the slot is free', async () => {
           await query("select pg_drop_replication_slot('full')");
           return true;
@@ -259,13 +252,3 @@ describe('the data folder', () => {
     },
   );
 });
-
-/** Leaves not a byte of the disk. */
-function fill(file: string): void {
-  const { bavail, bsize } = statfsSync(path.dirname(file));
-  try {
-    writeFileSync(file, Buffer.alloc(bavail * bsize + bsize));
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'ENOSPC') throw error;
-  }
-}

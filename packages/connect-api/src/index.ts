@@ -1,4 +1,5 @@
 /** The plug-in contract: connectors, tasks, records, converters, transformations. */
+export { ActivityStep, type TaskActivity } from './activity.ts';
 export type {
   Connector,
   ConnectorContext,

@@ -1,5 +1,6 @@
 // What a connector's tasks promise the worker, and what the worker promises them.
 import type { Clock, Logger, Metrics, RawConfig } from '@millrace/foundation';
+import type { TaskActivity } from './activity.ts';
 import type { OffsetMap, SinkRecord, SourceOffset, SourcePartition, SourceRecord } from './record.ts';
 import type { TopicLog, TopicLogOptions } from './topic-log.ts';
 
@@ -62,6 +63,8 @@ export interface SourceTask {
    * (INV-1). May be called while `poll` waits.
    */
   commit(offsets: readonly CommittedOffset[]): Promise<void>;
+  /** Asked about once a second, at any time; null while there is nothing that has to get on. */
+  activity?(): TaskActivity | null;
   /** Ends everything the task opened. Idempotent; also called after a failed start. */
   stop(): Promise<void>;
 }
@@ -119,5 +122,7 @@ export interface SinkTask {
   preCommit(delivered: readonly PartitionPosition[]): Promise<readonly PartitionPosition[]>;
   /** Partitions were taken away; called after a last preCommit, or without one when they were lost. */
   close(partitions: readonly TopicPartition[]): Promise<void>;
+  /** As that of a source, for what a sink does in the background. */
+  activity?(): TaskActivity | null;
   stop(): Promise<void>;
 }

@@ -16,6 +16,7 @@ export type ConnectCode =
   | 'connect.dead_letter_queue'
   | 'connect.config_variable'
   | 'connect.task_thread_lost'
+  | 'connect.task_stalled'
   | 'connect.stop_timed_out'
   | 'connect.topic_log_failed'
   | 'connect.too_many_tasks'
@@ -56,6 +57,10 @@ defineErrorCodes<ConnectCode>({
     remedy: 'Define the variable, or correct the ${provider:path:key} in the config.',
   },
   'connect.task_thread_lost': { policy: 'retry', remedy: 'Nothing: the task is started again.' },
+  'connect.task_stalled': {
+    policy: 'retry',
+    remedy: 'Look at what the named stage waits for; the task goes on by itself when that can go on.',
+  },
   'connect.stop_timed_out': {
     policy: 'retry',
     remedy: 'The task did not end in task.shutdown.graceful.timeout.ms; see the log for what it waits for.',

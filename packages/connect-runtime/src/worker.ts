@@ -237,6 +237,7 @@ class Worker implements WorkerHandle {
       flushTimeoutMs: resolved.int('offset.flush.timeout.ms'),
       stopTimeoutMs: resolved.int('task.shutdown.graceful.timeout.ms'),
       producerBufferBytes: resolved.int('task.producer.buffer.bytes'),
+      stallTimeoutMs: resolved.int('task.stall.timeout.ms'),
       createTopics: resolved.boolean('topic.creation.enable'),
     };
   }

@@ -27,6 +27,12 @@ export {
   snapshotRequest,
 } from './signals.ts';
 export {
+  SourceLag,
+  type SourceMetricsOptions,
+  type StreamingState,
+  showSourceMetrics,
+} from './source-metrics.ts';
+export {
   type ChangeContext,
   keyDiffers,
   type ProcessedAt,

@@ -44,5 +44,6 @@ export {
   type LogHubOptions,
   type LogLevel,
   type Metrics,
+  showGauge,
   silentLogger,
 } from './telemetry.ts';

@@ -1,7 +1,7 @@
 // Logging and metrics. Loggers are named like the Java classes operators know where one exists, levels are set by
 // name prefix at run time (`/admin/loggers`), and output is pino JSON on stderr.
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
-import { Registry } from 'prom-client';
+import { Gauge, Registry } from 'prom-client';
 
 export type Logger = PinoLogger;
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
@@ -112,4 +112,44 @@ export const silentLogger: Logger = pino({ level: 'silent' });
 export type Metrics = Registry;
 export function createMetrics(): Metrics {
   return new Registry();
+}
+
+/** A number that several parts of the program show, told apart by their labels. */
+export interface GaugeInfo {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+interface Reading {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly read: () => number;
+}
+
+const readings = new WeakMap<Gauge, Set<Reading>>();
+
+/** Shows a number that is read whenever somebody looks, so that it costs nothing else; returns how to take it back. */
+export function showGauge(metrics: Metrics, info: GaugeInfo, read: () => number): () => void {
+  const known = metrics.getSingleMetric(info.name);
+  const gauge = known instanceof Gauge ? known : createGauge(metrics, info);
+  const shown = readings.get(gauge);
+  const reading: Reading = { labels: info.labels, read };
+  shown?.add(reading);
+  return () => shown?.delete(reading);
+}
+
+function createGauge(metrics: Metrics, { name, help, labels }: GaugeInfo): Gauge {
+  const shown = new Set<Reading>();
+  const gauge: Gauge = new Gauge({
+    name,
+    help,
+    labelNames: Object.keys(labels),
+    registers: [metrics],
+    collect: () => {
+      gauge.reset();
+      for (const reading of shown) gauge.set(reading.labels, reading.read());
+    },
+  });
+  readings.set(gauge, shown);
+  return gauge;
 }

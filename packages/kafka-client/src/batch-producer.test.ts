@@ -1,7 +1,7 @@
 import { silentLogger, systemClock } from '@millrace/foundation';
 import { API, type RequestBody, readBatchHeader, readRecords } from '@millrace/kafka-protocol';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BatchProducer, type BatchProducerOptions } from './batch-producer.ts';
 import { ModelLog } from './testing/model-log.ts';
 import { type Reaction, ScriptedBroker } from './testing/scripted-broker.ts';
@@ -394,4 +394,35 @@ test('INV-1, INV-2: under random faults every record is stored once and in order
     ),
     { numRuns: 12 },
   );
+});
+
+test('INV-7: says which partition waits longest for an acknowledgement, and why', async () => {
+  const full = new Set([1, 2]);
+  onProduce((_records, _topic, partition) =>
+    full.has(partition) ? { errorCode: 56 } : { errorCode: 0, baseOffset: 0 },
+  );
+  const producer = makeProducer();
+  await producer.prepare('many');
+  expect(producer.slowest).toBeUndefined();
+  append(producer, 1, 'many', 2);
+  await vi.waitFor(() =>
+    expect(producer.slowest).toMatchObject({
+      topic: 'many',
+      partition: 2,
+      error: {
+        message: expect.stringContaining('KAFKA_STORAGE_ERROR'),
+        hint: expect.stringContaining('Make room on the disk'),
+      },
+    }),
+  );
+  const since = producer.slowest?.sinceMs;
+  append(producer, 2, 'many', 1);
+  append(producer, 3, 'many', 0);
+  await vi.waitFor(() => expect(acked).toEqual([3]));
+  expect(producer.slowest).toMatchObject({ partition: 2, sinceMs: since });
+  full.delete(2);
+  await vi.waitFor(() => expect(producer.slowest).toMatchObject({ partition: 1 }));
+  full.clear();
+  await producer.flush();
+  expect(producer.slowest).toBeUndefined();
 });

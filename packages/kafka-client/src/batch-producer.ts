@@ -15,7 +15,7 @@ import type { Cluster } from './cluster.ts';
 import { clientError } from './errors.ts';
 import { MemoryPool } from './memory-pool.ts';
 import { PartitionQueue, type QueueLimits } from './partition-queue.ts';
-import { ProduceSender } from './produce-sender.ts';
+import { ProduceSender, type SlowPartition } from './produce-sender.ts';
 import { type BatchWaiter, ProducerBatch } from './producer-batch.ts';
 
 export interface BatchProducerOptions {
@@ -161,6 +161,10 @@ export class BatchProducer implements AsyncDisposable {
   /** Requests without an answer, over all brokers. */
   get inFlight(): number {
     return this.#sender.inFlight;
+  }
+  /** See `ProduceSender.slowest`. */
+  get slowest(): SlowPartition | undefined {
+    return this.#sender.slowest;
   }
 
   isPrepared(topic: string): boolean {

@@ -94,11 +94,21 @@ export function brokerError(
 ): MillraceError {
   const { name, message, retriable } = kafkaError(kafkaCode);
   const code = options.code ?? (retriable ? 'kafka.unavailable' : 'kafka.refused');
+  const hint = HINTS[name];
   return new MillraceError(code, `${doing}: ${options.detail || message} (${name})`, {
     context: { ...options.context, kafkaError: name, kafkaCode },
     javaClass: javaClassOf(name),
+    ...(hint === undefined ? {} : { hint }),
   });
 }
+
+/** What to do about answers whose code alone does not say it. */
+const HINTS: Readonly<Record<string, string>> = {
+  KAFKA_STORAGE_ERROR:
+    "Make room on the disk of the broker's data folder, or repair the disk; writing goes on by itself once there is room.",
+  NOT_ENOUGH_REPLICAS: 'Start the missing brokers, or lower min.insync.replicas of the topic.',
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND: 'Start the missing brokers, or lower min.insync.replicas of the topic.',
+};
 
 /** The broker's error code inside an error of this package, if it carries one. */
 export function kafkaCodeOf(error: unknown): number | undefined {
@@ -113,6 +123,7 @@ const JAVA_NAMES: Readonly<Record<string, string>> = {
   NETWORK_EXCEPTION: 'Network',
   TOPIC_ALREADY_EXISTS: 'TopicExists',
   CORRUPT_MESSAGE: 'CorruptRecord',
+  KAFKA_STORAGE_ERROR: 'KafkaStorage',
 };
 
 function javaClassOf(name: string): string {

@@ -14,6 +14,8 @@ export interface PartitionState extends TopicPartition {
   halted: boolean;
   retryAtMs: number;
   failures: number;
+  /** Why the last request failed. */
+  lastError: Error | undefined;
   topicId: string | undefined;
   lastEpoch: number;
   highWatermark: number;
@@ -32,6 +34,7 @@ export function newState(topic: string, partition: number, position: number): Pa
     halted: false,
     retryAtMs: 0,
     failures: 0,
+    lastError: undefined,
     topicId: undefined,
     lastEpoch: -1,
     highWatermark: -1,

@@ -42,6 +42,15 @@ export interface FetchedRecords extends TopicPartition {
   readonly sizeInBytes: number;
 }
 
+/** What keeps records from being read. */
+export interface ReadProblem {
+  /** What is being tried, such as `reading orders-0`. */
+  readonly doing: string;
+  /** Changes with every request that is answered. */
+  readonly attempt: string;
+  readonly error: Error | undefined;
+}
+
 interface Wanted {
   readonly state: PartitionState;
   readonly generation: number;
@@ -63,7 +72,8 @@ export class Fetcher implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #lane: string;
   readonly #partitions = new Map<string, PartitionState>();
-  readonly #busyNodes = new Set<number>();
+  /** Brokers with a request under way, and since when. */
+  readonly #busyNodes = new Map<number, number>();
   readonly #stop = new AbortController();
   #errors: MillraceError[] = [];
   #refreshing = false;
@@ -122,6 +132,20 @@ export class Fetcher implements AsyncDisposable {
   /** Where the readable log ended in the last answer; -1 before the first. */
   highWatermark(topic: string, partition: number): number | undefined {
     return this.#partitions.get(partitionKey(topic, partition))?.highWatermark;
+  }
+
+  /** Why nothing can be read of some partition, or a request that takes longer than it was allowed to; else undefined. */
+  get problem(): ReadProblem | undefined {
+    for (const { topic, partition, failures, lastError, paused, halted } of this.#partitions.values()) {
+      if (failures > 0 && !paused && !halted)
+        return { doing: `reading ${topic}-${partition}`, attempt: 'failing', error: lastError };
+    }
+    const allowedMs = (this.#options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS) + ANSWER_SLACK_MS;
+    for (const [nodeId, sinceMs] of this.#busyNodes) {
+      if (this.#clock.monotonicMs() - sinceMs > allowedMs)
+        return { doing: `waiting for broker ${nodeId}`, attempt: String(sinceMs), error: undefined };
+    }
+    return undefined;
   }
 
   /**
@@ -212,7 +236,7 @@ export class Fetcher implements AsyncDisposable {
     if (unknown.size > 0) this.#refresh(unknown);
     for (const [nodeId, states] of byNode) {
       if (this.#busyNodes.has(nodeId)) continue;
-      this.#busyNodes.add(nodeId);
+      this.#busyNodes.set(nodeId, nowMs);
       this.#fetch(nodeId, states)
         .catch((error: unknown) => this.#onRequestFailed(states, toError(error)))
         .finally(() => {
@@ -301,7 +325,7 @@ export class Fetcher implements AsyncDisposable {
         if (!state || state.generation !== generation) continue; // moved or gone meanwhile
         if (part.errorCode === 0) this.#onPartition(state, part);
         else if (PASSING_ERRORS.has(part.errorCode)) {
-          this.#backOff(state);
+          this.#backOff(state, brokerError(part.errorCode, `Reading ${state.topic}-${state.partition}`));
           stale.add(state.topic);
         } else await this.#onPartitionError(state, part.errorCode);
       }
@@ -366,7 +390,7 @@ export class Fetcher implements AsyncDisposable {
   #onRequestFailed(states: readonly PartitionState[], error: Error): void {
     if (this.#stop.signal.aborted) return;
     for (const state of states) {
-      if (isConnectionProblem(error)) this.#backOff(state);
+      if (isConnectionProblem(error)) this.#backOff(state, error);
       else state.halted = true;
     }
     if (!isConnectionProblem(error)) this.#errors.push(asCoded(error));
@@ -382,8 +406,9 @@ export class Fetcher implements AsyncDisposable {
     this.#errors.push(error);
   }
 
-  #backOff(state: PartitionState): void {
+  #backOff(state: PartitionState, error: Error): void {
     state.failures++;
+    state.lastError = error;
     state.retryAtMs = this.#clock.monotonicMs() + backoffMs(state.failures);
   }
 
@@ -394,7 +419,11 @@ export class Fetcher implements AsyncDisposable {
       .refresh({ topics: [...topics], signal: this.#stop.signal })
       .then(() => {
         for (const state of this.#partitions.values()) {
-          if (!this.#cluster.leaderOf(state.topic, state.partition)) this.#backOff(state);
+          if (this.#cluster.leaderOf(state.topic, state.partition)) continue;
+          this.#backOff(
+            state,
+            clientError('kafka.unavailable', `${state.topic}-${state.partition} has no leader.`),
+          );
         }
       })
       .catch((error: unknown) => {
@@ -449,6 +478,8 @@ export class Fetcher implements AsyncDisposable {
   }
 }
 
+/** How much longer than asked an answer may take. */
+const ANSWER_SLACK_MS = 2000;
 /** From Fetch 13 on, topics are named by id only. */
 const LAST_VERSION_BY_NAME = 12;
 const NOTHING: { state?: undefined; generation?: undefined } = {};

@@ -10,7 +10,13 @@ import {
   encodeSubscription,
 } from './consumer-protocol.ts';
 import { clientError } from './errors.ts';
-import { type FetchedRecords, Fetcher, type FetcherOptions, type PollOptions } from './fetcher.ts';
+import {
+  type FetchedRecords,
+  Fetcher,
+  type FetcherOptions,
+  type PollOptions,
+  type ReadProblem,
+} from './fetcher.ts';
 import { type GroupAssignment, GroupMember, type LeadRequest, type LossReason } from './group-member.ts';
 import { commitGroupOffsets, fetchGroupOffsets, type OffsetToCommit } from './group-offsets.ts';
 import { listOffsets } from './list-offsets.ts';
@@ -115,6 +121,13 @@ export class GroupConsumer implements AsyncDisposable {
   }
   get member(): GroupMember {
     return this.#member;
+  }
+
+  /** What keeps records from coming: the group cannot be joined, or the brokers cannot be read from. */
+  get problem(): ReadProblem | undefined {
+    const { state, problem } = this.#member;
+    if (state === 'stable') return this.#fetcher.problem;
+    return { doing: `joining the group ${this.#options.groupId}`, attempt: 'joining', error: problem };
   }
 
   /** See `Fetcher.poll`. */

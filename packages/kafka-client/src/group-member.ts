@@ -95,6 +95,7 @@ export class GroupMember implements AsyncDisposable {
   #holdsAssignment = false;
   #rejoinNeeded = false;
   #lost: LossReason | undefined;
+  #problem: Error | undefined;
   #lastContactMs = 0;
   #wake: () => void = () => undefined;
   #running: Promise<void> | undefined;
@@ -115,6 +116,10 @@ export class GroupMember implements AsyncDisposable {
   /** -1 outside a generation. */
   get generation(): number {
     return this.#generation;
+  }
+  /** Why joining failed last, until it succeeds. */
+  get problem(): Error | undefined {
+    return this.#problem;
   }
   get isLeader(): boolean {
     return this.#isLeader;
@@ -166,6 +171,7 @@ export class GroupMember implements AsyncDisposable {
         this.#rejoinNeeded = false;
         await this.#joinAndSync();
         attempt = 0;
+        this.#problem = undefined;
         await this.#stayStable();
         if (this.#lost === 'fenced') throw fenced(this.#options.groupId);
       } catch (error) {
@@ -175,6 +181,7 @@ export class GroupMember implements AsyncDisposable {
           return;
         }
         attempt++;
+        this.#problem = toError(error);
         this.#options.logger.debug({ err: toError(error), groupId: this.#options.groupId }, 'joining again');
         await this.#options.clock.sleep(backoffMs(attempt), this.#stop.signal);
       }

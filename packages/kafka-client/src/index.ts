@@ -45,7 +45,13 @@ export {
 } from './consumer-protocol.ts';
 export { brokerError, clientError, type KafkaClientCode, kafkaCodeOf } from './errors.ts';
 export { type AbortedTransaction, FetchedPartition, type Isolation } from './fetched-partition.ts';
-export { type FetchedRecords, Fetcher, type FetcherOptions, type PollOptions } from './fetcher.ts';
+export {
+  type FetchedRecords,
+  Fetcher,
+  type FetcherOptions,
+  type PollOptions,
+  type ReadProblem,
+} from './fetcher.ts';
 export { type AssignedPartition, GroupConsumer, type GroupConsumerOptions } from './group-consumer.ts';
 export {
   type GroupAssignment,
@@ -65,5 +71,6 @@ export {
   type OffsetToCommit,
 } from './group-offsets.ts';
 export { type FoundOffset, type ListOffsetsOptions, listOffsets, type OffsetSpec } from './list-offsets.ts';
+export type { SlowPartition } from './produce-sender.ts';
 export type { BrokerAddress, PartitionLeader, TopicMetadata, TopicProblem } from './topic-metadata.ts';
 export { byTopic, partitionKey, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';

@@ -60,6 +60,10 @@ export class PartitionQueue {
   retryAtMs = 0;
   /** Failures in a row. */
   failures = 0;
+  /** The last of them. */
+  lastError: Error | undefined;
+  /** When a batch was last acknowledged. */
+  ackedAtMs = 0;
   /** Since when the broker says there is no such topic. */
   unknownSinceMs: number | undefined;
   /** Where batches are closed; lowered when the broker finds one too large. */

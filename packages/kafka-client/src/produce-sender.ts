@@ -28,6 +28,16 @@ export interface ProduceSenderOptions {
   readonly recycle: (memory: Buffer) => void;
 }
 
+/** A partition whose records are not acknowledged. */
+export interface SlowPartition {
+  readonly topic: string;
+  readonly partition: number;
+  /** Since when, on the monotonic clock. */
+  readonly sinceMs: number;
+  /** Why the last attempt failed, while it is being repeated. */
+  readonly error: Error | undefined;
+}
+
 /** One batch in a request. */
 interface Item {
   readonly queue: PartitionQueue;
@@ -74,6 +84,20 @@ export class ProduceSender {
 
   get inFlight(): number {
     return this.#requests.size;
+  }
+
+  /** The partition that has been without an acknowledgement for longest although records wait for one. */
+  get slowest(): SlowPartition | undefined {
+    let slowest: SlowPartition | undefined;
+    for (const queue of this.#active) {
+      const oldest = queue.batches().next();
+      if (oldest.done === true) continue;
+      const sinceMs = Math.max(oldest.value.createdAtMs, queue.ackedAtMs);
+      const { topic, partition } = queue;
+      const error = queue.failures > 0 ? queue.lastError : undefined;
+      if (slowest === undefined || sinceMs < slowest.sinceMs) slowest = { topic, partition, sinceMs, error };
+    }
+    return slowest;
   }
 
   /** See `ProducerIdSource.prepare`. */
@@ -224,7 +248,7 @@ export class ProduceSender {
       (error: unknown) => {
         node.connecting = false;
         this.#options.logger.debug({ err: toError(error), nodeId: node.nodeId }, 'broker cannot be reached');
-        for (const queue of queues) this.#backOff(queue);
+        for (const queue of queues) this.#backOff(queue, toError(error));
         this.#refresh(new Set(queues.map(({ topic }) => topic)));
       },
     );
@@ -280,9 +304,10 @@ export class ProduceSender {
       if (needsRefresh(part.errorCode)) stale.add(queue.topic);
       const outcome = outcomeOf(part, batch, queue);
       this.#noteUnknownTopic(queue, part.errorCode);
-      if (outcome.kind === 'acked')
+      if (outcome.kind === 'acked') {
         queue.lastAckedOffset = Math.max(queue.lastAckedOffset, part.baseOffset + batch.count - 1);
-      else this.#logFailure(queue, batch, part);
+        queue.ackedAtMs = this.#options.clock.monotonicMs();
+      } else this.#noteFailure(queue, batch, part);
       this.#settle(queue, batch, outcome, part.baseOffset);
     }
     if (stale.size > 0) this.#refresh(stale);
@@ -306,7 +331,10 @@ export class ProduceSender {
       items.map(({ batch }) => batch),
     );
     this.#options.logger.debug({ err: error, batches: items.length }, 'a produce request got no answer');
-    for (const { queue, batch } of items) this.#settle(queue, batch, outcome, -1);
+    for (const { queue, batch } of items) {
+      queue.lastError = error;
+      this.#settle(queue, batch, outcome, -1);
+    }
     this.#refresh(new Set(items.map(({ queue }) => queue.topic)));
   }
 
@@ -324,19 +352,21 @@ export class ProduceSender {
     }
   }
 
-  #logFailure(queue: PartitionQueue, batch: ProducerBatch, part: PartitionAnswer): void {
+  #noteFailure(queue: PartitionQueue, batch: ProducerBatch, part: PartitionAnswer): void {
     const { topic, partition } = queue;
     const err = brokerError(part.errorCode, `Writing to ${topic}-${partition}`, {
       detail: part.errorMessage,
     });
+    queue.lastError = err;
     this.#options.logger.debug(
       { err, records: batch.count, attempt: batch.attempts },
       'a batch was not stored',
     );
   }
 
-  #backOff(queue: PartitionQueue): void {
+  #backOff(queue: PartitionQueue, error?: Error): void {
     queue.failures++;
+    if (error !== undefined) queue.lastError = error;
     queue.retryAtMs = this.#options.clock.monotonicMs() + backoffMs(queue.failures);
     this.#wakeAt(queue.retryAtMs);
   }
@@ -390,7 +420,7 @@ export class ProduceSender {
           for (const queue of this.#active) {
             if (queue.topic !== name) continue;
             this.#noteUnknownTopic(queue, kafkaCode);
-            this.#backOff(queue);
+            this.#backOff(queue, brokerError(kafkaCode, `Looking for the leaders of ${name}`));
           }
         }
         for (const name of names) {

@@ -10,6 +10,7 @@ import { postgresError, toPostgresError } from '../errors.ts';
 import { FrameReader } from './frames.ts';
 import { type Lsn, readLsn, writeLsn } from './lsn.ts';
 import { POSTGRES_EPOCH_US } from './pgoutput.ts';
+import { Watchdog } from './watchdog.ts';
 
 /** What a reader does with the stream. */
 export interface ReplicationHandler {
@@ -31,6 +32,8 @@ export interface ReplicationStreamOptions {
   readonly handler: ReplicationHandler;
   readonly clock: Clock;
   readonly statusIntervalMs: number;
+  /** So long a silence in spite of questions ends the stream: see Watchdog. */
+  readonly silenceLimitMs: number;
 }
 
 const TYPE = { copyData: 0x64, copyBoth: 0x57, error: 0x45, copyDone: 0x63 } as const;
@@ -61,6 +64,7 @@ export class ReplicationStream {
   readonly #handler: ReplicationHandler;
   readonly #clock: Clock;
   readonly #statusIntervalMs: number;
+  readonly #watchdog: Watchdog;
   readonly #frames = new FrameReader();
   readonly #status = Buffer.alloc(STATUS_BYTES);
   #durable: Lsn = 0;
@@ -82,6 +86,22 @@ export class ReplicationStream {
     this.#handler = options.handler;
     this.#clock = options.clock;
     this.#statusIntervalMs = options.statusIntervalMs;
+    this.#watchdog = new Watchdog({
+      limitMs: options.silenceLimitMs,
+      reading: () => !this.#blocked,
+      ask: () => this.ask(),
+      dead: (silentMs) => this.#fail(stalled(silentMs)),
+    });
+  }
+
+  /** Asks the server how far it has read; the answer is a keepalive. */
+  ask(): void {
+    this.#sendStatus(true);
+  }
+
+  /** Whether the server owes an answer (INV-7). */
+  get isSilent(): boolean {
+    return this.#watchdog.isWaiting;
   }
 
   /**
@@ -104,6 +124,7 @@ export class ReplicationStream {
     query.write('Q', 0);
     query.writeInt32BE(4 + text.length, 1);
     socket.write(Buffer.concat([query, text]));
+    this.#watchdog.start();
     await started;
     this.#timer = setInterval(() => this.#sendStatus(), this.#statusIntervalMs);
   }
@@ -127,6 +148,7 @@ export class ReplicationStream {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#watchdog.stop();
     clearInterval(this.#timer);
     clearTimeout(this.#pacer);
     if (this.#streaming && !this.#socket.destroyed) {
@@ -139,6 +161,7 @@ export class ReplicationStream {
 
   #onData(chunk: Buffer): void {
     if (this.#closed) return;
+    this.#watchdog.heard();
     this.#frames.push(chunk);
     if (!this.#blocked) this.#pump();
     if (this.#closed) return;
@@ -231,7 +254,7 @@ export class ReplicationStream {
   }
 
   // INV-1: the position sent is the one last made durable, never one that was only received.
-  #sendStatus(): void {
+  #sendStatus(replyRequested = false): void {
     if (!this.#streaming || this.#socket.destroyed || !this.#socket.writable) return;
     const status = this.#status;
     status[0] = TYPE.copyData;
@@ -241,13 +264,14 @@ export class ReplicationStream {
     writeLsn(status, this.#durable, 14);
     writeLsn(status, this.#durable, 22);
     status.writeBigInt64BE(BigInt(this.#clock.nowMs() * 1000 - POSTGRES_EPOCH_US), 30);
-    status[38] = 0;
+    status[38] = replyRequested ? 1 : 0;
     this.#socket.write(Buffer.from(status));
   }
 
   #fail(cause: unknown): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#watchdog.stop();
     clearInterval(this.#timer);
     clearTimeout(this.#pacer);
     const error =
@@ -260,6 +284,14 @@ export class ReplicationStream {
     if (settle) settle(error);
     else this.#handler.failed(error);
   }
+}
+
+function stalled(silentMs: number): Error {
+  const seconds = Math.round(silentMs / 1000);
+  return postgresError(
+    'postgres.connection_stalled',
+    `The server has sent nothing on the replication connection for ${seconds} s and does not answer`,
+  );
 }
 
 const END_TIMEOUT_MS = 2000;

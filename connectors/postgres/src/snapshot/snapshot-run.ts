@@ -1,6 +1,6 @@
 // One snapshot from start to end: a slot is made for its exact pair of snapshot and position, the snapshot is taken
 // over by a session of our own, and the tables are read in it.
-import type { SourceRecord } from '@millrace/connect-api';
+import type { ActivityStep, SourceRecord } from '@millrace/connect-api';
 import type { Notification, Notifications } from '@millrace/connector-common';
 import type pg from 'pg';
 import { openSession, quoteLiteral } from '../connection.ts';
@@ -18,6 +18,8 @@ export interface SnapshotRunOptions extends Omit<SnapshotOptions, 'client' | 'po
   readonly create: (creator: pg.Client) => Promise<CreatedSlot>;
   readonly tables: readonly TableName[];
   readonly notifications: Notifications;
+  /** Told which table is being read. */
+  readonly step: ActivityStep;
   /** Ends a session when the task stops; returns how to take that back. */
   readonly endOnStop: (client: pg.Client) => () => void;
 }
@@ -37,6 +39,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
   const releases = [options.endOnStop(client), options.endOnStop(creator)];
   try {
     const { consistentPoint, snapshotName } = await options.create(creator);
+    options.step.enter('taking over the snapshot');
     await importSnapshot(client, snapshotName);
     // The snapshot is held by the import now; the exporter may go, and with it a temporary slot.
     await creator.end().catch(() => undefined);
@@ -51,6 +54,12 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
       position,
       onTable: (table, rows) => {
         const name = qualified(table);
+        options.step.enter(
+          rows === undefined
+            ? `reading ${name} for the snapshot`
+            : 'preparing the next table of the snapshot',
+          'Look in pg_stat_activity at what the query waits for, such as a lock.',
+        );
         notify(
           rows === undefined
             ? {
@@ -81,6 +90,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     logger.info({ tables: tables.length, rows, lsn: formatLsn(consistentPoint) }, 'the snapshot is complete');
     return { rows: rows + (completed === undefined ? 0 : 1), consistentPoint, completeOffset };
   } finally {
+    options.step.leave();
     for (const release of releases) release();
     await client.end().catch(() => undefined);
     await creator.end().catch(() => undefined);

@@ -1,13 +1,15 @@
 // The streaming part of a run: the replication connection, the reader behind it, and what listens to signals.
 import { randomUUID } from 'node:crypto';
-import type {
-  Headers,
-  OffsetMap,
-  SourceOffset,
-  SourcePartition,
-  SourceRecord,
-  SourceTaskContext,
-  TopicLog,
+import {
+  ActivityStep,
+  type Headers,
+  type OffsetMap,
+  type SourceOffset,
+  type SourcePartition,
+  type SourceRecord,
+  type SourceTaskContext,
+  type TaskActivity,
+  type TopicLog,
 } from '@millrace/connect-api';
 import {
   type ChangeQueue,
@@ -32,6 +34,7 @@ import type { SourceIdentity } from '../source-info.ts';
 import { ChangeReader, type SignalWatch } from './change-reader.ts';
 import { logicalMessages } from './logical-messages.ts';
 import { SignalDesk } from './signal-desk.ts';
+import { WalEnd } from './wal-end.ts';
 import { XminWatch } from './xmin-watch.ts';
 
 export interface StreamingRunOptions {
@@ -64,12 +67,18 @@ export interface StreamingRunOptions {
 
 const DEFAULT_STATUS_MS = 10_000;
 const MIN_STATUS_MS = 100;
+/** So long a silence is borne where the server itself would bear any. */
+const DEFAULT_SILENCE_MS = 5 * 60_000;
+const MIN_SILENCE_MS = 1_000;
 
 export class StreamingRun {
   readonly #options: StreamingRunOptions;
   readonly #reader: ChangeReader;
   readonly #incremental: IncrementalSnapshot | undefined;
   readonly #xmin: XminWatch | undefined;
+  /** Reading the definition of a table, while the stream waits. */
+  readonly #describing = new ActivityStep();
+  readonly #walEnd: WalEnd;
   #stream: ReplicationStream | undefined;
   #signalLog: TopicLog | undefined;
 
@@ -80,6 +89,13 @@ export class StreamingRun {
       ? new TransactionMetadata({ topic: config.rules.naming.transactionTopic, sourcePartition })
       : undefined;
     if (resumed !== undefined) transactions?.restore(resumed.map);
+    this.#walEnd = new WalEnd({
+      client: options.catalog,
+      clock: context.clock,
+      logger: context.logger,
+      isReached: () => this.caughtUp,
+      ask: () => this.#stream?.ask(),
+    });
     this.#xmin = XminWatch.start(config.xminIntervalMs, config.connection, context);
     const signals = this.#signals();
     this.#incremental = signals?.incremental;
@@ -112,15 +128,33 @@ export class StreamingRun {
       handler: this.#reader,
       clock: context.clock,
       statusIntervalMs: statusIntervalMs(config, facts),
+      silenceLimitMs: silenceLimitMs(facts),
     });
     this.#stream = stream;
     await stream.start(startCommand(config, start, facts.version), durable);
     context.logger.info({ slot: config.slot.name, lsn: formatLsn(start) }, 'streaming changes');
+    void this.#walEnd.follow();
     if (resumed !== undefined) this.#incremental?.restore(resumed.map);
   }
 
   confirm(lsn: Lsn): void {
     this.#stream?.confirm(lsn);
+  }
+  /** What has to get on; waiting for changes has not. */
+  get activity(): TaskActivity | null {
+    if (this.#stream?.isSilent === true)
+      return {
+        stage: 'waiting for the server to answer on the replication connection',
+        progress: 0,
+        hint: 'Look at the load of the database server and at the network; the connection is given up after wal_sender_timeout.',
+      };
+    return this.#describing.activity;
+  }
+  /** Whether all that the server has written when it was last asked was read. */
+  get caughtUp(): boolean {
+    const { completeLsn } = this.#reader;
+    const end = this.#walEnd.current;
+    return completeLsn !== undefined && (end === undefined || completeLsn >= end);
   }
   /** See ChangeReader.completeLsn. */
   get completeLsn(): Lsn | undefined {
@@ -147,6 +181,7 @@ export class StreamingRun {
   /** Idempotent. */
   async close(): Promise<void> {
     this.#xmin?.stop();
+    this.#walEnd.stop();
     await this.#incremental?.close();
     await this.#signalLog?.close().catch(() => undefined);
     await this.#stream?.close();
@@ -203,6 +238,7 @@ export class StreamingRun {
 
   async #describe(relation: Relation): Promise<TableSchema> {
     const { catalog, types, rules } = this.#options;
+    this.#describing.enter(`reading the definition of ${qualified(relation)} from the catalog`);
     try {
       types.forgetEnums();
       await types.load(
@@ -219,8 +255,15 @@ export class StreamingRun {
       });
     } catch (error) {
       throw toPostgresError(error, `Cannot read the definition of ${qualified(relation)}`);
+    } finally {
+      this.#describing.leave();
     }
   }
+}
+
+/** As long as the server would bear our silence. */
+function silenceLimitMs({ walSenderTimeoutMs }: ServerFacts): number {
+  return walSenderTimeoutMs > 0 ? Math.max(MIN_SILENCE_MS, walSenderTimeoutMs) : DEFAULT_SILENCE_MS;
 }
 
 /** As often as the config says, and never less often than keeps the server from giving us up. */

@@ -126,7 +126,11 @@ function refused(index: number, error: ErrorAnswer, log?: PartitionLog): Partiti
 
 function failure(index: number, error: unknown, log?: PartitionLog): PartitionAnswer {
   if (!(error instanceof KafkaFailure)) throw error;
-  return refused(index, { code: error.errorCode, message: error.message }, log);
+  const answer = refused(index, { code: error.errorCode, message: error.message }, log);
+  // INV-7: a client that tries again and again shall be able to say that the disk is full.
+  return error.errorCode === KafkaErrors.KAFKA_STORAGE_ERROR.code
+    ? { ...answer, errorMessage: error.message }
+    : answer;
 }
 
 /** Kafka stores only the last of the entries that name the same partition in one request. */

@@ -2,8 +2,15 @@
 import type { ChildProcess } from 'node:child_process';
 import { runMillrace } from '@millrace/testkit';
 
-/** Runs `use` while `millrace broker` serves the folder at `kafka`; clients have to wait for it themselves. */
-export async function withBrokerAlone<T>(dataDir: string, kafka: string, use: () => Promise<T>): Promise<T> {
+/**
+ * Runs `use`, which is given its process id, while `millrace broker` serves the folder at `kafka`; clients have to wait
+ * for it themselves.
+ */
+export async function withBrokerAlone<T>(
+  dataDir: string,
+  kafka: string,
+  use: (pid: number) => Promise<T>,
+): Promise<T> {
   let broker: ChildProcess | undefined;
   const ended = runMillrace(['broker', '--data', dataDir, '--kafka', kafka], {
     onStart: (child) => {
@@ -11,7 +18,7 @@ export async function withBrokerAlone<T>(dataDir: string, kafka: string, use: ()
     },
   });
   try {
-    return await use();
+    return await use(broker?.pid ?? 0);
   } finally {
     broker?.kill('SIGKILL');
     await ended;

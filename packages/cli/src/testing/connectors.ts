@@ -87,6 +87,36 @@ export function untilRunning(millrace: MillraceProcess, name: string, timeoutMs 
   );
 }
 
+/** Waits until a task that runs shows a trace that matches; returns it. */
+export function untilStalled(millrace: MillraceProcess, name: string, trace: RegExp): Promise<string> {
+  return eventually(`${name} says what keeps it`, async () => {
+    const [task] = (await connectorStatus(millrace, name)).tasks;
+    if (task?.state === 'RUNNING' && trace.test(task.trace ?? '')) return task.trace;
+    throw new Error(JSON.stringify(task));
+  });
+}
+
+interface Readiness {
+  readonly status: string;
+  readonly problems: readonly string[];
+}
+
+/** The problems that keep Millrace from being ready now, one a line. @throws when it is ready */
+export async function notReady(millrace: MillraceProcess): Promise<string> {
+  const { status, body } = await millrace.request('GET', '/health/ready');
+  if (status !== 503) throw new Error(`ready was answered ${status}`);
+  return (body as Readiness).problems.join('\n');
+}
+
+/** Waits until everything that should run does, and gets on. */
+export function untilReady(millrace: MillraceProcess): Promise<true> {
+  return eventually('Millrace is ready', async () => {
+    const { status, body } = await millrace.request('GET', '/health/ready');
+    if (status === 200) return true;
+    throw new Error((body as Readiness).problems.join('; '));
+  });
+}
+
 /** Rows of a table as JSON, under the Redis keys that `redisSink` gives them. */
 export async function tableRows(
   database: Pick<TestDatabase, 'query'>,

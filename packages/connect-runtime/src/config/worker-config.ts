@@ -115,6 +115,13 @@ export const workerConfigDef: ConfigDef = new ConfigDef([
   ),
   key('task.restart.backoff.ms', 'LONG', 1000, 'Wait before the first such restart; doubles.', positive),
   key('task.restart.backoff.max.ms', 'LONG', 60000, 'Longest wait before a restart.', positive),
+  key(
+    'task.stall.timeout.ms',
+    'LONG',
+    20000,
+    'A task with work to do that has made no progress for so long shows in its status what it waits for.',
+    positive,
+  ),
   key('task.threads', 'INT', 2, 'Threads that tasks share; 0 = the main thread.', notNegative),
   key('task.producer.buffer.bytes', 'LONG', 33554432, 'Records of one source task on their way.', positive),
 ]);

@@ -254,13 +254,7 @@ export class DistributedHerder implements Herder {
   readiness(): { ready: boolean; problems: string[] } {
     const problems: string[] = [];
     if (this.#membership?.ready !== true) problems.push('The worker has not joined its group.');
-    const { status, configs } = this.#options;
-    for (const name of configs.state.connectors()) {
-      if (status.connector(name)?.state === 'FAILED') problems.push(`Connector ${name} has failed.`);
-      for (const [task, { state }] of status.tasks(name)) {
-        if (state === 'FAILED') problems.push(`Task ${task} of connector ${name} has failed.`);
-      }
-    }
+    for (const name of this.#options.configs.state.connectors()) problems.push(...this.#views.problems(name));
     return { ready: problems.length === 0, problems };
   }
 

@@ -67,6 +67,25 @@ export class ConnectorViews {
     return { name, connector: stateInfo(status), tasks, type: this.kind(config) };
   }
 
+  // INV-7: ready is more than that nothing has failed.
+  /** What should run and does not, or does not get on. */
+  problems(name: string): string[] {
+    const shouldRun = this.#state.targetState(name) === 'STARTED';
+    const parts = [
+      [`Connector ${name}`, this.#status.connector(name)] as const,
+      ...this.#state
+        .tasks(name)
+        .map(
+          (_config, task) => [`Task ${task} of connector ${name}`, this.#status.task(name, task)] as const,
+        ),
+    ];
+    return parts.flatMap(([what, shown]) => {
+      if (shown?.state === 'FAILED') return [`${what} has failed.`];
+      if (shown?.trace) return [`${what}: ${messageOfTrace(shown.trace)}`];
+      return shouldRun && shown?.state !== 'RUNNING' ? [`${what} has not started.`] : [];
+    });
+  }
+
   /** @throws connect.not_found */
   taskStatus(name: string, task: number): TaskStateInfo {
     const value = this.#status.task(name, task);
@@ -88,6 +107,12 @@ function stateInfo(value: StatusValue): StateInfo {
 function taskInfo(task: number, value: StatusValue): TaskStateInfo {
   const { state, ...rest } = stateInfo(value);
   return { id: task, state: state as TaskStateName, ...rest };
+}
+
+/** The first line of a trace without its class. */
+function messageOfTrace(trace: string): string {
+  const line = trace.split('\n', 1)[0] ?? '';
+  return line.replace(/^[\w.$]+: /, '');
 }
 
 function presentValues(config: RawConfig): Record<string, string> {

@@ -1,7 +1,7 @@
 // What the worker and its task threads say to each other.
 import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
 import type { LogLevel } from '@millrace/foundation';
-import type { TaskSpec } from '../task/task-runner.ts';
+import type { TaskSpec, TaskState } from '../task/task-runner.ts';
 import type { TaskFailure } from './task-host.ts';
 import type { SharedCount } from './write-count.ts';
 
@@ -31,7 +31,7 @@ export type FromThread =
   | {
       readonly type: 'state';
       readonly id: number;
-      readonly state: 'RUNNING' | 'PAUSED';
+      readonly state: TaskState;
       readonly trace?: string;
     }
   | { readonly type: 'topic'; readonly id: number; readonly topic: string }

@@ -1,7 +1,7 @@
 // Where tasks run. The herder does not know whether that is this thread or another.
 import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
 import type { ErrorPolicy, LogLevel } from '@millrace/foundation';
-import type { TaskSpec } from '../task/task-runner.ts';
+import type { TaskSpec, TaskState } from '../task/task-runner.ts';
 
 /** Why a task ended, as plain data. */
 export interface TaskFailure {
@@ -15,7 +15,7 @@ export interface TaskFailure {
 
 /** What a host tells about a task it runs. */
 export interface TaskListener {
-  onState(state: 'RUNNING' | 'PAUSED', trace?: string): void;
+  onState(state: TaskState, trace?: string): void;
   onTopic(topic: string): void;
   onFailed(failure: TaskFailure): void;
   readOffset(partition: SourcePartition): Promise<OffsetMap | null>;

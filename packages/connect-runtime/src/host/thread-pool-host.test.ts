@@ -27,6 +27,7 @@ const spec = (name: string, crash: boolean): TaskSpec => ({
     flushIntervalMs: 1000,
     flushTimeoutMs: 500,
     stopTimeoutMs: 500,
+    stallTimeoutMs: 20_000,
     producerBufferBytes: 1 << 20,
     createTopics: false,
   },

@@ -1,5 +1,5 @@
 // Counters of tasks, per connector and task.
-import type { Metrics } from '@millrace/foundation';
+import { type Metrics, showGauge } from '@millrace/foundation';
 import { Counter } from 'prom-client';
 
 /** Counters of one task. */
@@ -36,6 +36,42 @@ export function sinkCounters(metrics: Metrics, connector: string, task: number):
     counter(metrics, 'millrace_sink_records_put_total', 'Records that sinks have taken.'),
     { connector, task: String(task) },
   );
+}
+
+/** What of a task is read when somebody asks. */
+export interface TaskReadings {
+  readonly stalled: () => boolean;
+  /** Of a source: records not durable in Kafka yet. Of a sink: records in its partitions that it has not taken yet. */
+  readonly waiting: () => number;
+}
+
+const WAITING = {
+  source: {
+    name: 'millrace_source_records_active',
+    help: 'Records of sources that are on their way and not durable in Kafka yet.',
+  },
+  sink: { name: 'millrace_sink_records_lag', help: 'Records in Kafka that sinks have not taken yet.' },
+} as const;
+
+/** Shows what a task makes of its work; returns how to take that back. */
+export function showTaskGauges(
+  metrics: Metrics,
+  task: { readonly connector: string; readonly task: number; readonly kind: 'source' | 'sink' },
+  readings: TaskReadings,
+): () => void {
+  const labels = { connector: task.connector, task: String(task.task) };
+  const stalled = {
+    name: 'millrace_task_stalled',
+    help: 'Whether a task makes no progress although it has work to do (1) or not (0).',
+    labels,
+  };
+  const hide = [
+    showGauge(metrics, stalled, () => (readings.stalled() ? 1 : 0)),
+    showGauge(metrics, { ...WAITING[task.kind], labels }, readings.waiting),
+  ];
+  return () => {
+    for (const each of hide) each();
+  };
 }
 
 function counters(

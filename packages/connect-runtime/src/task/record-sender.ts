@@ -1,8 +1,14 @@
 // The hot path of a source task: records through transforms and converters into the producer. The loop is synchronous
 // and allocates nothing per record; whatever has to wait or went wrong leaves it and comes back.
-import type { Headers, SourceBatch, SourcePartition, SourceRecord } from '@millrace/connect-api';
+import type {
+  Headers,
+  SourceBatch,
+  SourcePartition,
+  SourceRecord,
+  TaskActivity,
+} from '@millrace/connect-api';
 import { ByteWriter, type Schema } from '@millrace/data';
-import type { Clock } from '@millrace/foundation';
+import { type Clock, toError } from '@millrace/foundation';
 import type { BatchProducer, OutgoingRecord } from '@millrace/kafka-client';
 import { untilAborted } from './abortable.ts';
 import type { TaskConverters } from './converters.ts';
@@ -57,6 +63,9 @@ export class RecordSender {
   #error: unknown;
   /** The record that waits, after transforms. */
   #waiting: SourceRecord | undefined;
+  /** Waits so far, and whether one is under way: what the status shows. */
+  #waits = 0;
+  #isWaiting = false;
 
   constructor(options: RecordSenderOptions) {
     this.#options = options;
@@ -67,6 +76,20 @@ export class RecordSender {
       options.converters.value.prepareWrite !== undefined;
   }
 
+  /** What the batch being sent waits for, if it does. */
+  get activity(): TaskActivity | null {
+    if (!this.#isWaiting) return null;
+    const topic = this.#waiting?.topic;
+    const stages: Readonly<Record<Wait, string>> = {
+      room: "waiting for room in the producer's buffer",
+      topic: `preparing topic ${topic}`,
+      schema: `preparing the schemas of topic ${topic}`,
+      failure: `retrying ${this.#stage} of a record`,
+    };
+    const error = this.#wait === 'failure' ? toError(this.#error) : undefined;
+    return { stage: stages[this.#wait], progress: this.#waits, error };
+  }
+
   /** Hands a batch to the producer; resolves when every record is appended, dropped or tolerated. */
   async send(batch: SourceBatch, signal: AbortSignal): Promise<void> {
     const { records, position } = batch;
@@ -74,7 +97,10 @@ export class RecordSender {
     let next = this.#sendFrom(records, 0);
     while (next < records.length && !signal.aborted) {
       const record = records[next];
+      this.#waits++;
+      this.#isWaiting = true;
       if (record && (await this.#settle(record, signal))) next++;
+      this.#isWaiting = false;
       this.#nowMs = this.#options.clock.nowMs();
       if (!signal.aborted) next = this.#sendFrom(records, next);
     }

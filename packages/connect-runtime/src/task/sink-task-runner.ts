@@ -1,13 +1,14 @@
 // Runs one sink task: consume, convert, put, commit. One loop calls the task; the group's callbacks queue up behind
 // what the loop is doing and wait for it, so partitions change hands only between two calls of the task.
-import type {
-  PartitionPosition,
-  SinkRecord,
-  SinkTask,
-  SinkTaskContext,
-  TopicPartition,
+import {
+  ActivityStep,
+  type PartitionPosition,
+  type SinkRecord,
+  type SinkTask,
+  type SinkTaskContext,
+  type TopicPartition,
 } from '@millrace/connect-api';
-import { javaTrace, messageOf, policyOf, toError } from '@millrace/foundation';
+import { policyOf, toError } from '@millrace/foundation';
 import type {
   AssignedPartition,
   BatchProducer,
@@ -17,10 +18,14 @@ import type {
   GroupConsumerOptions,
 } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
+import { within } from './abortable.ts';
 import type { ErrorHandler } from './error-handling.ts';
-import type { TaskCounters } from './metrics.ts';
+import { showTaskGauges, type TaskCounters } from './metrics.ts';
 import { PauseGate } from './pause-gate.ts';
 import type { RecordReader } from './record-reader.ts';
+import { ShownState } from './shown-state.ts';
+import { keyOf, readingOf, recordsLeft } from './sink-reading.ts';
+import { StallWatch } from './stall-watch.ts';
 import type { TaskEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
 import type { TransformationChain } from './transformation-chain.ts';
 
@@ -47,14 +52,10 @@ export interface SinkRunnerParts {
 }
 
 const POLL_MS = 500;
-/** After so long without success the status says what is wrong. */
-const STALLED_MS = 2_000;
+/** Without an error for so long, everything can be read again. */
+const READABLE_MS = 5_000;
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 30_000;
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${partition}:${topic}`;
-}
 
 export class SinkTaskRunner implements TaskRunner {
   readonly #parts: SinkRunnerParts;
@@ -70,6 +71,15 @@ export class SinkTaskRunner implements TaskRunner {
   /** Calls of the group that wait for the loop. */
   #jobs: (() => Promise<void>)[] = [];
   #interrupt = new AbortController();
+  readonly #shown: ShownState;
+  readonly #watch: StallWatch;
+  /** What the loop does. */
+  readonly #step = new ActivityStep();
+  /** Reading from partitions that the brokers do not give. */
+  readonly #reading = new ActivityStep();
+  #readableAtMs = 0;
+  /** Offsets that are behind what the task was given, and do not move. */
+  readonly #confirming = new ActivityStep();
   #seeks: PartitionPosition[] = [];
   #commitRequested = false;
   #lastCommitMs = 0;
@@ -83,6 +93,20 @@ export class SinkTaskRunner implements TaskRunner {
       onRevoked: (partitions) => this.#inLoop(() => this.#close(partitions, { commit: true })),
       onLost: (partitions) => this.#inLoop(() => this.#close(partitions, { commit: false })),
       onFatal: (error) => this.#fail(error),
+    });
+    this.#shown = new ShownState(parts.events);
+    this.#watch = new StallWatch({
+      activities: [
+        () => parts.task.activity?.() ?? null,
+        () => this.#step.activity,
+        () => this.#confirming.activity,
+        () => this.#reading.activity,
+        () => (this.#shown.running ? readingOf(this.#consumer) : null),
+      ],
+      clock: parts.environment.clock,
+      logger: parts.environment.logger,
+      stallTimeoutMs: parts.spec.settings.stallTimeoutMs,
+      show: (trace) => this.#shown.trace(trace),
     });
   }
 
@@ -108,32 +132,40 @@ export class SinkTaskRunner implements TaskRunner {
   }
 
   async run(): Promise<void> {
-    const { task, environment } = this.#parts;
+    const { task, environment, spec } = this.#parts;
     let failure: unknown;
+    const watching = this.#watch.run(this.#stop.signal);
+    const hideGauges = showTaskGauges(environment.metrics, spec, {
+      stalled: () => this.#watch.stalled,
+      waiting: () => recordsLeft(this.#consumer, this.#assigned.values(), this.#delivered),
+    });
     try {
+      this.#step.enter('starting');
       this.#lastCommitMs = environment.clock.monotonicMs();
       await task.start(this.#context());
+      this.#step.enter('joining the group');
       await this.#consumer.start();
       await this.#loop();
     } catch (error) {
       failure = error;
     }
     this.#stop.abort();
+    await watching;
     failure = this.#failure ?? failure;
     await this.#end(failure === undefined);
+    hideGauges();
     if (failure !== undefined) throw failure;
   }
 
   // ---- the loop
 
   async #loop(): Promise<void> {
-    const { events } = this.#parts;
     const { signal } = this.#stop;
     let shown: 'RUNNING' | 'PAUSED' | undefined;
     while (!signal.aborted) {
       if (this.#interrupt.signal.aborted) this.#interrupt = new AbortController();
       const state = this.#gate.paused ? 'PAUSED' : 'RUNNING';
-      if (state !== shown) events.onState(state);
+      this.#shown.state(state);
       if (shown === undefined || state !== shown) this.#applyPauses(state === 'PAUSED');
       shown = state;
       await this.#runJobs();
@@ -145,6 +177,7 @@ export class SinkTaskRunner implements TaskRunner {
   async #pollAndPut(signal: AbortSignal): Promise<void> {
     if (signal.aborted || this.#jobs.length > 0) return;
     let fetched: FetchedRecords[];
+    this.#step.enter('reading records from Kafka');
     try {
       fetched = await this.#consumer.poll({
         maxWaitMs: POLL_MS,
@@ -155,12 +188,14 @@ export class SinkTaskRunner implements TaskRunner {
       await this.#onPollError(error);
       return;
     }
+    if (this.#parts.environment.clock.monotonicMs() > this.#readableAtMs) this.#reading.leave();
     if (fetched.length > 0) await this.#deliver(fetched, signal);
   }
 
   async #deliver(fetched: readonly FetchedRecords[], signal: AbortSignal): Promise<void> {
     const { reader, counters } = this.#parts;
     const records: SinkRecord[] = [];
+    this.#step.enter('converting records');
     for (const part of fetched) {
       counters.polled(part.records.length);
       this.#reportTopic(part.topic);
@@ -180,15 +215,15 @@ export class SinkTaskRunner implements TaskRunner {
 
   /** False when the task ends before the records were taken. */
   async #putWithRetries(records: readonly SinkRecord[], signal: AbortSignal): Promise<boolean> {
-    const { task, environment, events } = this.#parts;
+    const { task, environment } = this.#parts;
     let batch = records;
-    const startedMs = environment.clock.monotonicMs();
-    let shown: string | undefined;
+    const stage = `putting ${records.length} records into the sink (put)`;
+    this.#step.enter(stage);
     for (let delay = FIRST_RETRY_MS; ; delay = Math.min(delay * 2, MAX_RETRY_MS)) {
       if (batch.length === 0) return true;
+      this.#step.stay(stage);
       try {
         await task.put(batch, signal);
-        if (shown !== undefined) events.onState('RUNNING');
         return true;
       } catch (error) {
         if (signal.aborted) return false;
@@ -198,10 +233,7 @@ export class SinkTaskRunner implements TaskRunner {
           'the sink could not take records; trying again',
         );
         // INV-7: who looks at the status sees why nothing moves, though the task goes on by itself.
-        if (shown !== messageOf(error) && environment.clock.monotonicMs() - startedMs >= STALLED_MS) {
-          shown = messageOf(error);
-          events.onState('RUNNING', javaTrace(error));
-        }
+        this.#step.failing(toError(error));
       }
       this.#applySeeks();
       await environment.clock.sleep(delay, AbortSignal.any([signal, this.#interrupt.signal]));
@@ -224,7 +256,11 @@ export class SinkTaskRunner implements TaskRunner {
     const { code, context } = error as { code?: string; context?: Record<string, unknown> };
     if (code === 'kafka.unavailable') {
       environment.logger.warn({ err: error }, 'records cannot be read at the moment');
+      this.#readableAtMs = environment.clock.monotonicMs() + READABLE_MS;
+      this.#reading.stay('reading records from Kafka');
+      this.#reading.failing(toError(error));
       await environment.clock.sleep(POLL_MS, this.#interrupt.signal);
+      this.#readAgain(String(context?.['topic']), Number(context?.['partition']));
       return;
     }
     if (code !== 'kafka.offset_out_of_range' || offsetReset === null) throw error;
@@ -232,6 +268,12 @@ export class SinkTaskRunner implements TaskRunner {
     const offset = await findOffset(place, offsetReset);
     environment.logger.warn({ err: error, ...place, offset }, `reading goes on at the ${offsetReset} offset`);
     this.#consumer.seek(place.topic, place.partition, offset);
+  }
+
+  /** A partition whose error was thrown stands still until it is moved. */
+  #readAgain(topic: string, partition: number): void {
+    const position = this.#consumer.position(topic, partition);
+    if (position !== undefined) this.#consumer.seek(topic, partition, position);
   }
 
   // ---- the group
@@ -253,6 +295,7 @@ export class SinkTaskRunner implements TaskRunner {
     const committed = partitions.flatMap(({ topic, partition, committed: offset }) =>
       offset === null ? [] : [{ topic, partition, offset }],
     );
+    this.#step.enter(`opening ${places.length} partitions (open)`);
     try {
       const positions = await this.#parts.task.open(places, committed);
       for (const place of places) this.#assigned.set(keyOf(place), place);
@@ -268,6 +311,7 @@ export class SinkTaskRunner implements TaskRunner {
   async #close(partitions: readonly TopicPartition[], options: { commit: boolean }): Promise<void> {
     try {
       if (options.commit) await this.#commit(partitions);
+      this.#step.enter(`giving up ${partitions.length} partitions (close)`);
       await this.#parts.task.close(partitions);
     } catch (error) {
       this.#fail(toError(error));
@@ -296,6 +340,8 @@ export class SinkTaskRunner implements TaskRunner {
       if (policyOf(error) !== 'retry' && (error as { code?: string }).code !== 'kafka.group_stale')
         throw error;
       environment.logger.warn({ err: error }, 'offsets could not be committed');
+      if (this.#confirming.activity === null) this.#confirming.enter('committing offsets');
+      this.#confirming.failing(toError(error));
     }
     this.#applySeeks();
   }
@@ -303,6 +349,7 @@ export class SinkTaskRunner implements TaskRunner {
   /** The task is asked also when nothing new was delivered: its target may have lost what it had. */
   async #commit(partitions: readonly TopicPartition[]): Promise<void> {
     const delivered = partitions.flatMap((place) => this.#delivered.get(keyOf(place)) ?? []);
+    this.#step.enter('asking the sink what may be committed (preCommit)');
     const safe = await this.#parts.task.preCommit(delivered);
     const toCommit = safe.filter((position) => {
       const known = this.#delivered.get(keyOf(position));
@@ -313,9 +360,19 @@ export class SinkTaskRunner implements TaskRunner {
         this.#committed.get(keyOf(position)) !== position.offset
       );
     });
-    if (toCommit.length === 0) return;
-    await this.#consumer.commit(toCommit);
-    for (const position of toCommit) this.#committed.set(keyOf(position), position.offset);
+    if (toCommit.length > 0) {
+      this.#step.enter('committing offsets');
+      await this.#consumer.commit(toCommit);
+      for (const position of toCommit) this.#committed.set(keyOf(position), position.offset);
+      this.#confirming.leave();
+    } else if (!delivered.some((position) => this.#committed.get(keyOf(position)) !== position.offset)) {
+      this.#confirming.leave();
+    } else if (this.#confirming.activity === null) {
+      this.#confirming.enter(
+        'waiting for the sink to answer for records it was given (preCommit)',
+        'Look at the target: it has not answered for records it was given.',
+      );
+    }
   }
 
   // ---- what the task asks for
@@ -394,7 +451,7 @@ export class SinkTaskRunner implements TaskRunner {
   }
 
   async #end(clean: boolean): Promise<void> {
-    const { task, chain, cluster, producer, environment } = this.#parts;
+    const { task, chain, cluster, producer, environment, spec } = this.#parts;
     // Leaving gives partitions back, which calls the task once more: jobs are run until that is done.
     const leaving = this.#consumer.close({ forGood: true });
     let left = false;
@@ -412,7 +469,9 @@ export class SinkTaskRunner implements TaskRunner {
     await this.#runJobs();
     if (clean && this.#failure)
       environment.logger.warn({ err: this.#failure }, 'the task did not end cleanly');
-    await task.stop().catch((error: unknown) => {
+    const { stopTimeoutMs, flushTimeoutMs } = spec.settings;
+    // INV-7: a connector that hangs in its end does not keep its failure from being seen.
+    await within(environment.clock, stopTimeoutMs + flushTimeoutMs, task.stop()).catch((error: unknown) => {
       environment.logger.warn({ err: error }, 'the task did not stop cleanly');
     });
     chain.close();

@@ -1,16 +1,24 @@
 // Runs one source task: poll, send, acknowledge, store offsets, tell the source. Everything that reaches a topic goes
 // through one producer that belongs to this incarnation and dies with it.
-import type { SourceTask, SourceTaskContext, TopicLog } from '@millrace/connect-api';
+import {
+  ActivityStep,
+  type SourceTask,
+  type SourceTaskContext,
+  type TaskActivity,
+  type TopicLog,
+} from '@millrace/connect-api';
 import { toError } from '@millrace/foundation';
 import type { BatchProducer, BatchProducerOptions, Cluster } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
 import { offsetKey, offsetValue } from '../stores/offset-records.ts';
-import { untilAborted } from './abortable.ts';
+import { untilAborted, within } from './abortable.ts';
 import type { TaskConverters } from './converters.ts';
 import type { ErrorHandler } from './error-handling.ts';
-import type { TaskCounters } from './metrics.ts';
+import { showTaskGauges, type TaskCounters } from './metrics.ts';
 import { PauseGate } from './pause-gate.ts';
 import { RecordSender } from './record-sender.ts';
+import { ShownState } from './shown-state.ts';
+import { StallWatch } from './stall-watch.ts';
 import { SubmittedRecords } from './submitted-records.ts';
 import type { TaskEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
 import type { TransformationChain } from './transformation-chain.ts';
@@ -47,6 +55,11 @@ export class SourceTaskRunner implements TaskRunner {
   readonly #producer: BatchProducer;
   readonly #sender: RecordSender;
   readonly #reportedTopics = new Set<string>();
+  readonly #shown: ShownState;
+  readonly #watch: StallWatch;
+  /** What the loop does, and what the storing of offsets beside it does. */
+  readonly #step = new ActivityStep();
+  readonly #storing = new ActivityStep();
   #committing: Promise<void> | undefined;
   #failure: Error | undefined;
 
@@ -66,6 +79,20 @@ export class SourceTaskRunner implements TaskRunner {
       clock: parts.environment.clock,
       prepareTopic: (topic) => this.#prepareTopic(topic),
       commit: () => this.#commit(),
+    });
+    this.#shown = new ShownState(parts.events);
+    this.#watch = new StallWatch({
+      activities: [
+        () => deliveryOf(this.#producer),
+        () => (parts.offsetProducer ? deliveryOf(parts.offsetProducer) : null),
+        () => parts.task.activity?.() ?? null,
+        () => this.#storing.activity,
+        () => this.#sender.activity ?? this.#step.activity,
+      ],
+      clock: parts.environment.clock,
+      logger: parts.environment.logger,
+      stallTimeoutMs: parts.spec.settings.stallTimeoutMs,
+      show: (trace) => this.#shown.trace(trace),
     });
   }
 
@@ -89,30 +116,39 @@ export class SourceTaskRunner implements TaskRunner {
   async run(): Promise<void> {
     const { task, context } = this.#parts;
     let failure: unknown;
+    const watching = this.#watch.run(this.#stop.signal);
+    const { environment, spec } = this.#parts;
+    const hideGauges = showTaskGauges(environment.metrics, spec, {
+      stalled: () => this.#watch.stalled,
+      waiting: () => this.#submitted.pending,
+    });
     try {
+      this.#step.enter('starting');
       await task.start(context);
       await this.#loop();
     } catch (error) {
       failure = error;
     }
     this.#stop.abort();
+    await watching;
     failure = this.#failure ?? failure;
     await this.#end(failure === undefined);
+    hideGauges();
     if (failure !== undefined) throw failure;
   }
 
   async #loop(): Promise<void> {
-    const { events } = this.#parts;
     const { signal } = this.#stop;
     const flushing = this.#flushPeriodically();
     try {
       while (!signal.aborted) {
         if (this.#gate.paused) {
-          events.onState('PAUSED');
+          this.#step.leave();
+          this.#shown.state('PAUSED');
           await this.#gate.passed(signal);
           continue;
         }
-        events.onState('RUNNING');
+        this.#shown.state('RUNNING');
         while (!signal.aborted && !this.#gate.paused) await this.#pollOnce(signal);
       }
     } finally {
@@ -123,9 +159,11 @@ export class SourceTaskRunner implements TaskRunner {
 
   async #pollOnce(signal: AbortSignal): Promise<void> {
     const { task, counters } = this.#parts;
+    this.#step.enter('polling the source');
     const batch = await task.poll(signal);
     if (!batch) return;
     counters.polled(batch.records.length);
+    this.#step.enter('sending records');
     await this.#sender.send(batch, signal);
   }
 
@@ -148,6 +186,7 @@ export class SourceTaskRunner implements TaskRunner {
     while (this.#committing) await this.#committing;
     const run = this.#commitNow().finally(() => {
       this.#committing = undefined;
+      this.#storing.leave();
     });
     this.#committing = run.catch(() => undefined);
     await run;
@@ -157,6 +196,7 @@ export class SourceTaskRunner implements TaskRunner {
     const { spec, task, offsetProducer } = this.#parts;
     const committable = this.#submitted.takeCommittable();
     if (committable.length === 0) return;
+    this.#storing.enter('storing offsets');
     await Promise.all(
       committable.map(({ partition, offset }) =>
         (offsetProducer ?? this.#producer).send({
@@ -167,6 +207,7 @@ export class SourceTaskRunner implements TaskRunner {
       ),
     );
     // INV-1: the source learns of an offset after it is durable in the offsets topic, which follows its records.
+    this.#storing.enter('telling the source of the stored offsets');
     await task.commit(committable);
   }
 
@@ -219,8 +260,9 @@ export class SourceTaskRunner implements TaskRunner {
   async #end(clean: boolean): Promise<void> {
     const { task, chain, environment, spec, clusters, logs, offsetProducer } = this.#parts;
     const { logger, clock } = environment;
+    const { stopTimeoutMs, flushTimeoutMs } = spec.settings;
     const deadline = new AbortController();
-    const timer = clock.sleep(spec.settings.flushTimeoutMs, deadline.signal).then(() => deadline.abort());
+    const timer = clock.sleep(flushTimeoutMs, deadline.signal).then(() => deadline.abort());
     try {
       if (clean) await this.#producer.flush(deadline.signal);
       if (!deadline.signal.aborted) await untilAborted(this.#commit(), deadline.signal);
@@ -229,7 +271,8 @@ export class SourceTaskRunner implements TaskRunner {
     }
     deadline.abort();
     await timer;
-    await task.stop().catch((error: unknown) => {
+    // INV-7: a connector that hangs in its end does not keep its failure from being seen.
+    await within(clock, stopTimeoutMs + flushTimeoutMs, task.stop()).catch((error: unknown) => {
       logger.warn({ err: error }, 'the task did not stop cleanly');
     });
     chain.close();
@@ -239,6 +282,19 @@ export class SourceTaskRunner implements TaskRunner {
     await offsetProducer?.abort('its task has ended');
     await Promise.all(clusters.map((cluster) => cluster.close()));
   }
+}
+
+/** What waits for the brokers. */
+function deliveryOf({ slowest }: BatchProducer): TaskActivity | null {
+  if (slowest === undefined) return null;
+  const { topic, partition, sinceMs, error } = slowest;
+  const place = `${topic}-${partition}`;
+  return {
+    stage: `waiting for acknowledgements of ${place}`,
+    progress: sinceMs,
+    error,
+    hint: 'Check that the brokers run and can write: they do not answer, or not in time.',
+  };
 }
 
 function isAboutRecord(error: Error): boolean {

@@ -34,14 +34,18 @@ export interface TaskSettings {
   readonly flushIntervalMs: number;
   readonly flushTimeoutMs: number;
   readonly stopTimeoutMs: number;
+  readonly stallTimeoutMs: number;
   readonly producerBufferBytes: number;
   readonly createTopics: boolean;
 }
 
+/** States of a task that has not failed; UNASSIGNED until it has started, as in Connect. */
+export type TaskState = 'UNASSIGNED' | 'RUNNING' | 'PAUSED';
+
 /** What a task tells its host. */
 export interface TaskEvents {
-  /** `trace` says what keeps a running task from making progress, as long as something does (INV-7). */
-  onState(state: 'RUNNING' | 'PAUSED', trace?: string): void;
+  /** `trace` says what keeps a task from making progress, as long as something does (INV-7). */
+  onState(state: TaskState, trace?: string): void;
   /** The task used a topic for the first time, or again after `forgetTopics`. */
   onTopic(topic: string): void;
   /** The stored offset of a source partition, with everything written before the call. */

@@ -52,14 +52,19 @@ export class MillraceProcess implements AsyncDisposable {
   /** Starts it and waits for the ready line. */
   async start(): Promise<void> {
     const args = [bin, 'start'];
-    if (this.#options.properties) {
+    const { bootstrapServers } = this.#options;
+    const properties = {
+      ...this.#options.properties,
+      ...(bootstrapServers === undefined ? {} : { 'bootstrap.servers': bootstrapServers }),
+    };
+    const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}`);
+    if (lines.length > 0) {
       const file = path.join(this.dataDir, 'worker.properties');
-      const lines = Object.entries(this.#options.properties).map(([key, value]) => `${key}=${value}`);
       writeFileSync(file, `${lines.join('\n')}\n`);
       args.push(file);
     }
     args.push('--data', path.join(this.dataDir, 'data'), '--rest', this.rest.replace('http://', ''));
-    if (this.#options.bootstrapServers === undefined) args.push('--kafka', this.kafka);
+    if (bootstrapServers === undefined) args.push('--kafka', this.kafka);
     args.push(...(this.#options.args ?? []));
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -106,10 +106,21 @@ export class CaptureRun {
     const captured = (
       await this.#ask(() => listTables(client, config.includeBuiltin), 'Cannot list the tables')
     ).filter(config.captured);
-    const plan = await this.#plan(client, facts);
+    const planned = await this.#plan(client, facts);
+    // A slot that the server has given up serves nobody: where nothing is resumed, a new one takes its place.
+    const givenUp =
+      config.snapshot.stream && planned.resume === undefined ? planned.slot?.givenUp : undefined;
+    const plan = givenUp === undefined ? planned : { ...planned, slot: undefined };
     // Opened before anything is changed on the server: a user that may not replicate is told so first.
     if (plan.snapshot || (plan.slot === undefined && config.snapshot.stream)) {
       this.#creator = await openForCreation(config.connection);
+    }
+    if (givenUp !== undefined) {
+      context.logger.warn(
+        { slot: config.slot.name, reason: givenUp },
+        'dropping a slot that the server gave up',
+      );
+      await dropSlot(client, config.slot.name);
     }
     if (config.snapshot.stream) {
       await preparePublication(client, config, captured, context.logger);
@@ -225,17 +236,23 @@ export class CaptureRun {
       );
       return { snapshot: false, resume: undefined, slot };
     }
-    throw this.#positionLost(stored, position);
+    throw this.#positionLost(stored, position, slot?.givenUp);
   }
 
-  #positionLost(stored: StoredOffset, position: 'lost' | 'ahead'): Error {
+  #positionLost(stored: StoredOffset, position: 'lost' | 'ahead', reason: string | undefined): Error {
     const { config } = this.#options;
     const at = formatLsn(stored.lsn);
     return position === 'lost'
       ? postgresError(
           'postgres.slot_lost',
           `The connector is trying to read change stream starting at LSN{${at}}, but this is no longer available on the server. Reconfigure the connector to use a snapshot mode when needed.`,
-          { javaClass: DEBEZIUM_EXCEPTION, context: { slot: config.slot.name, lsn: at } },
+          {
+            javaClass: DEBEZIUM_EXCEPTION,
+            context: { slot: config.slot.name, lsn: at, ...(reason === undefined ? {} : { reason }) },
+            ...(reason === undefined
+              ? {}
+              : { hint: `The server gave the slot up (${reason}). ${READ_AGAIN}` }),
+          },
         )
       : postgresError(
           'postgres.slot_ahead',
@@ -450,6 +467,9 @@ export class CaptureRun {
     this.#options.queue.fail(error);
   }
 }
+
+const READ_AGAIN =
+  'Set snapshot.mode=when_needed to read the tables again, or reset the offsets; the connector replaces the slot.';
 
 /** A position that is no row's: where a slot or a snapshot starts. */
 function bare(lsn: Lsn, map: OffsetMap): StoredOffset {

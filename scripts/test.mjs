@@ -164,10 +164,11 @@ async function runTier({ name, tier, files = [], env = {}, node = process.execPa
 await install();
 await findPrograms();
 await build();
+const parts = await plan();
 const folder = mkdtempSync(path.join(tmpdir(), 'millrace-tests-'));
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
-for (const part of await plan()) {
+for (const part of parts) {
   const start = performance.now();
   const { passed, failed, skipped, names } = part.broken
     ? { passed: 0, failed: 1, skipped: 0, names: [part.broken] }

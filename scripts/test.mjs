@@ -1,5 +1,6 @@
 // `npm test`: installs and builds what is missing, finds the servers, runs every tier, and ends with the plain line
-// `N passed, N failed`. With --full, --faults or --interop it runs the longer campaigns.
+// `N passed, N failed`. With --full, --faults or --interop it runs the longer campaigns; with --full --postgres VERSION
+// or --full --node VERSION only what a full run does on that version, of 14 to 18 and of 20 and later.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -13,6 +14,7 @@ const mode = process.argv.includes('--full')
       ? 'interop'
       : 'standard';
 const ci = process.env.CI === 'true';
+const cacheDir = path.join(root, '.cache/packages');
 
 const TIERS = {
   standard: ['unit', 'pg', 'redis', 'broker', 'golden', 'e2e', 'fault'],
@@ -20,6 +22,74 @@ const TIERS = {
   faults: ['fault'],
   interop: ['interop', 'broker'],
 }[mode];
+
+/** Server versions that a full run takes beside the one that is installed. */
+const OTHER_POSTGRES = ['14', '16', '17', '18'];
+
+/** The shop from table to cache: what says in one file that the parts fit. */
+const SHOP = 'packages/cli/src/shop.e2e.test.ts';
+
+/** What is run: vitest projects, some of them in part, some on another Postgres or under another Node. */
+async function plan() {
+  const postgres = versionsOf('--postgres');
+  const node = versionsOf('--node');
+  const runs = postgres.length + node.length > 0 ? [] : TIERS.map((tier) => ({ name: tier, tier }));
+  const others = runs.length > 0 && mode === 'full' ? OTHER_POSTGRES : postgres;
+  for (const version of others) runs.push(...(await orBroken(`Postgres ${version}`, onPostgres(version))));
+  for (const version of node) runs.push(...(await orBroken(`Node ${version}`, underNode(version))));
+  return runs;
+}
+
+/** What cannot be had counts as one failure, and the rest runs. */
+async function orBroken(name, runs) {
+  try {
+    return await runs;
+  } catch (error) {
+    return [{ name, broken: String(error.cause ?? error) }];
+  }
+}
+
+/** The values of a flag that may come several times. */
+function versionsOf(flag) {
+  return process.argv.flatMap((argument, i) => {
+    if (argument !== flag) return [];
+    const version = process.argv[i + 1];
+    if (mode !== 'full' || !/^\d+$/.test(version ?? ''))
+      fail(`Usage: npm run test:full -- ${flag} VERSION, with a major version such as 17 or 22.`);
+    return [version];
+  });
+}
+
+const localServers = () => import('../packages/local-servers/dist/index.js');
+
+async function onPostgres(version) {
+  const { fetchPostgres } = await localServers();
+  const env = {
+    PG_BIN: await fetchPostgres(version, { cacheDir, say: console.error }),
+    MILLRACE_TEST_POSTGRES: version,
+  };
+  const parts = { pg: [], e2e: [SHOP], golden: ['packages/cli/src/cdc.golden.test.ts'] };
+  return Object.entries(parts).map(([tier, files]) => ({
+    name: `${tier}, Postgres ${version}`,
+    tier,
+    files,
+    env,
+  }));
+}
+
+async function underNode(version) {
+  const { fetchPackage } = await localServers();
+  const [system, file] = process.platform === 'win32' ? ['win', 'node.exe'] : [process.platform, 'node'];
+  const name = `node-${system}-${process.arch}`;
+  const node = path.join(await fetchPackage(name, version, { cacheDir, say: console.error }), 'bin', file);
+  const parts = { unit: [], e2e: [SHOP] };
+  return Object.entries(parts).map(([tier, files]) => ({
+    name: `${tier}, Node ${version}`,
+    tier,
+    files,
+    node,
+  }));
+}
 
 /** Programs that tests drive: the package of Debian and Ubuntu that holds each, installed when we may. */
 const PROGRAMS = { 'redis-server': 'redis-server', kcat: 'kcat', python3: 'python3' };
@@ -46,9 +116,9 @@ async function findPrograms() {
   console.error(message);
 }
 
-/** Runs one vitest project and returns its counts. */
-async function runTier(tier, folder) {
-  const report = path.join(folder, `${tier}.json`);
+/** Runs one vitest project, or some files of it, and returns its counts. */
+async function runTier({ name, tier, files = [], env = {}, node = process.execPath }, folder) {
+  const report = path.join(folder, `${name.replaceAll(/\W+/g, '-')}.json`);
   const args = [
     'node_modules/vitest/vitest.mjs',
     'run',
@@ -58,9 +128,10 @@ async function runTier(tier, folder) {
     '--reporter=json',
     `--outputFile.json=${report}`,
     '--passWithNoTests',
+    ...files,
   ];
-  const { code } = await run(process.execPath, args, {
-    env: { MILLRACE_TEST_BUILT: '1', MILLRACE_TEST_MODE: mode, NODE_OPTIONS: '' },
+  const { code } = await run(node, args, {
+    env: { MILLRACE_TEST_BUILT: '1', MILLRACE_TEST_MODE: mode, NODE_OPTIONS: '', ...env },
   });
   let result;
   try {
@@ -70,7 +141,7 @@ async function runTier(tier, folder) {
       passed: 0,
       failed: 1,
       skipped: 0,
-      names: [`${tier}: vitest ended with code ${code} and wrote no report`],
+      names: [`${name}: vitest ended with code ${code} and wrote no report`],
     };
   }
   const names = [];
@@ -86,26 +157,29 @@ async function runTier(tier, folder) {
     passed: result.numPassedTests,
     failed: failed === 0 && code !== 0 ? 1 : failed,
     skipped: result.numPendingTests + (result.numTodoTests ?? 0),
-    names: failed === 0 && code !== 0 ? [`${tier}: vitest ended with code ${code}`] : names,
+    names: failed === 0 && code !== 0 ? [`${name}: vitest ended with code ${code}`] : names,
   };
 }
 
 await install();
 await findPrograms();
 await build();
+const parts = await plan();
 const folder = mkdtempSync(path.join(tmpdir(), 'millrace-tests-'));
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
-for (const tier of TIERS) {
+for (const part of parts) {
   const start = performance.now();
-  const { passed, failed, skipped, names } = await runTier(tier, folder);
+  const { passed, failed, skipped, names } = part.broken
+    ? { passed: 0, failed: 1, skipped: 0, names: [part.broken] }
+    : await runTier(part, folder);
   console.log(
-    `\n[${tier}] ${passed} passed, ${failed} failed, ${skipped} skipped in ${((performance.now() - start) / 1000).toFixed(1)} s`,
+    `\n[${part.name}] ${passed} passed, ${failed} failed, ${skipped} skipped in ${((performance.now() - start) / 1000).toFixed(1)} s`,
   );
   total.passed += passed;
   total.failed += failed;
   total.skipped += skipped;
-  failures.push(...names);
+  failures.push(...names.map((name) => (part.name === part.tier ? name : `[${part.name}] ${name}`)));
 }
 rmSync(folder, { recursive: true, force: true });
 if (failures.length > 0) console.log(`\nFailed:\n${failures.map((name) => `  ${name}`).join('\n')}`);

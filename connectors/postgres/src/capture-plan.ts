@@ -54,7 +54,7 @@ export function makePlan({ config, logger, stored, slot, lineage, position }: Pl
     );
     return { snapshot: false, resume: undefined, slot };
   }
-  throw positionLost(config, stored, state === 'ahead');
+  throw positionLost(config, stored, state === 'ahead', slot?.givenUp);
 }
 
 function lineageChanged(config: PostgresConfig, stored: StoredOffset, why: string): Error {
@@ -67,19 +67,32 @@ function lineageChanged(config: PostgresConfig, stored: StoredOffset, why: strin
   );
 }
 
-function positionLost(config: PostgresConfig, stored: StoredOffset, ahead: boolean): Error {
+const READ_AGAIN =
+  'Set snapshot.mode=when_needed to read the tables again, or reset the offsets; the connector replaces the slot.';
+
+function positionLost(
+  config: PostgresConfig,
+  stored: StoredOffset,
+  ahead: boolean,
+  givenUp: string | undefined,
+): Error {
   const at = formatLsn(stored.lsn);
   const { name } = config.slot;
-  const options = { javaClass: DEBEZIUM_EXCEPTION, context: { slot: name, lsn: at } };
-  return ahead
-    ? postgresError(
-        'postgres.slot_ahead',
-        `The slot ${name} was moved past the stored position LSN{${at}} by somebody else, so changes may be missing. Reconfigure the connector to use a snapshot mode when needed.`,
-        options,
-      )
-    : postgresError(
-        'postgres.slot_lost',
-        `The connector is trying to read change stream starting at LSN{${at}}, but this is no longer available on the server. Reconfigure the connector to use a snapshot mode when needed.`,
-        options,
-      );
+  const context = { slot: name, lsn: at };
+  if (ahead) {
+    return postgresError(
+      'postgres.slot_ahead',
+      `The slot ${name} was moved past the stored position LSN{${at}} by somebody else, so changes may be missing. Reconfigure the connector to use a snapshot mode when needed.`,
+      { javaClass: DEBEZIUM_EXCEPTION, context },
+    );
+  }
+  return postgresError(
+    'postgres.slot_lost',
+    `The connector is trying to read change stream starting at LSN{${at}}, but this is no longer available on the server. Reconfigure the connector to use a snapshot mode when needed.`,
+    {
+      javaClass: DEBEZIUM_EXCEPTION,
+      context: { ...context, ...(givenUp === undefined ? {} : { reason: givenUp }) },
+      ...(givenUp === undefined ? {} : { hint: `The server gave the slot up (${givenUp}). ${READ_AGAIN}` }),
+    },
+  );
 }

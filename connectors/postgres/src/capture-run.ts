@@ -116,7 +116,12 @@ export class CaptureRun {
     const captured = (
       await this.#ask(() => listTables(client, config.includeBuiltin), 'Cannot list the tables')
     ).filter(config.captured);
-    const plan = await this.#plan(client, facts);
+    const planned = await this.#plan(client, facts);
+    // A slot that the server has given up serves nobody: where nothing is resumed, a new one takes its place.
+    const givenUp =
+      config.snapshot.stream && planned.resume === undefined ? planned.slot?.givenUp : undefined;
+    const plan = givenUp === undefined ? planned : { ...planned, slot: undefined };
+    if (givenUp !== undefined) await this.#dropGivenUp(client, givenUp);
     this.#readsTables = plan.snapshot;
     if (plan.slot !== undefined && config.snapshot.stream) this.#settle(plan.slot, plan.resume);
     if (config.snapshot.stream) {
@@ -266,6 +271,12 @@ export class CaptureRun {
     if (facts === undefined) return;
     const offsetReplaced = this.#options.stored !== undefined && resume === undefined;
     this.#lineage.settle(facts, slot, { offsetReplaced });
+  }
+
+  async #dropGivenUp(client: pg.Client, reason: string): Promise<void> {
+    const { config, context } = this.#options;
+    context.logger.warn({ slot: config.slot.name, reason }, 'dropping a slot that the server gave up');
+    await dropSlot(client, config.slot.name);
   }
 
   async #capture(plan: Plan, captured: readonly TableName[]): Promise<void> {

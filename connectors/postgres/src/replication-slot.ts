@@ -16,8 +16,8 @@ export interface SlotState {
   readonly twoPhase: boolean;
   readonly restartLsn: Lsn | undefined;
   readonly confirmedFlushLsn: Lsn | undefined;
-  /** `reserved`, `extended`, `unreserved` or `lost`. */
-  readonly walStatus: string | null;
+  /** Why the server gave the slot up for ever, in its words, such as `wal_removed`; undefined for one in order. */
+  readonly givenUp: string | undefined;
 }
 
 /** A slot as it was just made: the exact pair of a snapshot and the position from which changes follow it. */
@@ -42,9 +42,11 @@ export async function readSlot(
     restart_lsn: string | null;
     confirmed_flush_lsn: string | null;
     wal_status: string | null;
+    reason: string | null;
   }>(
     `select plugin, database, active, active_pid, temporary, restart_lsn, confirmed_flush_lsn,
             ${serverVersion >= 130000 ? 'wal_status' : 'null::text'} as wal_status,
+            ${serverVersion >= 170000 ? 'invalidation_reason' : 'null::text'} as reason,
             ${serverVersion >= 140000 ? 'two_phase' : 'false'} as two_phase
        from pg_catalog.pg_replication_slots where slot_name = $1`,
     [name],
@@ -60,7 +62,7 @@ export async function readSlot(
     twoPhase: row.two_phase,
     restartLsn: row.restart_lsn === null ? undefined : parseLsn(row.restart_lsn),
     confirmedFlushLsn: row.confirmed_flush_lsn === null ? undefined : parseLsn(row.confirmed_flush_lsn),
-    walStatus: row.wal_status,
+    givenUp: row.reason ?? (row.wal_status === 'lost' ? 'wal_status lost' : undefined),
   };
 }
 
@@ -91,7 +93,7 @@ export async function createSlot(
   const { temporary, failover, serverVersion } = options;
   const modern = serverVersion >= 150000;
   const settings = modern
-    ? `(SNAPSHOT 'export'${failover && serverVersion >= 170000 ? ', FAILOVER true' : ''})`
+    ? `(SNAPSHOT 'export'${failover && !temporary && serverVersion >= 170000 ? ', FAILOVER true' : ''})`
     : 'EXPORT_SNAPSHOT';
   const sql = `CREATE_REPLICATION_SLOT ${quoteIdentifier(name)}${temporary ? ' TEMPORARY' : ''} LOGICAL pgoutput ${settings}`;
   try {
@@ -146,7 +148,7 @@ export type PositionCheck = 'available' | 'lost' | 'ahead';
 
 /** Whether the server still has every change after a stored offset. `walEnd` is where its WAL ends. */
 export function checkPosition(slot: SlotState | undefined, stored: StoredOffset, walEnd: Lsn): PositionCheck {
-  if (slot === undefined || slot.walStatus === 'lost' || slot.restartLsn === undefined) return 'lost';
+  if (slot === undefined || slot.givenUp !== undefined || slot.restartLsn === undefined) return 'lost';
   // A server that has not written that far was restored or took over from another: its changes are not those we know.
   if (walEnd < maxPosition(stored)) return 'lost';
   const needed = confirmablePosition(stored);

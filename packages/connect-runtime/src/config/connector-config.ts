@@ -9,6 +9,10 @@ import {
 } from '@millrace/foundation';
 import type { PluginRegistry } from '../plugins.ts';
 
+/** The key that gives tasks threads of their own, and its value that does. */
+export const TASK_THREAD = 'task.thread';
+export const DEDICATED = 'dedicated';
+
 /** What the common keys depend on: the worker's converters and the plug-ins there are. */
 export interface CommonKeyContext {
   readonly plugins: PluginRegistry;
@@ -145,6 +149,17 @@ function commonKeys(context: CommonKeyContext, values: CommonKeyValues): ConfigK
       orderInGroup: 5,
       width: 'SHORT',
       displayName: 'Enforce tasks max',
+    },
+    // Ours, not Connect's: shown only where it is given, so that answers list what users of Connect expect.
+    {
+      name: TASK_THREAD,
+      type: 'STRING',
+      default: 'shared',
+      importance: 'LOW',
+      doc: 'Whether each task runs in a thread of its own (dedicated) or in those that all tasks share.',
+      group: 'Common',
+      validator: validators.oneOf('shared', DEDICATED),
+      internal: true,
     },
     converterKey('key.converter', 'Key converter class', 6, {
       default: workerConverters.key,

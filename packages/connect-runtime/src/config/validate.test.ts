@@ -2,7 +2,7 @@ import type { Plugin, PluginEntry, SourceConnectorPlugin } from '@millrace/conne
 import { ConfigDef } from '@millrace/foundation';
 import { describe, expect, it } from 'vitest';
 import { PluginRegistry } from '../plugins.ts';
-import { problemText, type ValidationContext, validateConnectorConfig } from './validate.ts';
+import { pluginKeys, problemText, type ValidationContext, validateConnectorConfig } from './validate.ts';
 
 const plugin: SourceConnectorPlugin = {
   kind: 'source',
@@ -63,6 +63,22 @@ describe('validateConnectorConfig', () => {
     for (const name of [plugin.className, 'ThingSourceConnector', 'ThingSource']) {
       expect(await errorsOf({ ...base, 'connector.class': name })).toEqual({});
     }
+  });
+
+  it('takes task.thread, says what it may be, and shows it only where it is given', async () => {
+    const names = async (config: Record<string, string>): Promise<string[]> =>
+      (await validateConnectorConfig(config, context, AbortSignal.timeout(1000))).configs.map(
+        ({ value }) => value.name,
+      );
+    expect(await names(base)).not.toContain('task.thread');
+    expect(pluginKeys(plugin, context).map(({ name }) => name)).not.toContain('task.thread');
+    expect(await names({ ...base, 'task.thread': 'dedicated' })).toContain('task.thread');
+    expect(await errorsOf({ ...base, 'task.thread': 'shared' })).toEqual({});
+    expect(await errorsOf({ ...base, 'task.thread': 'mine' })).toEqual({
+      'task.thread': [
+        'Invalid value mine for configuration task.thread: String must be one of: shared, dedicated',
+      ],
+    });
   });
 
   it('reports problems of all parts together', async () => {

@@ -83,12 +83,14 @@ export async function connectorOf(config: RawConfig, plugins: PluginRegistry): P
 
 /** Common keys and those of a plug-in, as `GET /connector-plugins/{p}/config` lists them: its own come first. */
 export function pluginKeys(plugin: Plugin, context: ValidationContext): ReturnType<typeof keyInfo>[] {
-  const own = [...definitionOf(plugin).keys.values()].filter((key) => key.internal !== true);
-  if (plugin.kind !== 'source' && plugin.kind !== 'sink') return own.map(keyInfo);
-  const common = commonDef({}, plugin, context.plugins, { key: null, value: null, header: null });
-  return [...own, ...[...common.keys.values()].filter((key) => !plugin.configDef.keys.has(key.name))].map(
-    keyInfo,
-  );
+  const own = [...definitionOf(plugin).keys.values()];
+  const common =
+    plugin.kind === 'source' || plugin.kind === 'sink'
+      ? [...commonDef({}, plugin, context.plugins, { key: null, value: null, header: null }).keys.values()]
+      : [];
+  return [...own, ...common.filter((key) => !plugin.configDef.keys.has(key.name))]
+    .filter((key) => key.internal !== true)
+    .map(keyInfo);
 }
 
 /** Connect's own keys for a connector of this kind. */
@@ -140,7 +142,7 @@ async function checkCommon(
   context: ValidationContext,
 ): Promise<Checked> {
   const definition = commonDef(config, plugin, context.plugins, context.workerConverters);
-  const keys = checkKeys(definition, config);
+  const keys = [...checkKeys(definition, config), ...ownKeysGiven(definition, config)];
   for (const side of CONVERTER_SIDES)
     checkConverterClass(keyNamed(keys, `${side}.converter`), side, context.plugins);
   if (plugin.kind === 'sink') checkTopics(keys, config);
@@ -156,6 +158,13 @@ async function checkCommon(
     }
   }
   return { keys, groups };
+}
+
+/** Keys of ours that Connect does not have: its answers have no place for them until they are given. */
+function ownKeysGiven(definition: ConfigDef, config: RawConfig): CheckedKey[] {
+  return [...definition.keys.values()]
+    .filter((key) => key.internal === true && (config[key.name] ?? null) !== null)
+    .map((key) => checkKey(key, config[key.name] ?? undefined));
 }
 
 function keyNamed(keys: readonly CheckedKey[], name: string): CheckedKey {

@@ -1,16 +1,16 @@
-import { LogHub, silentLogger, systemClock } from '@millrace/foundation';
+import { LogHub, type RawConfig, silentLogger, systemClock } from '@millrace/foundation';
 import { describe, expect, it } from 'vitest';
 import type { TaskSpec } from '../task/task-runner.ts';
 import type { TaskFailure, TaskListener } from './task-host.ts';
 import { ThreadPoolHost } from './thread-pool-host.ts';
 
-const spec = (name: string, crash: boolean): TaskSpec => ({
+const spec = (name: string, crash: boolean, connectorConfig: RawConfig = {}): TaskSpec => ({
   connector: name,
   task: 0,
   kind: 'source',
   connectorClass: 'test.Source',
   config: { crash: String(crash) },
-  connectorConfig: {},
+  connectorConfig,
   paused: false,
   settings: {
     bootstrapServers: '127.0.0.1:1',
@@ -57,15 +57,17 @@ class Listener implements TaskListener {
   }
 }
 
+const options = {
+  threads: 1,
+  pluginsModule: new URL('../fixtures/crashing-plugins.mjs', import.meta.url),
+  logHub: new LogHub({ level: 'silent' }),
+  logger: silentLogger,
+  clock: systemClock,
+};
+
 describe('ThreadPoolHost', () => {
   it('INV-6: survives a thread that dies, fails its tasks with a policy to retry, and starts another', async () => {
-    await using host = new ThreadPoolHost({
-      threads: 1,
-      pluginsModule: new URL('../fixtures/crashing-plugins.mjs', import.meta.url),
-      logHub: new LogHub({ level: 'silent' }),
-      logger: silentLogger,
-      clock: systemClock,
-    });
+    await using host = new ThreadPoolHost(options);
     const innocent = new Listener();
     host.start(spec('innocent', false), innocent);
     await innocent.running;
@@ -78,5 +80,29 @@ describe('ThreadPoolHost', () => {
     const task = host.start(spec('next', false), next);
     await next.running;
     await task.stop();
+  });
+
+  it('INV-6: a task with task.thread=dedicated has a thread of its own, which ends with it', async () => {
+    await using host = new ThreadPoolHost(options);
+    const dedicated = { 'task.thread': 'dedicated' };
+    const alone = new Listener();
+    let failed = false;
+    void alone.failed.then(() => {
+      failed = true;
+    });
+    const task = host.start(spec('alone', false, dedicated), alone);
+    await alone.running;
+    for (const config of [{ 'task.thread': 'shared' }, dedicated]) {
+      const guilty = new Listener();
+      const dead = host.start(spec('guilty', true, config), guilty);
+      expect((await guilty.failed).policy).toBe('retry');
+      await dead.stop();
+    }
+    // Only a living thread has metrics; a thread of the pool that died is there until the next task needs it.
+    const answers = (await host.metrics()) as readonly (readonly object[])[];
+    expect(answers.filter((metrics) => metrics.length > 0)).toHaveLength(1);
+    expect(failed).toBe(false);
+    await task.stop();
+    expect((await host.metrics()).flat()).toEqual([]);
   });
 });

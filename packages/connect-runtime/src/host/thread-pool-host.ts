@@ -1,8 +1,9 @@
 // Runs tasks in a few threads that are started when the first task needs them. A task goes to the thread with the
-// fewest; a thread that dies fails its tasks, never the process.
+// fewest, or to one of its own where its config asks for that; a thread that dies fails its tasks, never the process.
 import { Worker } from 'node:worker_threads';
 import type { Clock, Logger, LogHub, LogLevel } from '@millrace/foundation';
 import { javaTrace, messageOf, policyOf } from '@millrace/foundation';
+import { DEDICATED, TASK_THREAD } from '../config/connector-config.ts';
 import { connectError } from '../errors.ts';
 import { requestTimeoutMs } from '../task/client-settings.ts';
 import type { TaskSpec } from '../task/task-runner.ts';
@@ -24,6 +25,8 @@ const METRICS_TIMEOUT_MS = 5000;
 export class ThreadPoolHost implements TaskHost {
   readonly #options: ThreadPoolOptions;
   readonly #threads: (Thread | undefined)[];
+  /** Each ends with its one task. */
+  readonly #dedicated = new Set<Thread>();
 
   constructor(options: ThreadPoolOptions) {
     this.#options = options;
@@ -31,19 +34,38 @@ export class ThreadPoolHost implements TaskHost {
   }
 
   start(spec: TaskSpec, listener: TaskListener): HostedTask {
+    if (spec.connectorConfig[TASK_THREAD]?.trim() === DEDICATED) return this.#dedicate(spec, listener);
     return this.#leastBusy().start(spec, listener);
   }
 
+  #dedicate(spec: TaskSpec, listener: TaskListener): HostedTask {
+    const thread = new Thread(this.#options);
+    this.#dedicated.add(thread);
+    const task = thread.start(spec, listener);
+    return {
+      ...task,
+      stop: async () => {
+        await task.stop();
+        await thread.end();
+        this.#dedicated.delete(thread);
+      },
+    };
+  }
+
+  #all(): Thread[] {
+    return [...this.#threads.flatMap((thread) => thread ?? []), ...this.#dedicated];
+  }
+
   setLogLevel(namespace: string, level: LogLevel): void {
-    for (const thread of this.#threads) thread?.send({ type: 'log-level', namespace, level });
+    for (const thread of this.#all()) thread.send({ type: 'log-level', namespace, level });
   }
 
   async metrics(): Promise<readonly object[]> {
-    return await Promise.all(this.#threads.flatMap((thread) => (thread ? [thread.metrics()] : [])));
+    return await Promise.all(this.#all().map((thread) => thread.metrics()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#threads.flatMap((thread) => (thread ? [thread.end()] : [])));
+    await Promise.all(this.#all().map((thread) => thread.end()));
   }
 
   /** A thread without tasks is not worth another one: threads cost memory. */

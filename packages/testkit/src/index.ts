@@ -1,7 +1,9 @@
 /** Conformance suites, real-server harness and golden reader. */
 export { type Change, type DeliveredChange, historyProblems, withoutReplays } from './change-history.ts';
+export { type ConvertedValue, type ConverterSubject, describeConverter } from './conformance/converter.ts';
 export { describeSinkConnector, type SinkSubject, type TargetUnderTest } from './conformance/sink.ts';
 export { describeSourceConnector, type SourceSubject, type SourceUnderTest } from './conformance/source.ts';
+export { describeTransformation, type TransformationSubject } from './conformance/transformation.ts';
 export { describeSchema, describeValue, GoldenValues } from './golden-values.ts';
 export { goldenLines, goldenPath } from './goldens.ts';
 export { type CommandOptions, type CommandResult, runCommand, runMillrace } from './millrace-command.ts';

@@ -68,7 +68,7 @@ const POSTGRES: readonly Row[] = [
 const CONNECTOR: readonly Row[] = [
   ['event.processing.failure.handling.mode', 'STRING', 'fail', 'MEDIUM', 'SHORT', 'Event deserialization failure handling', 'What to do about a change that cannot be processed: fail, warn or skip.', { values: ['warn', 'fail', 'ignore', 'skip'] }],
   ['max.batch.size', 'INT', 2048, 'MEDIUM', 'SHORT', 'Change event batch size', 'Most records that one poll returns.'],
-  ['max.queue.size', 'INT', 8192, 'MEDIUM', 'SHORT', 'Change event buffer size', 'Most records that wait between reader and poll; must be larger than max.batch.size.'],
+  ['max.queue.size', 'INT', 8192, 'MEDIUM', 'SHORT', 'Change event buffer size', 'Most records that may wait between reader and poll; must be larger than max.batch.size. No more than one batch waits: what is further behind stays with the server.'],
   ['poll.interval.ms', 'LONG', 500, 'MEDIUM', 'SHORT', 'Poll interval (ms)', 'Milliseconds that a poll waits for records.'],
   ['max.queue.size.in.bytes', 'LONG', 0, 'MEDIUM', 'LONG', 'Change event buffer size in bytes', 'Most bytes that wait between reader and poll; 0 = 64 MB.'],
   ['provide.transaction.metadata', 'BOOLEAN', false, 'LOW', 'SHORT', 'Store transaction metadata information in a dedicated topic.', 'Write BEGIN and END records to a topic, and number the events of each transaction.'],

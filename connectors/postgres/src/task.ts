@@ -64,7 +64,8 @@ export class PostgresSourceTask implements SourceTask {
     const { batch, maxBytes } = config.queue;
     // One batch waits while another is sent: what is further behind waits as bytes, in the socket, where it costs less
     // than records that outlive the nursery.
-    this.#queue = new ChangeQueue({ maxRecords: Math.min(batch, config.queue.maxRecords), maxBytes });
+    const maxRecords = Math.min(batch, config.queue.maxRecords);
+    this.#queue = new ChangeQueue({ maxRecords, maxBytes });
     this.#heartbeat = new Heartbeat({
       intervalMs: config.heartbeat.intervalMs,
       topic: config.rules.naming.heartbeatTopic,
@@ -88,7 +89,8 @@ export class PostgresSourceTask implements SourceTask {
       plugin: 'postgres',
       name: config.topicPrefix,
       task: context.taskId,
-      ...config.queue,
+      maxRecords,
+      maxBytes,
       state: () => this.#streamingState(),
     });
     await this.#run.start();

@@ -8,13 +8,15 @@ import {
   type JsonWriterOptions,
   JsonWriters,
   parseJson,
+  readSchemalessJson,
   type Schema,
   type SchemaAndValue,
+  toSchemaless,
   writeSchemaless,
 } from '@millrace/data';
 import { ConfigDef, type RawConfig } from '@millrace/foundation';
 import { bytesError } from '../errors.ts';
-import { readBySchema, readSchemaless } from './reader.ts';
+import { readBySchema } from './reader.ts';
 import { readSchemaJson, writeSchemaJson } from './schema-json.ts';
 
 export const jsonConverterConfig: ConfigDef = new ConfigDef([
@@ -127,12 +129,10 @@ export class JsonConverter implements Converter, HeaderConverter {
 
   read(_topic: string, _headers: Headers, bytes: Buffer | null): SchemaAndValue {
     if (bytes === null) return { schema: null, value: null };
-    const text = bytes.toString('utf8');
     try {
+      if (!this.#schemas) return { schema: null, value: readSchemalessJson(bytes) };
       if (!isUtf8(bytes)) throw new JsonSyntaxError('Bytes are not UTF-8', 0);
-      return this.#schemas
-        ? this.#readEnvelope(text)
-        : { schema: null, value: readSchemaless(parseJson(text, { allowTrailing: true }) ?? null) };
+      return this.#readEnvelope(bytes.toString('utf8'));
     } catch (error) {
       if (!(error instanceof JsonSyntaxError)) throw error;
       throw bytesError('Converting byte[] to Kafka Connect data failed due to serialization error: ', error);
@@ -156,7 +156,7 @@ export class JsonConverter implements Converter, HeaderConverter {
   }
 
   #withSchema(schema: Schema | null, payload: Json): SchemaAndValue {
-    if (schema === null) return { schema, value: readSchemaless(payload) };
+    if (schema === null) return { schema, value: toSchemaless(payload) };
     return { schema, value: readBySchema(schema, payload, { replaceNullWithDefault: this.#replaceNull }) };
   }
 

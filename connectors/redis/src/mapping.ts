@@ -62,7 +62,8 @@ export function compileMapping(config: Pick<RedisConfig, 'mode' | 'keyTemplate' 
     throw badRecord(`redis.mode=${config.mode} needs values with fields`, record.original);
   };
 
-  const placeholderText = encode(writeSchemaless, config.placeholder);
+  // Without its quotes, of which JSON is full: the search looks for the first byte.
+  const placeholderText = encode(writeSchemaless, config.placeholder).subarray(1, -1);
 
   const toDocument = (record: SinkRecord, key: string): Write => {
     // A JSON object that nobody touched is written as it came, unless it may hold a placeholder.

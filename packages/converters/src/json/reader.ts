@@ -19,6 +19,13 @@ export interface JsonReaderOptions {
   readonly replaceNullWithDefault: boolean;
 }
 
+const LOGICAL = new Set<string | null>([CONNECT_DECIMAL, CONNECT_DATE, CONNECT_TIME, CONNECT_TIMESTAMP]);
+
+/** Whether the name of a schema, not its type, says how its JSON is read. */
+export function isLogical(schema: Schema): boolean {
+  return LOGICAL.has(schema.name);
+}
+
 /** A JSON value as its schema says. @throws convert.bad_data */
 export function readBySchema(schema: Schema, json: Json | undefined, options: JsonReaderOptions): unknown {
   if (json === undefined || json === null) {

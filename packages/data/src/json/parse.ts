@@ -216,6 +216,19 @@ export class JsonParser {
     }
   }
 
+  /** Moves past a string if it is this text, of ASCII without escapes; false, having moved nowhere, if not. */
+  skipText(text: string): boolean {
+    const { bytes } = this;
+    const start = this.at + 1;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (bytes[start + i] !== code || code > 0x7f || code === 0x22 || code === 0x5c) return false;
+    }
+    if (bytes[start + text.length] !== 0x22) return false;
+    this.at = start + text.length + 1;
+    return true;
+  }
+
   badString(at: number): never {
     this.at = at;
     if (at >= this.bytes.length) this.fail('Unexpected end of input in a string');

@@ -73,6 +73,8 @@ export class SinkTaskRunner implements TaskRunner {
   #seeks: PartitionPosition[] = [];
   #commitRequested = false;
   #lastCommitMs = 0;
+  /** Why offsets cannot be committed, since when, and whether the status says so. */
+  #commitProblem: { readonly message: string; readonly sinceMs: number; shown: boolean } | undefined;
   #failure: Error | undefined;
 
   constructor(parts: SinkRunnerParts) {
@@ -132,7 +134,7 @@ export class SinkTaskRunner implements TaskRunner {
     let shown: 'RUNNING' | 'PAUSED' | undefined;
     while (!signal.aborted) {
       if (this.#interrupt.signal.aborted) this.#interrupt = new AbortController();
-      const state = this.#gate.paused ? 'PAUSED' : 'RUNNING';
+      const state = this.#state;
       if (state !== shown) events.onState(state);
       if (shown === undefined || state !== shown) this.#applyPauses(state === 'PAUSED');
       shown = state;
@@ -140,6 +142,10 @@ export class SinkTaskRunner implements TaskRunner {
       await this.#pollAndPut(signal);
       await this.#commitWhenDue();
     }
+  }
+
+  get #state(): 'RUNNING' | 'PAUSED' {
+    return this.#gate.paused ? 'PAUSED' : 'RUNNING';
   }
 
   async #pollAndPut(signal: AbortSignal): Promise<void> {
@@ -291,13 +297,27 @@ export class SinkTaskRunner implements TaskRunner {
     this.#lastCommitMs = nowMs;
     try {
       await this.#commit([...this.#assigned.values()]);
+      if (this.#commitProblem?.shown) this.#parts.events.onState(this.#state);
+      this.#commitProblem = undefined;
     } catch (error) {
       // The group has moved on, or the brokers cannot take it now: the records come again or a later commit covers them.
       if (policyOf(error) !== 'retry' && (error as { code?: string }).code !== 'kafka.group_stale')
         throw error;
       environment.logger.warn({ err: error }, 'offsets could not be committed');
+      this.#showCommitProblem(error, nowMs);
     }
     this.#applySeeks();
+  }
+
+  /** INV-7: a sink may write when it is asked what is safe, so this is where an idle one learns that it cannot. */
+  #showCommitProblem(error: unknown, nowMs: number): void {
+    const message = messageOf(error);
+    const problem = this.#commitProblem;
+    this.#commitProblem = { message, sinceMs: problem?.sinceMs ?? nowMs, shown: problem?.shown ?? false };
+    if (nowMs - this.#commitProblem.sinceMs < STALLED_MS) return;
+    if (problem?.shown && problem.message === message) return;
+    this.#commitProblem.shown = true;
+    this.#parts.events.onState(this.#state, javaTrace(error));
   }
 
   /** The task is asked also when nothing new was delivered: its target may have lost what it had. */

@@ -67,12 +67,12 @@ export {
 export { Double, schemalessDouble } from './schemaless.ts';
 export {
   ArrayStruct,
+  JoinedText,
   RAW_NULL,
   RAW_UNAVAILABLE,
-  JoinedText,
   type RawEncoding,
-  type RawPrinter,
   type RawField,
+  type RawPrinter,
   RawRow,
   type RowLayout,
   Struct,

@@ -60,10 +60,7 @@ function outcome(reader: JsonConverter, bytes: Buffer): unknown {
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error;
     // Where in the text a mistake is, both count in their own way.
-    const cause = String(error.cause instanceof Error ? error.cause.message : '').replace(
-      / at position \d+$/,
-      '',
-    );
+    const cause = error.cause instanceof Error ? error.cause.message.replace(/ at position \d+$/, '') : '';
     return { code: error.code, message: error.message, cause };
   }
 }

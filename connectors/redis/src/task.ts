@@ -186,7 +186,7 @@ export class RedisSinkTask implements SinkTask {
     const due = nowMs - this.#pendingSinceMs >= config.batchLingerMs;
     if (!due && this.#pending.length < config.batchSize) return;
     // With much to do the last batches are looked after by the next call, so that Redis has work meanwhile.
-    await this.#flush(records.length >= config.batchSize ? MOST_UNDER_WAY : 0);
+    await this.#flush(2 * records.length >= config.batchSize ? MOST_UNDER_WAY : 0);
   }
 
   /**

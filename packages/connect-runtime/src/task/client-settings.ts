@@ -80,7 +80,7 @@ export function consumerSettings(spec: TaskSpec): ConsumerSettings {
     offsetReset: reset === 'latest' || reset === 'none' ? reset : 'earliest',
     offsetResetChosen: reset !== undefined,
     isolation: config['isolation.level'] === 'read_uncommitted' ? 'read_uncommitted' : 'read_committed',
-    maxPollRecords: number(config, 'max.poll.records') ?? 2048,
+    maxPollRecords: number(config, 'max.poll.records') ?? 512,
     // INV-5: Java's default per partition. One response is worked on while the next is on its way, so this is also what
     // a task of few partitions holds.
     maxPartitionBytes: number(config, 'max.partition.fetch.bytes') ?? 1024 * 1024,

@@ -2,6 +2,7 @@
 import type { SinkRecord } from '@millrace/connect-api';
 import {
   ByteWriter,
+  JsonObject,
   JsonWriters,
   type Schema,
   Struct,
@@ -25,6 +26,8 @@ export interface Write {
   readonly values: readonly (Buffer | string | null)[];
   readonly keep: readonly string[];
 }
+
+const NONE: readonly string[] = [];
 
 export type ToWrite = (record: SinkRecord) => Write;
 
@@ -59,7 +62,14 @@ export function compileMapping(config: Pick<RedisConfig, 'mode' | 'keyTemplate' 
     throw badRecord(`redis.mode=${config.mode} needs values with fields`, record.original);
   };
 
+  // Without its quotes, of which JSON is full: the search looks for the first byte.
+  const placeholderText = encode(writeSchemaless, config.placeholder).subarray(1, -1);
+
   const toDocument = (record: SinkRecord, key: string): Write => {
+    // A JSON object that nobody touched is written as it came, unless it may hold a placeholder.
+    const text = record.value instanceof JsonObject ? record.value.text : undefined;
+    if (text !== undefined && !text.includes(placeholderText))
+      return { key, record, kind: 'set', values: [text], keep: NONE };
     const document = encode(writerOf(record.valueSchema), record.value);
     return { key, record, kind: 'set', values: [document], keep: placeholders(record.value, isPlaceholder) };
   };
@@ -108,5 +118,5 @@ function placeholders(value: unknown, isPlaceholder: (value: unknown) => boolean
       .map((field) => field.name);
   if (value instanceof Map)
     return [...value].filter(([, content]) => isPlaceholder(content)).map(([name]) => String(name));
-  return [];
+  return NONE;
 }

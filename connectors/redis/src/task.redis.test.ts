@@ -235,6 +235,7 @@ describe('INV-9', () => {
       const from = Math.max(0, at - random(30));
       const to = Math.min(log.length, from + 1 + random(50));
       await incarnation.put(...log.slice(from, to));
+      await incarnation.committable(to);
       at = Math.max(at, to);
     }
     const expected = new Map<number, string | null>();

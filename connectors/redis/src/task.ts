@@ -7,12 +7,12 @@ import type {
   SinkTaskContext,
   TopicPartition,
 } from '@millrace/connect-api';
-import { type Logger, MillraceError, silentLogger } from '@millrace/foundation';
+import { type Logger, MillraceError, silentLogger, toError } from '@millrace/foundation';
 import { Redis } from 'ioredis';
 import { parseRedisConfig, type RedisConfig } from './config.ts';
 import { redisError } from './errors.ts';
 import { compileMapping, type ToWrite, type Write } from './mapping.ts';
-import { MarkerLost, markerOffset, type Progress, RedisWriter } from './writer.ts';
+import { MarkerLost, markerOffset, needsStored, type Progress, RedisWriter } from './writer.ts';
 
 interface Partition extends Progress {
   /** The next offset we have not taken yet: what a repeated `put` may skip. */
@@ -23,7 +23,19 @@ interface Partition extends Progress {
   written: number | undefined;
 }
 
+/** A batch that was sent and not looked after yet. */
+interface UnderWay {
+  readonly batch: readonly Write[];
+  readonly progress: ReadonlyMap<Partition, number>;
+  /** Resolves with what went wrong. */
+  readonly done: Promise<unknown>;
+}
+
 const CONNECT_TIMEOUT_MS = 5_000;
+/** Batches sent before the first is answered: while Redis works on one, the next is prepared. */
+const MOST_UNDER_WAY = 2;
+/** A batch of large values is sent before it has its number of records. */
+const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
 export class RedisSinkTask implements SinkTask {
   readonly #partitions = new Map<string, Partition>();
@@ -33,8 +45,10 @@ export class RedisSinkTask implements SinkTask {
   #writer: RedisWriter | undefined;
   #toWrite: ToWrite | undefined;
   #logger: Logger = silentLogger;
-  /** Taken and not yet written, in order; bounded by the worker's batches, since `put` writes when it is full. */
+  /** Taken and not yet sent, in order; bounded by the worker's batches, since `put` writes when it is full. */
   #pending: Write[] = [];
+  /** Sent, in order. */
+  #underWay: UnderWay[] = [];
   #pendingSinceMs = 0;
   /** The connection was lost since the markers were looked at. */
   #suspicious = false;
@@ -82,6 +96,7 @@ export class RedisSinkTask implements SinkTask {
         partition,
         lineage,
         marker: '',
+        expected: '',
         taken: 0,
         start: 0,
         written: undefined,
@@ -110,6 +125,7 @@ export class RedisSinkTask implements SinkTask {
       const marked = markerOffset(marker, each.lineage);
       const start = this.#startOf(each, group, marked);
       each.marker = marked === undefined ? '' : marker;
+      each.expected = each.marker;
       each.taken = start ?? 0;
       each.start = each.taken;
       each.written = undefined;
@@ -147,60 +163,119 @@ export class RedisSinkTask implements SinkTask {
   }
 
   async put(records: readonly SinkRecord[], _signal: AbortSignal): Promise<void> {
-    const { config, context } = this.#started();
+    const { config, context, toWrite } = this.#started();
     // These records were read ahead of the position we go back to: they come again.
     if (await this.#wentBack()) return;
+    const nowMs = context.clock.monotonicMs();
+    let partition: Partition | undefined;
     for (const record of records) {
-      const partition = this.#partitions.get(keyOf(record.original));
-      if (!partition || record.original.offset < partition.taken) continue; // a repeat of what is pending or written
+      const { original } = record;
+      if (partition?.partition !== original.partition || partition.topic !== original.topic)
+        partition = this.#partitions.get(keyOf(original));
+      if (!partition || original.offset < partition.taken) continue; // a repeat of what is pending or written
       try {
-        this.#take(record, context.clock.monotonicMs());
+        const write = toWrite(record);
+        if (this.#pending.length === 0) this.#pendingSinceMs = nowMs;
+        this.#pending.push(write);
       } catch (error) {
         if (!context.errantRecords || !(error instanceof Error)) throw error;
         await context.errantRecords.report(record, error);
       }
-      partition.taken = record.original.offset + 1;
+      partition.taken = original.offset + 1;
     }
-    const due = context.clock.monotonicMs() - this.#pendingSinceMs >= config.batchLingerMs;
-    if (due || this.#pending.length >= config.batchSize) await this.#flush();
+    const due = nowMs - this.#pendingSinceMs >= config.batchLingerMs;
+    if (!due && this.#pending.length < config.batchSize) return;
+    // With much to do the last batches are looked after by the next call, so that Redis has work meanwhile.
+    await this.#flush(2 * records.length >= config.batchSize ? MOST_UNDER_WAY : 0);
   }
 
-  #take(record: SinkRecord, nowMs: number): void {
-    const write = this.#started().toWrite(record);
-    if (this.#pending.length === 0) this.#pendingSinceMs = nowMs;
-    this.#pending.push(write);
-  }
-
-  /** Writes everything pending, in script calls of at most the batch size. False when Redis lost data: reading goes back. */
-  async #flush(): Promise<boolean> {
-    const { config, writer } = this.#started();
+  /**
+   * Writes everything pending, in script calls of at most the batch size; returns when at most `mostUnderWay` of them
+   * are not answered. False when Redis lost data: reading goes back.
+   */
+  async #flush(mostUnderWay: number): Promise<boolean> {
     while (this.#pending.length > 0) {
-      const batch = this.#pending.slice(0, config.batchSize);
-      const progress = new Map<Partition, number>();
-      for (const { record } of batch) {
-        const partition = this.#partitions.get(keyOf(record.original));
-        if (partition) progress.set(partition, record.original.offset + 1);
-      }
-      try {
-        await writer.write(batch, progress);
-      } catch (error) {
-        if (error instanceof MarkerLost) {
-          await this.#recover();
-          return false;
-        }
-        const wrongType = error instanceof MillraceError && error.code === 'redis.wrong_type';
-        if (!wrongType || !this.#started().context.errantRecords) throw error;
-        await this.#writeEach(batch);
-      }
-      // INV-1: only what Redis answered for counts as written.
-      for (const [partition, next] of progress) partition.written = next;
+      const batch = this.#nextBatch();
+      // WAIT fails for what is written already; documents that build on stored ones have to see those.
+      const alone = this.#started().config.waitReplicas > 0 || needsStored(batch);
+      if (!(await this.#settle(alone ? 0 : MOST_UNDER_WAY - 1))) return false;
+      if (this.#pending[0] !== batch[0]) continue; // a batch before it has to be written again
       this.#pending.splice(0, batch.length);
+      this.#send(batch);
+      if (alone && !(await this.#settle(0))) return false;
     }
+    if (!(await this.#settle(mostUnderWay))) return false;
+    if (this.#pending.length > 0) return this.#flush(mostUnderWay);
+    if (this.#underWay.length > 0) return true;
     // Records that were dropped or reported leave no write; their partitions move on all the same.
     for (const partition of this.#partitions.values()) {
       if (partition.taken > (partition.written ?? partition.start)) partition.written = partition.taken;
     }
     return true;
+  }
+
+  #nextBatch(): readonly Write[] {
+    const { batchSize } = this.#started().config;
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#pending.length && count < batchSize && bytes < MAX_BATCH_BYTES) {
+      for (const value of this.#pending[count]?.values ?? []) bytes += value?.length ?? 0;
+      count++;
+    }
+    return this.#pending.slice(0, count);
+  }
+
+  #send(batch: readonly Write[]): void {
+    const progress = new Map<Partition, number>();
+    let partition: Partition | undefined;
+    for (const { record } of batch) {
+      const { original } = record;
+      if (partition?.partition !== original.partition || partition.topic !== original.topic)
+        partition = this.#partitions.get(keyOf(original));
+      if (partition) progress.set(partition, original.offset + 1);
+    }
+    const done = this.#started()
+      .writer.write(batch, progress)
+      .then(
+        () => undefined,
+        (error: unknown) => toError(error),
+      );
+    this.#underWay.push({ batch, progress, done });
+  }
+
+  /** Looks after what was sent until at most `most` is left. False when Redis lost data: reading goes back. */
+  async #settle(most: number): Promise<boolean> {
+    while (this.#underWay.length > most) {
+      const [first] = this.#underWay;
+      if (!first) break;
+      const error = await first.done;
+      if (error === undefined) {
+        this.#underWay.shift();
+        // INV-1: only what Redis answered for counts as written.
+        for (const [partition, next] of first.progress) partition.written = next;
+        continue;
+      }
+      // INV-2: what was sent behind it is written again after it; of its own partitions nothing was written.
+      await this.#takeBack();
+      if (error instanceof MarkerLost) {
+        await this.#recover();
+        return false;
+      }
+      const wrongType = error instanceof MillraceError && error.code === 'redis.wrong_type';
+      if (!wrongType || !this.#started().context.errantRecords) throw error;
+      await this.#writeEach(first.batch);
+      for (const [partition, next] of first.progress) partition.written = next;
+      this.#pending.splice(0, first.batch.length);
+    }
+    return true;
+  }
+
+  /** Waits until nothing is under way and makes all of it pending again. */
+  async #takeBack(): Promise<void> {
+    const underWay = this.#underWay;
+    this.#underWay = [];
+    for (const { done } of underWay) await done;
+    this.#pending = [...underWay.flatMap(({ batch }) => batch), ...this.#pending];
   }
 
   /** One record at a time, so that only those that Redis refuses are reported. */
@@ -221,6 +296,7 @@ export class RedisSinkTask implements SinkTask {
   /** After a lost connection: does Redis still hold what we wrote? True when it does not and reading goes back. */
   async #wentBack(): Promise<boolean> {
     if (!this.#suspicious) return false;
+    await this.#takeBack();
     const { writer } = this.#started();
     const known = [...this.#partitions.values()].filter((partition) => partition.marker !== '');
     const markers = await writer.readMarkers(known);
@@ -248,7 +324,7 @@ export class RedisSinkTask implements SinkTask {
 
   async preCommit(delivered: readonly PartitionPosition[]): Promise<readonly PartitionPosition[]> {
     if (await this.#wentBack()) return [];
-    if (!(await this.#flush())) return [];
+    if (!(await this.#flush(0))) return [];
     return (await this.#moveMarkers(delivered)) ? delivered : [];
   }
 
@@ -277,6 +353,7 @@ export class RedisSinkTask implements SinkTask {
 
   async close(partitions: readonly TopicPartition[]): Promise<void> {
     const gone = new Set(partitions.map(keyOf));
+    await this.#takeBack();
     this.#pending = this.#pending.filter((write) => !gone.has(keyOf(write.record.original)));
     for (const key of gone) this.#partitions.delete(key);
   }
@@ -284,6 +361,7 @@ export class RedisSinkTask implements SinkTask {
   async stop(): Promise<void> {
     this.#redis?.disconnect();
     this.#redis = undefined;
+    await this.#takeBack();
     this.#pending = [];
   }
 

@@ -1,11 +1,12 @@
 // Batches of writes to Redis: order, fencing and progress markers; it knows of no topics' contents and no retries.
 import { ByteWriter, type Json, JsonFraction, parseJson, writeString } from '@millrace/data';
-import { MillraceError } from '@millrace/foundation';
+import { MillraceError, messageOf } from '@millrace/foundation';
 import type { Redis } from 'ioredis';
+import { BatchCommand, type MarkerMove } from './batch-command.ts';
 import type { RedisConfig } from './config.ts';
 import { redisError } from './errors.ts';
 import type { Write } from './mapping.ts';
-import { fenceKey, markerKey, WRITE_BATCH } from './script.ts';
+import { markerKey } from './script.ts';
 
 /** The progress of one topic partition in this Redis. */
 export interface Progress {
@@ -15,6 +16,8 @@ export interface Progress {
   readonly lineage: string;
   /** The marker as Redis holds it, as far as we know; '' = not known. */
   marker: string;
+  /** The marker once everything under way is written. */
+  expected: string;
 }
 
 /** Redis no longer holds the marker we wrote: `held` is what it has instead, '' for nothing. */
@@ -28,19 +31,20 @@ export class MarkerLost extends Error {
   }
 }
 
-interface ScriptCommands {
-  writeBatch(keyCount: number, ...args: (string | number | Buffer)[]): Promise<readonly unknown[]>;
-}
+/** Memory of a batch that is kept for the next. */
+const KEPT_BYTES = 2 * 1024 * 1024;
+const FIRST_BYTES = 64 * 1024;
 
 /** Writes for one connector over one connection. */
 export class RedisWriter {
-  readonly #redis: Redis & ScriptCommands;
+  readonly #redis: Redis;
   readonly #config: RedisConfig;
   readonly #connector: string;
+  /** Encoders whose last command was answered. */
+  readonly #idle: ByteWriter[] = [];
 
   constructor(redis: Redis, connector: string, config: RedisConfig) {
-    redis.defineCommand('writeBatch', { lua: WRITE_BATCH });
-    this.#redis = redis as Redis & ScriptCommands;
+    this.#redis = redis;
     this.#config = config;
     this.#connector = connector;
   }
@@ -60,67 +64,53 @@ export class RedisWriter {
 
   /**
    * Writes a batch in order. Resolves when Redis (and the replicas asked for) have it; then the markers of
-   * `progress` stand at `next`. @throws MarkerLost with nothing written; redis.* codes
+   * `progress` stand at `next`. Further batches may be written before that: they are sent in order, and each finds in
+   * Redis the markers that the ones before it leave, or writes nothing. Only a batch in which `needsStored` sees
+   * something must be alone. @throws MarkerLost with nothing written; redis.* codes
    */
   async write(writes: readonly Write[], progress: ReadonlyMap<Progress, number>): Promise<void> {
-    const merged = await this.#fillKept(lastPerKey(writes));
-    const keys: string[] = [];
-    const values: (string | number | Buffer)[] = [merged.length, progress.size, this.#config.fenceTtlMs];
-    for (const [each, next] of progress) values.push(each.lineage, each.marker, next);
-    for (const write of merged) this.#addWrite(write, keys, values, progress);
-    for (const each of progress.keys()) keys.push(markerKey(this.#connector, each.topic, each.partition));
-    let answer: readonly unknown[];
-    try {
-      answer = await this.#redis.writeBatch(keys.length, ...keys, ...values);
-      if (this.#config.waitReplicas > 0) await this.#awaitReplicas();
-    } catch (error) {
-      throw this.#failure(error);
-    }
+    let merged = lastPerKey(writes);
+    if (needsStored(merged)) merged = await this.#fillKept(merged);
     const partitions = [...progress.keys()];
-    if (String(answer[0]) === 'lost') {
-      const lost = partitions[Number(answer[1]) - 1];
-      if (lost) throw new MarkerLost(lost, String(answer[2]));
+    const markers = partitions.map((each) => this.#moveOf(each, progress.get(each) ?? 0));
+    const out = this.#idle.pop() ?? new ByteWriter(FIRST_BYTES);
+    const command = new BatchCommand(out);
+    command.encode(merged, markers, markerIndex(partitions), this.#config);
+    for (const [i, each] of partitions.entries()) each.expected = markerAfter(markers[i]);
+    try {
+      const answer = await this.#run(command);
+      // After an answer the bytes have left; after an error nobody knows, and the memory is not used again.
+      if (out.buffer.length <= KEPT_BYTES) this.#idle.push(out);
+      if (this.#config.waitReplicas > 0) await this.#awaitReplicas();
+      if (String(answer[0]) === 'lost') {
+        const lost = partitions[Number(answer[1]) - 1];
+        if (lost) throw new MarkerLost(lost, String(answer[2]));
+      }
+    } catch (error) {
+      for (const each of partitions) each.expected = each.marker;
+      throw error instanceof MarkerLost ? error : this.#failure(error);
     }
-    for (const [each, next] of progress) each.marker = `${each.lineage}:${next}`;
+    for (const [i, each] of partitions.entries()) each.marker = markerAfter(markers[i]);
   }
 
-  #addWrite(
-    write: Write,
-    keys: string[],
-    values: (string | number | Buffer)[],
-    progress: ReadonlyMap<Progress, number>,
-  ): void {
-    const { topic, partition, offset } = write.record.original;
-    let lineage = '';
-    for (const each of progress.keys())
-      if (each.topic === topic && each.partition === partition) lineage = each.lineage;
-    // Many partitions may append to one stream, so there the order is kept for each.
-    keys.push(write.key, fenceKey(write.key, write.kind === 'append' ? `:${topic}:${partition}` : ''));
-    const content: (string | Buffer)[] = [];
-    if (write.kind === 'replace' || write.kind === 'merge') {
-      for (let i = 0; i < write.values.length; i += 2) {
-        const name = write.values[i] ?? '';
-        const value = write.values[i + 1] ?? null;
-        content.push(value === null ? '-' : '+', name, value ?? '');
-      }
-    } else {
-      for (const value of write.values) content.push(value ?? '');
+  #moveOf(each: Progress, next: number): MarkerMove {
+    const key = markerKey(this.#connector, each.topic, each.partition);
+    return { lineage: each.lineage, expected: each.expected, next, key };
+  }
+
+  async #run(command: BatchCommand): Promise<readonly unknown[]> {
+    try {
+      return (await this.#redis.sendCommand(command.byDigest())) as readonly unknown[];
+    } catch (error) {
+      // Batches that were sent meanwhile get the same answer and follow in the same order.
+      if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
+      return (await this.#redis.sendCommand(command.withScript())) as readonly unknown[];
     }
-    values.push(
-      write.kind,
-      lineage,
-      offset,
-      this.#config.ttlMs,
-      this.#config.streamMaxLength,
-      content.length,
-      ...content,
-    );
   }
 
   /** Documents that lack members the source did not send take those from the stored document. */
   async #fillKept(writes: readonly Write[]): Promise<readonly Write[]> {
     const lacking = writes.filter((write) => write.keep.length > 0);
-    if (lacking.length === 0) return writes;
     let stored: (string | null)[];
     try {
       stored = await this.#redis.mget(lacking.map((write) => write.key));
@@ -162,6 +152,27 @@ export function markerOffset(marker: string, lineage: string): number | undefine
   return Number.isSafeInteger(offset) && offset >= 0 ? offset : undefined;
 }
 
+function markerAfter(move: MarkerMove | undefined): string {
+  return move ? `${move.lineage}:${move.next}` : '';
+}
+
+/** Finds the marker of a write among those of a batch, from 1; 0 = none. */
+function markerIndex(partitions: readonly Progress[]): (write: Write) => number {
+  let last = 0;
+  return ({ record }) => {
+    const { topic, partition } = record.original;
+    const known = partitions[last - 1];
+    if (known?.topic === topic && known.partition === partition) return last;
+    last = 1 + partitions.findIndex((each) => each.topic === topic && each.partition === partition);
+    return last;
+  };
+}
+
+/** Whether a batch builds on what Redis holds. */
+export function needsStored(writes: readonly Write[]): boolean {
+  return writes.some((write) => write.keep.length > 0);
+}
+
 /**
  * Of several writes of one key from one partition only the last matters, unless each is an entry of a stream, or a
  * later one builds on an earlier one.
@@ -169,11 +180,15 @@ export function markerOffset(marker: string, lineage: string): number | undefine
 function lastPerKey(writes: readonly Write[]): readonly Write[] {
   const last = new Map<string, number>();
   const builtOn = new Set<string>();
+  let appended = 0;
   writes.forEach((write, i) => {
-    if (write.kind === 'append') return;
-    if (write.kind === 'merge' || write.keep.length > 0) builtOn.add(write.key);
-    last.set(write.key, i);
+    if (write.kind === 'append') appended++;
+    else {
+      if (write.kind === 'merge' || write.keep.length > 0) builtOn.add(write.key);
+      last.set(write.key, i);
+    }
   });
+  if (last.size + appended === writes.length) return writes;
   return writes.filter((write, i) => {
     if (write.kind === 'append' || builtOn.has(write.key)) return true;
     const final = writes[last.get(write.key) ?? i];

@@ -169,6 +169,20 @@ describe('Redis', () => {
     });
   });
 
+  test('INV-7: an outage is shown also when there is nothing to write', async () => {
+    await redis.stop('SIGTERM');
+    const shown = async (): Promise<boolean> => {
+      const [task] = (await connectorStatus(millrace, 'sink')).tasks;
+      return task?.state === 'RUNNING' && task.trace?.includes('Check that Redis runs') === true;
+    };
+    await eventually('the status to say what is wrong', shown);
+    await redis.start();
+    await eventually('the status to be clean again', async () => {
+      const [task] = (await connectorStatus(millrace, 'sink')).tasks;
+      return task?.state === 'RUNNING' && task.trace === undefined;
+    });
+  });
+
   test('INV-9: a Redis that is killed and comes back older is brought up to date', async () => {
     await change();
     await redis.stop('SIGKILL');

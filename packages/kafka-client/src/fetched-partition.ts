@@ -8,6 +8,8 @@ import {
   batchCrcValid,
   type Int64,
   type KafkaRecord,
+  openRecords,
+  type RecordReader,
   readBatchHeader,
   readRecords,
 } from '@millrace/kafka-protocol';
@@ -40,8 +42,8 @@ export class FetchedPartition {
   readonly #abortedProducers = new Set<number>();
   #nextAborted = 0;
   #bytePosition = 0;
-  #records: KafkaRecord[] = [];
-  #nextRecord = 0;
+  /** The batch being delivered. */
+  #records: RecordReader | undefined;
   #batchEnd: number;
   /** Offset of the next record to deliver. */
   nextOffset: number;
@@ -60,7 +62,7 @@ export class FetchedPartition {
   }
 
   get isDone(): boolean {
-    return this.#nextRecord >= this.#records.length && this.bytesLeft < BATCH_OVERHEAD;
+    return !this.#records?.hasNext && this.bytesLeft < BATCH_OVERHEAD;
   }
 
   /**
@@ -70,13 +72,13 @@ export class FetchedPartition {
    */
   take(max: number): KafkaRecord[] {
     const taken: KafkaRecord[] = [];
-    while (taken.length < max && (this.#nextRecord < this.#records.length || this.#nextBatch())) {
-      const record = this.#records[this.#nextRecord++];
+    while (taken.length < max && (this.#records?.hasNext || this.#nextBatch())) {
+      const record = this.#records?.next();
       if (record === undefined || record.offset < this.nextOffset) continue;
       taken.push(record);
       this.nextOffset = record.offset + 1;
     }
-    if (this.#nextRecord >= this.#records.length) this.nextOffset = Math.max(this.nextOffset, this.#batchEnd);
+    if (!this.#records?.hasNext) this.nextOffset = Math.max(this.nextOffset, this.#batchEnd);
     return taken;
   }
 
@@ -95,8 +97,7 @@ export class FetchedPartition {
       this.#batchEnd = header.baseOffset + header.lastOffsetDelta + 1;
       this.lastEpoch = header.partitionLeaderEpoch;
       if (this.#batchEnd <= this.nextOffset || !this.#delivers(start, header)) continue;
-      this.#records = readRecords(bytes, start, header);
-      this.#nextRecord = 0;
+      this.#records = openRecords(bytes, start, header);
       return true;
     }
     this.#bytePosition = bytes.length;

@@ -50,5 +50,11 @@ export {
   writeBatchCrc,
   writeBatchHeader,
 } from './record-batch.ts';
-export { type KafkaRecord, type RecordHeader, readRecords } from './records.ts';
+export {
+  type KafkaRecord,
+  openRecords,
+  type RecordHeader,
+  type RecordReader,
+  readRecords,
+} from './records.ts';
 export type { Int64 } from './wire.ts';

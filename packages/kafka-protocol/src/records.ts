@@ -37,6 +37,19 @@ export function readRecords(
   position: number,
   header: BatchHeader = readBatchHeader(buffer, position),
 ): KafkaRecord[] {
+  const reader = openRecords(buffer, position, header);
+  const records: KafkaRecord[] = [];
+  for (let record = reader.next(); record; record = reader.next()) records.push(record);
+  return records;
+}
+
+/**
+ * Opens the batch at `position`, which must lie whole in the buffer, to read its records one by one: a large batch
+ * need not become objects all at once.
+ *
+ * @throws kafka.malformed, kafka.compression_unavailable
+ */
+export function openRecords(buffer: Buffer, position: number, header: BatchHeader): RecordReader {
   if (header.magic !== 2)
     malformed(`record batches of magic ${header.magic} are not supported`, position + 16);
   if (header.sizeInBytes < BATCH_OVERHEAD || header.sizeInBytes > buffer.length - position) {
@@ -47,26 +60,34 @@ export function readRecords(
   if (header.recordCount < 0 || header.recordCount * SMALLEST_RECORD > payload.length) {
     malformed(`${header.recordCount} records do not fit into ${payload.length} bytes`, position + 57);
   }
-  const reader = new RecordReader(payload, header);
-  const records: KafkaRecord[] = [];
-  for (let i = 0; i < header.recordCount; i++) records.push(reader.next());
-  return records;
+  return new RecordReader(payload, header);
 }
 
-class RecordReader {
+/** The records of one batch, in order. */
+export class RecordReader {
   readonly #bytes: Buffer;
   readonly #header: BatchHeader;
   readonly #appendTime: number | undefined;
   #position = 0;
   #end = 0;
+  #left: number;
 
   constructor(bytes: Buffer, header: BatchHeader) {
     this.#bytes = bytes;
     this.#header = header;
+    this.#left = header.recordCount;
     this.#appendTime = header.attributes & BATCH_LOG_APPEND_TIME ? header.maxTimestamp : undefined;
   }
 
-  next(): KafkaRecord {
+  /** Whether there are more. */
+  get hasNext(): boolean {
+    return this.#left > 0;
+  }
+
+  /** The next record; undefined behind the last. @throws kafka.malformed */
+  next(): KafkaRecord | undefined {
+    if (this.#left === 0) return undefined;
+    this.#left--;
     this.#end = this.#bytes.length;
     const length = this.#varint();
     const end = this.#position + length;

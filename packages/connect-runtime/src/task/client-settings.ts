@@ -13,7 +13,14 @@ type ProducerSettings = Pick<
 interface ConsumerSettings
   extends Pick<
     GroupConsumerOptions,
-    'isolation' | 'sessionTimeoutMs' | 'rebalanceTimeoutMs' | 'heartbeatIntervalMs'
+    | 'isolation'
+    | 'sessionTimeoutMs'
+    | 'rebalanceTimeoutMs'
+    | 'heartbeatIntervalMs'
+    | 'minBytes'
+    | 'maxBytes'
+    | 'maxPartitionBytes'
+    | 'maxWaitMs'
   > {
   readonly groupId: string | undefined;
   readonly offsetReset: 'earliest' | 'latest' | 'none';
@@ -81,7 +88,13 @@ export function consumerSettings(spec: TaskSpec): ConsumerSettings {
     offsetReset: reset === 'latest' || reset === 'none' ? reset : 'earliest',
     offsetResetChosen: reset !== undefined,
     isolation: config['isolation.level'] === 'read_uncommitted' ? 'read_uncommitted' : 'read_committed',
-    maxPollRecords: number(config, 'max.poll.records') ?? 2048,
+    maxPollRecords: number(config, 'max.poll.records') ?? 512,
+    // INV-5: Java's default per partition. One response is worked on while the next is on its way, so this is also what
+    // a task of few partitions holds.
+    maxPartitionBytes: number(config, 'max.partition.fetch.bytes') ?? 1024 * 1024,
+    ...given('minBytes', number(config, 'fetch.min.bytes')),
+    ...given('maxBytes', number(config, 'fetch.max.bytes')),
+    ...given('maxWaitMs', number(config, 'fetch.max.wait.ms')),
     ...given('sessionTimeoutMs', number(config, 'session.timeout.ms')),
     ...given('heartbeatIntervalMs', number(config, 'heartbeat.interval.ms')),
   };

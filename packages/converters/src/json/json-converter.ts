@@ -4,18 +4,22 @@ import type { Converter, HeaderConverter, Headers } from '@millrace/connect-api'
 import {
   ByteWriter,
   type Json,
+  JsonParser,
   JsonSyntaxError,
   type JsonWriterOptions,
   JsonWriters,
   parseJson,
+  readSchemalessJson,
   type Schema,
   type SchemaAndValue,
+  toSchemaless,
   writeSchemaless,
 } from '@millrace/data';
 import { ConfigDef, type RawConfig } from '@millrace/foundation';
 import { bytesError } from '../errors.ts';
-import { readBySchema, readSchemaless } from './reader.ts';
+import { readBySchema } from './reader.ts';
 import { readSchemaJson, writeSchemaJson } from './schema-json.ts';
+import { isPlain, StructReader } from './struct-reader.ts';
 
 export const jsonConverterConfig: ConfigDef = new ConfigDef([
   {
@@ -75,8 +79,9 @@ const NO_ENVELOPE =
 
 /** The text before the payload, and the schema it holds, of the last record that was read. */
 interface KnownEnvelope {
-  readonly prefix: string;
+  readonly prefix: Buffer;
   readonly schema: Schema | null;
+  readonly struct: StructReader | undefined;
 }
 
 /** See the module comment. Reads remember the last schema text, so a topic's schema is parsed once. */
@@ -86,6 +91,7 @@ export class JsonConverter implements Converter, HeaderConverter {
   #writers = new JsonWriters({ decimalFormat: 'BASE64', replaceNullWithDefault: true });
   #prefixes = new WeakMap<Schema, Buffer>();
   #known: KnownEnvelope | undefined;
+  readonly #parser = new JsonParser();
 
   configure(settings: RawConfig): void {
     const { config } = jsonConverterConfig.parseOrThrow(settings, () => true);
@@ -127,36 +133,53 @@ export class JsonConverter implements Converter, HeaderConverter {
 
   read(_topic: string, _headers: Headers, bytes: Buffer | null): SchemaAndValue {
     if (bytes === null) return { schema: null, value: null };
-    const text = bytes.toString('utf8');
     try {
+      if (!this.#schemas) return { schema: null, value: readSchemalessJson(bytes) };
       if (!isUtf8(bytes)) throw new JsonSyntaxError('Bytes are not UTF-8', 0);
-      return this.#schemas
-        ? this.#readEnvelope(text)
-        : { schema: null, value: readSchemaless(parseJson(text, { allowTrailing: true }) ?? null) };
+      return this.#readKnown(bytes) ?? this.#readEnvelope(bytes);
     } catch (error) {
       if (!(error instanceof JsonSyntaxError)) throw error;
       throw bytesError('Converting byte[] to Kafka Connect data failed due to serialization error: ', error);
     }
   }
 
-  #readEnvelope(text: string): SchemaAndValue {
+  /** An envelope with the schema text of the last one; undefined for any other. */
+  #readKnown(bytes: Buffer): SchemaAndValue | undefined {
     const known = this.#known;
-    if (known && text.startsWith(known.prefix) && text.endsWith('}')) {
-      return this.#withSchema(known.schema, parseJson(text.slice(known.prefix.length, -1)) ?? null);
+    if (!known) return undefined;
+    const { prefix, schema, struct } = known;
+    const end = bytes.length - 1;
+    if (end < prefix.length || bytes[end] !== 0x7d) return undefined;
+    if (bytes.compare(prefix, 0, prefix.length, 0, prefix.length) !== 0) return undefined;
+    if (struct) {
+      const parser = this.#parser;
+      parser.open(bytes, prefix.length);
+      try {
+        const value = struct.read(parser, 0);
+        if (parser.at === end) return { schema, value };
+      } catch {
+        // Which error it is, the way below tells.
+      } finally {
+        parser.close();
+      }
     }
-    const json = parseJson(text, { allowTrailing: true });
+    return this.#withSchema(schema, parseJson(bytes.subarray(prefix.length, end)) ?? null);
+  }
+
+  #readEnvelope(bytes: Buffer): SchemaAndValue {
+    const json = parseJson(bytes, { allowTrailing: true });
     if (!(json instanceof Map) || json.size !== 2 || !json.has('schema') || !json.has('payload'))
       throw bytesError(NO_ENVELOPE);
     const options = { replaceNullWithDefault: this.#replaceNull };
     const schema = readSchemaJson(json.get('schema') ?? null, (of, value) =>
       readBySchema(of, value, options),
     );
-    this.#remember(text, schema);
+    this.#remember(bytes.toString(), schema);
     return this.#withSchema(schema, json.get('payload') ?? null);
   }
 
   #withSchema(schema: Schema | null, payload: Json): SchemaAndValue {
-    if (schema === null) return { schema, value: readSchemaless(payload) };
+    if (schema === null) return { schema, value: toSchemaless(payload) };
     return { schema, value: readBySchema(schema, payload, { replaceNullWithDefault: this.#replaceNull }) };
   }
 
@@ -165,7 +188,10 @@ export class JsonConverter implements Converter, HeaderConverter {
     if (!text.startsWith(ENVELOPE_START)) return;
     const end = endOfValue(text, ENVELOPE_START.length);
     if (end === undefined || !text.startsWith(ENVELOPE_MIDDLE, end)) return;
-    this.#known = { prefix: text.slice(0, end + ENVELOPE_MIDDLE.length), schema };
+    const struct = isPlain(schema, 'struct')
+      ? new StructReader(schema, { replaceNullWithDefault: this.#replaceNull })
+      : undefined;
+    this.#known = { prefix: Buffer.from(text.slice(0, end + ENVELOPE_MIDDLE.length)), schema, struct };
   }
 
   writeHeader(_topic: string, _key: string, schema: Schema | null, value: unknown): Buffer | null {

@@ -11,27 +11,19 @@ import {
   type Json,
   JsonFraction,
   type Schema,
-  schemalessDouble,
+  toSchemaless,
 } from '@millrace/data';
 import { bytesError } from '../errors.ts';
 
-/** A JSON value without a schema: Maps, arrays, int64 and doubles. */
-export function readSchemaless(json: Json): unknown {
-  if (json instanceof JsonFraction) return schemalessDouble(json.value);
-  if (typeof json === 'bigint') return int64(BigInt.asIntN(64, json));
-  if (Array.isArray(json)) return json.map(readSchemaless);
-  if (json instanceof Map) {
-    for (const [key, value] of json) {
-      if (typeof value === 'object' || typeof value === 'bigint')
-        (json as Map<string, unknown>).set(key, readSchemaless(value));
-    }
-    return json;
-  }
-  return json;
-}
-
 export interface JsonReaderOptions {
   readonly replaceNullWithDefault: boolean;
+}
+
+const LOGICAL = new Set<string | null>([CONNECT_DECIMAL, CONNECT_DATE, CONNECT_TIME, CONNECT_TIMESTAMP]);
+
+/** Whether the name of a schema, not its type, says how its JSON is read. */
+export function isLogical(schema: Schema): boolean {
+  return LOGICAL.has(schema.name);
 }
 
 /** A JSON value as its schema says. @throws convert.bad_data */
@@ -93,7 +85,7 @@ function readPlain(schema: Schema, json: Json, options: JsonReaderOptions): unkn
 }
 
 function readItem(schema: Schema | null, json: Json, options: JsonReaderOptions): unknown {
-  return schema ? readBySchema(schema, json, options) : readSchemaless(json);
+  return schema ? readBySchema(schema, json, options) : toSchemaless(json);
 }
 
 function readMap(schema: Schema, json: Json, options: JsonReaderOptions): Map<unknown, unknown> {

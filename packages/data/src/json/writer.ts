@@ -17,6 +17,7 @@ import {
   TemplateStruct,
   VARYING,
 } from '../struct.ts';
+import { JsonObject } from './json-object.ts';
 import { RowWriter } from './row-writer.ts';
 import { writeBase64, writeDouble, writeFloat, writeInteger, writeJoinedText, writeString } from './text.ts';
 
@@ -325,6 +326,11 @@ export const writeSchemaless: ValueWriter = (value, out) => {
     });
     out.byte(0x5d);
   } else if (value instanceof Map) {
+    const text = value instanceof JsonObject ? value.text : undefined;
+    if (text !== undefined) {
+      out.bytes(text);
+      return;
+    }
     const asObject = [...value.keys()].every((key) => typeof key === 'string');
     writeMap(value, asObject, writeSchemaless, writeSchemaless, out);
   } else if (value instanceof Struct) {

@@ -1,0 +1,218 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ByteWriter } from '../byte-writer.ts';
+import { Double } from '../schemaless.ts';
+import { JsonObject, readSchemalessJson, toSchemaless } from './json-object.ts';
+import { JsonSyntaxError, parseJson } from './parse.ts';
+import { writeSchemaless } from './writer.ts';
+
+function written(value: unknown): string {
+  const out = new ByteWriter(16);
+  writeSchemaless(value, out);
+  return out.copyFrom().toString();
+}
+
+function whole(text: string): unknown {
+  return toSchemaless(parseJson(text, { allowTrailing: true }) ?? null);
+}
+
+/** Values without what tells a lazy Map from another. */
+function plain(value: unknown): unknown {
+  if (value instanceof Map) return { map: [...value].map(([name, member]) => [name, plain(member)]) };
+  if (Array.isArray(value)) return value.map(plain);
+  return value instanceof Double ? { double: value.value } : value;
+}
+
+/** A value, or what was wrong with the text. */
+function outcome(read: () => unknown): unknown {
+  try {
+    return plain(read());
+  } catch (error) {
+    expect(error).toBeInstanceOf(JsonSyntaxError);
+    return String(error);
+  }
+}
+
+const space = fc.constantFrom('', '', '', ' ', '\n\t', '\r ');
+const number = fc.oneof(
+  fc.integer().map(String),
+  fc.bigInt({ min: -(2n ** 70n), max: 2n ** 70n }).map(String),
+  fc.bigInt({ min: 2n ** 63n - 3n, max: 2n ** 63n + 3n }).map(String),
+  fc.bigInt({ min: 2n ** 53n - 12n, max: 2n ** 53n + 12n }).map(String),
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => JSON.stringify(value)),
+  fc.tuple(fc.integer(), fc.nat({ max: 99_999 })).map(([whole, part]) => `${whole}.${part}`),
+  fc.constantFrom(
+    '0',
+    '-0',
+    '0.0',
+    '-0.0',
+    '1.0',
+    '1.10',
+    '0.001',
+    '0.0009',
+    '9999999.5',
+    '10000000.0',
+    '1e5',
+  ),
+  fc.constantFrom(
+    '1.0E10',
+    '-2E-7',
+    '123456.7890123456',
+    '0.1234567890123456789',
+    '1E400',
+    '00',
+    '01',
+    '1.',
+    '-',
+  ),
+);
+const character = fc.oneof(
+  fc.string({ unit: 'binary', minLength: 1, maxLength: 3 }).map((text) => JSON.stringify(text).slice(1, -1)),
+  fc.constantFrom(
+    '\\/',
+    '\\u0041',
+    '\\u001F',
+    '\\u001f',
+    '\\u0008',
+    '\\b',
+    '\\u000B',
+    '\\ud83d\\ude00',
+    '\\ud800',
+    '\u007f',
+  ),
+  fc.constantFrom('ä', '漢', '😀', '\u2028', '\\x', '\\u12', '\u0001'),
+);
+const string = fc.oneof(
+  { weight: 6, arbitrary: fc.string({ maxLength: 12 }).map((text) => JSON.stringify(text)) },
+  { weight: 1, arbitrary: fc.array(character, { maxLength: 4 }).map((parts) => `"${parts.join('')}"`) },
+);
+const { document } = fc.letrec<{ value: string; object: string; array: string; document: string }>((tie) => ({
+  value: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    fc.constantFrom('null', 'true', 'false'),
+    number,
+    string,
+    tie('object'),
+    tie('array'),
+  ),
+  object: fc
+    .array(fc.tuple(space, string, space, space, tie('value'), space), { maxLength: 6 })
+    .map(
+      (members) =>
+        `{${members.map(([a, name, b, c, value, d]) => `${a}${name}${b}:${c}${value}${d}`).join(',')}}`,
+    ),
+  array: fc
+    .array(fc.tuple(space, tie('value'), space), { maxLength: 4 })
+    .map((items) => `[${items.map(([before, item, after]) => before + item + after).join(',')}]`),
+  document: fc.tuple(space, tie('object'), space).map((parts) => parts.join('')),
+}));
+
+describe('schemaless JSON read late', () => {
+  test('INV-4: gives the values and the errors of the whole parse', () => {
+    fc.assert(
+      fc.property(document, (text) => {
+        expect(outcome(() => readSchemalessJson(Buffer.from(text)))).toEqual(outcome(() => whole(text)));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('INV-4, INV-10: damaged text gives the values and the errors of the whole parse', () => {
+    fc.assert(
+      fc.property(
+        document,
+        fc.nat(),
+        fc.constantFrom('', '"', '\\', ',', '}', ']', '1', 'x', ':', ' '),
+        (text, at, put) => {
+          const damaged =
+            text.slice(0, at % (text.length + 1)) + put + text.slice((at % (text.length + 1)) + 1);
+          expect(outcome(() => readSchemalessJson(Buffer.from(damaged)))).toEqual(
+            outcome(() => whole(damaged)),
+          );
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('INV-4: is written as the whole parse is, untouched and after any member was looked at', () => {
+    fc.assert(
+      fc.property(document, fc.nat(), (text, pick) => {
+        let expected: unknown;
+        try {
+          expected = whole(text);
+        } catch {
+          return;
+        }
+        // A name that occurs twice is copied twice; everything else comes out alike.
+        fc.pre(!repeatsName(text));
+        const untouched = readSchemalessJson(Buffer.from(text));
+        expect(written(untouched)).toBe(written(expected));
+        const touched = readSchemalessJson(Buffer.from(text)) as Map<string, unknown>;
+        const inner = [...touched.values()].filter((value) => value instanceof Map);
+        inner[pick % Math.max(1, inner.length)]?.has('');
+        expect(written(touched)).toBe(written(expected));
+        expect(written(untouched)).toBe(written(expected));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('behaves as the Map it stands for, whatever is asked for first', () => {
+    const text = '{"a":1,"b":{"c":[{"d":1.0}]},"e":"ä"}';
+    const fresh = (): Map<string, unknown> => readSchemalessJson(Buffer.from(text)) as Map<string, unknown>;
+    expect(fresh()).toBeInstanceOf(Map);
+    expect(fresh().size).toBe(3);
+    expect(fresh().get('e')).toBe('ä');
+    expect(fresh().has('b')).toBe(true);
+    expect([...fresh().keys()]).toEqual(['a', 'b', 'e']);
+    expect([...fresh().values()][0]).toBe(1);
+    expect([...fresh().entries()][2]).toEqual(['e', 'ä']);
+    expect([...new Map(fresh())].length).toBe(3);
+    const seen: string[] = [];
+    fresh().forEach((_value, name) => seen.push(name));
+    expect(seen).toEqual(['a', 'b', 'e']);
+    expect(written(fresh().set('a', 2))).toBe('{"a":2,"b":{"c":[{"d":1.0}]},"e":"ä"}');
+    const without = fresh();
+    expect(without.delete('b')).toBe(true);
+    expect(written(without)).toBe('{"a":1,"e":"ä"}');
+    const emptied = fresh();
+    emptied.clear();
+    expect(written(emptied)).toBe('{}');
+    const changedInside = fresh();
+    (changedInside.get('b') as Map<string, unknown>).set('c', null);
+    expect(written(changedInside)).toBe('{"a":1,"b":{"c":null},"e":"ä"}');
+  });
+
+  test('hands out its bytes while nobody touched it and they are what would be written', () => {
+    const object = (text: string): JsonObject => {
+      const read = readSchemalessJson(Buffer.from(text));
+      if (!(read instanceof JsonObject)) throw new Error(`${text} was not read late`);
+      return read;
+    };
+    expect(object(' {"a":1.5} ').text?.toString()).toBe('{"a":1.5}');
+    for (const text of ['{"a": 1}', '{"a":1.50}', '{"a":"\\u0041"}', '{"a":-0}', '{"a":9223372036854775808}'])
+      expect(object(text).text).toBeUndefined();
+    const asked = object('{"a":1}');
+    asked.get('b');
+    expect(asked.text).toBeUndefined();
+  });
+
+  test('bytes that are no UTF-8 are refused, wherever they are', () => {
+    for (const before of ['{"a":"', '{"a":1} ', '{"a":1,"b":'])
+      expect(() =>
+        readSchemalessJson(Buffer.concat([Buffer.from(before), Buffer.from([0xff, 0x22, 0x7d])])),
+      ).toThrow('Bytes are not UTF-8');
+  });
+});
+
+/** Whether there are more members in the text than in its value. */
+function repeatsName(text: string): boolean {
+  const size = (value: unknown): number => {
+    if (value instanceof Map)
+      return [...value.values()].reduce<number>((sum, each) => sum + size(each), value.size);
+    return Array.isArray(value) ? value.reduce<number>((sum, each) => sum + size(each), 0) : 0;
+  };
+  const outsideStrings = text.replaceAll(/"(?:[^"\\]|\\.)*"/gs, '');
+  return (outsideStrings.match(/:/g) ?? []).length !== size(whole(text));
+}

@@ -33,7 +33,8 @@ import { readTopic } from './testing/topic-reader.ts';
 const KILLS = testRounds(10, 200);
 const SNAPSHOT_KILLS = testRounds(3, 30);
 const TABLES = Object.keys(CHANGING_TABLES);
-const CATCH_UP_MS = 90_000;
+/** The longer the campaign, the more there may be to catch up with. */
+const CATCH_UP_MS = 90_000 + KILLS * 1000;
 
 /** Waits a random while. A crash test has to choose moments that nothing announces. */
 function randomMoment(random: SeededRandom, mostMs: number): Promise<void> {
@@ -120,7 +121,7 @@ test(
       `${KILLS} kills survived: ${writers.committed} transactions, ${changes} changes, ${rows} rows, ${replays} replays\n`,
     );
   },
-  120_000 + KILLS * 15_000,
+  120_000 + KILLS * 16_000,
 );
 
 test(

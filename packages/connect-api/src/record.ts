@@ -47,15 +47,15 @@ export abstract class ConnectRecord implements RecordParts {
   readonly headers: Headers;
   readonly timestamp: number | null;
 
-  constructor(parts: RecordParts) {
+  constructor(parts: Pick<RecordParts, 'topic'> & Partial<RecordParts>) {
     this.topic = parts.topic;
-    this.kafkaPartition = parts.kafkaPartition;
-    this.keySchema = parts.keySchema;
-    this.key = parts.key;
-    this.valueSchema = parts.valueSchema;
-    this.value = parts.value;
-    this.headers = parts.headers;
-    this.timestamp = parts.timestamp;
+    this.kafkaPartition = parts.kafkaPartition ?? null;
+    this.keySchema = parts.keySchema ?? null;
+    this.key = parts.key ?? null;
+    this.valueSchema = parts.valueSchema ?? null;
+    this.value = parts.value ?? null;
+    this.headers = parts.headers ?? NO_HEADERS;
+    this.timestamp = parts.timestamp ?? null;
   }
 
   /** A copy with some parts changed. */
@@ -143,16 +143,7 @@ export class SourceRecord extends ConnectRecord {
   readonly sourceOffset: SourceOffset;
 
   constructor(init: SourceRecordInit) {
-    super({
-      topic: init.topic,
-      kafkaPartition: init.kafkaPartition ?? null,
-      keySchema: init.keySchema ?? null,
-      key: init.key ?? null,
-      valueSchema: init.valueSchema ?? null,
-      value: init.value ?? null,
-      headers: init.headers ?? NO_HEADERS,
-      timestamp: init.timestamp ?? null,
-    });
+    super(init);
     this.sourcePartition = init.sourcePartition;
     this.sourceOffset = init.sourceOffset;
   }

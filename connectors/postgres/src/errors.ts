@@ -141,6 +141,9 @@ const CODE_BY_STATE: readonly (readonly [prefix: string, code: PostgresErrorCode
   ['E', 'postgres.connection_lost'],
 ];
 
+/** What the driver says of a connection that broke: such errors have no SQLSTATE. */
+const LOST = /terminat|ended|closed|timeout|connection error/i;
+
 /**
  * Any error of the driver or the server as ours, with the driver's as its cause. Errors that already are ours pass
  * through.
@@ -158,7 +161,7 @@ export function serverError(error: unknown): MillraceError {
   const text = messageOf(error);
   const code =
     CODE_BY_STATE.find(([prefix]) => state.startsWith(prefix))?.[1] ??
-    (/terminat|ended|closed|timeout/i.test(text) ? 'postgres.connection_lost' : 'postgres.query_failed');
+    (LOST.test(text) ? 'postgres.connection_lost' : 'postgres.query_failed');
   return postgresError(code, serverMessage(error), {
     javaClass: 'org.postgresql.util.PSQLException',
     context: { sqlState: state },

@@ -1,6 +1,7 @@
 // The Postgres source under the suite that every source connector passes.
 import type { Struct } from '@millrace/data';
 import { describeSourceConnector, testDatabase } from '@millrace/testkit';
+import { testConfig } from './fixtures/test-config.ts';
 import { plugin } from './index.ts';
 
 describeSourceConnector('Postgres', {
@@ -20,20 +21,12 @@ describeSourceConnector('Postgres', {
     await db.query('select pg_create_logical_replication_slot($1, $2)', [db.name, 'pgoutput']);
     let changes = 0;
     return {
-      config: {
-        'topic.prefix': 'p',
-        'database.hostname': db.host,
-        'database.port': String(db.port),
-        'database.user': db.user,
-        'database.password': db.password,
-        'database.dbname': db.name,
-        'plugin.name': 'pgoutput',
-        'slot.name': db.name,
+      config: testConfig(db, db.name, {
         'publication.name': 'suite',
         'publication.autocreate.mode': 'disabled',
         'table.include.list': 'public.item',
         'snapshot.mode': 'no_data',
-      },
+      }),
       change: async (count) => {
         const names = Array.from({ length: count }, () => `item ${++changes} ${'ü'.repeat(changes)}`);
         for (const name of names) await db.query('insert into item (name) values ($1)', [name]);

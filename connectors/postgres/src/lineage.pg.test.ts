@@ -9,6 +9,7 @@ import { eventually, testDatabase } from '@millrace/testkit';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Delivered, TaskDriver } from './fixtures/task-driver.ts';
+import { testConfig } from './fixtures/test-config.ts';
 
 interface Target {
   readonly host: string;
@@ -18,22 +19,11 @@ interface Target {
 }
 
 const config = (
-  { host, port, user, password }: Target,
+  server: Target,
   database: string,
   slot: string,
   more: Record<string, string> = {},
-): Record<string, string> => ({
-  'topic.prefix': 'p',
-  'database.hostname': host,
-  'database.port': String(port),
-  'database.user': user,
-  'database.password': password,
-  'database.dbname': database,
-  'slot.name': slot,
-  'publication.name': slot,
-  'publication.autocreate.mode': 'filtered',
-  ...more,
-});
+): Record<string, string> => testConfig({ ...server, name: database }, slot, more);
 
 const id = ({ record }: Delivered): unknown =>
   ((record.value as Struct | null)?.get('after') as Struct | null)?.toArray()[0];

@@ -2,10 +2,11 @@
 // `npm run test:full` runs them all.
 import type { Struct } from '@millrace/data';
 import { startPostgres } from '@millrace/local-servers';
-import { eventually, type TestDatabase, testDatabase } from '@millrace/testkit';
+import { eventually, testDatabase } from '@millrace/testkit';
 import pg from 'pg';
 import { describe, expect, inject, test } from 'vitest';
 import { type Delivered, TaskDriver } from './fixtures/task-driver.ts';
+import { testConfig } from './fixtures/test-config.ts';
 
 const version = await serverVersion(inject('postgresUrl'));
 
@@ -17,25 +18,6 @@ async function serverVersion(url: string): Promise<number> {
   );
   await client.end();
   return rows[0]?.v ?? 0;
-}
-
-function config(
-  db: Pick<TestDatabase, 'host' | 'port' | 'user' | 'password' | 'name'>,
-  slot: string,
-  more: Record<string, string> = {},
-): Record<string, string> {
-  return {
-    'topic.prefix': 'p',
-    'database.hostname': db.host,
-    'database.port': String(db.port),
-    'database.user': db.user,
-    'database.password': db.password,
-    'database.dbname': db.name,
-    'slot.name': slot,
-    'publication.name': slot,
-    'publication.autocreate.mode': 'filtered',
-    ...more,
-  };
 }
 
 const after = ({ record }: Delivered): unknown[] | undefined =>
@@ -56,7 +38,7 @@ describe('on any server version', () => {
       create publication "${slot}" for table t`);
     {
       const least = { ...db, user, password: 'secret' };
-      const settings = config(least, slot, { 'publication.autocreate.mode': 'disabled' });
+      const settings = testConfig(least, slot, { 'publication.autocreate.mode': 'disabled' });
       await using driver = await TaskDriver.start(settings);
       await driver.until(1);
       await db.query("insert into t values (2, 'b')");
@@ -79,7 +61,7 @@ describe('on any server version', () => {
       alter table s.t owner to ${user}`);
     {
       const owner = { ...db, user, password: 'secret' };
-      const settings = config(owner, `${db.name}_o`, { 'schema.include.list': 's' });
+      const settings = testConfig(owner, `${db.name}_o`, { 'schema.include.list': 's' });
       await using driver = await TaskDriver.start(settings);
       await db.query('insert into s.t values (1)');
       expect((await driver.until(1)).map(after)).toEqual([[1]]);
@@ -91,7 +73,7 @@ describe('on any server version', () => {
     await using db = await testDatabase();
     await db.query('create table t (id int primary key); insert into t values (1)');
     const slot = `${db.name}_f`;
-    const settings = config(db, slot, { 'slot.failover': 'true', 'snapshot.mode': 'always' });
+    const settings = testConfig(db, slot, { 'slot.failover': 'true', 'snapshot.mode': 'always' });
     for (const round of ['the slot is new', 'the slot is there']) {
       await using driver = await TaskDriver.start(settings);
       expect((await driver.until(1)).map(after), round).toEqual([[1]]);
@@ -107,7 +89,7 @@ describe('on any server version', () => {
     await using server = await startPostgres({ fsync: false, settings: { max_slot_wal_keep_size: '1MB' } });
     await using db = await testDatabase(server.url());
     await db.query('create table t (id int primary key); insert into t values (1)');
-    const settings = config(db, 's', { 'table.include.list': 'public.t' });
+    const settings = testConfig(db, 's', { 'table.include.list': 'public.t' });
     let stored: Delivered['offset'] | null;
     {
       await using driver = await TaskDriver.start(settings);
@@ -144,7 +126,7 @@ if (version >= 150000) {
       create table t (id int primary key, v text, hidden text);
       create publication "${slot}" for table t (id, v) where (id < 100)`);
     await using driver = await TaskDriver.start(
-      config(db, slot, { 'publication.autocreate.mode': 'disabled', 'snapshot.mode': 'no_data' }),
+      testConfig(db, slot, { 'publication.autocreate.mode': 'disabled', 'snapshot.mode': 'no_data' }),
     );
     await db.query("insert into t values (100, 'x', 'h'), (1, 'a', 'h')");
     expect((await driver.until(1)).map(after)).toEqual([[1, 'a']]);
@@ -167,7 +149,7 @@ if (version >= 170000) {
           db.query(`insert into t values (${id}, 'infinity', '-infinity')`);
         await insert(1);
         await using driver = await TaskDriver.start(
-          config(db, `${db.name}_i`, { 'interval.handling.mode': mode }),
+          testConfig(db, `${db.name}_i`, { 'interval.handling.mode': mode }),
         );
         await driver.until(1);
         await insert(2);
@@ -191,7 +173,7 @@ if (version >= 180000) {
         insert into t (id, v) values (1, 'a');
         create publication "${slot}" for table t with (publish_generated_columns = stored)`);
       await using driver = await TaskDriver.start(
-        config(db, slot, {
+        testConfig(db, slot, {
           'publication.autocreate.mode': 'disabled',
           'column.exclude.list': 'public.t.virtual',
         }),
@@ -213,7 +195,7 @@ if (version >= 180000) {
         insert into t values (1, null, 0);
         alter table t add constraint v_not_null not null v not valid;
         alter table t replica identity full`);
-      await using driver = await TaskDriver.start(config(db, `${db.name}_n`));
+      await using driver = await TaskDriver.start(testConfig(db, `${db.name}_n`));
       await driver.until(1);
       await db.query('delete from t where id = 1');
       const [read, deleted] = await driver.until(2);
@@ -232,7 +214,7 @@ if (version >= 180000) {
       await db.query('create table t (id int primary key); insert into t values (1)');
       let stored: Delivered['offset'] | null;
       {
-        await using driver = await TaskDriver.start(config(db, 's'));
+        await using driver = await TaskDriver.start(testConfig(db, 's'));
         await driver.until(1);
         await driver.commit();
         stored = driver.latest?.offset ?? null;
@@ -242,7 +224,7 @@ if (version >= 180000) {
         const [row] = await db.query("select wal_status from pg_replication_slots where slot_name = 's'");
         return row?.['wal_status'] === 'lost';
       });
-      await expect(TaskDriver.start(config(db, 's'), stored)).rejects.toMatchObject({
+      await expect(TaskDriver.start(testConfig(db, 's'), stored)).rejects.toMatchObject({
         code: 'postgres.slot_lost',
         context: { reason: 'idle_timeout' },
       });

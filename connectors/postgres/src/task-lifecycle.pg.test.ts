@@ -5,29 +5,7 @@ import { eventually, testDatabase } from '@millrace/testkit';
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { type Delivered, TaskDriver } from './fixtures/task-driver.ts';
-
-interface Target {
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: string;
-  readonly name: string;
-}
-
-function config(db: Target, slot: string, more: Record<string, string> = {}): Record<string, string> {
-  return {
-    'topic.prefix': 'p',
-    'database.hostname': db.host,
-    'database.port': String(db.port),
-    'database.user': db.user,
-    'database.password': db.password,
-    'database.dbname': db.name,
-    'slot.name': slot,
-    'publication.name': slot,
-    'publication.autocreate.mode': 'filtered',
-    ...more,
-  };
-}
+import { testConfig } from './fixtures/test-config.ts';
 
 const id = ({ record }: Delivered): unknown =>
   ((record.value as Struct | null)?.get('after') as Struct | null)?.toArray()[0];
@@ -53,7 +31,7 @@ describe('a task and its server', () => {
       };
       const client = await session(server.url());
       await client.query('create table t (id int primary key)');
-      const settings = config(target, 's');
+      const settings = testConfig(target, 's');
       let stored: Delivered['offset'] | null;
       {
         await using driver = await TaskDriver.start(settings);
@@ -85,7 +63,7 @@ describe('a task and its server', () => {
     await db.query('create table t (id int primary key); insert into t values (1)');
     const other = await session(db.url);
     await other.query('begin; insert into t values (2)');
-    const starting = TaskDriver.start(config(db, `${db.name}_o`, { 'slot.drop.on.stop': 'true' }));
+    const starting = TaskDriver.start(testConfig(db, `${db.name}_o`, { 'slot.drop.on.stop': 'true' }));
     await eventually('the slot waits', async () => {
       const rows = await db.query(
         "select 1 from pg_stat_activity where query like 'CREATE_REPLICATION_SLOT%' and wait_event_type = 'Lock'",
@@ -106,7 +84,7 @@ describe('a task and its server', () => {
     const other = await session(db.url);
     await other.query('begin; insert into t values (2)');
     const slot = `${db.name}_w`;
-    const driver = await TaskDriver.start(config(db, slot));
+    const driver = await TaskDriver.start(testConfig(db, slot));
     await driver[Symbol.asyncDispose]();
     await other.query('rollback');
     await eventually('no slot', async () => {
@@ -120,7 +98,7 @@ describe('a task and its server', () => {
     await using db = await testDatabase();
     await db.query('create table t (id int primary key)');
     const slot = `${db.name}_d`;
-    const driver = await TaskDriver.start(config(db, slot, { 'slot.drop.on.stop': 'true' }));
+    const driver = await TaskDriver.start(testConfig(db, slot, { 'slot.drop.on.stop': 'true' }));
     await db.query('insert into t values (1)');
     await driver.until(1);
     await driver[Symbol.asyncDispose]();
@@ -132,7 +110,7 @@ describe('a task and its server', () => {
     await db.query('create table t (id int primary key)');
     const slot = `${db.name}_p`;
     await db.query(`select pg_create_logical_replication_slot('${slot}', 'pgoutput', false, true)`);
-    await expect(TaskDriver.start(config(db, slot))).rejects.toMatchObject({
+    await expect(TaskDriver.start(testConfig(db, slot))).rejects.toMatchObject({
       code: 'postgres.slot_unusable',
     });
   });
@@ -143,7 +121,7 @@ describe('a task and its server', () => {
       create table sig (id varchar(64) primary key, type varchar(32), data varchar(2048));
       create table t (id int primary key, v int not null);
       insert into t select i, 0 from generate_series(1, 40) i`);
-    const settings = config(db, `${db.name}_i`, {
+    const settings = testConfig(db, `${db.name}_i`, {
       'snapshot.mode': 'no_data',
       'signal.data.collection': 'public.sig',
       'incremental.snapshot.chunk.size': '5',

@@ -4,6 +4,7 @@ import { type RawConfig, systemClock } from '@millrace/foundation';
 import { type TestDatabase, testDatabase } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Delivered, TaskDriver } from './fixtures/task-driver.ts';
+import { testConfig } from './fixtures/test-config.ts';
 import { parseLsn } from './protocol/lsn.ts';
 
 let db: TestDatabase;
@@ -15,21 +16,7 @@ afterAll(async () => {
   await db[Symbol.asyncDispose]();
 });
 
-function config(slot: string, more: Record<string, string> = {}): RawConfig {
-  return {
-    'topic.prefix': 'p',
-    'database.hostname': db.host,
-    'database.port': String(db.port),
-    'database.user': db.user,
-    'database.password': db.password,
-    'database.dbname': db.name,
-    'plugin.name': 'pgoutput',
-    'slot.name': slot,
-    'publication.name': slot,
-    'publication.autocreate.mode': 'filtered',
-    ...more,
-  };
-}
+const config = (slot: string, more: Record<string, string> = {}): RawConfig => testConfig(db, slot, more);
 
 const envelope = ({ record }: Delivered): Struct | null => record.value as Struct | null;
 const op = (delivered: Delivered): unknown => envelope(delivered)?.get('op') ?? 'tombstone';

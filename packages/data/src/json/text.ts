@@ -21,39 +21,13 @@ for (const [code, letter] of [
 const HEX = Buffer.from('0123456789ABCDEF', 'latin1');
 const NEEDS_ESCAPE = /["\\\u0000-\u001f]/;
 
-/** Below this length bytes are copied one by one; above, a native copy pays. */
-const LONG_BYTES = 64;
-
-/** Writes UTF-8 bytes `[start, end)` as a JSON string. */
+/** Writes UTF-8 bytes `[start, end)` as a JSON string. Rows, where it matters, are written by RowWriter. */
 export function writeUtf8String(out: ByteWriter, source: Buffer, start: number, end: number): void {
-  const length = end - start;
-  out.reserve(length + 2);
-  const { buffer } = out;
-  let at = out.position;
-  buffer[at++] = 0x22;
-  let i = start;
-  if (length <= LONG_BYTES) {
-    for (; i < end; i++) {
-      const byte = source[i] as number;
-      if (ESCAPE[byte] !== 0) break;
-      buffer[at++] = byte;
-    }
-  } else {
-    // Long text seldom needs escapes: look first, then copy as a block.
-    while (i < end && ESCAPE[source[i] as number] === 0) i++;
-    source.copy(buffer, at, start, i);
-    at += i - start;
-  }
-  if (i < end) {
-    out.position = at;
-    writeEscaped(out, source, i, end);
-    return;
-  }
-  buffer[at++] = 0x22;
-  out.position = at;
+  out.byte(0x22);
+  writeEscaped(out, source, start, end);
 }
 
-/** The rest of a string from its first escape on, with the closing quote. */
+/** The rest of a string, escaped where it has to be, with the closing quote. */
 export function writeEscaped(out: ByteWriter, source: Buffer, start: number, end: number): void {
   out.reserve(6 * (end - start) + 1);
   const { buffer } = out;

@@ -11,7 +11,10 @@ export interface Plan {
   readonly snapshot: boolean;
   /** Where streaming starts when there is no snapshot. */
   readonly resume: StoredOffset | undefined;
+  /** The slot to go on with; absent = one is made. */
   readonly slot: SlotState | undefined;
+  /** Why the server has given up the slot that is there: it is dropped before another is made. */
+  readonly givenUp?: string;
 }
 
 export interface PlanInput {
@@ -31,7 +34,15 @@ export function isFinished(stored: StoredOffset | undefined): stored is StoredOf
 }
 
 /** @throws postgres.lineage_changed, postgres.slot_lost, postgres.slot_ahead */
-export function makePlan({ config, logger, stored, slot, lineage, position }: PlanInput): Plan {
+export function makePlan(input: PlanInput): Plan {
+  const plan = decide(input);
+  // A slot that the server has given up serves nobody: where nothing is resumed, a new one takes its place.
+  const givenUp = input.slot?.givenUp;
+  if (givenUp === undefined || plan.resume !== undefined || !input.config.snapshot.stream) return plan;
+  return { ...plan, slot: undefined, givenUp };
+}
+
+function decide({ config, logger, stored, slot, lineage, position }: PlanInput): Plan {
   const { mode, readData, stream } = config.snapshot;
   if (!isFinished(stored) || mode === 'always') return { snapshot: readData, resume: undefined, slot };
   const resume: Plan = { snapshot: false, resume: stored, slot };

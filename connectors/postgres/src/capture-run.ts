@@ -116,12 +116,8 @@ export class CaptureRun {
     const captured = (
       await this.#ask(() => listTables(client, config.includeBuiltin), 'Cannot list the tables')
     ).filter(config.captured);
-    const planned = await this.#plan(client, facts);
-    // A slot that the server has given up serves nobody: where nothing is resumed, a new one takes its place.
-    const givenUp =
-      config.snapshot.stream && planned.resume === undefined ? planned.slot?.givenUp : undefined;
-    const plan = givenUp === undefined ? planned : { ...planned, slot: undefined };
-    if (givenUp !== undefined) await this.#dropGivenUp(client, givenUp);
+    const plan = await this.#plan(client, facts);
+    if (plan.givenUp !== undefined) await this.#dropGivenUp(client, plan.givenUp);
     this.#readsTables = plan.snapshot;
     if (plan.slot !== undefined && config.snapshot.stream) this.#settle(plan.slot, plan.resume);
     if (config.snapshot.stream) {

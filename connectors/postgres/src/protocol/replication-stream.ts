@@ -294,12 +294,9 @@ function stalled(silentMs: number): Error {
   );
 }
 
-const END_TIMEOUT_MS = 2000;
-
+/** A session's own end is bounded; whatever it left of the socket goes with it. */
 async function endClient(client: pg.Client, socket: Socket): Promise<void> {
-  const timer = setTimeout(() => socket.destroy(), END_TIMEOUT_MS);
   await client.end().catch(() => undefined);
-  clearTimeout(timer);
   socket.destroy();
 }
 

@@ -23,7 +23,7 @@ import type pg from 'pg';
 import { isFinished, makePlan, type Plan } from './capture-plan.ts';
 import type { PostgresConfig } from './config.ts';
 import { endOnAbort, openSession, runHeartbeatQuery } from './connection.ts';
-import { postgresError, producerError, toPostgresError } from './errors.ts';
+import { ask, postgresError, producerError } from './errors.ts';
 import { LineageGuard } from './lineage-guard.ts';
 import { bareOffset, confirmablePosition, type StoredOffset } from './offset.ts';
 import { type Lsn, maxLsn } from './protocol/lsn.ts';
@@ -107,14 +107,14 @@ export class CaptureRun {
     const client = await openSession(config.connection);
     this.#step.enter('preparing publication and slot');
     this.#client = client;
-    const facts = await this.#ask(() => readServerFacts(client), 'Cannot read the settings of the server');
+    const facts = await ask(() => readServerFacts(client), 'Cannot read the settings of the server');
     this.#facts = facts;
     // A database without an encoding may hold text that is no UTF-8.
     const utf8 = facts.encoding !== 'SQL_ASCII';
     this.#rules = { ...config.rules, modes: { ...config.rules.modes, utf8 } };
     requireLogicalWal(facts);
     const captured = (
-      await this.#ask(() => listTables(client, config.includeBuiltin), 'Cannot list the tables')
+      await ask(() => listTables(client, config.includeBuiltin), 'Cannot list the tables')
     ).filter(config.captured);
     const plan = await this.#plan(client, facts);
     if (plan.givenUp !== undefined) await this.#dropGivenUp(client, plan.givenUp);
@@ -233,10 +233,7 @@ export class CaptureRun {
   async #plan(client: pg.Client, facts: ServerFacts): Promise<Plan> {
     const { config, context, stored } = this.#options;
     const { mode, stream } = config.snapshot;
-    const slot = await this.#ask(
-      () => readSlot(client, config.slot.name, facts.version),
-      'Cannot read the slot',
-    );
+    const slot = await ask(() => readSlot(client, config.slot.name, facts.version), 'Cannot read the slot');
     if (slot !== undefined) requireUsable(slot, config);
     const finished = isFinished(stored);
     if (stream || !finished || mode === 'always') await this.#identify(slot === undefined || !finished);
@@ -349,7 +346,7 @@ export class CaptureRun {
   async #settleCreated(name: string): Promise<void> {
     const client = this.#client;
     if (client === undefined || !this.#options.config.snapshot.stream) return;
-    const slot = await this.#ask(() => readSlot(client, name, this.#serverVersion()), 'Cannot read the slot');
+    const slot = await ask(() => readSlot(client, name, this.#serverVersion()), 'Cannot read the slot');
     if (slot !== undefined) this.#settle(slot, undefined);
   }
 
@@ -485,14 +482,6 @@ export class CaptureRun {
 
   #serverVersion(): number {
     return this.#facts?.version ?? 0;
-  }
-
-  async #ask<T>(query: () => Promise<T>, doing: string): Promise<T> {
-    try {
-      return await query();
-    } catch (error) {
-      throw toPostgresError(error, doing);
-    }
   }
 
   #fail(error: unknown): void {

@@ -154,6 +154,15 @@ export function toPostgresError(error: unknown, doing: string): MillraceError {
   return new MillraceError(cause.code, `${doing}: ${cause.message}`, { cause, javaClass: CONNECT_EXCEPTION });
 }
 
+/** Asks the server; the error says what was being done. @throws what `toPostgresError` makes of the answer */
+export async function ask<T>(query: () => Promise<T>, doing: string): Promise<T> {
+  try {
+    return await query();
+  } catch (error) {
+    throw toPostgresError(error, doing);
+  }
+}
+
 /** An error of the driver or the server in the Java driver's guise: its class, its words, its SQLSTATE. */
 export function serverError(error: unknown): MillraceError {
   if (error instanceof MillraceError) return error;

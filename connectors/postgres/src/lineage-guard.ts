@@ -4,7 +4,7 @@ import type { OffsetMap, SourcePartition, SourceTaskContext } from '@millrace/co
 import type pg from 'pg';
 import type { PostgresConfig } from './config.ts';
 import { openSession } from './connection.ts';
-import { postgresError, toPostgresError } from './errors.ts';
+import { ask, postgresError } from './errors.ts';
 import {
   type Lineage,
   lineageBreak,
@@ -125,22 +125,20 @@ export class LineageGuard {
 }
 
 async function identifyServer(session: pg.Client): Promise<ServerIdentity> {
-  try {
-    const { rows } = await session.query<{ systemid: string; timeline: number | string }>('IDENTIFY_SYSTEM');
-    const row = rows[0];
-    if (row === undefined) throw postgresError('postgres.protocol', 'The server did not say who it is');
-    // A 64-bit column since Postgres 16, which the driver gives as text.
-    return { systemId: row.systemid, timeline: Number(row.timeline) };
-  } catch (error) {
-    throw toPostgresError(error, 'Cannot identify the server');
-  }
+  const { rows } = await ask(
+    () => session.query<{ systemid: string; timeline: number | string }>('IDENTIFY_SYSTEM'),
+    'Cannot identify the server',
+  );
+  const row = rows[0];
+  if (row === undefined) throw postgresError('postgres.protocol', 'The server did not say who it is');
+  // A 64-bit column since Postgres 16, which the driver gives as text.
+  return { systemId: row.systemid, timeline: Number(row.timeline) };
 }
 
 async function timelineHistory(session: pg.Client, timeline: number): Promise<TimelineSwitch[]> {
-  try {
-    const { rows } = await session.query<{ content: unknown }>(`TIMELINE_HISTORY ${timeline}`);
-    return parseTimelineHistory(String(rows[0]?.content ?? ''));
-  } catch (error) {
-    throw toPostgresError(error, `Cannot read the history of timeline ${timeline}`);
-  }
+  const { rows } = await ask(
+    () => session.query<{ content: unknown }>(`TIMELINE_HISTORY ${timeline}`),
+    `Cannot read the history of timeline ${timeline}`,
+  );
+  return parseTimelineHistory(String(rows[0]?.content ?? ''));
 }

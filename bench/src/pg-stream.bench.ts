@@ -1,6 +1,6 @@
 // Postgres changes into the durable log of the bundled broker, against pg_recvlogical draining a copy of the same slot
 // to nowhere: one large transaction, and single-row transactions. `--rows`, `--small`, `--rounds`.
-import { count, cpuSeconds, median, option, residentMb, say, seconds } from './measure.ts';
+import { count, cpuSeconds, median, option, residentMb, say, seconds, warmMemory } from './measure.ts';
 import { Pipeline } from './pipeline.ts';
 
 const rows = option('rows', 1_000_000);
@@ -25,6 +25,7 @@ async function compare(
   for (let round = 0; round < rounds; round++) {
     // A B A in turn, so that a drift of the machine hits all; the two A give the noise floor.
     baseline.push(await drain(`base_${round}`));
+    await warmMemory();
     const before = await pipeline.end();
     await pipeline.copySlot('origin', `ours_${round}`);
     const cpuBefore = cpuSeconds(pipeline.pid);
@@ -49,12 +50,15 @@ async function compare(
   say(
     `  ratio                        ${(median(baseline.map((time, i) => Math.min(time, again[i] ?? time) / (ours[i] ?? time)))).toFixed(2)} x`,
   );
+  const each = ours.map((time, i) => [baseline[i], time, again[i]].map((it) => it?.toFixed(1)).join('/'));
+  say(`  seconds of A/ours/A          ${each.join(', ')}`);
   say(`  A/A noise floor              ${floor.toFixed(2)} x`);
   say(`  CPU of all our threads       ${((median(cpu) / size) * 1e6).toFixed(2)} us per event`);
   say(`  resident, most               ${count(residentMb(pipeline.pid).peak)} MB`);
 }
 
 async function drain(slot: string): Promise<number> {
+  await warmMemory();
   await pipeline.copySlot('origin', slot);
   const time = await seconds(() => pipeline.receive(slot));
   await pipeline.dropSlot(slot);

@@ -197,7 +197,7 @@ test('When the epochs of an id are used up it goes on under a new producer id', 
       await new TransactionalProducer(client, id, generation).init();
     }
     const metadata = await client.send('Metadata', 12, { topics: [{ name: '__transaction_state' }] });
-    const topicId = String(metadata.topics[0]?.topicId);
+    const topicId = metadata.topics[0]?.topicId ?? '';
     await broker.close();
     await storeEpoch(disk, topicId, { old: 32_765, new: 32_764 });
   }

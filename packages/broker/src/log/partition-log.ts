@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { type Clock, type Logger, messageOf } from '@millrace/foundation';
 import {
+  BATCH_CONTROL,
   BATCH_LOG_APPEND_TIME,
   type BatchHeader,
   KafkaErrors,
@@ -14,12 +15,15 @@ import {
 import { type Disk, writeAtomically } from '../disk.ts';
 import { KafkaFailure } from '../errors.ts';
 import { type EpochEntry, formatLeaderEpochs } from './checkpoint.ts';
+import { readMarker } from './control-batch.ts';
 import type { DiskSpace } from './disk-space.ts';
 import { loadProducers } from './load-producers.ts';
+import { segmentsFrom } from './log-reader.ts';
 import { type LogConfig, showsUnsynced } from './log-config.ts';
 import type { ProducedBatch, ProducerState } from './producer-state.ts';
 import { offsetFileName, Segment } from './segment.ts';
 import { Tail, type TailCache } from './tail-cache.ts';
+import { type AbortedTransaction, abortedIn } from './transaction-index.ts';
 import { type LogPoint, type TurnEnd, WritePipeline } from './write-pipeline.ts';
 
 /** What all partition logs of a broker share. */
@@ -116,6 +120,7 @@ export class PartitionLog {
     this.#startOffset = state.startOffset;
     this.#end = { offset: state.endOffset, bytes: 0 };
     this.#visible = this.#end;
+    this.#producers.open.settle(state.endOffset);
     this.#tail = new Tail(env.tailCache);
     this.#pipeline = new WritePipeline(
       env.disk,
@@ -141,6 +146,12 @@ export class PartitionLog {
   /** INV-12: what lies below was written, and under a durable policy synced. */
   get highWatermark(): number {
     return this.#visible.offset;
+  }
+  /** Everything below is visible and belongs to no open transaction: where read_committed ends. */
+  get lastStableOffset(): number {
+    const { offset } = this.#visible;
+    const first = this.#producers.open.firstUnstable();
+    return first === undefined ? offset : Math.max(this.#startOffset, Math.min(offset, first));
   }
   /** Everything below is on the device; where the next unclean start begins to check. */
   get durableOffset(): number {
@@ -171,13 +182,13 @@ export class PartitionLog {
 
   /**
    * Gives a checked batch its offsets and queues it for writing. The batch's bytes are patched in place and belong
-   * to the log from here on.
+   * to the log from here on. What a coordinator writes for a producer has no sequence of its own.
    *
    * @throws KafkaFailure when its sequence is refused or nothing can be written
    */
-  append(batch: Buffer, header: BatchHeader): Appended {
+  append(batch: Buffer, header: BatchHeader, origin: 'client' | 'coordinator' = 'client'): Appended {
     this.#assertWritable();
-    if (header.producerId >= 0) {
+    if (header.producerId >= 0 && origin === 'client') {
       const check = this.#producers.check(header);
       if (check.kind === 'refuse') throw new KafkaFailure(check.error);
       if (check.kind === 'duplicate') return duplicateOf(check.batch);
@@ -198,9 +209,7 @@ export class PartitionLog {
     }
     const segment = this.#segmentFor(placed, lastOffset);
     segment.place(placed, lastOffset, this.config.indexIntervalBytes);
-    if (header.producerId >= 0) {
-      this.#producers.append(header, lastOffset, placed.maxTimestamp, this.#env.clock.nowMs());
-    }
+    if (header.producerId >= 0) this.#track(batch, placed, lastOffset, segment);
     if (this.#epochs.length === 0) {
       this.#epochs.push({ epoch: 0, startOffset: baseOffset });
       this.#epochsChanged = true;
@@ -209,6 +218,22 @@ export class PartitionLog {
     this.#tail.add(placed, baseOffset, batch);
     this.#pipeline.enqueue(segment, batch, this.#end);
     return { baseOffset, lastOffset, logAppendTimeMs, duplicate: false };
+  }
+
+  #track(batch: Buffer, header: BatchHeader, lastOffset: number, segment: Segment): void {
+    const now = this.#env.clock.nowMs();
+    if (!(header.attributes & BATCH_CONTROL)) {
+      this.#producers.append(header, lastOffset, header.maxTimestamp, now);
+      return;
+    }
+    const marker = readMarker(batch, header);
+    const aborted = marker && this.#producers.complete(marker, lastOffset, header.maxTimestamp, now);
+    if (aborted) segment.transactions.append(aborted);
+  }
+
+  /** The aborted transactions with records in a range of offsets, in the order of their markers. */
+  abortedIn(fromOffset: number, toOffset: number): AbortedTransaction[] {
+    return abortedIn(segmentsFrom(this, fromOffset), fromOffset, toOffset);
   }
 
   /**
@@ -361,6 +386,7 @@ export class PartitionLog {
     const bytes = point.bytes - this.#visible.bytes;
     if (point.offset <= this.#visible.offset) return;
     this.#visible = point;
+    this.#producers.open.settle(point.offset);
     for (const listener of this.#listeners) listener.advanced(bytes);
   }
 
@@ -378,7 +404,9 @@ export class PartitionLog {
     }
     const active = this.#segments.at(-1);
     active?.rebuild(active.writtenSize, this.config.indexIntervalBytes);
+    active?.transactions.truncate(offset);
     this.#producers = this.#rebuildProducers();
+    this.#producers.open.settle(this.#visible.offset);
     this.#rejectWaiters(new KafkaFailure(KafkaErrors.KAFKA_STORAGE_ERROR, 'The disk is full.'), offset);
   }
 

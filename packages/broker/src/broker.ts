@@ -26,6 +26,7 @@ import { Listener } from './net/listener.ts';
 import { YoungCollector } from './net/young-collector.ts';
 import { ProducerIds } from './producer-ids.ts';
 import { type ListenerConfig, listenersOf } from './server-properties.ts';
+import { TransactionCoordinator } from './transactions/coordinator.ts';
 
 /** What a broker may be told, whether in this thread or another. */
 export interface BrokerOptions {
@@ -176,6 +177,8 @@ class RunningBroker implements BrokerHandle {
     topics.alsoKeep(() => [producerIds.record(), ...brokerConfigRecords(config)]);
     const groups = new GroupCoordinator(topics, config, clock, logger);
     await groups.load();
+    const transactions = new TransactionCoordinator({ topics, config, clock, logger, producerIds, groups });
+    await transactions.load();
     const state: BrokerState = {
       ...identity,
       clock,
@@ -187,6 +190,7 @@ class RunningBroker implements BrokerHandle {
       topics,
       producerIds,
       groups,
+      transactions,
       fetchSessions: new FetchSessions(config.number('max.incremental.fetch.session.cache.slots'), () =>
         clock.monotonicMs(),
       ),
@@ -218,6 +222,7 @@ class RunningBroker implements BrokerHandle {
     for (const timer of this.#timers) clearInterval(timer);
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#state?.groups.close();
+    this.#state?.transactions.close();
     try {
       await this.#directory.close();
       await this.#state?.metadata.close();

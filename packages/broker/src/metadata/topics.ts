@@ -37,7 +37,8 @@ export interface Topic {
 }
 
 export const OFFSETS_TOPIC = '__consumer_offsets';
-const INTERNAL_TOPICS = new Set([OFFSETS_TOPIC, '__transaction_state']);
+export const TRANSACTIONS_TOPIC = '__transaction_state';
+const INTERNAL_TOPICS = new Set([OFFSETS_TOPIC, TRANSACTIONS_TOPIC]);
 const MAX_NAME = 249;
 /** Folders made durable at the same time. */
 const CREATE_TOGETHER = 16;

@@ -70,6 +70,7 @@ async function admit(
   const { transactionalId } = request;
   if (apiVersion < 5) {
     const partition = [OFFSETS_TOPIC, 0] as const;
+    await transactions.whenFinished(transactionalId);
     return transactions.verify(transactionalId, identity, partition, KafkaErrors.INVALID_TXN_STATE);
   }
   try {

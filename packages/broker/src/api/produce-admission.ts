@@ -40,9 +40,10 @@ export function admit(request: ProduceRequest, context: RequestContext): Refusal
   const { transactionalId } = request;
   const applicants = transactionalId === null ? [] : applicantsOf(request, context);
   if (transactionalId === null || applicants.length === 0) return NO_REFUSALS;
-  return context.apiVersion >= IMPLICIT_SINCE
-    ? addAll(transactionalId, applicants, context)
-    : verifyAll(transactionalId, applicants, context);
+  if (context.apiVersion >= IMPLICIT_SINCE) return addAll(transactionalId, applicants, context);
+  const verify = (): Refusals => verifyAll(transactionalId, applicants, context);
+  const finished = context.broker.transactions.whenFinished(transactionalId);
+  return finished ? finished.then(verify) : verify();
 }
 
 function verifyAll(id: string, applicants: readonly Applicant[], context: RequestContext): Refusals {

@@ -186,6 +186,12 @@ export class TransactionCoordinator {
     await this.addPartitions(id, asked, [[OFFSETS_TOPIC, 0]], clientVersion);
   }
 
+  /** Resolves when the markers of a decided transaction were tried; undefined when none are due. */
+  whenFinished(id: string): Promise<void> | undefined {
+    const txn = this.get(id);
+    return txn?.isPrepared ? txn.run(() => undefined) : undefined;
+  }
+
   /** Whether a partition is part of a producer's open transaction; `missing` is the answer when it is not. */
   verify(
     id: string,

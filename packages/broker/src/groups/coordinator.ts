@@ -156,7 +156,7 @@ export class GroupCoordinator {
   async expire(): Promise<void> {
     const limit = this.#clock.nowMs() - this.#config.number('offsets.retention.minutes') * 60_000;
     for (const group of this.#groups.values()) {
-      if (!group.is('Empty') || group.pendingMembers.size > 0 || this.pending.has(group.id)) continue;
+      if (!group.is('Empty') || group.pendingMembers.size > 0 || this.pending.hasAny(group.id)) continue;
       // Without a protocol nobody ever joined: then each offset counts from its own commit.
       const emptySince = group.protocolType === null ? 0 : group.stateSinceMs;
       const offsets = this.#offsetRecords(group.id);

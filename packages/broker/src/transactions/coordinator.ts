@@ -3,21 +3,25 @@
 // the decision is durable before it is answered and before the first marker; every marker is durable before the
 // transaction counts as complete. A start finishes what was decided.
 import { type Clock, type Logger, toError } from '@millrace/foundation';
-import { KafkaErrors, readBatchHeader, simpleBatch } from '@millrace/kafka-protocol';
+import { KafkaErrors } from '@millrace/kafka-protocol';
 import type { ErrorAnswer } from '../broker-state.ts';
 import { KafkaFailure } from '../errors.ts';
 import type { GroupCoordinator } from '../groups/coordinator.ts';
-import type { TransactionMarker } from '../log/control-batch.ts';
-import type { PartitionLog } from '../log/partition-log.ts';
-import { replayLog } from '../log/replay-log.ts';
 import type { BrokerConfig } from '../metadata/broker-config.ts';
-import { OFFSETS_TOPIC, type Topic, type Topics, TRANSACTIONS_TOPIC } from '../metadata/topics.ts';
+import { OFFSETS_TOPIC, type Topic, type Topics } from '../metadata/topics.ts';
 import type { ProducerIds } from '../producer-ids.ts';
-import { writeMarker } from './markers.ts';
-import { decodeTransaction, encodeTransaction, type StoredTransaction } from './records.ts';
+import { TransactionFinisher } from './finisher.ts';
 import { endStepV1, endStepV2, identityProblem, initStep } from './rules.ts';
 import { nextState } from './states.ts';
-import { LAST_EPOCH, NO_EPOCH, NO_PRODUCER, type ProducerIdentity, Transaction } from './transaction.ts';
+import {
+  LAST_EPOCH,
+  NO_EPOCH,
+  NO_PARTITIONS,
+  NO_PRODUCER,
+  type ProducerIdentity,
+  Transaction,
+} from './transaction.ts';
+import { TransactionLog } from './transaction-log.ts';
 
 /** What the coordinator is made of. */
 export interface TransactionParts {
@@ -32,35 +36,29 @@ export interface TransactionParts {
 /** A partition that takes part, by topic name and number. */
 export type TopicPartition = readonly [topic: string, partition: number];
 
-/** Markers that could not be written are tried again after this. */
-const RETRY_MS = 1000;
 /** Node takes longer timers for no wait at all. */
 const MAX_TIMER_MS = 2_147_483_647;
 /** Protocol of the client: 2 since KIP-890. */
 const CLIENT_V2 = 2;
-const NO_PARTITIONS: StoredTransaction['partitions'] = new Map();
 
 export class TransactionCoordinator {
   readonly #parts: TransactionParts;
-  readonly #transactions = new Map<string, Transaction>();
-  readonly #retries = new Set<NodeJS.Timeout>();
+  readonly #log: TransactionLog;
+  readonly #finisher: TransactionFinisher;
+  #transactions = new Map<string, Transaction>();
   /** The last step in order of each transactional id that has one under way. */
   readonly #inOrder = new Map<string, Promise<unknown>>();
   #timers: NodeJS.Timeout[] = [];
-  #closed = false;
 
   constructor(parts: TransactionParts) {
     this.#parts = parts;
+    this.#log = new TransactionLog(parts);
+    this.#finisher = new TransactionFinisher(parts, this.#log);
   }
 
   /** The topic that keeps transactions; made at first use. */
   stateTopic(): Promise<Topic> {
-    // Small segments, since the active one is never cleaned.
-    return this.#parts.topics.internal(TRANSACTIONS_TOPIC, {
-      'cleanup.policy': 'compact',
-      'segment.bytes': '16777216',
-      'segment.ms': '600000',
-    });
+    return this.#log.topic();
   }
 
   /** The transaction of an id that a producer has used. */
@@ -74,23 +72,16 @@ export class TransactionCoordinator {
 
   /** Reads the log and finishes what was decided; to be awaited before clients come. */
   async load(): Promise<void> {
-    const { topics, producerIds, config, logger } = this.#parts;
-    const log = topics.get(TRANSACTIONS_TOPIC)?.partitions[0];
-    if (log) {
-      await replayLog(log, {
-        record: ({ key, value }) => {
-          if (key) this.#restore(key, value);
-        },
-      });
-      let next = 0;
-      for (const { stored } of this.#transactions.values()) {
-        next = Math.max(next, stored.producerId + 1, stored.nextProducerId + 1);
-      }
-      producerIds.skipTo(next);
-      const decided = [...this.all()].filter((txn) => txn.isPrepared);
-      if (decided.length > 0) logger.info({ transactions: decided.length }, 'finishing decided transactions');
-      await Promise.all(decided.map((txn) => this.#finishInTurn(txn)));
+    const { producerIds, config, logger } = this.#parts;
+    this.#transactions = await this.#log.read();
+    let next = 0;
+    for (const { stored } of this.#transactions.values()) {
+      next = Math.max(next, stored.producerId + 1, stored.nextProducerId + 1);
     }
+    producerIds.skipTo(next);
+    const decided = [...this.all()].filter((txn) => txn.isPrepared);
+    if (decided.length > 0) logger.info({ transactions: decided.length }, 'finishing decided transactions');
+    await Promise.all(decided.map((txn) => this.#finisher.finishInTurn(txn)));
     const every = (key: string, task: () => Promise<void>): NodeJS.Timeout => {
       const run = (): void => {
         task().catch((error: unknown) =>
@@ -107,8 +98,8 @@ export class TransactionCoordinator {
 
   /** Starts nothing any more; what is decided is finished by the next start. */
   close(): void {
-    this.#closed = true;
-    for (const timer of [...this.#timers, ...this.#retries]) clearTimeout(timer);
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#finisher.close();
   }
 
   /**
@@ -132,7 +123,7 @@ export class TransactionCoordinator {
         if (identity) return identity;
       } finally {
         // When it fails in the middle of an abort.
-        if (txn.isPrepared) void this.#finishInTurn(txn);
+        if (txn.isPrepared) void this.#finisher.finishInTurn(txn);
       }
     }
   }
@@ -162,7 +153,7 @@ export class TransactionCoordinator {
       }
       const state = nextState(txn.stored.state, 'add');
       const startMs = isOngoing ? txn.stored.startMs : this.#parts.clock.nowMs();
-      await this.#store(txn, { state, partitions: union, startMs, clientVersion });
+      await this.#log.store(txn, { state, partitions: union, startMs, clientVersion });
     });
   }
 
@@ -227,7 +218,7 @@ export class TransactionCoordinator {
       const { nextProducerId } = txn.stored;
       return nextProducerId >= 0 ? { producerId: nextProducerId, producerEpoch: 0 } : txn.identity;
     });
-    void this.#finishInTurn(txn);
+    void this.#finisher.finishInTurn(txn);
     return decided;
   }
 
@@ -242,7 +233,7 @@ export class TransactionCoordinator {
         logger.info({ transactionalId: txn.id, ...txn.identity }, 'aborted a transaction that took too long');
         await this.#fence(txn);
       });
-      await this.#finishInTurn(txn);
+      await this.#finisher.finishInTurn(txn);
     }
   }
 
@@ -255,7 +246,7 @@ export class TransactionCoordinator {
     for (const txn of [...this.all()].filter((candidate) => !candidate.isPrepared && isOld(candidate))) {
       await txn.run(async () => {
         if (txn.isPrepared || !isOld(txn)) return;
-        await this.#append(txn.id, undefined);
+        await this.#log.forget(txn.id);
         txn.stored = { ...txn.stored, state: nextState(txn.stored.state, 'expire') };
         this.#transactions.delete(txn.id);
       });
@@ -279,21 +270,6 @@ export class TransactionCoordinator {
     return txn;
   }
 
-  #restore(key: Buffer, value: Buffer | null): void {
-    try {
-      const record = decodeTransaction(key, value);
-      if (!record) return;
-      const { transactionalId: id, stored } = record;
-      if (stored && stored.state !== 'Dead') this.#transactions.set(id, new Transaction(id, stored));
-      else this.#transactions.delete(id);
-    } catch (error) {
-      this.#parts.logger.warn(
-        { err: toError(error) },
-        'skipped an unreadable record of the transaction topic',
-      );
-    }
-  }
-
   #find(id: string): Transaction {
     const txn = this.get(id);
     if (!txn) throw new KafkaFailure(KafkaErrors.INVALID_PRODUCER_ID_MAPPING);
@@ -312,7 +288,7 @@ export class TransactionCoordinator {
     if (txn.stored.state === 'Ongoing') {
       if (expected) throwIf(identityProblem(txn, expected) && KafkaErrors.PRODUCER_FENCED);
       await this.#fence(txn);
-      await this.#finish(txn);
+      await this.#finisher.finish(txn);
       // It was the current one, and the abort has moved the epoch on.
       whoAsks = undefined;
     }
@@ -325,9 +301,9 @@ export class TransactionCoordinator {
       if (step.kind === 'rotate' || producerId === NO_PRODUCER) {
         const next = await this.#parts.producerIds.next();
         const previousProducerId = producerId === NO_PRODUCER ? next : producerId;
-        await this.#store(txn, { ...fresh, producerId: next, previousProducerId, producerEpoch: 0 });
+        await this.#log.store(txn, { ...fresh, producerId: next, previousProducerId, producerEpoch: 0 });
       } else {
-        await this.#store(txn, { ...fresh, previousProducerId: producerId, producerEpoch: step.epoch });
+        await this.#log.store(txn, { ...fresh, previousProducerId: producerId, producerEpoch: step.epoch });
       }
     } finally {
       // Nothing is kept of an id whose first producer could not be stored.
@@ -341,7 +317,7 @@ export class TransactionCoordinator {
   async #fence(txn: Transaction): Promise<void> {
     const producerEpoch = txn.stored.producerEpoch + 1;
     const state = nextState(txn.stored.state, 'abort');
-    await this.#store(txn, { state, producerEpoch, clientVersion: CLIENT_V2 });
+    await this.#log.store(txn, { state, producerEpoch, clientVersion: CLIENT_V2 });
     txn.lastEpoch = NO_EPOCH;
   }
 
@@ -349,7 +325,7 @@ export class TransactionCoordinator {
     const { stored } = txn;
     const state = nextState(stored.state, commit ? 'commit' : 'abort');
     if (clientVersion < CLIENT_V2) {
-      await this.#store(txn, { state, clientVersion });
+      await this.#log.store(txn, { state, clientVersion });
       return;
     }
     const isLast = stored.producerEpoch >= LAST_EPOCH;
@@ -357,89 +333,8 @@ export class TransactionCoordinator {
     // An abort with nothing in it begins and ends here.
     const startMs = stored.state === 'Ongoing' ? stored.startMs : this.#parts.clock.nowMs();
     const producerEpoch = stored.producerEpoch + 1;
-    await this.#store(txn, { state, producerEpoch, nextProducerId, startMs, clientVersion });
+    await this.#log.store(txn, { state, producerEpoch, nextProducerId, startMs, clientVersion });
     txn.lastEpoch = stored.producerEpoch;
-  }
-
-  /** Finishes a decided transaction behind what is under way; tries again later when that fails. Never rejects. */
-  async #finishInTurn(txn: Transaction): Promise<void> {
-    try {
-      await txn.run(() => this.#finish(txn));
-    } catch (error) {
-      if (this.#closed) return;
-      const { logger } = this.#parts;
-      logger.warn(
-        { err: toError(error), transactionalId: txn.id },
-        'a transaction could not be completed yet',
-      );
-      const timer = setTimeout(() => {
-        this.#retries.delete(timer);
-        void this.#finishInTurn(txn);
-      }, RETRY_MS);
-      this.#retries.add(timer.unref());
-    }
-  }
-
-  /** Writes the markers of a decided transaction, then notes that it is complete. */
-  async #finish(txn: Transaction): Promise<void> {
-    if (!txn.isPrepared) return;
-    const { stored } = txn;
-    const { producerId, producerEpoch, nextProducerId } = stored;
-    const commit = stored.state === 'PrepareCommit';
-    const marks: Promise<void>[] = [];
-    for (const [name, ids] of stored.partitions) {
-      const topic = this.#parts.topics.get(name);
-      // A deleted topic needs no marker.
-      for (const id of topic ? ids : []) {
-        const log = topic?.partitions[id];
-        if (!log) throw new KafkaFailure(KafkaErrors.KAFKA_STORAGE_ERROR, `${name}-${id} is offline.`);
-        marks.push(this.#mark(log, { producerId, producerEpoch, commit }));
-      }
-    }
-    await Promise.all(marks);
-    const isRotated = nextProducerId >= 0;
-    await this.#store(txn, {
-      state: nextState(stored.state, 'complete'),
-      partitions: NO_PARTITIONS,
-      producerId: isRotated ? nextProducerId : producerId,
-      previousProducerId: producerId,
-      nextProducerId: NO_PRODUCER,
-      producerEpoch: isRotated ? 0 : producerEpoch,
-    });
-  }
-
-  /** Ends the transaction on one partition, durably. */
-  async #mark(log: PartitionLog, decided: Omit<TransactionMarker, 'coordinatorEpoch'>): Promise<void> {
-    const { topics, groups, clock, logger } = this.#parts;
-    const own = topics.get(TRANSACTIONS_TOPIC)?.partitions[0]?.leaderEpoch ?? 0;
-    // There is one coordinator; a log that was taken over may know a later epoch of another one.
-    const known = log.producers.get(decided.producerId)?.coordinatorEpoch ?? 0;
-    const marker = { ...decided, coordinatorEpoch: Math.max(own, known) };
-    if (log.producers.checkMarker(marker)) {
-      const { topic, partition } = log;
-      logger.warn(
-        { topic, partition, ...marker },
-        'left out a marker: a newer epoch of its producer wrote here',
-      );
-      return;
-    }
-    await writeMarker(log, marker, groups, clock.nowMs());
-  }
-
-  /** Changes what is stored of an id, once that is durable. */
-  async #store(txn: Transaction, change: Partial<StoredTransaction>): Promise<void> {
-    const next = { ...txn.stored, ...change, lastUpdateMs: this.#parts.clock.nowMs() };
-    await this.#append(txn.id, next);
-    txn.stored = next;
-  }
-
-  async #append(id: string, stored: StoredTransaction | undefined): Promise<void> {
-    const topic = await this.stateTopic();
-    const log = topic.partitions[0];
-    if (!log) throw new KafkaFailure(KafkaErrors.COORDINATOR_NOT_AVAILABLE);
-    const batch = simpleBatch([encodeTransaction(id, stored, this.#parts.clock.nowMs())]);
-    const { lastOffset } = log.append(batch, readBatchHeader(batch, 0));
-    await log.whenDurable(lastOffset);
   }
 }
 

@@ -12,6 +12,7 @@ export interface ProducerIdentity {
 export const LAST_EPOCH = 32_766;
 export const NO_EPOCH = -1;
 export const NO_PRODUCER = -1;
+export const NO_PARTITIONS: StoredTransaction['partitions'] = new Map();
 
 export class Transaction {
   readonly id: string;

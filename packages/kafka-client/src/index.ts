@@ -75,3 +75,5 @@ export { type FoundOffset, type ListOffsetsOptions, listOffsets, type OffsetSpec
 export type { SlowPartition } from './produce-sender.ts';
 export type { BrokerAddress, PartitionLeader, TopicMetadata, TopicProblem } from './topic-metadata.ts';
 export { byTopic, partitionKey, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';
+export { TransactionalProducer, type TransactionalProducerOptions } from './transactional-producer.ts';
+export type { TransactionOptions, TransactionPhase } from './transactions.ts';

@@ -11,6 +11,7 @@ import type { Outcome, PartitionQueue, QueueLimits } from './partition-queue.ts'
 import { needsRefresh, outcomeOf, type PartitionAnswer } from './produce-outcome.ts';
 import type { ProducerBatch } from './producer-batch.ts';
 import { ProducerIdSource } from './producer-id-source.ts';
+import type { Transactions } from './transactions.ts';
 
 export interface ProduceSenderOptions {
   readonly cluster: Cluster;
@@ -22,6 +23,7 @@ export interface ProduceSenderOptions {
   readonly deliveryTimeoutMs: number;
   readonly unknownTopicTimeoutMs: number;
   readonly autoCreateTopics: boolean;
+  readonly transactions: Transactions | undefined;
   readonly onAcked: (queue: PartitionQueue, batch: ProducerBatch, baseOffset: number) => void;
   readonly onFailed: (queue: PartitionQueue, batch: ProducerBatch, error: MillraceError) => void;
   readonly onTopicGrown: (topic: string, partitionCount: number) => void;
@@ -81,7 +83,13 @@ export class ProduceSender {
     this.#options = options;
     this.#lane = options.cluster.newLane('produce');
     const { cluster, logger, limits } = options;
-    this.#producerId = new ProducerIdSource(cluster, logger, limits, this.#stopping.signal);
+    this.#producerId = new ProducerIdSource(
+      cluster,
+      logger,
+      limits,
+      this.#stopping.signal,
+      options.transactions,
+    );
   }
 
   get inFlight(): number {
@@ -164,6 +172,7 @@ export class ProduceSender {
   #pump(): void {
     this.#touched = undefined;
     if (this.#stopping.signal.aborted) return;
+    const { transactions } = this.#options;
     const nowMs = this.#options.clock.monotonicMs();
     const byNode = new Map<number, PartitionQueue[]>();
     const stale = new Set<string>();
@@ -174,9 +183,14 @@ export class ProduceSender {
         continue;
       }
       this.#expire(queue, nowMs);
+      if (transactions?.error) this.#giveUp(queue, transactions.error);
       if (this.#options.limits.idempotent && queue.needsIdentity && !this.#giveIdentity(queue)) continue;
       if (!queue.canSend(nowMs, this.#flushing.has(queue))) {
         this.#wakeAt(wakeTime(queue, nowMs, this.#options.limits.lingerMs));
+        continue;
+      }
+      if (transactions && !transactions.has(queue.topic, queue.partition)) {
+        transactions.add(queue.topic, queue.partition, () => this.#schedule());
         continue;
       }
       const leader = this.#options.cluster.leaderOf(queue.topic, queue.partition);
@@ -205,6 +219,7 @@ export class ProduceSender {
   #giveIdentity(queue: PartitionQueue): boolean {
     const identity = this.#producerId.current;
     if (identity && queue.adopt(identity)) return true;
+    if (this.#options.transactions) return false;
     this.#producerId.discard();
     this.#producerId.prepare().then(
       () => this.#schedule(),
@@ -269,7 +284,7 @@ export class ProduceSender {
       else topics.set(queue.topic, [entry]);
     }
     const body = {
-      transactionalId: null,
+      transactionalId: this.#options.transactions?.id ?? null,
       acks: -1,
       timeoutMs: this.#options.requestTimeoutMs,
       topicData: [...topics].map(([name, partitionData]) => ({ name, partitionData })),
@@ -459,18 +474,32 @@ export class ProduceSender {
 
   // ---- stopping
 
+  #giveUp(queue: PartitionQueue, error: MillraceError): void {
+    for (const batch of queue.fail(error)) this.#options.onFailed(queue, batch, error);
+  }
+
+  /** After the transaction has failed: gives up on its batches; resolves when none of them can reach a log any more. */
+  async discard(): Promise<void> {
+    this.#pump();
+    await this.#quiet();
+  }
+
+  async #quiet(): Promise<void> {
+    const { cluster, clock } = this.#options;
+    await Promise.all(this.#requests);
+    const { quietAtMs } = this.#lost;
+    if (!cluster.isClosed) await clock.sleep(Math.max(0, quietAtMs - clock.monotonicMs()));
+  }
+
   /**
    * Sends nothing more; resolves when no request can reach a log any more: each is answered, or its connection is
    * dead and its timeout has passed.
    */
   async stop(): Promise<void> {
-    const { cluster, clock } = this.#options;
     this.#stopping.abort();
     clearTimeout(this.#timer);
-    await Promise.all(this.#requests);
-    const { quietAtMs } = this.#lost;
-    if (!cluster.isClosed) await clock.sleep(Math.max(0, quietAtMs - clock.monotonicMs()));
-    await cluster.closeLane(this.#lane);
+    await this.#quiet();
+    await this.#options.cluster.closeLane(this.#lane);
   }
 }
 

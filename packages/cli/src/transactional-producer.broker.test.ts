@@ -25,7 +25,7 @@ afterAll(async () => {
 });
 
 /** A client whose connections `cut` ends. */
-function clientOf(): { readonly cluster: Cluster; cut(): void } {
+function clientOf(): { readonly cluster: Cluster; readonly cut: () => void } {
   const sockets = new Set<Socket>();
   const cluster = new Cluster({
     bootstrapServers: millrace.kafka,

@@ -15,7 +15,8 @@ import type { Cluster } from './cluster.ts';
 import { clientError } from './errors.ts';
 import { MemoryPool } from './memory-pool.ts';
 import { PartitionQueue, type QueueLimits } from './partition-queue.ts';
-import { ProduceSender, type SlowPartition } from './produce-sender.ts';
+import { ProduceSender } from './produce-sender.ts';
+import type { SlowPartition } from './produce-sender-options.ts';
 import { type BatchWaiter, ProducerBatch } from './producer-batch.ts';
 import type { Transactions } from './transactions.ts';
 

@@ -1,44 +1,17 @@
 // Takes batches from the partition queues to their leaders: request slots per broker, backoff, metadata refresh, the
 // producer id. It decides when a batch goes; PartitionQueue decides which one may.
-import { type Clock, type Logger, MillraceError, toError } from '@millrace/foundation';
+import { MillraceError, toError } from '@millrace/foundation';
 import { API, KafkaErrors, type ResponseBody } from '@millrace/kafka-protocol';
 import { backoffMs } from './backoff.ts';
-import { type Cluster, isConnectionProblem } from './cluster.ts';
+import { isConnectionProblem } from './cluster.ts';
 import type { Connection } from './connection.ts';
 import { brokerError, clientError } from './errors.ts';
 import { LostRequests } from './lost-requests.ts';
-import type { Outcome, PartitionQueue, QueueLimits } from './partition-queue.ts';
+import type { Outcome, PartitionQueue } from './partition-queue.ts';
 import { needsRefresh, outcomeOf, type PartitionAnswer } from './produce-outcome.ts';
 import type { ProducerBatch } from './producer-batch.ts';
 import { ProducerIdSource } from './producer-id-source.ts';
-import type { Transactions } from './transactions.ts';
-
-export interface ProduceSenderOptions {
-  readonly cluster: Cluster;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly limits: QueueLimits;
-  readonly requestTimeoutMs: number;
-  readonly maxRequestSize: number;
-  readonly deliveryTimeoutMs: number;
-  readonly unknownTopicTimeoutMs: number;
-  readonly autoCreateTopics: boolean;
-  readonly transactions: Transactions | undefined;
-  readonly onAcked: (queue: PartitionQueue, batch: ProducerBatch, baseOffset: number) => void;
-  readonly onFailed: (queue: PartitionQueue, batch: ProducerBatch, error: MillraceError) => void;
-  readonly onTopicGrown: (topic: string, partitionCount: number) => void;
-  readonly recycle: (memory: Buffer) => void;
-}
-
-/** A partition whose records are not acknowledged. */
-export interface SlowPartition {
-  readonly topic: string;
-  readonly partition: number;
-  /** Since when, on the monotonic clock. */
-  readonly sinceMs: number;
-  /** Why the last attempt failed, while it is being repeated. */
-  readonly error: Error | undefined;
-}
+import type { ProduceSenderOptions, SlowPartition } from './produce-sender-options.ts';
 
 /** One batch in a request. */
 interface Item {

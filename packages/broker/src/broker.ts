@@ -16,6 +16,7 @@ import { type Disk, makeDurableDirectory, nodeDisk } from './disk.ts';
 import { GroupCoordinator } from './groups/coordinator.ts';
 import { DiskSpace } from './log/disk-space.ts';
 import { LogDirectory } from './log/log-directory.ts';
+import { LogKeeper } from './log/log-keeper.ts';
 import { TailCache } from './log/tail-cache.ts';
 import { TurnEnd } from './log/write-pipeline.ts';
 import { BrokerConfig } from './metadata/broker-config.ts';
@@ -112,6 +113,7 @@ class RunningBroker implements BrokerHandle {
   readonly #listeners: readonly Listener[];
   readonly #space: DiskSpace;
   readonly #directory: LogDirectory;
+  #keeper: LogKeeper | undefined;
   #state: BrokerState | undefined;
   #lock: FolderLock | undefined;
   #storageFailed = false;
@@ -206,6 +208,8 @@ class RunningBroker implements BrokerHandle {
     ];
     for (const timer of this.#timers) timer.unref();
     this.#keepUp();
+    this.#keeper = new LogKeeper({ directory: this.#directory, config, disk, clock, logger });
+    this.#keeper.start();
     this.#lock = lock;
   }
 
@@ -218,6 +222,7 @@ class RunningBroker implements BrokerHandle {
     for (const timer of this.#timers) clearInterval(timer);
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#state?.groups.close();
+    await this.#keeper?.close();
     try {
       await this.#directory.close();
       await this.#state?.metadata.close();

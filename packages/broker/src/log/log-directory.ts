@@ -62,6 +62,11 @@ export class LogDirectory {
     this.#logger = env.logger;
   }
 
+  /** The open logs, by folder name. */
+  logs(): Iterable<[string, PartitionLog]> {
+    return this.#logs;
+  }
+
   /** Whether the last run ended with a clean shutdown; known after `begin`. */
   get wasClean(): boolean {
     return this.#clean;

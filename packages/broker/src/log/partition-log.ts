@@ -2,10 +2,11 @@
 // given), written (in the page cache) and durable (on the device). Under a durable policy the high watermark is the
 // durable offset, so that no consumer reads what a crash can take back.
 import { join } from 'node:path';
-import { type Clock, type Logger, messageOf } from '@millrace/foundation';
+import { type Clock, type Logger, messageOf, toError } from '@millrace/foundation';
 import {
   BATCH_LOG_APPEND_TIME,
   type BatchHeader,
+  crc32c,
   KafkaErrors,
   patchBatch,
   stampLogAppendTime,
@@ -18,6 +19,7 @@ import type { DiskSpace } from './disk-space.ts';
 import { loadProducers } from './load-producers.ts';
 import { type LogConfig, showsUnsynced } from './log-config.ts';
 import type { ProducedBatch, ProducerState } from './producer-state.ts';
+import { RetiredSegments } from './retired-segments.ts';
 import { offsetFileName, Segment } from './segment.ts';
 import { Tail, type TailCache } from './tail-cache.ts';
 import { type LogPoint, type TurnEnd, WritePipeline } from './write-pipeline.ts';
@@ -88,6 +90,11 @@ export class PartitionLog {
   readonly #segments: Segment[];
   readonly #pipeline: WritePipeline;
   readonly #tail: Tail;
+  readonly #retired: RetiredSegments;
+  /** The cleaner reads the segments: their files stay. */
+  #pinned = false;
+  /** Base of a segment whose file is there for sure, though it may be empty. */
+  #begunOffset: number;
   #producers: ProducerState;
   #epochs: EpochEntry[];
   #epochsChanged: boolean;
@@ -110,6 +117,7 @@ export class PartitionLog {
     this.directory = state.directory;
     this.internal = state.internal;
     this.#segments = [...state.segments];
+    this.#begunOffset = state.segments.at(-1)?.baseOffset ?? -1;
     this.#epochs = [...state.epochs];
     this.#epochsChanged = state.epochsChanged;
     this.#producers = state.producers;
@@ -117,6 +125,9 @@ export class PartitionLog {
     this.#end = { offset: state.endOffset, bytes: 0 };
     this.#visible = this.#end;
     this.#tail = new Tail(env.tailCache);
+    this.#retired = new RetiredSegments((error) =>
+      env.logger.warn({ err: toError(error), folder: this.directory }, 'an old segment could not be removed'),
+    );
     this.#pipeline = new WritePipeline(
       env.disk,
       env.turnEnd,
@@ -142,6 +153,9 @@ export class PartitionLog {
   get highWatermark(): number {
     return this.#visible.offset;
   }
+  get lastStableOffset(): number {
+    return this.#visible.offset;
+  }
   /** Everything below is on the device; where the next unclean start begins to check. */
   get durableOffset(): number {
     return this.#pipeline.durable.offset;
@@ -164,6 +178,9 @@ export class PartitionLog {
   }
   get tail(): Tail {
     return this.#tail;
+  }
+  get isClosed(): boolean {
+    return this.#closed;
   }
   get sizeInBytes(): number {
     return this.#segments.reduce((sum, segment) => sum + segment.size, 0);
@@ -267,11 +284,61 @@ export class PartitionLog {
   /** Moves the start of the log forward and deletes the segments that fall out whole. */
   advanceStart(offset: number): void {
     this.#startOffset = Math.max(this.#startOffset, offset);
-    while (this.#segments.length > 1 && (this.#segments[1]?.baseOffset ?? 0) <= this.#startOffset) {
-      const segment = this.#segments.shift();
-      segment?.remove();
-      if (segment) this.#env.disk.remove(this.#snapshotPath(segment.baseOffset));
+    if (this.#pinned) return;
+    for (;;) {
+      const [first, next] = this.#segments;
+      if (!first || !next || next.baseOffset > this.#startOffset || !this.#isOnDisk(next)) return;
+      this.#segments.shift();
+      this.#retire(first);
+      this.#env.disk.remove(this.#snapshotPath(first.baseOffset));
     }
+  }
+
+  /** A log without files would start at 0 again: the last one goes only when its successor survives a crash. */
+  #isOnDisk(segment: Segment): boolean {
+    return (
+      segment !== this.#segments.at(-1) ||
+      this.durableOffset > segment.baseOffset ||
+      this.#begunOffset === segment.baseOffset
+    );
+  }
+
+  /** Starts a new segment although the active one has room; not when records come in meanwhile. */
+  async roll(): Promise<void> {
+    if (this.#end.offset > this.durableOffset) await this.whenDurable(this.#end.offset - 1);
+    const active = this.#segments.at(-1);
+    if (this.#closed || this.#env.storageFailed() || !active || active.size === 0) return;
+    if (this.durableOffset < this.#end.offset) return;
+    const next = this.#startSegment(active);
+    await this.#pipeline.begin(next);
+    if (!this.#env.storageFailed()) this.#begunOffset = next.baseOffset;
+  }
+
+  get isPinned(): boolean {
+    return this.#pinned;
+  }
+  /** Keeps the segments' files where they are until `unpin`, whatever is deleted meanwhile. */
+  pin(): void {
+    this.#pinned = true;
+  }
+  unpin(): void {
+    this.#pinned = false;
+    if (!this.#closed) this.advanceStart(this.#startOffset);
+  }
+
+  /**
+   * Puts one segment in the place of others that follow each other. `moveIn` gives its files their names, after
+   * those of the others were taken away.
+   */
+  exchange(replaced: readonly Segment[], replacement: Segment, moveIn: () => void): void {
+    const at = replaced[0] ? this.#segments.indexOf(replaced[0]) : -1;
+    const isSame = replaced.every((segment, index) => this.#segments[at + index] === segment);
+    if (this.#closed || at < 0 || !isSame) throw new KafkaFailure(KafkaErrors.NOT_LEADER_OR_FOLLOWER);
+    // The oldest first: after a crash in between, what is left holds no record without what superseded it.
+    for (const segment of replaced) this.#retire(segment);
+    moveIn();
+    this.#segments.splice(at, replaced.length, replacement);
+    for (const { baseOffset } of replaced.slice(1)) this.#env.disk.remove(this.#snapshotPath(baseOffset));
   }
 
   /** Writes and syncs everything, then leaves the folder as a clean shutdown should. */
@@ -286,6 +353,7 @@ export class PartitionLog {
       await this.#segments.at(-1)?.storeIndexes();
       await this.#storeSnapshot(this.#end.offset, this.#producers.toSnapshot());
     }
+    this.#retired.close();
     this.#finish(KafkaErrors.NOT_LEADER_OR_FOLLOWER);
   }
 
@@ -294,6 +362,7 @@ export class PartitionLog {
     this.#closed = true;
     clearTimeout(this.#flushTimer);
     this.#pipeline.stop();
+    this.#retired.close();
     this.#finish(KafkaErrors.UNKNOWN_TOPIC_OR_PARTITION);
   }
 
@@ -316,7 +385,10 @@ export class PartitionLog {
 
   #segmentFor(header: BatchHeader, lastOffset: number): Segment {
     const active = this.#segments.at(-1);
-    if (active && !this.#mustRoll(active, header, lastOffset)) return active;
+    return active && !this.#mustRoll(active, header, lastOffset) ? active : this.#startSegment(active);
+  }
+
+  #startSegment(active: Segment | undefined): Segment {
     const base = this.#end.offset;
     const next = new Segment(this.#env.disk, this.directory, base, 0);
     if (active) {
@@ -334,15 +406,25 @@ export class PartitionLog {
 
   #mustRoll(active: Segment, header: BatchHeader, lastOffset: number): boolean {
     if (active.size === 0) return false;
-    const { segmentBytes, segmentMs } = this.config;
+    const { segmentBytes, segmentIndexBytes } = this.config;
     if (active.size + header.sizeInBytes > segmentBytes) return true;
-    if (!active.fits(lastOffset, header.sizeInBytes)) return true;
-    return active.firstTimestamp !== undefined && header.maxTimestamp - active.firstTimestamp > segmentMs;
+    if (!active.fits(lastOffset, header.sizeInBytes) || active.indexesFull(segmentIndexBytes)) return true;
+    return (
+      active.firstTimestamp !== undefined &&
+      header.maxTimestamp - active.firstTimestamp > rollAfterMs(active, this.config)
+    );
+  }
+
+  #retire(segment: Segment): void {
+    this.#readSegments = this.#readSegments.filter((known) => known !== segment);
+    this.#retired.retire(segment, this.config.fileDeleteDelayMs);
   }
 
   #onWritten(point: LogPoint): void {
     resolveUpTo(this.#written, point.offset);
     if (showsUnsynced(this.config.flushPolicy)) this.#advance(point);
+    if (point.offset - this.durableOffset >= this.config.flushMessages)
+      this.#pipeline.requestSync(point.offset);
     if (this.config.flushPolicy !== 'os' && !this.#flushTimer) {
       this.#flushTimer = setTimeout(() => {
         this.#flushTimer = undefined;
@@ -437,6 +519,13 @@ export class PartitionLog {
 
 function duplicateOf({ lastOffset, offsetDelta, timestamp }: ProducedBatch): Appended {
   return { baseOffset: lastOffset - offsetDelta, lastOffset, logAppendTimeMs: timestamp, duplicate: true };
+}
+
+/** Rolling age of a segment; the jitter is one for all time, so that a restart does not change it. */
+function rollAfterMs(segment: Segment, { segmentMs, segmentJitterMs }: LogConfig): number {
+  if (segmentJitterMs === 0) return segmentMs;
+  const share = crc32c(Buffer.from(segment.logPath)) / 0xffff_ffff;
+  return segmentMs - share * Math.min(segmentJitterMs, segmentMs);
 }
 
 /** Waiters stand in the order of their offsets, but for duplicates, which may wait for an older one. */

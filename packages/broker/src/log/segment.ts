@@ -1,8 +1,9 @@
 // One segment of a partition: a .log file of record batches and its two sparse indexes, named by base offset. Sizes
 // and indexes run ahead of the file while appended batches wait for their write.
 import { join } from 'node:path';
-import { BATCH_OVERHEAD, type BatchHeader, readBatchHeader } from '@millrace/kafka-protocol';
+import { BATCH_OVERHEAD, type BatchHeader, KafkaErrors, readBatchHeader } from '@millrace/kafka-protocol';
 import type { Disk, DiskFile } from '../disk.ts';
+import { KafkaFailure } from '../errors.ts';
 import { OffsetIndex, TimeIndex } from './sparse-index.ts';
 
 /** Window of a scan that only looks at batch heads. */
@@ -10,6 +11,11 @@ const HEADER_WINDOW = 16 * 1024;
 const MAX_RELATIVE_OFFSET = 2_147_483_647;
 /** Timestamp of records that carry none. */
 export const NO_TIMESTAMP = -1;
+
+/** Files of a segment, the one that decides whether it exists last. */
+export const SEGMENT_FILES = ['.txnindex', '.timeindex', '.index', '.log'] as const;
+/** What Kafka calls files that wait for their removal. */
+const DELETED_SUFFIX = '.deleted';
 
 /** A batch in a segment, as a scan meets it. */
 export interface PlacedBatch {
@@ -38,8 +44,12 @@ export class Segment {
   #file: DiskFile | undefined;
   #indexes: { offsets: OffsetIndex; times: TimeIndex } | undefined;
   #bytesSinceIndexed = 0;
+  /** Behind the names of the files: empty, or that of files that are not part of the log yet, or no more. */
+  #suffix: string;
+  #gone = false;
 
-  constructor(disk: Disk, directory: string, baseOffset: number, size: number) {
+  constructor(disk: Disk, directory: string, baseOffset: number, size: number, suffix: string = '') {
+    this.#suffix = suffix;
     this.#disk = disk;
     this.#directory = directory;
     this.baseOffset = baseOffset;
@@ -54,6 +64,8 @@ export class Segment {
   }
   /** The log file; opened, and created if need be, at first use. */
   get file(): DiskFile {
+    // A reader that was quicker than the removal asks again, and finds what took this one's place.
+    if (this.#gone) throw new KafkaFailure(KafkaErrors.NOT_LEADER_OR_FOLLOWER);
     this.#file ??= this.#disk.open(this.logPath);
     return this.#file;
   }
@@ -61,11 +73,23 @@ export class Segment {
     return this.#file !== undefined;
   }
 
+  /** Largest timestamp of its records; when they carry none, when the file was last written. */
+  get largestTimestamp(): number {
+    return this.maxTimestamp >= 0 ? this.maxTimestamp : this.#disk.modifiedMs(this.logPath);
+  }
+
   /** Whether a batch that ends at `lastOffset` can be addressed relative to the base. */
   fits(lastOffset: number, batchSize: number): boolean {
     return (
       lastOffset - this.baseOffset <= MAX_RELATIVE_OFFSET && this.size + batchSize <= MAX_RELATIVE_OFFSET
     );
+  }
+
+  /** Whether an index has no room for another entry within `maxBytes`. */
+  indexesFull(maxBytes: number): boolean {
+    if (!this.#indexes) return false;
+    const { offsets, times } = this.#indexes;
+    return (offsets.count + 1) * 8 > maxBytes || (times.count + 2) * 12 > maxBytes;
   }
 
   /** Takes a batch at the end; the caller sees to its bytes. Returns its position. */
@@ -164,11 +188,16 @@ export class Segment {
 
   /** Writes both index files durably, as Kafka leaves them when a segment is complete. */
   async storeIndexes(): Promise<void> {
-    if (!this.#indexes) return;
+    if (!this.#indexes || this.#gone) return;
     const { offsets, times } = this.#indexes;
     if (this.size > 0) times.append(this.maxTimestamp, this.maxTimestampOffset - this.baseOffset);
     await this.#store('.index', offsets.toBytes());
     await this.#store('.timeindex', times.toBytes());
+  }
+
+  /** Makes the file durable. One that was removed meanwhile needs it no more. */
+  async sync(): Promise<void> {
+    if (!this.#gone) await this.file.sync();
   }
 
   /** Gives back memory and descriptor of a segment that is not written any more; both come back at need. */
@@ -181,7 +210,18 @@ export class Segment {
   /** Deletes the files. */
   remove(): void {
     this.release();
-    for (const suffix of ['.log', '.index', '.timeindex', '.txnindex']) this.#disk.remove(this.#path(suffix));
+    this.#gone = this.#suffix !== '';
+    for (const suffix of SEGMENT_FILES) this.#disk.remove(this.#path(suffix));
+  }
+
+  /** Renames the files so that no start finds them; who reads the segment still can, until `remove`. */
+  retire(): void {
+    // Without its log a segment is gone: the indexes first, so that a crash leaves none that belong to nothing.
+    for (const suffix of SEGMENT_FILES) {
+      const path = this.#path(suffix);
+      if (this.#disk.exists(path)) this.#disk.rename(path, `${path}${DELETED_SUFFIX}`);
+    }
+    this.#suffix = DELETED_SUFFIX;
   }
 
   #loaded(): { offsets: OffsetIndex; times: TimeIndex } {
@@ -202,6 +242,6 @@ export class Segment {
   }
 
   #path(suffix: string): string {
-    return join(this.#directory, offsetFileName(this.baseOffset, suffix));
+    return join(this.#directory, `${offsetFileName(this.baseOffset, suffix)}${this.#suffix}`);
   }
 }

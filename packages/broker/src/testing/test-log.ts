@@ -15,6 +15,8 @@ export const TEST_TOPIC_ID = 'X39I2LdzSNq0EHdPEavubQ';
 export const TEST_CONFIG: LogConfig = {
   segmentBytes: 1 << 20,
   segmentMs: 604_800_000,
+  segmentJitterMs: 0,
+  segmentIndexBytes: 1 << 20,
   indexIntervalBytes: 64,
   maxMessageBytes: 1 << 20,
   logAppendTime: false,
@@ -22,7 +24,16 @@ export const TEST_CONFIG: LogConfig = {
   timestampAfterMaxMs: Number.MAX_SAFE_INTEGER,
   codec: undefined,
   compacted: false,
+  deletes: true,
+  retentionMs: -1,
+  retentionBytes: -1,
+  fileDeleteDelayMs: 0,
+  minCleanableRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
+  deleteRetentionMs: 86_400_000,
   flushPolicy: 'acks-all',
+  flushMessages: Number.MAX_SAFE_INTEGER,
   flushIntervalMs: 5,
 };
 

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startBroker } from './broker.ts';
 import { ProducerState } from './log/producer-state.ts';
 import { OffsetIndex, TimeIndex } from './log/sparse-index.ts';
+import { TransactionIndex } from './log/transaction-index.ts';
 import { TestClient } from './testing/test-client.ts';
 
 const SEGMENTS = fileURLToPath(new URL('../../../testdata/goldens/kafka/segments/', import.meta.url));
@@ -81,6 +82,7 @@ test('Index and snapshot files of Kafka are read, and written the same', async (
       const bytes = await readFile(join(SEGMENTS, entry, name));
       if (name.endsWith('.index')) expect(OffsetIndex.parse(bytes, 1 << 30)?.toBytes()).toEqual(bytes);
       if (name.endsWith('.timeindex')) expect(TimeIndex.parse(bytes)?.toBytes()).toEqual(bytes);
+      if (name.endsWith('.txnindex')) expect(TransactionIndex.parse(bytes)?.toBytes()).toEqual(bytes);
       if (!name.endsWith('.snapshot')) continue;
       // Ours has a list behind Kafka's part, and with it another checksum.
       const again = ProducerState.parse(bytes, 0)?.toSnapshot();

@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { type Clock, type Logger, messageOf, toError } from '@millrace/foundation';
 import {
+  BATCH_CONTROL,
   BATCH_LOG_APPEND_TIME,
   type BatchHeader,
   crc32c,
@@ -15,13 +16,16 @@ import {
 import { type Disk, writeAtomically } from '../disk.ts';
 import { KafkaFailure } from '../errors.ts';
 import { type EpochEntry, formatLeaderEpochs } from './checkpoint.ts';
+import { readMarker } from './control-batch.ts';
 import type { DiskSpace } from './disk-space.ts';
 import { loadProducers } from './load-producers.ts';
+import { segmentsFrom } from './log-reader.ts';
 import { type LogConfig, showsUnsynced } from './log-config.ts';
 import type { ProducedBatch, ProducerState } from './producer-state.ts';
 import { RetiredSegments } from './retired-segments.ts';
 import { offsetFileName, Segment } from './segment.ts';
 import { Tail, type TailCache } from './tail-cache.ts';
+import { type AbortedTransaction, abortedIn } from './transaction-index.ts';
 import { type LogPoint, type TurnEnd, WritePipeline } from './write-pipeline.ts';
 
 /** What all partition logs of a broker share. */
@@ -124,6 +128,7 @@ export class PartitionLog {
     this.#startOffset = state.startOffset;
     this.#end = { offset: state.endOffset, bytes: 0 };
     this.#visible = this.#end;
+    this.#producers.open.settle(state.endOffset);
     this.#tail = new Tail(env.tailCache);
     this.#retired = new RetiredSegments((error) =>
       env.logger.warn({ err: toError(error), folder: this.directory }, 'an old segment could not be removed'),
@@ -153,8 +158,11 @@ export class PartitionLog {
   get highWatermark(): number {
     return this.#visible.offset;
   }
+  /** Everything below is visible and belongs to no open transaction: where read_committed ends. */
   get lastStableOffset(): number {
-    return this.#visible.offset;
+    const { offset } = this.#visible;
+    const first = this.#producers.open.firstUnstable();
+    return first === undefined ? offset : Math.max(this.#startOffset, Math.min(offset, first));
   }
   /** Everything below is on the device; where the next unclean start begins to check. */
   get durableOffset(): number {
@@ -188,13 +196,13 @@ export class PartitionLog {
 
   /**
    * Gives a checked batch its offsets and queues it for writing. The batch's bytes are patched in place and belong
-   * to the log from here on.
+   * to the log from here on. What a coordinator writes for a producer has no sequence of its own.
    *
    * @throws KafkaFailure when its sequence is refused or nothing can be written
    */
-  append(batch: Buffer, header: BatchHeader): Appended {
+  append(batch: Buffer, header: BatchHeader, origin: 'client' | 'coordinator' = 'client'): Appended {
     this.#assertWritable();
-    if (header.producerId >= 0) {
+    if (header.producerId >= 0 && origin === 'client') {
       const check = this.#producers.check(header);
       if (check.kind === 'refuse') throw new KafkaFailure(check.error);
       if (check.kind === 'duplicate') return duplicateOf(check.batch);
@@ -215,9 +223,7 @@ export class PartitionLog {
     }
     const segment = this.#segmentFor(placed, lastOffset);
     segment.place(placed, lastOffset, this.config.indexIntervalBytes);
-    if (header.producerId >= 0) {
-      this.#producers.append(header, lastOffset, placed.maxTimestamp, this.#env.clock.nowMs());
-    }
+    if (header.producerId >= 0) this.#track(batch, placed, lastOffset, segment);
     if (this.#epochs.length === 0) {
       this.#epochs.push({ epoch: 0, startOffset: baseOffset });
       this.#epochsChanged = true;
@@ -226,6 +232,22 @@ export class PartitionLog {
     this.#tail.add(placed, baseOffset, batch);
     this.#pipeline.enqueue(segment, batch, this.#end);
     return { baseOffset, lastOffset, logAppendTimeMs, duplicate: false };
+  }
+
+  #track(batch: Buffer, header: BatchHeader, lastOffset: number, segment: Segment): void {
+    const now = this.#env.clock.nowMs();
+    if (!(header.attributes & BATCH_CONTROL)) {
+      this.#producers.append(header, lastOffset, header.maxTimestamp, now);
+      return;
+    }
+    const marker = readMarker(batch, header);
+    const aborted = marker && this.#producers.complete(marker, lastOffset, header.maxTimestamp, now);
+    if (aborted) segment.transactions.append(aborted);
+  }
+
+  /** The aborted transactions with records in a range of offsets, in the order of their markers. */
+  abortedIn(fromOffset: number, toOffset: number): AbortedTransaction[] {
+    return abortedIn(segmentsFrom(this, fromOffset), fromOffset, toOffset);
   }
 
   /**
@@ -443,6 +465,7 @@ export class PartitionLog {
     const bytes = point.bytes - this.#visible.bytes;
     if (point.offset <= this.#visible.offset) return;
     this.#visible = point;
+    this.#producers.open.settle(point.offset);
     for (const listener of this.#listeners) listener.advanced(bytes);
   }
 
@@ -460,7 +483,9 @@ export class PartitionLog {
     }
     const active = this.#segments.at(-1);
     active?.rebuild(active.writtenSize, this.config.indexIntervalBytes);
+    active?.transactions.truncate(offset);
     this.#producers = this.#rebuildProducers();
+    this.#producers.open.settle(this.#visible.offset);
     this.#rejectWaiters(new KafkaFailure(KafkaErrors.KAFKA_STORAGE_ERROR, 'The disk is full.'), offset);
   }
 

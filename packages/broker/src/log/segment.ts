@@ -5,9 +5,12 @@ import { BATCH_OVERHEAD, type BatchHeader, KafkaErrors, readBatchHeader } from '
 import type { Disk, DiskFile } from '../disk.ts';
 import { KafkaFailure } from '../errors.ts';
 import { OffsetIndex, TimeIndex } from './sparse-index.ts';
+import { TransactionIndex } from './transaction-index.ts';
 
 /** Window of a scan that only looks at batch heads. */
 const HEADER_WINDOW = 16 * 1024;
+/** A larger list of aborted transactions does not stay in memory once its segment is complete. */
+const KEPT_TRANSACTION_BYTES = 64 * 1024;
 const MAX_RELATIVE_OFFSET = 2_147_483_647;
 /** Timestamp of records that carry none. */
 export const NO_TIMESTAMP = -1;
@@ -43,6 +46,7 @@ export class Segment {
   readonly #directory: string;
   #file: DiskFile | undefined;
   #indexes: { offsets: OffsetIndex; times: TimeIndex } | undefined;
+  #transactions: TransactionIndex | undefined;
   #bytesSinceIndexed = 0;
   /** Behind the names of the files: empty, or that of files that are not part of the log yet, or no more. */
   #suffix: string;
@@ -56,7 +60,10 @@ export class Segment {
     this.maxTimestampOffset = baseOffset;
     this.size = size;
     this.writtenSize = size;
-    if (size === 0) this.#indexes = { offsets: OffsetIndex.empty(), times: TimeIndex.empty() };
+    if (size === 0) {
+      this.#indexes = { offsets: OffsetIndex.empty(), times: TimeIndex.empty() };
+      this.#transactions = new TransactionIndex();
+    }
   }
 
   get logPath(): string {
@@ -76,6 +83,13 @@ export class Segment {
   /** Largest timestamp of its records; when they carry none, when the file was last written. */
   get largestTimestamp(): number {
     return this.maxTimestamp >= 0 ? this.maxTimestamp : this.#disk.modifiedMs(this.logPath);
+  }
+
+  /** The aborted transactions whose markers lie here; read at first use. */
+  get transactions(): TransactionIndex {
+    if (!this.#transactions) this.loadTransactions();
+    this.#transactions ??= new TransactionIndex();
+    return this.#transactions;
   }
 
   /** Whether a batch that ends at `lastOffset` can be addressed relative to the base. */
@@ -186,13 +200,33 @@ export class Segment {
     return true;
   }
 
-  /** Writes both index files durably, as Kafka leaves them when a segment is complete. */
+  /** Takes the aborted transactions from their file; false when it makes no sense. A missing one holds none. */
+  loadTransactions(): boolean {
+    const bytes = this.#disk.readFile(this.#path('.txnindex'));
+    this.#transactions = bytes ? TransactionIndex.parse(bytes) : new TransactionIndex();
+    return this.#transactions !== undefined;
+  }
+
+  /** Forgets the aborted transactions, to find them anew. */
+  clearTransactions(): void {
+    this.#transactions = new TransactionIndex();
+  }
+
+  /** Writes the aborted transactions durably; a segment without any has no such file. */
+  async storeTransactions(): Promise<void> {
+    const { transactions } = this;
+    if (transactions.sizeInBytes > 0) await this.#store('.txnindex', transactions.toBytes());
+    else this.#disk.remove(this.#path('.txnindex'));
+  }
+
+  /** Writes the index files durably, as Kafka leaves them when a segment is complete. */
   async storeIndexes(): Promise<void> {
     if (!this.#indexes || this.#gone) return;
     const { offsets, times } = this.#indexes;
     if (this.size > 0) times.append(this.maxTimestamp, this.maxTimestampOffset - this.baseOffset);
     await this.#store('.index', offsets.toBytes());
     await this.#store('.timeindex', times.toBytes());
+    if (this.#transactions) await this.storeTransactions();
   }
 
   /** Makes the file durable. One that was removed meanwhile needs it no more. */
@@ -204,7 +238,9 @@ export class Segment {
   release(): void {
     this.#file?.close();
     this.#file = undefined;
-    if (this.size > 0) this.#indexes = undefined;
+    if (this.size === 0) return;
+    this.#indexes = undefined;
+    if ((this.#transactions?.sizeInBytes ?? 0) > KEPT_TRANSACTION_BYTES) this.#transactions = undefined;
   }
 
   /** Deletes the files. */

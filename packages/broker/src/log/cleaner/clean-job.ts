@@ -13,7 +13,8 @@ import type { Disk } from '../../disk.ts';
 import { brokerError } from '../../errors.ts';
 import { offsetFileName, SEGMENT_FILES, Segment } from '../segment.ts';
 import { type CleanRules, cleanBatch, type LastOfProducer, markerType } from './clean-batch.ts';
-import { type AbortedTransaction, CleanedTransactions } from './cleaned-transactions.ts';
+import type { AbortedTransaction } from '../transaction-index.ts';
+import { CleanedTransactions } from './cleaned-transactions.ts';
 import { OffsetMap } from './offset-map.ts';
 import { walkBatch } from './record-walk.ts';
 import type { Throttle } from './throttle.ts';
@@ -201,7 +202,7 @@ class Cleaning {
 
   async #finish(copy: Segment, aborted: readonly AbortedTransaction[]): Promise<void> {
     await copy.sync();
-    // TXN: for (const entry of aborted) copy.transactions.append(entry);
+    for (const entry of aborted) copy.transactions.append(entry);
     await copy.storeIndexes();
     await this.#disk.syncDirectory(this.#job.directory);
   }

@@ -1,14 +1,7 @@
 // What cleaning must know of transactions while it goes through a log from its start: which batches were aborted, and
 // whether a marker still has data before it. Rules as in Kafka's CleanedTransactionMetadata.
 import type { BatchHeader } from '@millrace/kafka-protocol';
-
-/** A transaction that was aborted, as `.txnindex` has it. */
-export interface AbortedTransaction {
-  readonly producerId: number;
-  readonly firstOffset: number;
-  readonly lastOffset: number;
-  readonly lastStableOffset: number;
-}
+import type { AbortedTransaction } from '../transaction-index.ts';
 
 interface OngoingAbort {
   readonly transaction: AbortedTransaction;

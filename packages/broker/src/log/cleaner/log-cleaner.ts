@@ -186,7 +186,7 @@ export class LogCleaner {
       indexIntervalBytes,
       nowMs: clock.nowMs(),
       deleteRetentionMs,
-      aborted: [],
+      aborted: log.abortedIn(0, plan.endOffset),
       producers: [...log.producers.entries()].map(([id, { epoch, batches }]) => [
         id,
         { epoch, lastDataOffset: batches.at(-1)?.lastOffset ?? -1 },

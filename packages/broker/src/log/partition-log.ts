@@ -360,6 +360,7 @@ export class PartitionLog {
     for (const segment of replaced) this.#retire(segment);
     moveIn();
     this.#segments.splice(at, replaced.length, replacement);
+    this.#tail.dropBelow(this.#segments[at + 1]?.baseOffset ?? 0);
     for (const { baseOffset } of replaced.slice(1)) this.#env.disk.remove(this.#snapshotPath(baseOffset));
   }
 

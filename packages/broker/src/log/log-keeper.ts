@@ -27,7 +27,7 @@ const MAX_TIMER_MS = 2_147_483_647;
 export class LogKeeper {
   readonly #parts: LogKeeperParts;
   readonly #cleaner: LogCleaner;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #timers = new Set<NodeJS.Timeout>();
   #scanning: Promise<void> | undefined;
   #deleted = { segments: 0, bytes: 0 };
   #closed = false;
@@ -46,10 +46,9 @@ export class LogKeeper {
 
   /** Begins to scan; the logs must be open. */
   start(): void {
-    const { config } = this.#parts;
-    this.#every(config.number('log.retention.check.interval.ms'), () => this.scanRetention());
-    if (config.boolean('log.cleaner.enable')) {
-      this.#every(config.number('log.cleaner.backoff.ms'), () => this.#cleaner.run());
+    this.#every('log.retention.check.interval.ms', () => this.scanRetention());
+    if (this.#parts.config.boolean('log.cleaner.enable')) {
+      this.#every('log.cleaner.backoff.ms', () => this.#cleaner.run());
     }
   }
 
@@ -64,7 +63,7 @@ export class LogKeeper {
   /** Stops what runs. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const timer of this.#timers) clearTimeout(timer);
     await Promise.all([this.#cleaner.close(), this.#scanning]);
   }
 
@@ -89,9 +88,15 @@ export class LogKeeper {
     }
   }
 
-  #every(ms: number, task: () => Promise<void>): void {
-    const timer = setInterval(() => void task(), Math.min(Math.max(1, ms), MAX_TIMER_MS));
+  /** Does something again and again, as far apart as a key says; it may be changed at run time. */
+  #every(key: string, task: () => Promise<void>): void {
+    if (this.#closed) return;
+    const ms = Math.min(Math.max(1, this.#parts.config.number(key)), MAX_TIMER_MS);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      void task().then(() => this.#every(key, task));
+    }, ms);
     timer.unref();
-    this.#timers.push(timer);
+    this.#timers.add(timer);
   }
 }

@@ -64,7 +64,8 @@ export function describeResource(broker: BrokerState, type: number, name: string
 function describeTopic(broker: BrokerState, name: string): DescribedConfig[] {
   const topic = broker.topics.get(name);
   if (!topic) throw new KafkaFailure(KafkaErrors.UNKNOWN_TOPIC_OR_PARTITION, '');
-  return [...TOPIC_KEYS.values()].map((key) => {
+  const shown = [...TOPIC_KEYS.values()].filter((key) => !key.own || topic.configs[key.name] !== undefined);
+  return shown.map((key) => {
     const sources = topicSources(key, topic.configs, broker.config);
     const isNamed = (source: SourcedValue): boolean =>
       key.broker !== undefined || source.source === ConfigSource.topic;

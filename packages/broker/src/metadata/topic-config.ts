@@ -79,7 +79,7 @@ export function logConfigOf(overrides: TopicOverrides, broker: BrokerConfig, int
     minCompactionLagMs: number('min.compaction.lag.ms'),
     maxCompactionLagMs,
     deleteRetentionMs: number('delete.retention.ms'),
-    flushPolicy: flushPolicyOf(number('flush.messages'), broker, internal),
+    flushPolicy: flushPolicyOf(number('flush.messages'), text('millrace.log.flush.policy'), internal),
     flushMessages: number('flush.messages'),
     flushIntervalMs: Math.min(number('flush.ms'), broker.number('millrace.log.flush.interval.ms')),
   };
@@ -90,9 +90,9 @@ function codecOf(text: string): LogConfig['codec'] {
   return text === 'uncompressed' ? 'none' : (text as Compression);
 }
 
-function flushPolicyOf(flushMessages: number, broker: BrokerConfig, internal: boolean): FlushPolicy {
+function flushPolicyOf(flushMessages: number, policy: string, internal: boolean): FlushPolicy {
   // INV-1: offsets and groups are never weaker than what producers may ask for.
   if (internal) return 'acks-all';
   if (flushMessages === 1) return 'always';
-  return broker.text('millrace.log.flush.policy') as FlushPolicy;
+  return policy as FlushPolicy;
 }

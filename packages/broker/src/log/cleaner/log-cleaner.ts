@@ -2,6 +2,7 @@
 // far each was cleaned is kept in Kafka's cleaner-offset-checkpoint.
 import { join } from 'node:path';
 import { type Clock, findCoded, type Logger, toError } from '@millrace/foundation';
+import { BATCH_OVERHEAD } from '@millrace/kafka-protocol';
 import { type Disk, writeAtomically } from '../../disk.ts';
 import type { BrokerConfig } from '../../metadata/broker-config.ts';
 import { formatOffsetCheckpoint, parseOffsetCheckpoint } from '../checkpoint.ts';
@@ -13,6 +14,8 @@ import { runJob } from './run-job.ts';
 import { swapIn } from './swap.ts';
 
 const CHECKPOINT = 'cleaner-offset-checkpoint';
+/** Fuller than this, a table of open addresses is slow. */
+const MAX_LOAD = 0.95;
 /** Codes that say that a log holds bytes no later attempt will read. */
 const UNREADABLE: readonly string[] = ['broker.log_corrupt', 'kafka.malformed'];
 
@@ -178,8 +181,8 @@ export class LogCleaner {
       endOffset: plan.endOffset,
       firstDirtyOffset: plan.firstDirtyOffset,
       mapBytes: config.number('log.cleaner.dedupe.buffer.size'),
-      mapLoadFactor: config.number('log.cleaner.io.buffer.load.factor'),
-      readBytes: config.number('log.cleaner.io.buffer.size'),
+      mapLoadFactor: Math.min(Math.max(config.number('log.cleaner.io.buffer.load.factor'), 0.1), MAX_LOAD),
+      readBytes: Math.max(config.number('log.cleaner.io.buffer.size'), BATCH_OVERHEAD),
       maxBytesPerSecond: config.number('log.cleaner.io.max.bytes.per.second'),
       segmentBytes,
       segmentIndexBytes,

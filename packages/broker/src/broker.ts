@@ -178,8 +178,10 @@ class RunningBroker implements BrokerHandle {
     topics.alsoKeep(() => [producerIds.record(), ...brokerConfigRecords(config)]);
     const groups = new GroupCoordinator(topics, config, clock, logger);
     await groups.load();
+    const keeper = new LogKeeper({ directory: this.#directory, config, disk, clock, logger });
     const state: BrokerState = {
       ...identity,
+      keeper,
       clock,
       disk,
       logger,
@@ -208,8 +210,8 @@ class RunningBroker implements BrokerHandle {
     ];
     for (const timer of this.#timers) timer.unref();
     this.#keepUp();
-    this.#keeper = new LogKeeper({ directory: this.#directory, config, disk, clock, logger });
-    this.#keeper.start();
+    this.#keeper = keeper;
+    keeper.start();
     this.#lock = lock;
   }
 

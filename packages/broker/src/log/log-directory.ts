@@ -13,7 +13,8 @@ import {
   parsePartitionMetadata,
 } from './checkpoint.ts';
 import type { LogConfig } from './log-config.ts';
-import { type LogEnvironment, PartitionLog } from './partition-log.ts';
+import type { LogEnvironment } from './log-environment.ts';
+import { PartitionLog } from './partition-log.ts';
 import { ProducerState } from './producer-state.ts';
 import { recoverLog } from './recovery.ts';
 

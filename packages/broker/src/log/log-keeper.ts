@@ -69,7 +69,7 @@ export class LogKeeper {
 
   async #scan(): Promise<void> {
     const { directory, clock, logger } = this.#parts;
-    for (const [, log] of [...directory.logs()]) {
+    for (const [, log] of directory.logs()) {
       if (this.#closed) return;
       const { topic, partition } = log;
       try {

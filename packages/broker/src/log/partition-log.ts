@@ -2,60 +2,32 @@
 // given), written (in the page cache) and durable (on the device). Under a durable policy the high watermark is the
 // durable offset, so that no consumer reads what a crash can take back.
 import { join } from 'node:path';
-import { type Clock, type Logger, messageOf, toError } from '@millrace/foundation';
+import { messageOf, toError } from '@millrace/foundation';
 import {
   BATCH_CONTROL,
   BATCH_LOG_APPEND_TIME,
   type BatchHeader,
-  crc32c,
   KafkaErrors,
   patchBatch,
   stampLogAppendTime,
   writeBatchCrc,
 } from '@millrace/kafka-protocol';
-import { type Disk, writeAtomically } from '../disk.ts';
+import { writeAtomically } from '../disk.ts';
 import { KafkaFailure } from '../errors.ts';
 import { type EpochEntry, formatLeaderEpochs } from './checkpoint.ts';
 import { readMarker } from './control-batch.ts';
-import type { DiskSpace } from './disk-space.ts';
 import { loadProducers } from './load-producers.ts';
 import { segmentsFrom } from './log-reader.ts';
+import type { LogEnvironment, LogState } from './log-environment.ts';
 import { type LogConfig, showsUnsynced } from './log-config.ts';
 import type { ProducedBatch, ProducerState } from './producer-state.ts';
+import { OffsetWaiters } from './offset-waiters.ts';
 import { RetiredSegments } from './retired-segments.ts';
+import { mustRoll } from './roll.ts';
 import { offsetFileName, Segment } from './segment.ts';
-import { Tail, type TailCache } from './tail-cache.ts';
+import { Tail } from './tail-cache.ts';
 import { type AbortedTransaction, abortedIn } from './transaction-index.ts';
-import { type LogPoint, type TurnEnd, WritePipeline } from './write-pipeline.ts';
-
-/** What all partition logs of a broker share. */
-export interface LogEnvironment {
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly turnEnd: TurnEnd;
-  readonly tailCache: TailCache;
-  readonly space: DiskSpace;
-  /** Told once the device failed; from then on `storageFailed` is true. */
-  readonly onStorageFailure: (error: Error) => void;
-  readonly storageFailed: () => boolean;
-}
-
-/** What recovery found in a partition folder. */
-export interface LogState {
-  readonly directory: string;
-  readonly topic: string;
-  readonly partition: number;
-  readonly internal: boolean;
-  readonly segments: readonly Segment[];
-  readonly startOffset: number;
-  readonly endOffset: number;
-  readonly recoveryPoint: number;
-  readonly epochs: readonly EpochEntry[];
-  /** Whether the epochs in the folder are older than `epochs`. */
-  readonly epochsChanged: boolean;
-  readonly producers: ProducerState;
-}
+import { type LogPoint, WritePipeline } from './write-pipeline.ts';
 
 /** Where a batch landed, or already lay. */
 export interface Appended {
@@ -71,12 +43,6 @@ export interface LogListener {
   /** `bytes` more lie below the high watermark. */
   advanced(bytes: number): void;
   closed(): void;
-}
-
-interface Waiter {
-  readonly offset: number;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
 }
 
 /** Of the attributes in a batch. */
@@ -105,8 +71,8 @@ export class PartitionLog {
   #startOffset: number;
   #end: LogPoint;
   #visible: LogPoint;
-  #written: Waiter[] = [];
-  #durable: Waiter[] = [];
+  readonly #written = new OffsetWaiters();
+  readonly #durable = new OffsetWaiters();
   readonly #listeners = new Set<LogListener>();
   /** Segments behind the active one that readers have open, the last used last. */
   #readSegments: Segment[] = [];
@@ -408,7 +374,7 @@ export class PartitionLog {
 
   #segmentFor(header: BatchHeader, lastOffset: number): Segment {
     const active = this.#segments.at(-1);
-    return active && !this.#mustRoll(active, header, lastOffset) ? active : this.#startSegment(active);
+    return active && !mustRoll(active, header, lastOffset, this.config) ? active : this.#startSegment(active);
   }
 
   #startSegment(active: Segment | undefined): Segment {
@@ -427,24 +393,13 @@ export class PartitionLog {
     return next;
   }
 
-  #mustRoll(active: Segment, header: BatchHeader, lastOffset: number): boolean {
-    if (active.size === 0) return false;
-    const { segmentBytes, segmentIndexBytes } = this.config;
-    if (active.size + header.sizeInBytes > segmentBytes) return true;
-    if (!active.fits(lastOffset, header.sizeInBytes) || active.indexesFull(segmentIndexBytes)) return true;
-    return (
-      active.firstTimestamp !== undefined &&
-      header.maxTimestamp - active.firstTimestamp > rollAfterMs(active, this.config)
-    );
-  }
-
   #retire(segment: Segment): void {
     this.#readSegments = this.#readSegments.filter((known) => known !== segment);
     this.#retired.retire(segment, this.config.fileDeleteDelayMs);
   }
 
   #onWritten(point: LogPoint): void {
-    resolveUpTo(this.#written, point.offset);
+    this.#written.resolveUpTo(point.offset);
     if (showsUnsynced(this.config.flushPolicy)) this.#advance(point);
     if (point.offset - this.durableOffset >= this.config.flushMessages)
       this.#pipeline.requestSync(point.offset);
@@ -459,7 +414,7 @@ export class PartitionLog {
 
   #onDurable(point: LogPoint): void {
     this.#advance(point);
-    resolveUpTo(this.#durable, point.offset);
+    this.#durable.resolveUpTo(point.offset);
   }
 
   #advance(point: LogPoint): void {
@@ -521,45 +476,20 @@ export class PartitionLog {
     return join(this.directory, offsetFileName(offset, '.snapshot'));
   }
 
-  #wait(waiters: Waiter[], offset: number, reached: LogPoint): Promise<void> {
+  #wait(waiters: OffsetWaiters, offset: number, reached: LogPoint): Promise<void> {
     if (reached.offset > offset) return DONE;
     if (this.#closed || this.#env.storageFailed()) {
       return Promise.reject(new KafkaFailure(KafkaErrors.KAFKA_STORAGE_ERROR));
     }
-    return new Promise((resolve, reject) => {
-      waiters.push({ offset, resolve, reject });
-    });
+    return waiters.wait(offset);
   }
 
   #rejectWaiters(error: Error, from: number = 0): void {
-    for (const waiters of [this.#written, this.#durable]) {
-      const kept: Waiter[] = [];
-      for (const waiter of waiters.splice(0)) {
-        if (waiter.offset < from) kept.push(waiter);
-        else waiter.reject(error);
-      }
-      waiters.push(...kept);
-    }
+    this.#written.reject(error, from);
+    this.#durable.reject(error, from);
   }
 }
 
 function duplicateOf({ lastOffset, offsetDelta, timestamp }: ProducedBatch): Appended {
   return { baseOffset: lastOffset - offsetDelta, lastOffset, logAppendTimeMs: timestamp, duplicate: true };
-}
-
-/** Rolling age of a segment; the jitter is one for all time, so that a restart does not change it. */
-function rollAfterMs(segment: Segment, { segmentMs, segmentJitterMs }: LogConfig): number {
-  if (segmentJitterMs === 0) return segmentMs;
-  const share = crc32c(Buffer.from(segment.logPath)) / 0xffff_ffff;
-  return segmentMs - share * Math.min(segmentJitterMs, segmentMs);
-}
-
-/** Waiters stand in the order of their offsets, but for duplicates, which may wait for an older one. */
-function resolveUpTo(waiters: Waiter[], offset: number): void {
-  let kept = 0;
-  for (const waiter of waiters) {
-    if (waiter.offset < offset) waiter.resolve();
-    else waiters[kept++] = waiter;
-  }
-  waiters.length = kept;
 }

@@ -9,7 +9,7 @@ import { brokerError } from '../errors.ts';
 import { type EpochEntry, parseLeaderEpochs } from './checkpoint.ts';
 import { finishSwaps } from './cleaner/swap.ts';
 import { loadProducers } from './load-producers.ts';
-import type { LogState } from './partition-log.ts';
+import type { LogState } from './log-environment.ts';
 import { Segment } from './segment.ts';
 
 export interface RecoveryRequest {

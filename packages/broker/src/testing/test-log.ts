@@ -6,7 +6,8 @@ import { DiskSpace } from '../log/disk-space.ts';
 import type { LogConfig } from '../log/log-config.ts';
 import { LogDirectory } from '../log/log-directory.ts';
 import { readLog } from '../log/log-reader.ts';
-import type { Appended, LogEnvironment, PartitionLog } from '../log/partition-log.ts';
+import type { LogEnvironment } from '../log/log-environment.ts';
+import type { Appended, PartitionLog } from '../log/partition-log.ts';
 import { TailCache } from '../log/tail-cache.ts';
 import { TurnEnd } from '../log/write-pipeline.ts';
 

@@ -11,6 +11,7 @@ import type { BrokerConfig } from './metadata/broker-config.ts';
 import type { MetadataLog } from './metadata/metadata-log.ts';
 import type { MetadataRecord, Topic, Topics } from './metadata/topics.ts';
 import type { ProducerIds } from './producer-ids.ts';
+import type { TransactionCoordinator } from './transactions/coordinator.ts';
 
 export interface Address {
   readonly host: string;
@@ -31,6 +32,7 @@ export interface BrokerState {
   readonly topics: Topics;
   readonly producerIds: ProducerIds;
   readonly groups: GroupCoordinator;
+  readonly transactions: TransactionCoordinator;
   readonly fetchSessions: FetchSessions;
   /** The address clients of a listener are told. */
   advertised(listener: string): Address;

@@ -27,6 +27,7 @@ import { Listener } from './net/listener.ts';
 import { YoungCollector } from './net/young-collector.ts';
 import { ProducerIds } from './producer-ids.ts';
 import { type ListenerConfig, listenersOf } from './server-properties.ts';
+import { TransactionCoordinator } from './transactions/coordinator.ts';
 
 /** What a broker may be told, whether in this thread or another. */
 export interface BrokerOptions {
@@ -179,6 +180,8 @@ class RunningBroker implements BrokerHandle {
     const groups = new GroupCoordinator(topics, config, clock, logger);
     await groups.load();
     const keeper = new LogKeeper({ directory: this.#directory, config, disk, clock, logger });
+    const transactions = new TransactionCoordinator({ topics, config, clock, logger, producerIds, groups });
+    await transactions.load();
     const state: BrokerState = {
       ...identity,
       keeper,
@@ -191,6 +194,7 @@ class RunningBroker implements BrokerHandle {
       topics,
       producerIds,
       groups,
+      transactions,
       fetchSessions: new FetchSessions(config.number('max.incremental.fetch.session.cache.slots'), () =>
         clock.monotonicMs(),
       ),
@@ -225,6 +229,7 @@ class RunningBroker implements BrokerHandle {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#state?.groups.close();
     await this.#keeper?.close();
+    this.#state?.transactions.close();
     try {
       await this.#directory.close();
       await this.#state?.metadata.close();

@@ -106,7 +106,18 @@ test('Answers leave in the order of the requests, also behind a Fetch that waits
   const note = (name: string) => (): void => {
     order.push(name);
   };
-  const waiting = client.fetch('order', 0, 0, 10_000).then(note('fetch'));
+  // Both answers may come in one piece: what is noted must hang on the answers themselves.
+  const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 20 }];
+  const waiting = client
+    .send('Fetch', 12, {
+      replicaId: -1,
+      maxWaitMs: 10_000,
+      minBytes: 1,
+      maxBytes: 1 << 20,
+      sessionEpoch: -1,
+      topics: [{ topic: 'order', partitions }],
+    })
+    .then(note('fetch'));
   const behind = client.send('ApiVersions', 0, {}).then(note('versions'));
   await other.send('ApiVersions', 0, {}).then(note('other'));
   await other.produce('order', 0, { values: ['wake'] });

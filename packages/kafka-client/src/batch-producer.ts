@@ -68,6 +68,15 @@ export interface OutgoingRecord {
   readonly timestamp?: number;
 }
 
+/** A batch under construction: the next key and value may be written into its memory and appended from there. */
+export interface OpenBatch {
+  /** Where the key may be written, the value behind it. */
+  readonly draftStart: number;
+  /** Length of the memory in bytes. */
+  readonly capacity: number;
+  memory(): Buffer;
+}
+
 export interface RecordPlace {
   readonly partition: number;
   readonly offset: number;
@@ -245,6 +254,16 @@ export class BatchProducer implements AsyncDisposable {
     this.#usedBytes += size;
     this.#sender.touch(queue);
     return true;
+  }
+
+  /**
+   * The open batch that the next record of a topic goes to, where that does not depend on the record. Undefined where it
+   * does, or where there is no open batch.
+   */
+  openBatch(topicName: string, partition: number | null): OpenBatch | undefined {
+    const { queues } = this.#topicFor(topicName);
+    const queue = queues.length === 1 ? queues[0] : partition === null ? undefined : queues[partition];
+    return queue?.open?.builder;
   }
 
   #topicFor(name: string): Topic {

@@ -18,6 +18,7 @@ export { type BackoffOptions, backoffMs } from './backoff.ts';
 export {
   BatchProducer,
   type BatchProducerOptions,
+  type OpenBatch,
   type OutgoingRecord,
   type RecordPlace,
 } from './batch-producer.ts';

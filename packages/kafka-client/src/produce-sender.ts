@@ -72,6 +72,8 @@ export class ProduceSender {
   readonly #stopping = new AbortController();
   #refreshing: Promise<void> | undefined;
   #scheduled = false;
+  /** Was noted since the last pump, and a pump is scheduled: most calls are for the same queue. */
+  #touched: PartitionQueue | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Infinity;
 
@@ -111,8 +113,10 @@ export class ProduceSender {
 
   /** Notes that a queue has records; sending starts after this turn of the loop. */
   touch(queue: PartitionQueue): void {
+    if (queue === this.#touched) return;
     this.#active.add(queue);
     this.#schedule();
+    this.#touched = queue;
   }
 
   /** Sends full batches of a queue now if a slot is free, so that the broker works while the caller appends. */
@@ -158,6 +162,7 @@ export class ProduceSender {
   // ---- sending
 
   #pump(): void {
+    this.#touched = undefined;
     if (this.#stopping.signal.aborted) return;
     const nowMs = this.#options.clock.monotonicMs();
     const byNode = new Map<number, PartitionQueue[]>();

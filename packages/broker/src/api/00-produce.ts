@@ -23,6 +23,7 @@ import {
   type RegisteredApi,
   type RequestContext,
 } from './definition.ts';
+import { admit, type Refusals } from './produce-admission.ts';
 
 type ProduceRequest = RequestBody<typeof API.Produce>;
 type TopicData = ProduceRequest['topicData'][number];
@@ -47,33 +48,77 @@ export const produce: RegisteredApi = defineApi({
   handle: (request, context) => {
     const { acks } = request;
     if (acks < -1 || acks > 1) return refuseAll(request, KafkaErrors.INVALID_REQUIRED_ACKS);
-    const repeated = lastOfRepeated(request);
-    const pending: Promise<void>[] = [];
-    const responses = request.topicData.map((topicData) => {
-      const partitionResponses: PartitionAnswer[] = [];
-      for (const data of topicData.partitionData) {
-        if (repeated?.has(data)) continue;
-        const at = partitionResponses.length;
-        const { answer, durable } = append(topicData, data, request, context);
-        partitionResponses.push(answer);
-        if (!durable) continue;
-        const store = (failed: PartitionAnswer): void => {
-          partitionResponses[at] = failed;
-        };
-        pending.push(durable.catch((error: unknown) => store(failure(data.index, error))));
-      }
-      return { name: topicData.name, topicId: topicData.topicId, partitionResponses };
+    if (request.transactionalId === null) return settle(request, appendAll(request, context, undefined));
+    // The next request of the same producer waits for this one's admission, or it would be out of sequence.
+    const appended = context.broker.transactions.inOrder(request.transactionalId, () => {
+      const admitted = admit(request, context);
+      return admitted instanceof Promise
+        ? admitted.then((refusals) => appendAll(request, context, refusals))
+        : appendAll(request, context, admitted);
     });
-    const answer = (): Answer<0> => {
-      if (acks !== 0) return { responses };
-      const failed = responses.some((topic) => topic.partitionResponses.some((p) => p.errorCode !== 0));
-      return failed ? CLOSE : NO_REPLY;
-    };
-    if (pending.length === 0) return answer();
-    const only = pending[0];
-    return (pending.length === 1 && only ? only : Promise.all(pending)).then(answer);
+    return appended instanceof Promise
+      ? appended.then((all) => settle(request, all))
+      : settle(request, appended);
   },
 });
+
+interface TopicAnswer {
+  readonly name: string;
+  readonly topicId: string;
+  readonly partitionResponses: PartitionAnswer[];
+}
+
+interface AppendedAll {
+  readonly responses: TopicAnswer[];
+  /** Each resolves when one partition is as safe as was asked, its answer corrected if it is not. */
+  readonly pending: readonly Promise<void>[];
+}
+
+/** Appends every partition's batch, all in this turn of the event loop. */
+function appendAll(
+  request: ProduceRequest,
+  context: RequestContext,
+  refusals: Refusals | undefined,
+): AppendedAll {
+  const repeated = lastOfRepeated(request);
+  const pending: Promise<void>[] = [];
+  const responses = request.topicData.map((topicData) => {
+    const partitionResponses: PartitionAnswer[] = [];
+    for (const data of topicData.partitionData) {
+      if (repeated?.has(data)) continue;
+      const at = partitionResponses.length;
+      const refusal = refusals?.get(data);
+      if (refusal) {
+        partitionResponses.push({ ...refused(data.index, refusal), errorMessage: refusal.text });
+        continue;
+      }
+      const { answer, durable } = append(topicData, data, request, context);
+      partitionResponses.push(answer);
+      if (!durable) continue;
+      const store = (failed: PartitionAnswer): void => {
+        partitionResponses[at] = failed;
+      };
+      pending.push(durable.catch((error: unknown) => store(failure(data.index, error))));
+    }
+    return { name: topicData.name, topicId: topicData.topicId, partitionResponses };
+  });
+  return { responses, pending };
+}
+
+/** Answers once everything is as safe as was asked. */
+function settle(
+  request: ProduceRequest,
+  { responses, pending }: AppendedAll,
+): Answer<0> | Promise<Answer<0>> {
+  const answer = (): Answer<0> => {
+    if (request.acks !== 0) return { responses };
+    const failed = responses.some((topic) => topic.partitionResponses.some((p) => p.errorCode !== 0));
+    return failed ? CLOSE : NO_REPLY;
+  };
+  if (pending.length === 0) return answer();
+  const only = pending[0];
+  return (pending.length === 1 && only ? only : Promise.all(pending)).then(answer);
+}
 
 interface AppendAnswer {
   readonly answer: PartitionAnswer;

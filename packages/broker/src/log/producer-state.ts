@@ -74,6 +74,10 @@ export class ProducerState {
     return this.#producers.size;
   }
 
+  get(producerId: number): ProducerEntry | undefined {
+    return this.#producers.get(producerId);
+  }
+
   entries(): Iterable<[number, ProducerEntry]> {
     return this.#producers;
   }

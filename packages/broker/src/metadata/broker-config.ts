@@ -55,6 +55,7 @@ const OWN_DEFAULTS: Readonly<Record<string, string>> = {
   'offsets.topic.segment.bytes': '16777216',
   'transaction.state.log.num.partitions': '1',
   'transaction.state.log.replication.factor': '1',
+  'transaction.state.log.segment.bytes': '16777216',
 };
 
 const FLUSH_POLICIES: readonly string[] = ['os', 'interval', 'acks-all', 'always'] satisfies FlushPolicy[];

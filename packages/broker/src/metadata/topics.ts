@@ -37,7 +37,8 @@ export interface Topic {
 }
 
 export const OFFSETS_TOPIC = '__consumer_offsets';
-const INTERNAL_TOPICS = new Set([OFFSETS_TOPIC, '__transaction_state']);
+export const TRANSACTIONS_TOPIC = '__transaction_state';
+const INTERNAL_TOPICS = new Set([OFFSETS_TOPIC, TRANSACTIONS_TOPIC]);
 /** Settings of topics that were found without any: what they hold may be all there is. */
 const KEEP_ALL: TopicOverrides = { 'retention.ms': '-1', 'retention.bytes': '-1' };
 const MAX_NAME = 249;

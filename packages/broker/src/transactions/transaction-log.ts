@@ -1,0 +1,89 @@
+// `__transaction_state`: what is durable of every transactional id.
+import { type Clock, type Logger, toError } from '@millrace/foundation';
+import { KafkaErrors, readBatchHeader, simpleBatch } from '@millrace/kafka-protocol';
+import { KafkaFailure } from '../errors.ts';
+import { replayLog } from '../log/replay-log.ts';
+import type { BrokerConfig } from '../metadata/broker-config.ts';
+import { type Topic, type Topics, TRANSACTIONS_TOPIC } from '../metadata/topics.ts';
+import { decodeTransaction, encodeTransaction, type StoredTransaction } from './records.ts';
+import { Transaction } from './transaction.ts';
+
+export interface TransactionLogParts {
+  readonly topics: Topics;
+  readonly config: BrokerConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export class TransactionLog {
+  readonly #parts: TransactionLogParts;
+
+  constructor(parts: TransactionLogParts) {
+    this.#parts = parts;
+  }
+
+  /** The topic; made at first use. */
+  topic(): Promise<Topic> {
+    // Small segments, since the active one is never cleaned.
+    return this.#parts.topics.internal(TRANSACTIONS_TOPIC, {
+      'cleanup.policy': 'compact',
+      'segment.bytes': this.#parts.config.text('transaction.state.log.segment.bytes') ?? '16777216',
+      'segment.ms': '600000',
+    });
+  }
+
+  /** What markers call the epoch of their coordinator: it rises with each unclean start. */
+  get coordinatorEpoch(): number {
+    return this.#parts.topics.get(TRANSACTIONS_TOPIC)?.partitions[0]?.leaderEpoch ?? 0;
+  }
+
+  /** Every id that is stored. */
+  async read(): Promise<Map<string, Transaction>> {
+    const transactions = new Map<string, Transaction>();
+    const log = this.#parts.topics.get(TRANSACTIONS_TOPIC)?.partitions[0];
+    if (!log) return transactions;
+    await replayLog(log, {
+      record: ({ key, value }) => {
+        const record = key && this.#decode(key, value);
+        if (!record) return;
+        const { transactionalId: id, stored } = record;
+        if (stored && stored.state !== 'Dead') transactions.set(id, new Transaction(id, stored));
+        else transactions.delete(id);
+      },
+    });
+    return transactions;
+  }
+
+  /** Changes what is stored of an id; it counts once it is durable. INV-12 @throws KafkaFailure */
+  async store(txn: Transaction, change: Partial<StoredTransaction>): Promise<void> {
+    const next = { ...txn.stored, ...change, lastUpdateMs: this.#parts.clock.nowMs() };
+    await this.#append(txn.id, next);
+    txn.stored = next;
+  }
+
+  /** Forgets an id. @throws KafkaFailure */
+  forget(id: string): Promise<void> {
+    return this.#append(id, undefined);
+  }
+
+  async #append(id: string, stored: StoredTransaction | undefined): Promise<void> {
+    const topic = await this.topic();
+    const log = topic.partitions[0];
+    if (!log) throw new KafkaFailure(KafkaErrors.COORDINATOR_NOT_AVAILABLE);
+    const batch = simpleBatch([encodeTransaction(id, stored, this.#parts.clock.nowMs())]);
+    const { lastOffset } = log.append(batch, readBatchHeader(batch, 0));
+    await log.whenDurable(lastOffset);
+  }
+
+  #decode(key: Buffer, value: Buffer | null): ReturnType<typeof decodeTransaction> {
+    try {
+      return decodeTransaction(key, value);
+    } catch (error) {
+      this.#parts.logger.warn(
+        { err: toError(error) },
+        'skipped an unreadable record of the transaction topic',
+      );
+      return undefined;
+    }
+  }
+}

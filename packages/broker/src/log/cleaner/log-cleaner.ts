@@ -51,6 +51,8 @@ interface DueLog {
 export class LogCleaner {
   readonly #parts: LogCleanerParts;
   readonly #cleanOffsets: Map<string, number>;
+  /** Whose offsets these are: a topic may be deleted, and made again under its name. */
+  readonly #known: Map<string, PartitionLog>;
   /** Told once each. */
   readonly #uncleanable = new WeakSet<PartitionLog>();
   readonly #told = new Set<string>();
@@ -62,6 +64,7 @@ export class LogCleaner {
     this.#parts = parts;
     const text = parts.disk.readFile(join(parts.directory.path, CHECKPOINT))?.toString('utf8');
     this.#cleanOffsets = new Map(text === undefined ? [] : parseOffsetCheckpoint(text));
+    this.#known = new Map(parts.directory.logs());
   }
 
   get stats(): CleanerStats {
@@ -98,6 +101,10 @@ export class LogCleaner {
     let best: DueLog | undefined;
     for (const [name, log] of this.#parts.directory.logs()) {
       if (!log.config.compacted || tried.has(log) || this.#uncleanable.has(log)) continue;
+      if (this.#known.get(name) !== log) {
+        this.#known.set(name, log);
+        this.#cleanOffsets.delete(name);
+      }
       const plan = planCleaning(log, this.#cleanOffsets.get(name) ?? 0, nowMs);
       if (!plan || !isDue(log, plan)) continue;
       if (!best || needs(plan) > needs(best.plan)) best = { name, log, plan };
@@ -199,8 +206,12 @@ export class LogCleaner {
 
   async #store(): Promise<void> {
     const { disk, directory } = this.#parts;
-    const known = new Set([...directory.logs()].map(([name]) => name));
-    for (const name of this.#cleanOffsets.keys()) if (!known.has(name)) this.#cleanOffsets.delete(name);
+    const logs = new Map(directory.logs());
+    for (const [name, log] of this.#known) {
+      if (logs.get(name) === log) continue;
+      this.#known.delete(name);
+      this.#cleanOffsets.delete(name);
+    }
     await writeAtomically(disk, join(directory.path, CHECKPOINT), formatOffsetCheckpoint(this.#cleanOffsets));
   }
 }

@@ -1,6 +1,8 @@
 import { parseProperties } from '@millrace/foundation';
 import { expect, test } from 'vitest';
 import { BrokerConfig } from './metadata/broker-config.ts';
+import { applyAlterations } from './metadata/config-resources.ts';
+import { checkTopicConfigs } from './metadata/create-topic.ts';
 import { logConfigOf } from './metadata/topic-config.ts';
 import { listenersOf } from './server-properties.ts';
 
@@ -84,4 +86,14 @@ test('A topic may be more or less careful than the broker', () => {
   const broker = configOf('');
   expect(logConfigOf({ 'millrace.log.flush.policy': 'os' }, broker, false).flushPolicy).toBe('os');
   expect(logConfigOf({ 'millrace.log.flush.policy': 'os' }, broker, true).flushPolicy).toBe('acks-all');
+});
+
+test('Settings of a topic that contradict each other are refused, also when they come one after the other', () => {
+  const min = { name: 'min.compaction.lag.ms', value: '10' };
+  const max = { name: 'max.compaction.lag.ms', value: '9' };
+  expect(() => checkTopicConfigs([min, max])).toThrow(
+    'min.compaction.lag.ms (10) > max.compaction.lag.ms (9)',
+  );
+  const present = checkTopicConfigs([min]);
+  expect(() => applyAlterations(present, [{ ...max, operation: 0 }])).toThrow('conflict');
 });

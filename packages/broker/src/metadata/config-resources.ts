@@ -5,7 +5,7 @@ import { KafkaErrors } from '@millrace/kafka-protocol';
 import type { BrokerState } from '../broker-state.ts';
 import { KafkaFailure } from '../errors.ts';
 import { BROKER_KEYS, brokerValueProblem, ConfigSource, type SourcedValue } from './broker-config.ts';
-import { checkTopicConfigs } from './create-topic.ts';
+import { checkTogether, checkTopicConfigs } from './create-topic.ts';
 import { type TopicOverrides, topicSources } from './topic-config.ts';
 import { TOPIC_KEYS } from './topic-keys.ts';
 
@@ -178,6 +178,7 @@ export function applyAlterations(
         throw new KafkaFailure(KafkaErrors.UNKNOWN_SERVER_ERROR, '');
     }
   }
+  checkTogether(changed);
   return changed;
 }
 

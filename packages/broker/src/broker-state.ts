@@ -5,6 +5,7 @@ import type { FetchSessions } from './api/fetch-sessions.ts';
 import type { Disk } from './disk.ts';
 import type { GroupCoordinator } from './groups/coordinator.ts';
 import type { LogDirectory } from './log/log-directory.ts';
+import type { LogKeeper } from './log/log-keeper.ts';
 import type { PartitionLog } from './log/partition-log.ts';
 import type { BrokerConfig } from './metadata/broker-config.ts';
 import type { MetadataLog } from './metadata/metadata-log.ts';
@@ -27,6 +28,7 @@ export interface BrokerState {
   readonly config: BrokerConfig;
   readonly metadata: MetadataLog<MetadataRecord>;
   readonly directory: LogDirectory;
+  readonly keeper: LogKeeper;
   readonly topics: Topics;
   readonly producerIds: ProducerIds;
   readonly groups: GroupCoordinator;

@@ -16,6 +16,7 @@ import { type Disk, makeDurableDirectory, nodeDisk } from './disk.ts';
 import { GroupCoordinator } from './groups/coordinator.ts';
 import { DiskSpace } from './log/disk-space.ts';
 import { LogDirectory } from './log/log-directory.ts';
+import { LogKeeper } from './log/log-keeper.ts';
 import { TailCache } from './log/tail-cache.ts';
 import { TurnEnd } from './log/write-pipeline.ts';
 import { BrokerConfig } from './metadata/broker-config.ts';
@@ -113,6 +114,7 @@ class RunningBroker implements BrokerHandle {
   readonly #listeners: readonly Listener[];
   readonly #space: DiskSpace;
   readonly #directory: LogDirectory;
+  #keeper: LogKeeper | undefined;
   #state: BrokerState | undefined;
   #lock: FolderLock | undefined;
   #storageFailed = false;
@@ -177,10 +179,12 @@ class RunningBroker implements BrokerHandle {
     topics.alsoKeep(() => [producerIds.record(), ...brokerConfigRecords(config)]);
     const groups = new GroupCoordinator(topics, config, clock, logger);
     await groups.load();
+    const keeper = new LogKeeper({ directory: this.#directory, config, disk, clock, logger });
     const transactions = new TransactionCoordinator({ topics, config, clock, logger, producerIds, groups });
     await transactions.load();
     const state: BrokerState = {
       ...identity,
+      keeper,
       clock,
       disk,
       logger,
@@ -210,6 +214,8 @@ class RunningBroker implements BrokerHandle {
     ];
     for (const timer of this.#timers) timer.unref();
     this.#keepUp();
+    this.#keeper = keeper;
+    keeper.start();
     this.#lock = lock;
   }
 
@@ -222,6 +228,7 @@ class RunningBroker implements BrokerHandle {
     for (const timer of this.#timers) clearInterval(timer);
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#state?.groups.close();
+    await this.#keeper?.close();
     this.#state?.transactions.close();
     try {
       await this.#directory.close();

@@ -3,7 +3,13 @@
 //   v3 record batches of magic 2, transactional ids · v7 zstd · v8 record errors · v9 flexible
 //   v10 current leader on errors (KIP-951) · v12 implicit addition to transactions · v13 topic ids (KIP-516)
 // Each partition succeeds or fails alone. acks=0 is never answered; an error under it closes the connection.
-import { API, KafkaErrors, type RequestBody, readBatchHeader } from '@millrace/kafka-protocol';
+import {
+  API,
+  type BatchHeader,
+  KafkaErrors,
+  type RequestBody,
+  readBatchHeader,
+} from '@millrace/kafka-protocol';
 import { type ErrorAnswer, partitionOf } from '../broker-state.ts';
 import { KafkaFailure } from '../errors.ts';
 import { checkBatch } from '../log/batch-check.ts';
@@ -141,7 +147,9 @@ function append(
     return { answer: { ...answer, errorMessage: message, recordErrors } };
   }
   try {
-    const recoded = log.config.codec && recompress(check.batch, check.header, log.config.codec);
+    const recoded = recode(check.batch, check.header, log);
+    if (recoded === 'unreadable')
+      return { answer: refused(data.index, KafkaErrors.UNKNOWN_SERVER_ERROR, log) };
     const appended = recoded
       ? log.append(recoded, readBatchHeader(recoded, 0))
       : log.append(check.batch, check.header);
@@ -150,6 +158,19 @@ function append(
     return { answer, durable: log.whenAcknowledged(appended.lastOffset, request.acks) };
   } catch (thrown) {
     return { answer: failure(data.index, thrown, log) };
+  }
+}
+
+/** The batch in the topic's codec; undefined when it stays as it is. */
+function recode(
+  batch: Buffer,
+  header: BatchHeader,
+  { config }: PartitionLog,
+): Buffer | 'unreadable' | undefined {
+  try {
+    return config.codec && recompress(batch, header, config.codec);
+  } catch {
+    return 'unreadable';
   }
 }
 

@@ -7,8 +7,9 @@ import { BATCH_OVERHEAD, batchCrcValid, readBatchHeader } from '@millrace/kafka-
 import type { Disk } from '../disk.ts';
 import { brokerError } from '../errors.ts';
 import { type EpochEntry, parseLeaderEpochs } from './checkpoint.ts';
+import { finishSwaps } from './cleaner/swap.ts';
 import { loadProducers } from './load-producers.ts';
-import type { LogState } from './partition-log.ts';
+import type { LogState } from './log-environment.ts';
 import { Segment } from './segment.ts';
 
 export interface RecoveryRequest {
@@ -41,6 +42,7 @@ const SCAN_BYTES = 4 * 1024 * 1024;
 export async function recoverLog(request: RecoveryRequest): Promise<LogState> {
   const { disk, directory } = request;
   removeLeftovers(disk, directory);
+  await finishSwaps(disk, directory);
   const segments = listSegments(disk, directory);
   const epochs = readEpochs(disk, directory);
   const { endOffset, reindexFrom } = request.clean

@@ -138,7 +138,18 @@ export function checkTopicConfigs(
     if (problem !== undefined) throw new KafkaFailure(KafkaErrors.INVALID_CONFIG, problem);
     overrides[name] = value;
   }
+  checkTogether(overrides);
   return overrides;
+}
+
+/** Checks what overrides say of each other. @throws KafkaFailure */
+export function checkTogether(overrides: TopicOverrides): void {
+  const { 'min.compaction.lag.ms': min, 'max.compaction.lag.ms': max } = overrides;
+  if (min === undefined || max === undefined || BigInt(min) <= BigInt(max)) return;
+  throw new KafkaFailure(
+    KafkaErrors.INVALID_CONFIG,
+    `conflict topic config setting min.compaction.lag.ms (${min}) > max.compaction.lag.ms (${max})`,
+  );
 }
 
 /** Makes a topic that a client named in Metadata. Failures are left to the client's next try. */

@@ -221,3 +221,16 @@ describe('groups', () => {
     expect(await json(['groups', 'list', '--state', 'stable'])).toEqual([]);
   });
 });
+
+test('Metrics are served where the broker is told to, and nowhere else', async () => {
+  await using alone = await startBrokerProcess({}, ['--metrics', '127.0.0.1:0']);
+  const address = alone.ready['metrics'] ?? '';
+  await runMillrace(['produce', 'counted', '--bootstrap-server', alone.kafka], { input: 'a\nb\n' });
+  const page = await fetch(`${address}/metrics`);
+  expect(page.headers.get('content-type')).toContain('text/plain; version=0.0.4');
+  expect(await page.text()).toMatch(
+    /^kafka_server_brokertopicmetrics_messagesin_total\{topic="counted"\} 2$/m,
+  );
+  expect((await fetch(`${address}/`)).status).toBe(404);
+  expect((await fetch(`${address}/metrics`, { method: 'POST' })).status).toBe(405);
+});

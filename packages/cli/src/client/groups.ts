@@ -4,7 +4,14 @@ import type { Command } from 'commander';
 import { CliError } from './cli-error.ts';
 import { type DescribedGroup, describeGroup, existingGroup } from './group-description.ts';
 import { registerReset } from './group-reset.ts';
-import { existingTopic, type KafkaOptions, parseMore, withCluster, withKafka } from './options.ts';
+import {
+  existingTopic,
+  type KafkaOptions,
+  parseMore,
+  refuseUnknownSubcommand,
+  withCluster,
+  withKafka,
+} from './options.ts';
 import { print, renderTable } from './output.ts';
 
 export function registerGroups(program: Command): void {
@@ -21,12 +28,14 @@ function registerList(groups: Command): void {
     groups
       .command('list', { isDefault: true })
       .description('list groups with their states (the default)')
+      .allowExcessArguments()
       .option(
         '--state <state>',
         'only those in this state, such as Stable or Empty; may be given again',
         parseMore,
       ),
-  ).action(async (options: KafkaOptions & { state?: readonly string[] }) => {
+  ).action(async (options: KafkaOptions & { state?: readonly string[] }, command: Command) => {
+    refuseUnknownSubcommand(command);
     const wanted = options.state?.map((state) => state.toLowerCase());
     const found = (await withCluster(options, (_, admin) => admin.listGroups()))
       .filter(({ state }) => wanted === undefined || wanted.includes(state.toLowerCase()))

@@ -146,3 +146,17 @@ export function interruption(): AbortSignal {
   process.once('SIGTERM', () => controller.abort());
   return AbortSignal.any([controller.signal, outputGone]);
 }
+
+/** For a default subcommand: `millrace topics X` with an X that is no subcommand. @throws CliError */
+export function refuseUnknownSubcommand(command: Command): void {
+  const [unknown] = command.args;
+  if (unknown === undefined) return;
+  const parent = command.parent;
+  const known = parent?.commands.map((each) => each.name()).join(', ') ?? '';
+  throw new CliError(
+    `There is no command ${parent?.name() ?? ''} ${unknown}`,
+    `there are ${known}`,
+    `Give one of them; millrace ${parent?.name() ?? ''} --help tells what they do.`,
+    2,
+  );
+}

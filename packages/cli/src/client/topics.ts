@@ -7,6 +7,7 @@ import {
   type KafkaOptions,
   parseAssignment,
   parseMore,
+  refuseUnknownSubcommand,
   parsePositive,
   withCluster,
   withKafka,
@@ -39,8 +40,10 @@ function registerList(topics: Command): void {
     topics
       .command('list', { isDefault: true })
       .description('list topics (the default)')
+      .allowExcessArguments()
       .option('--internal', 'also internal ones'),
-  ).action(async (options: KafkaOptions & { internal?: true }) => {
+  ).action(async (options: KafkaOptions & { internal?: true }, command: Command) => {
+    refuseUnknownSubcommand(command);
     const lines = await withCluster(options, async (cluster, admin) => {
       const found = (await admin.describeTopics('all')).filter(
         (topic) => options.internal === true || !isInternal(topic.name, topic.internal),

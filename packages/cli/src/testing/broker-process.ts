@@ -14,6 +14,8 @@ export interface BrokerProcess extends AsyncDisposable {
   readonly kafka: string;
   /** A temporary folder, removed with the broker. */
   readonly folder: string;
+  /** The addresses of its ready line by name. */
+  readonly ready: Readonly<Record<string, string>>;
   /** What it logged. */
   readonly logs: () => string;
   /** Ends it in order and starts it on the same folder and port. */
@@ -31,6 +33,7 @@ export async function startBrokerProcess(
   const lines = Object.entries({ 'millrace.disk.reserve.bytes': '1048576', ...properties });
   writeFileSync(file, lines.map(([key, value]) => `${key}=${value}\n`).join(''));
   let logs = '';
+  let ready: Record<string, string> = {};
   const start = async (): Promise<ChildProcess> => {
     const child = spawn(
       process.execPath,
@@ -47,7 +50,15 @@ export async function startBrokerProcess(
       );
       child.once('exit', (code) => reject(new Error(`the broker ended with code ${code}\n${logs}`)));
       child.stdout.on('data', (chunk: Buffer) => {
-        if (!chunk.toString().startsWith('ready ')) return;
+        const line = chunk.toString();
+        if (!line.startsWith('ready ')) return;
+        ready = Object.fromEntries(
+          line
+            .trim()
+            .split(' ')
+            .slice(1)
+            .map((part) => part.split('=') as [string, string]),
+        );
         clearTimeout(timer);
         resolve();
       });
@@ -63,6 +74,7 @@ export async function startBrokerProcess(
   return {
     kafka,
     folder,
+    ready,
     logs: () => logs,
     restart: async () => {
       await end();

@@ -32,7 +32,7 @@ if (command === 'produce') {
         autoCommit: false,
         eachMessage: async ({ partition, message }) => {
           if (left === 0) return;
-          process.stdout.write(`${message.key}\t${message.value}\n`);
+          process.stdout.write(`${String(message.key)}\t${String(message.value)}\n`);
           if (--left === 0) resolve({ partition, offset: String(BigInt(message.offset) + 1n) });
         },
       })

@@ -10,18 +10,34 @@ import type { CommandResult } from './millrace-command.ts';
 
 const run = promisify(execFile);
 const INSTALL_WITHIN_MS = 300_000;
+const DEBEZIUM = '3.6.2.Final';
 const javaFolder = path.join(path.dirname(fileURLToPath(import.meta.url)), '../java');
 
 /** The class path of Kafka's Java clients and tools, as `java -cp` takes it. @throws without Java 17 or Maven */
 export async function kafkaClassPath(): Promise<string> {
+  return path.join(await mavenFolder('pom.xml'), 'libs/*');
+}
+
+/** A Kafka Connect worker: its class path, and a plug-in folder with Debezium's Postgres connector. @throws as above */
+export async function connectWithDebezium(): Promise<{ classPath: string; plugins: string }> {
+  const folder = await mavenFolder('connect-pom.xml');
+  const artifact = `io.debezium:debezium-connector-postgres:${DEBEZIUM}:tar.gz:plugin`;
+  const plugins = await installedFolder('debezium', artifact, async (target) => {
+    const args = ['-q', '-B', 'dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${target}`];
+    await run('mvn', args, { timeout: INSTALL_WITHIN_MS });
+    await run('tar', ['xzf', `debezium-connector-postgres-${DEBEZIUM}-plugin.tar.gz`], { cwd: target });
+  });
+  return { classPath: path.join(folder, 'libs/*'), plugins };
+}
+
+async function mavenFolder(pom: string): Promise<string> {
   await run('java', ['-version']);
-  const pom = path.join(javaFolder, 'pom.xml');
-  const folder = await installedFolder('java', readFileSync(pom, 'utf8'), async (target) => {
-    copyFileSync(pom, path.join(target, 'pom.xml'));
+  const file = path.join(javaFolder, pom);
+  return installedFolder('java', readFileSync(file, 'utf8'), async (target) => {
+    copyFileSync(file, path.join(target, 'pom.xml'));
     const args = ['-q', '-B', 'dependency:copy-dependencies', '-DoutputDirectory=libs'];
     await run('mvn', args, { cwd: target, timeout: INSTALL_WITHIN_MS });
   });
-  return path.join(folder, 'libs/*');
 }
 
 /** The program of a Go module, built. @throws without Go or its module proxy */

@@ -228,7 +228,8 @@ describe('The tools print what they print against a real broker', () => {
       .filter((line) => nameOf(line) !== '' && !line.includes('UNSUPPORTED'))
       .map((line) => line.replace(/,$/, ''));
     expect(served.length).toBeGreaterThan(35);
-    for (const line of served) expect.soft(line).toBe(real.get(nameOf(line)));
+    for (const line of served)
+      if (!FEWER_VERSIONS.has(nameOf(line))) expect.soft(line).toBe(real.get(nameOf(line)));
   });
 
   test('The configs of the broker have the names and defaults of a real one, but for those we chose', async (context) => {
@@ -251,8 +252,15 @@ describe('The tools print what they print against a real broker', () => {
   });
 });
 
+/** Where the newest version of a real broker is left out. */
+const FEWER_VERSIONS = new Set(['ListTransactions(66)']);
+
 /** Where our default is another one: one broker beside its clients, and a folder of its own. */
-const OWN_DEFAULTS = new Set<string>(['log.dir', 'offsets.topic.segment.bytes']);
+const OWN_DEFAULTS = new Set<string>([
+  'log.dir',
+  'offsets.topic.segment.bytes',
+  'transaction.state.log.segment.bytes',
+]);
 
 test('kcat lists what the tools left', async (context) => {
   if (!tools || spawnSync('kcat', ['-V']).error !== undefined) context.skip('no tools or no kcat');

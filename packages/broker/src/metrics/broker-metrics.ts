@@ -55,24 +55,14 @@ export class BrokerMetrics {
 
   /** Counts a batch that was sent to a partition; `records` is 0 when it was refused. */
   produced(topic: string, records: number, bytes: number): void {
-    for (const traffic of [this.all, this.#of(topic)]) {
-      traffic.produceRequests++;
-      if (records === 0) {
-        traffic.failedProduceRequests++;
-        continue;
-      }
-      traffic.messagesIn += records;
-      traffic.bytesIn += bytes;
-    }
+    countBatch(this.all, records, bytes);
+    countBatch(this.#of(topic), records, bytes);
   }
 
   /** Counts what a partition gave to a Fetch. */
   fetched(topic: string, bytes: number, failed: boolean): void {
-    for (const traffic of [this.all, this.#of(topic)]) {
-      traffic.fetchRequests++;
-      traffic.bytesOut += bytes;
-      if (failed) traffic.failedFetchRequests++;
-    }
+    countRead(this.all, bytes, failed);
+    countRead(this.#of(topic), bytes, failed);
   }
 
   /** Counts a batch or Fetch for a topic that is not there: only in the sums, since names of clients have no bound. */
@@ -98,4 +88,20 @@ export class BrokerMetrics {
     }
     return traffic;
   }
+}
+
+function countBatch(traffic: TopicTraffic, records: number, bytes: number): void {
+  traffic.produceRequests++;
+  if (records === 0) {
+    traffic.failedProduceRequests++;
+    return;
+  }
+  traffic.messagesIn += records;
+  traffic.bytesIn += bytes;
+}
+
+function countRead(traffic: TopicTraffic, bytes: number, failed: boolean): void {
+  traffic.fetchRequests++;
+  traffic.bytesOut += bytes;
+  if (failed) traffic.failedFetchRequests++;
 }

@@ -215,7 +215,8 @@ export class Connection {
       return;
     }
     const { apiKey, apiVersion } = header;
-    const size = slot.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    let size = 0;
+    for (const chunk of slot.chunks) size += chunk.length;
     this.#broker.metrics.answered(apiKey, apiVersion, receivedMs, performance.now(), frame.length, size);
     this.#send();
     this.#pump();

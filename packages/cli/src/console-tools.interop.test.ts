@@ -38,7 +38,6 @@ const PROPERTIES = {
 const LEFT_OUT: readonly (readonly [command: RegExp, why: string])[] = [
   [/--group live/, 'its consumer uses KIP-848, which is not served; clients fall back to classic groups'],
   [/^kafka-cluster /, 'its entry shows only a usage error of the tool, without a broker'],
-  [/^kafka-transactions /, 'transactions are not served'],
   [/--entity-type users/, 'client quotas are not served'],
 ];
 

@@ -18,6 +18,11 @@ export async function kafkaClassPath(): Promise<string> {
   return path.join(await mavenFolder('pom.xml'), 'libs/*');
 }
 
+/** The class path of a Kafka Streams application. @throws as above */
+export async function streamsClassPath(): Promise<string> {
+  return path.join(await mavenFolder('streams-pom.xml'), 'libs/*');
+}
+
 /** A Kafka Connect worker: its class path, and a plug-in folder with Debezium's Postgres connector. @throws as above */
 export async function connectWithDebezium(): Promise<{ classPath: string; plugins: string }> {
   const folder = await mavenFolder('connect-pom.xml');

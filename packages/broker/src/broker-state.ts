@@ -10,6 +10,7 @@ import type { PartitionLog } from './log/partition-log.ts';
 import type { BrokerConfig } from './metadata/broker-config.ts';
 import type { MetadataLog } from './metadata/metadata-log.ts';
 import type { MetadataRecord, Topic, Topics } from './metadata/topics.ts';
+import type { BrokerMetrics } from './metrics/broker-metrics.ts';
 import type { ProducerIds } from './producer-ids.ts';
 import type { TransactionCoordinator } from './transactions/coordinator.ts';
 
@@ -34,6 +35,7 @@ export interface BrokerState {
   readonly groups: GroupCoordinator;
   readonly transactions: TransactionCoordinator;
   readonly fetchSessions: FetchSessions;
+  readonly metrics: BrokerMetrics;
   /** The address clients of a listener are told. */
   advertised(listener: string): Address;
 }

@@ -22,6 +22,9 @@ import { TurnEnd } from './log/write-pipeline.ts';
 import { BrokerConfig } from './metadata/broker-config.ts';
 import { MetadataLog } from './metadata/metadata-log.ts';
 import { type MetadataRecord, Topics } from './metadata/topics.ts';
+import { BrokerMetrics } from './metrics/broker-metrics.ts';
+import { renderMetrics } from './metrics/prometheus.ts';
+import { timedDisk } from './metrics/timed-disk.ts';
 import { FramePool } from './net/frame-pool.ts';
 import { Listener } from './net/listener.ts';
 import { YoungCollector } from './net/young-collector.ts';
@@ -52,6 +55,8 @@ export interface BrokerHandle {
   readonly host: string;
   readonly port: number;
   readonly clusterId: string;
+  /** The broker's metrics in Prometheus' text format. */
+  metrics(): Promise<string>;
   /** Stops taking requests, makes everything durable and leaves the mark of a clean shutdown. Idempotent. */
   close(): Promise<void>;
 }
@@ -111,6 +116,7 @@ interface Setup {
 
 class RunningBroker implements BrokerHandle {
   readonly #setup: Setup;
+  readonly #metrics = new BrokerMetrics();
   readonly #listeners: readonly Listener[];
   readonly #space: DiskSpace;
   readonly #directory: LogDirectory;
@@ -122,8 +128,9 @@ class RunningBroker implements BrokerHandle {
   #closing: Promise<void> | undefined;
 
   constructor(setup: Setup) {
-    this.#setup = setup;
-    const { config, logger, disk, clock, folder } = setup;
+    const disk = timedDisk(setup.disk, this.#metrics.flushes);
+    this.#setup = { ...setup, disk };
+    const { config, logger, clock, folder } = setup;
     const registry = new ApiRegistry();
     const youngCollector = new YoungCollector();
     const framePool = new FramePool(FRAME_POOL_BYTES);
@@ -135,6 +142,7 @@ class RunningBroker implements BrokerHandle {
           logger,
           framePool,
           youngCollector,
+          metrics: this.#metrics,
           maxRequestBytes: config.number('socket.request.max.bytes'),
           maxConnections: config.number('max.connections'),
         }),
@@ -177,6 +185,7 @@ class RunningBroker implements BrokerHandle {
     else await topics.open(opened.records);
     const producerIds = new ProducerIds(opened.log, nextProducerId(opened.records, topics));
     topics.alsoKeep(() => [producerIds.record(), ...brokerConfigRecords(config)]);
+    topics.onDeleted(({ name }) => this.#metrics.forgetTopic(name));
     const groups = new GroupCoordinator(topics, config, clock, logger);
     await groups.load();
     const keeper = new LogKeeper({ directory: this.#directory, config, disk, clock, logger });
@@ -198,6 +207,7 @@ class RunningBroker implements BrokerHandle {
       fetchSessions: new FetchSessions(config.number('max.incremental.fetch.session.cache.slots'), () =>
         clock.monotonicMs(),
       ),
+      metrics: this.#metrics,
       advertised: (listener) =>
         (this.#listeners.find((candidate) => candidate.name === listener) ?? this.#listeners[0])
           ?.advertised ?? {
@@ -217,6 +227,14 @@ class RunningBroker implements BrokerHandle {
     this.#keeper = keeper;
     keeper.start();
     this.#lock = lock;
+  }
+
+  async metrics(): Promise<string> {
+    const listeners = this.#listeners.map(({ name, connectionCount }) => ({
+      name,
+      connections: connectionCount,
+    }));
+    return this.#state ? renderMetrics(this.#state, listeners, performance.now()) : '';
   }
 
   close(): Promise<void> {

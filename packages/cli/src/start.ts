@@ -1,7 +1,7 @@
 // `millrace start`: bundled broker, worker and REST in one process.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { startBrokerThread } from '@millrace/broker';
+import { type BrokerThreadHandle, startBrokerThread } from '@millrace/broker';
 import {
   configFromEnvironment,
   parseWorkerConfig,
@@ -89,7 +89,8 @@ export async function startMillrace(
   if (flags.registry !== undefined) {
     logger.warn('this release has no schema registry yet; --registry has no effect');
   }
-  const bootstrapServers = external ?? (await startBundledBroker(flags, dataDir, logHub, parts));
+  const broker = external === undefined ? await startBundledBroker(flags, dataDir, logHub, parts) : undefined;
+  const bootstrapServers = broker ? formatHostPort(broker) : (external ?? '');
   const worker = await startWorker({
     properties,
     pluginEntries,
@@ -99,6 +100,7 @@ export async function startMillrace(
     dataDir,
     logHub,
     metrics: createMetrics(),
+    ...(broker ? { moreMetrics: () => broker.metrics() } : {}),
     clock: systemClock,
     env: process.env,
     version: packageVersion(),
@@ -114,7 +116,7 @@ async function startBundledBroker(
   dataDir: string,
   logHub: LogHub,
   parts: RunningParts,
-): Promise<string> {
+): Promise<BrokerThreadHandle> {
   const properties = flags.brokerConfig === undefined ? {} : readProperties(flags.brokerConfig);
   const hasListeners = properties['listeners'] !== undefined;
   const listen =
@@ -131,7 +133,7 @@ async function startBundledBroker(
   });
   parts.onClose(() => broker.close());
   void broker.crashed.then((error) => parts.fail('The bundled broker has died.', error));
-  return formatHostPort(broker);
+  return broker;
 }
 
 function readProperties(file: string): Record<string, string> {

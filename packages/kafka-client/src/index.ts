@@ -44,6 +44,7 @@ export {
   encodeSubscription,
   type Subscription,
 } from './consumer-protocol.ts';
+export type { PartitionDescription, TopicDescription } from './describe-topics.ts';
 export { brokerError, clientError, type KafkaClientCode, kafkaCodeOf } from './errors.ts';
 export { type AbortedTransaction, FetchedPartition, type Isolation } from './fetched-partition.ts';
 export {

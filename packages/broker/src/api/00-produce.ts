@@ -89,10 +89,12 @@ function appendAll(
       const at = partitionResponses.length;
       const refusal = refusals?.get(data);
       if (refusal) {
+        countRefused(topicData, data, context);
         partitionResponses.push({ ...refused(data.index, refusal), errorMessage: refusal.text });
         continue;
       }
       const { answer, durable } = append(topicData, data, request, context);
+      if (answer.errorCode !== 0) countRefused(topicData, data, context);
       partitionResponses.push(answer);
       if (!durable) continue;
       const store = (failed: PartitionAnswer): void => {
@@ -154,6 +156,7 @@ function append(
       ? log.append(recoded, readBatchHeader(recoded, 0))
       : log.append(check.batch, check.header);
     const answer = accepted(data.index, appended, log);
+    broker.metrics.produced(log.topic, check.header.lastOffsetDelta + 1, check.batch.length);
     // INV-1: a duplicate, too, is answered only once the batch it repeats is as safe as was asked.
     return { answer, durable: log.whenAcknowledged(appended.lastOffset, request.acks) };
   } catch (thrown) {
@@ -172,6 +175,17 @@ function recode(
   } catch {
     return 'unreadable';
   }
+}
+
+function countRefused(
+  topicData: TopicData,
+  data: PartitionData,
+  { broker, apiVersion }: RequestContext,
+): void {
+  const topic =
+    apiVersion >= 13 ? broker.topics.getById(topicData.topicId) : broker.topics.get(topicData.name);
+  if (topic && data.index < topic.partitions.length) broker.metrics.produced(topic.name, 0, 0);
+  else broker.metrics.missed('produce');
 }
 
 function accepted(index: number, appended: Appended, log: PartitionLog): PartitionAnswer {

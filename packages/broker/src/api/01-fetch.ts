@@ -62,6 +62,7 @@ export const fetch: RegisteredApi = defineApi({
     const logs = targets.flatMap(({ log, error }) => (log && !error ? [log] : []));
     const poll = request.isolationLevel === READ_COMMITTED ? pollCommitted : pollVisible;
     const fetched = await poll(logs, request, context, () => readAll(targets, request), again);
+    count(fetched, context);
     return answerOf(fetched, scope);
   },
 });
@@ -112,6 +113,13 @@ function bytesMissing(fetched: readonly FetchedPartition[], request: FetchReques
   if (fetched.length === 0 || request.maxWaitMs <= 0) return 0;
   if (fetched.some((part) => endsWait(part, fetched.length))) return 0;
   return request.minBytes - fetched.reduce((sum, part) => sum + part.size, 0);
+}
+
+function count(fetched: readonly FetchedPartition[], { broker }: RequestContext): void {
+  for (const { target, answer, size } of fetched) {
+    if (target.log) broker.metrics.fetched(target.log.topic, size, answer.errorCode !== 0);
+    else broker.metrics.missed('fetch');
+  }
 }
 
 function visibleBytes(logs: readonly PartitionLog[]): number {

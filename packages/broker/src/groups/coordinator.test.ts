@@ -6,7 +6,7 @@ import { type MetadataRecord, Topics } from '../metadata/topics.ts';
 import { MemoryDisk } from '../testing/memory-disk.ts';
 import { openTestLogs } from '../testing/test-log.ts';
 import { GroupCoordinator } from './coordinator.ts';
-import { join } from './group-requests.ts';
+import { join, sync } from './group-requests.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -37,7 +37,11 @@ function offset(topicId: string, commitTimestamp: number) {
   return { kind: 'offset' as const, group: 'g', topic: 'events', partition: 0, value };
 }
 
-async function joinAs(groups: GroupCoordinator, id: string): Promise<string> {
+async function joinAs(
+  groups: GroupCoordinator,
+  id: string,
+  metadata: Buffer = Buffer.from('m'),
+): Promise<string> {
   const { memberId } = await join(groups.ensure(id), {
     memberId: '',
     groupInstanceId: 'static',
@@ -46,7 +50,7 @@ async function joinAs(groups: GroupCoordinator, id: string): Promise<string> {
     rebalanceTimeoutMs: 60_000,
     sessionTimeoutMs: 60_000,
     protocolType: 'consumer',
-    protocols: [{ name: 'range', metadata: Buffer.from('m') }],
+    protocols: [{ name: 'range', metadata }],
     requireKnownMemberId: false,
     canSkipAssignment: true,
   });
@@ -96,5 +100,30 @@ test('Offsets expire when their group has been empty for a week, and not while i
     undefined,
     1,
   ]);
+  groups.close();
+});
+
+test('Offsets of a topic that a group no longer reads expire while it lives; those of its topics stay', async () => {
+  let now = 1_700_000_000_000;
+  const { topics, groups } = await startOn(new MemoryDisk(), () => now);
+  const old = await topics.create('old', 1, {});
+  const read = await topics.create('events', 1, {});
+  await groups.commit('g', [offset(read.id, now), { ...offset(old.id, now), topic: 'old' }]);
+  // A subscription to `events` in Kafka's layout: version, one name.
+  const metadata = Buffer.from([0, 0, 0, 0, 0, 1, 0, 6, ...Buffer.from('events')]);
+  const group = groups.ensure('g');
+  const memberId = await joinAs(groups, 'g', metadata);
+  await sync(group, {
+    memberId,
+    groupInstanceId: 'static',
+    generationId: group.generation,
+    protocolType: 'consumer',
+    protocolName: 'range',
+    assignments: new Map([[memberId, Buffer.alloc(0)]]),
+  });
+  expect(groups.group('g')?.state).toBe('Stable');
+  now += 8 * DAY_MS;
+  await groups.expire();
+  expect([...groups.offsetsOf('g').keys()]).toEqual(['events']);
   groups.close();
 });

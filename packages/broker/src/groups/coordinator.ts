@@ -20,6 +20,7 @@ import {
   type OffsetRecord,
   type StoredGroup,
 } from './records.ts';
+import { subscribedTopics } from './subscription.ts';
 
 /** Committed offsets of one group: topic -> partition -> offset. */
 export type GroupOffsets = ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>;
@@ -150,11 +151,12 @@ export class GroupCoordinator {
   }
 
   /**
-   * Drops the offsets of groups that have been empty for longer than `offsets.retention.minutes`, and groups that
-   * have neither members nor offsets.
+   * Drops the offsets of groups that have been empty for longer than `offsets.retention.minutes`, groups that have
+   * neither members nor offsets, and what was committed that long ago for topics that a group no longer reads.
    */
   async expire(): Promise<void> {
     const limit = this.#clock.nowMs() - this.#config.number('offsets.retention.minutes') * 60_000;
+    await this.#expireUnsubscribed(limit);
     for (const group of this.#groups.values()) {
       if (!group.is('Empty') || group.pendingMembers.size > 0 || this.pending.hasAny(group.id)) continue;
       // Without a protocol nobody ever joined: then each offset counts from its own commit.
@@ -165,6 +167,18 @@ export class GroupCoordinator {
       );
       if (expired.length === offsets.length) await this.delete(group);
       else if (expired.length > 0) await this.#write(expired.map(({ tombstone }) => tombstone));
+    }
+  }
+
+  /** Only of consumers at rest: what others subscribe to nobody knows, and a rebalance may be about to change it. */
+  async #expireUnsubscribed(limit: number): Promise<void> {
+    for (const group of this.#groups.values()) {
+      if (!group.is('Stable') || group.protocolType !== 'consumer') continue;
+      const old = this.#offsetRecords(group.id).filter(({ committed }) => committed.commitTimestamp < limit);
+      if (old.length === 0) continue;
+      const subscribed = subscribedTopics(group);
+      const left = old.filter(({ tombstone }) => !subscribed.has(tombstone.topic));
+      if (left.length > 0) await this.#write(left.map(({ tombstone }) => tombstone));
     }
   }
 

@@ -162,6 +162,8 @@ export function applyAlterations(
   const changed: Record<string, string> = { ...present };
   for (const { name, operation, value } of alterations) {
     const key = TOPIC_KEYS.get(name);
+    // What nobody can have set is back at its default, as Kafka has it.
+    if (!key && operation === AlterOperation.delete) continue;
     if (!key) throw new KafkaFailure(KafkaErrors.INVALID_CONFIG, `Unknown topic config name: ${name}`);
     switch (operation) {
       case AlterOperation.set:

@@ -70,7 +70,7 @@ function checkCounts(spec: TopicSpec, config: BrokerConfig): number {
   if (spec.replicationFactor > 1 && !config.boolean('millrace.replication.factor.clamp')) {
     throw new KafkaFailure(
       KafkaErrors.INVALID_REPLICATION_FACTOR,
-      `The target replication factor of ${spec.replicationFactor} cannot be reached because only 1 broker(s) are registered.`,
+      `Unable to replicate the partition ${spec.replicationFactor} time(s): The target replication factor of ${spec.replicationFactor} cannot be reached because only 1 broker(s) are registered or some brokers have all their log directories cordoned.`,
     );
   }
   const partitions = spec.numPartitions === -1 ? config.number('num.partitions') : spec.numPartitions;

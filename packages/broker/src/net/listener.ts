@@ -4,6 +4,7 @@ import type { Logger } from '@millrace/foundation';
 import type { ApiRegistry } from '../api/registry.ts';
 import type { Address, BrokerState } from '../broker-state.ts';
 import { brokerError } from '../errors.ts';
+import type { BrokerMetrics } from '../metrics/broker-metrics.ts';
 import type { ListenerConfig } from '../server-properties.ts';
 import { Connection } from './connection.ts';
 import type { FramePool } from './frame-pool.ts';
@@ -16,6 +17,7 @@ export interface ListenerOptions {
   readonly maxRequestBytes: number;
   readonly framePool: FramePool;
   readonly youngCollector: YoungCollector;
+  readonly metrics: BrokerMetrics;
   readonly maxConnections: number;
 }
 
@@ -39,10 +41,15 @@ export class Listener {
       }
       const connection = new Connection({ ...options, socket, broker, listener: this.name });
       this.#connections.add(connection);
+      options.metrics.connectionsOpened++;
       socket.on('close', () => this.#connections.delete(connection));
     });
   }
 
+  /** Open connections. */
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
   /** Where it listens; the port is the real one once `listen` has resolved. */
   get bound(): Address {
     return { host: this.#options.config.bind.host, port: this.#port };

@@ -72,6 +72,8 @@ export {
   type OffsetToCommit,
 } from './group-offsets.ts';
 export { type FoundOffset, type ListOffsetsOptions, listOffsets, type OffsetSpec } from './list-offsets.ts';
-export type { SlowPartition } from './produce-sender.ts';
+export type { SlowPartition } from './produce-sender-options.ts';
 export type { BrokerAddress, PartitionLeader, TopicMetadata, TopicProblem } from './topic-metadata.ts';
 export { byTopic, partitionKey, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';
+export { TransactionalProducer, type TransactionalProducerOptions } from './transactional-producer.ts';
+export type { TransactionOptions, TransactionPhase } from './transactions.ts';

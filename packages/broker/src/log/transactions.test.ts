@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { readBatchHeader, simpleBatch } from '@millrace/kafka-protocol';
 import { expect, test } from 'vitest';
 import { MemoryDisk } from '../testing/memory-disk.ts';
-import { appendDurably, openTestLogs } from '../testing/test-log.ts';
+import { appendDurably, openTestLogs, seededRandom } from '../testing/test-log.ts';
 import { appendMarker } from './append-marker.ts';
 import type { PartitionLog } from './partition-log.ts';
 
@@ -31,6 +31,32 @@ function write(log: PartitionLog, { id, sequence, epoch = 0 }: Write): number {
 function end(log: PartitionLog, id: number, commit: boolean, epoch: number = 0): number {
   const marker = { producerId: id, producerEpoch: epoch, commit, coordinatorEpoch: 0 };
   return appendMarker(log, marker, NOW).baseOffset;
+}
+
+/** What a log with transactions must say, kept the simple way. */
+class Model {
+  readonly open = new Map<number, number>();
+  readonly aborted: { producerId: number; firstOffset: number; lastOffset: number }[] = [];
+  end = 0;
+
+  written(id: number, offset: number): void {
+    if (!this.open.has(id)) this.open.set(id, offset);
+    this.end = offset + 1;
+  }
+  ended(id: number, offset: number, commit: boolean): void {
+    const firstOffset = this.open.get(id);
+    this.open.delete(id);
+    this.end = offset + 1;
+    if (firstOffset !== undefined && !commit) {
+      this.aborted.push({ producerId: id, firstOffset, lastOffset: offset });
+    }
+  }
+  get lastStableOffset(): number {
+    return Math.min(this.end, ...this.open.values());
+  }
+  abortedIn(from: number, to: number): object[] {
+    return this.aborted.filter(({ firstOffset, lastOffset }) => lastOffset >= from && firstOffset < to);
+  }
 }
 
 const settled = (log: PartitionLog): Promise<void> => log.whenDurable(log.endOffset - 1);
@@ -87,6 +113,52 @@ test('INV-12: open and aborted transactions are known again after a clean stop a
     expect(write(again, { id: 1, sequence: 12 })).toBe(again.endOffset - 1);
   }
 });
+
+const SEED = Number(process.env['MILLRACE_SEED'] ?? Date.now() % 1_000_000);
+
+test(`Any mix of transactions, rolls and restarts gives what a simple model says (seed ${SEED})`, async () => {
+  const random = seededRandom(SEED);
+  const below = (limit: number): number => Math.floor(random() * limit);
+  for (let round = 0; round < 5; round++) {
+    let disk = new MemoryDisk();
+    const config = { segmentBytes: 300 + below(900) };
+    let logs = await openTestLogs(disk);
+    let log = await logs.open(config);
+    const model = new Model();
+    const sequences = new Map<number, number>();
+    for (let step = 0; step < 120; step++) {
+      const id = below(4);
+      const what = random();
+      if (what < 0.6) {
+        const sequence = sequences.get(id) ?? 0;
+        sequences.set(id, sequence + 1);
+        model.written(id, write(log, { id, sequence }));
+      } else if (what < 0.9) {
+        const commit = random() < 0.5;
+        model.ended(id, end(log, id, commit), commit);
+      } else {
+        if (log.endOffset > 0) await settled(log);
+        const clean = random() < 0.5;
+        if (clean) await logs.directory.close();
+        else if (random() < 0.5) await logs.directory.checkpoint();
+        disk = clean ? disk : disk.afterKill();
+        logs = await openTestLogs(disk);
+        log = await logs.open(config);
+      }
+      if (log.endOffset > 0) await settled(log);
+      expect([log.endOffset, log.lastStableOffset]).toEqual([model.end, model.lastStableOffset]);
+      const from = below(model.end + 1);
+      const to = from + below(model.lastStableOffset - from + 1);
+      const found = log.abortedIn(from, to).map(({ producerId, firstOffset, lastOffset }) => ({
+        producerId,
+        firstOffset,
+        lastOffset,
+      }));
+      expect(found).toEqual(model.abortedIn(from, to));
+    }
+    expect(log.segments.length).toBeGreaterThan(3);
+  }
+}, 60_000);
 
 test('A refused write takes open and aborted transactions back', async () => {
   const disk = new MemoryDisk();

@@ -2,6 +2,7 @@
 import { type Clock, type Logger, toError } from '@millrace/foundation';
 import { KafkaErrors, readBatchHeader, simpleBatch } from '@millrace/kafka-protocol';
 import { KafkaFailure } from '../errors.ts';
+import type { PartitionLog } from '../log/partition-log.ts';
 import { replayLog } from '../log/replay-log.ts';
 import type { BrokerConfig } from '../metadata/broker-config.ts';
 import { type Topic, type Topics, TRANSACTIONS_TOPIC } from '../metadata/topics.ts';
@@ -34,23 +35,24 @@ export class TransactionLog {
 
   /** What markers call the epoch of their coordinator: it rises with each unclean start. */
   get coordinatorEpoch(): number {
-    return this.#parts.topics.get(TRANSACTIONS_TOPIC)?.partitions[0]?.leaderEpoch ?? 0;
+    return Math.max(0, ...this.#logs().map((log) => log?.leaderEpoch ?? 0));
   }
 
   /** Every id that is stored. */
   async read(): Promise<Map<string, Transaction>> {
     const transactions = new Map<string, Transaction>();
-    const log = this.#parts.topics.get(TRANSACTIONS_TOPIC)?.partitions[0];
-    if (!log) return transactions;
-    await replayLog(log, {
-      record: ({ key, value }) => {
-        const record = key && this.#decode(key, value);
-        if (!record) return;
-        const { transactionalId: id, stored } = record;
-        if (stored && stored.state !== 'Dead') transactions.set(id, new Transaction(id, stored));
-        else transactions.delete(id);
-      },
-    });
+    for (const log of this.#logs()) {
+      if (!log) continue;
+      await replayLog(log, {
+        record: ({ key, value }) => {
+          const record = key && this.#decode(key, value);
+          if (!record) return;
+          const { transactionalId: id, stored } = record;
+          if (stored && stored.state !== 'Dead') transactions.set(id, new Transaction(id, stored));
+          else transactions.delete(id);
+        },
+      });
+    }
     return transactions;
   }
 
@@ -67,12 +69,17 @@ export class TransactionLog {
   }
 
   async #append(id: string, stored: StoredTransaction | undefined): Promise<void> {
-    const topic = await this.topic();
-    const log = topic.partitions[0];
+    const { partitions } = await this.topic();
+    const log = partitions[partitionOfId(id, partitions.length)];
     if (!log) throw new KafkaFailure(KafkaErrors.COORDINATOR_NOT_AVAILABLE);
     const batch = simpleBatch([encodeTransaction(id, stored, this.#parts.clock.nowMs())]);
     const { lastOffset } = log.append(batch, readBatchHeader(batch, 0));
     await log.whenDurable(lastOffset);
+  }
+
+  /** One, but for a log folder that was taken over from a cluster. */
+  #logs(): readonly (PartitionLog | undefined)[] {
+    return this.#parts.topics.get(TRANSACTIONS_TOPIC)?.partitions ?? [];
   }
 
   #decode(key: Buffer, value: Buffer | null): ReturnType<typeof decodeTransaction> {
@@ -86,4 +93,11 @@ export class TransactionLog {
       return undefined;
     }
   }
+}
+
+/** Where Kafka keeps an id: by Java's hash of its text. */
+export function partitionOfId(id: string, partitionCount: number): number {
+  let hash = 0;
+  for (let index = 0; index < id.length; index++) hash = (Math.imul(31, hash) + id.charCodeAt(index)) | 0;
+  return hash === -2_147_483_648 ? 0 : Math.abs(hash) % partitionCount;
 }

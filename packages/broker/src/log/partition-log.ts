@@ -322,9 +322,15 @@ export class PartitionLog {
     const at = replaced[0] ? this.#segments.indexOf(replaced[0]) : -1;
     const isSame = replaced.every((segment, index) => this.#segments[at + index] === segment);
     if (this.#closed || at < 0 || !isSame) throw new KafkaFailure(KafkaErrors.NOT_LEADER_OR_FOLLOWER);
-    // The oldest first: after a crash in between, what is left holds no record without what superseded it.
-    for (const segment of replaced) this.#retire(segment);
-    moveIn();
+    try {
+      // The oldest first: after a crash in between, what is left holds no record without what superseded it.
+      for (const segment of replaced) this.#retire(segment);
+      moveIn();
+    } catch (error) {
+      // The folder is between two states, which only a start can tell apart.
+      this.#onFailed(error);
+      throw error;
+    }
     this.#segments.splice(at, replaced.length, replacement);
     this.#tail.dropBelow(this.#segments[at + 1]?.baseOffset ?? 0);
     for (const { baseOffset } of replaced.slice(1)) this.#env.disk.remove(this.#snapshotPath(baseOffset));

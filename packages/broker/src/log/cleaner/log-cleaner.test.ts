@@ -273,6 +273,22 @@ test('A disk that is full while a copy is written leaves the log as it was; late
   expect(await cleanLogs(disk, directory)).toMatchObject({ runs: 1, failures: 0 });
 });
 
+test('A sync that fails at any step of a cleaning leaves a log that is whole, in memory and for a later start', async () => {
+  for (let after = 0; after < 12; after++) {
+    const { log, disk, directory } = await compacted();
+    for (let i = 0; i < 12; i++) await write(log, [record(`k${i % 4}`, `v${i} ${'x'.repeat(60)}`)]);
+    const before = finalValues(consumed(log, await readBatches(log)));
+    disk.failNext({ operation: 'sync', code: 'EIO', path: '/data/log/t-0', after });
+    expect(await cleanLogs(disk, directory)).toMatchObject({ failures: 1, uncleanable: 0 });
+    expect(finalValues(consumed(log, await readBatches(log)))).toEqual(before);
+    expect(disk.list('/data/log/t-0').filter((name) => /cleaned|swap/.test(name))).toEqual([]);
+    const again = await (await openTestLogs(disk.afterKill())).open(COMPACTED);
+    expect(finalValues(consumed(again, await readBatches(again)))).toEqual(before);
+    expect(await cleanLogs(disk, directory)).toMatchObject({ runs: 1, failures: 0 });
+    expect(finalValues(consumed(log, await readBatches(log)))).toEqual(before);
+  }
+});
+
 test('More keys than the map holds are cleaned over several rounds', async () => {
   const { log, disk, directory } = await compacted();
   for (let round = 0; round < 3; round++) {

@@ -34,6 +34,7 @@ async function runInThread(job: CleanJob, take: GroupTaker, signal: AbortSignal)
   const url = new URL('../../../dist/log/cleaner/thread.js', import.meta.url);
   const worker = new Worker(url, { workerData: job, execArgv: [] });
   const stop = (): void => void worker.terminate();
+  let taking: Promise<void> = Promise.resolve();
   try {
     return await new Promise<CleanResult>((resolve, reject) => {
       signal.addEventListener('abort', stop, { once: true });
@@ -45,12 +46,17 @@ async function runInThread(job: CleanJob, take: GroupTaker, signal: AbortSignal)
       worker.on('message', (message: CleanerMessage) => {
         if (message.type === 'done') resolve(message.result);
         else if (message.type === 'failed') reject(reviveError(message.error));
-        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has no origin
-        else take(message.group).then(() => worker.postMessage('go on'), reject);
+        else {
+          taking = take(message.group);
+          // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has no origin
+          taking.then(() => worker.postMessage('go on'), reject);
+        }
       });
     });
   } finally {
     signal.removeEventListener('abort', stop);
     await worker.terminate();
+    // An exchange that has begun is ended before the log may be closed.
+    await taking.catch(() => undefined);
   }
 }

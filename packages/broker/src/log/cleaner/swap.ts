@@ -22,8 +22,14 @@ export async function swapIn(disk: Disk, log: PartitionLog, group: CleanedGroup)
   const { directory } = log;
   const baseOffset = group.baseOffsets[0] ?? 0;
   const replaced = log.segments.filter((segment) => group.baseOffsets.includes(segment.baseOffset));
-  renameFiles(disk, directory, baseOffset, CLEANED_SUFFIX, SWAP_SUFFIX);
-  await disk.syncDirectory(directory);
+  try {
+    renameFiles(disk, directory, baseOffset, CLEANED_SUFFIX, SWAP_SUFFIX);
+    await disk.syncDirectory(directory);
+  } catch (error) {
+    // A later start must not find a copy of segments that may have changed until then.
+    if (!log.isClosed) removeFiles(disk, directory, baseOffset, [SWAP_SUFFIX, CLEANED_SUFFIX]);
+    throw error;
+  }
   const replacement = new Segment(disk, directory, baseOffset, group.size);
   log.exchange(replaced, replacement, () => {
     renameFiles(disk, directory, baseOffset, SWAP_SUFFIX, '');
@@ -64,6 +70,14 @@ function endOf(disk: Disk, directory: string, baseOffset: number): number {
   for (const { header } of copy.headers(0)) end = header.baseOffset + header.lastOffsetDelta + 1;
   copy.release();
   return end;
+}
+
+function removeFiles(disk: Disk, directory: string, baseOffset: number, endings: readonly string[]): void {
+  // The log first: without it the others count for nothing.
+  for (const suffix of SEGMENT_FILES.toReversed()) {
+    for (const ending of endings)
+      disk.remove(join(directory, `${offsetFileName(baseOffset, suffix)}${ending}`));
+  }
 }
 
 /** Renames what there is of a segment's files, the log last: it is the one that counts. */

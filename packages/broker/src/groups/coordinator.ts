@@ -143,6 +143,7 @@ export class GroupCoordinator {
   async delete(group: Group): Promise<void> {
     const tombstones: GroupRecord[] = this.#offsetRecords(group.id).map(({ tombstone }) => tombstone);
     await this.#write([...tombstones, { kind: 'group', group: group.id, value: undefined }]);
+    this.pending.drop(group.id);
     // A member may have joined while the records were written; its next generation is stored again.
     if (!group.is('Empty')) return;
     group.close(KafkaErrors.COORDINATOR_NOT_AVAILABLE);
@@ -195,7 +196,10 @@ export class GroupCoordinator {
           this.pending.add(producerId, [record], offset);
         } else if (record.kind === 'offset') this.#applyStored(record, offset);
         else if (record.value) stored.set(record.group, record.value);
-        else stored.delete(record.group);
+        else {
+          stored.delete(record.group);
+          this.pending.drop(record.group);
+        }
       },
       marker: (marker, offset) => this.transactionEnded(marker, offset),
     });

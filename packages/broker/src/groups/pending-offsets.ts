@@ -34,6 +34,14 @@ export class PendingOffsets {
     return this.#remove(producerId, (pending) => pending.at < markerOffset);
   }
 
+  /** A group was deleted: what was pending for it comes to nothing. */
+  drop(group: string): void {
+    if (!this.hasAny(group)) return;
+    for (const producerId of this.#byProducer.keys()) {
+      this.#remove(producerId, ({ record }) => record.group === group);
+    }
+  }
+
   /** Whether a transaction may still change any offset of a group. */
   hasAny(group: string): boolean {
     return this.#counts.has(group);

@@ -55,6 +55,7 @@ for i, keep in enumerate([True, False, True]):
     p.begin_transaction()
     p.produce('out', 'a%d' % i, partition=0)
     p.produce('out', 'b%d' % i, partition=0)
+    p.flush(20) # what was not sent yet, an abort takes back
     next_offset = [TopicPartition('in', 0, message.offset() + 1)]
     p.send_offsets_to_transaction(next_offset, reader.consumer_group_metadata(), 20)
     if keep:

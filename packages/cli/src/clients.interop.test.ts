@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { goProgram, kafkaClassPath, npmFolder, pythonWith, runCommand } from '@millrace/testkit';
+import { goProgram, javaProgram, kafkaClassPath, npmFolder, pythonWith, runCommand } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BrokerProcess, startBrokerProcess } from './testing/broker-process.ts';
 
@@ -26,16 +26,8 @@ const CLIENTS: readonly Client[] = [
     name: 'Java 4.3.1',
     codecs: ALL_CODECS,
     prepare: async () => {
-      const classPath = await kafkaClassPath();
-      return [
-        'java',
-        '-Xmx256m',
-        '-XX:TieredStopAtLevel=1',
-        '-cp',
-        classPath,
-        '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
-        program('JavaClient.java'),
-      ];
+      const compiled = await javaProgram(program('JavaClient.java'), await kafkaClassPath());
+      return ['java', '-Xmx256m', '-XX:TieredStopAtLevel=1', ...compiled];
     },
   },
   {

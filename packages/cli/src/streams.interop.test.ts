@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { eventually, runMillrace, streamsClassPath } from '@millrace/testkit';
+import { eventually, javaProgram, runMillrace, streamsClassPath } from '@millrace/testkit';
 import { expect, test } from 'vitest';
 import { startBrokerProcess } from './testing/broker-process.ts';
 import { readTopic } from './testing/topic-reader.ts';
@@ -21,10 +21,13 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
 }
 
 test('A Streams application under exactly_once_v2 counts every record once, through kills and a restart of the broker', async (context) => {
-  const classPath = await streamsClassPath().catch((error: unknown) => {
-    if (process.env['CI'] === 'true') throw error;
-    context.skip(`Kafka Streams cannot be had: ${String(error).slice(0, 300)}`);
-  });
+  const program = await streamsClassPath()
+    .then((classPath) => javaProgram(PROGRAM, classPath))
+    .catch((error: unknown) => {
+      if (process.env['CI'] === 'true') throw error;
+      context.skip(`Kafka Streams cannot be had: ${String(error).slice(0, 300)}`);
+      return [];
+    });
   await using broker = await startBrokerProcess({ 'group.initial.rebalance.delay.ms': '0' });
   const state = path.join(broker.folder, 'streams');
   mkdirSync(state);
@@ -34,14 +37,9 @@ test('A Streams application under exactly_once_v2 counts every record once, thro
     ).toMatchObject({ code: 0 });
   let errors = '';
   const start = (): ChildProcess => {
-    const args = [
-      '-Xmx256m',
-      '-cp',
-      String(classPath),
-      '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
-      PROGRAM,
-    ];
-    const child = spawn('java', [...args, broker.kafka, state], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn('java', ['-Xmx256m', ...program, broker.kafka, state], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     child.stderr.on('data', (chunk: Buffer) => {
       errors = (errors + chunk.toString()).slice(-4000);
     });

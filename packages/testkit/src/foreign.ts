@@ -10,6 +10,7 @@ import type { CommandResult } from './millrace-command.ts';
 
 const run = promisify(execFile);
 const INSTALL_WITHIN_MS = 300_000;
+const LOG_ERRORS = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error';
 const DEBEZIUM = '3.6.2.Final';
 const javaFolder = path.join(path.dirname(fileURLToPath(import.meta.url)), '../java');
 
@@ -43,6 +44,16 @@ async function mavenFolder(pom: string): Promise<string> {
     const args = ['-q', '-B', 'dependency:copy-dependencies', '-DoutputDirectory=libs'];
     await run('mvn', args, { cwd: target, timeout: INSTALL_WITHIN_MS });
   });
+}
+
+/** The arguments of `java` that run a single-file program with this class path, compiled once. @throws without a JDK */
+export async function javaProgram(source: string, classPath: string): Promise<readonly string[]> {
+  const content = `${classPath}\n${readFileSync(source, 'utf8')}`;
+  const folder = await installedFolder('java-program', content, async (target) => {
+    await run('javac', ['-cp', classPath, '-d', target, source], { timeout: INSTALL_WITHIN_MS });
+  });
+  const mainClass = path.basename(source, '.java');
+  return ['-cp', `${classPath}${path.delimiter}${folder}`, LOG_ERRORS, mainClass];
 }
 
 /** The program of a Go module, built. @throws without Go or its module proxy */

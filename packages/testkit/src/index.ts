@@ -18,6 +18,7 @@ export {
   connectWithDebezium,
   goProgram,
   JavaTools,
+  javaProgram,
   kafkaClassPath,
   npmFolder,
   streamsClassPath,

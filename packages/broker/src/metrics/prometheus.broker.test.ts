@@ -50,6 +50,7 @@ test('What was produced, fetched and refused is counted, by topic and in all', a
   expect(page.get('kafka_log_log_size{topic="orders",partition="1"}')).toBe(bytesIn);
   expect(page.get('kafka_log_log_numlogsegments{topic="orders",partition="1"}')).toBe(1);
   expect(page.get('kafka_log_log_logendoffset{topic="orders",partition="1"}')).toBe(3);
+  expect(page.get('kafka_cluster_partition_laststableoffsetlag{topic="orders",partition="1"}')).toBe(0);
   expect(page.get('kafka_network_requestmetrics_requests_total{request="Produce",version="9"}')).toBe(2);
   expect(page.get('kafka_network_requestmetrics_totaltimems_count{request="Fetch"}')).toBe(2);
   expect(page.get('kafka_log_logflushstats_logflushrateandtimems_count')).toBeGreaterThan(0);

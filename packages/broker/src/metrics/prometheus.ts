@@ -162,6 +162,11 @@ function logMetrics(page: Page, { topics, metrics }: BrokerState, nowMs: number)
     'Offset that the next record of a partition gets',
     logs.map(({ labels, log }) => [labels, log.endOffset]),
   );
+  page.gauge(
+    'kafka_cluster_partition_laststableoffsetlag',
+    'Offsets at the end of a partition that open transactions hold back',
+    logs.map(({ labels, log }) => [labels, Math.max(0, log.highWatermark - log.lastStableOffset)]),
+  );
   page.summary(
     'kafka_log_logflushstats_logflushrateandtimems',
     'Milliseconds that files took to become durable (fdatasync)',

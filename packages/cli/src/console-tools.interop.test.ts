@@ -256,6 +256,7 @@ const FEWER_VERSIONS = new Set(['ListTransactions(66)']);
 
 /** Where our default is another one: one broker beside its clients, and a folder of its own. */
 const OWN_DEFAULTS = new Set<string>([
+  'log.cleaner.dedupe.buffer.size',
   'log.dir',
   'offsets.topic.segment.bytes',
   'transaction.state.log.segment.bytes',

@@ -221,7 +221,7 @@ describe('topics', () => {
       timestamp: expect.any(Number) as number,
       key: 'k1',
       value: 'first',
-      headers: { a: 'b' },
+      headers: [{ key: 'a', value: 'b' }],
     });
   });
 });

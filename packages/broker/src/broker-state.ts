@@ -10,6 +10,8 @@ import type { BrokerConfig } from './metadata/broker-config.ts';
 import type { MetadataLog } from './metadata/metadata-log.ts';
 import type { MetadataRecord, Topic, Topics } from './metadata/topics.ts';
 import type { ProducerIds } from './producer-ids.ts';
+import type { Authorizer } from './security/authorizer.ts';
+import type { ScramCredentials } from './security/scram-credentials.ts';
 
 export interface Address {
   readonly host: string;
@@ -29,6 +31,9 @@ export interface BrokerState {
   readonly topics: Topics;
   readonly producerIds: ProducerIds;
   readonly groups: GroupCoordinator;
+  /** Undefined: everybody may do everything. */
+  readonly authorizer: Authorizer | undefined;
+  readonly scram: ScramCredentials;
   readonly fetchSessions: FetchSessions;
   /** The address clients of a listener are told. */
   advertised(listener: string): Address;

@@ -13,7 +13,7 @@ export interface ThreadData {
 
 /** What the thread says. */
 export type ThreadMessage =
-  | { readonly type: 'ready'; readonly host: string; readonly port: number; readonly clusterId: string }
+  | ({ readonly type: 'ready' } & Pick<BrokerHandle, 'host' | 'port' | 'clusterId' | 'listeners' | 'inside'>)
   | { readonly type: 'failed'; readonly error: WireError }
   | { readonly type: 'closed' }
   | {
@@ -70,14 +70,14 @@ export async function startBrokerThread(
     crashed.then(reject, reject);
   });
   try {
-    const { host, port, clusterId } = await ready;
+    const { type: _, ...facts } = await ready;
     const close = async (): Promise<void> => {
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has no origin
       if (!stopped) worker.postMessage('close');
       stopped = true;
       await ended;
     };
-    return { host, port, clusterId, crashed, close };
+    return { ...facts, crashed, close };
   } catch (error) {
     stopped = true;
     await worker.terminate();

@@ -2,9 +2,11 @@ import { expect, test } from 'vitest';
 import { JaasError, parseJaas } from './jaas.ts';
 
 test('A login configuration is read as Java reads it: quotes, escapes, comments, line breaks', () => {
-  const entry = parseJaas(`org.apache.kafka.common.security.plain.PlainLoginModule required // the broker's users
+  const entry = parseJaas(
+    `org.apache.kafka.common.security.plain.PlainLoginModule required // the broker's users
     username="admin" password='it''s'
-    user_admin="a \\"quoted\\" = ; secret" /* and */ serviceName=kafka;`.replace("'it''s'", `"it's"`));
+    user_admin="a \\"quoted\\" = ; secret" /* and */ serviceName=kafka;`.replace("'it''s'", `"it's"`),
+  );
   expect(entry.loginModule).toBe('org.apache.kafka.common.security.plain.PlainLoginModule');
   expect(Object.fromEntries(entry.options)).toEqual({
     username: 'admin',

@@ -99,7 +99,11 @@ function trustStore(read: SettingReader): SecureContextOptions {
   const certificates = pemBlocks(text).filter(({ label }) => label.endsWith('CERTIFICATE'));
   if (certificates.length === 0) {
     const key = inline === undefined ? 'ssl.truststore.location' : 'ssl.truststore.certificates';
-    throw invalid(key, `${key} has no certificate in PEM.`, 'Give the certificates of the authorities to trust.');
+    throw invalid(
+      key,
+      `${key} has no certificate in PEM.`,
+      'Give the certificates of the authorities to trust.',
+    );
   }
   return { ca: certificates.map(({ pem }) => pem) };
 }
@@ -116,7 +120,11 @@ function openStore(
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    throw invalid(key, `${key} cannot be read: ${messageOf(error)}.`, 'Give the path of a file this user may read.');
+    throw invalid(
+      key,
+      `${key} cannot be read: ${messageOf(error)}.`,
+      'Give the path of a file this user may read.',
+    );
   }
   const format = formatOf(bytes);
   if (format === 'JKS' && kind === 'keystore') {
@@ -166,7 +174,14 @@ function versions(read: SettingReader): SecureContextOptions {
 
 function ciphers(read: SettingReader): SecureContextOptions {
   const text = given(read, 'ssl.cipher.suites');
-  return text === undefined ? {} : { ciphers: text.split(/\s*,\s*/).map(openSslCipher).join(':') };
+  return text === undefined
+    ? {}
+    : {
+        ciphers: text
+          .split(/\s*,\s*/)
+          .map(openSslCipher)
+          .join(':'),
+      };
 }
 
 /** Java's name of a cipher suite in OpenSSL's words; those of TLS 1.3 are the same. */

@@ -97,6 +97,11 @@ test('INV-10: garbage closes its own connection and nothing else', async () => {
   expect((await good.send('ApiVersions', 0, {})).errorCode).toBe(0);
 });
 
+function readFrom(topic: string, maxWaitMs: number): Encodable<RequestBody<1>> {
+  const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 20 }];
+  return { maxWaitMs, minBytes: 1, maxBytes: 1 << 20, sessionEpoch: -1, topics: [{ topic, partitions }] };
+}
+
 test('Answers leave in the order of the requests, also behind a Fetch that waits', async () => {
   await using broker = await startTestBroker();
   await using client = await TestClient.connect(broker.handle.port);
@@ -106,7 +111,7 @@ test('Answers leave in the order of the requests, also behind a Fetch that waits
   const note = (name: string) => (): void => {
     order.push(name);
   };
-  const waiting = client.fetch('order', 0, 0, 10_000).then(note('fetch'));
+  const waiting = client.send('Fetch', 12, readFrom('order', 10_000)).then(note('fetch'));
   const behind = client.send('ApiVersions', 0, {}).then(note('versions'));
   await other.send('ApiVersions', 0, {}).then(note('other'));
   await other.produce('order', 0, { values: ['wake'] });

@@ -209,7 +209,7 @@ export class Connection {
   }
 
   #start(waiting: Waiting): void {
-    const { header, api, frame } = waiting;
+    const { header, api } = waiting;
     if (!this.#session.admits(header.apiKey)) {
       const state = this.#session.isKnown ? 'the login has expired' : 'there is no login yet';
       this.#refuse(`API ${header.apiKey} was asked for while ${state}`);

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Encodable, RequestBody } from '@millrace/kafka-protocol';
 import { expect, test } from 'vitest';
 import { startBroker } from './broker.ts';
 import { startTestBroker } from './testing/test-broker.ts';

@@ -1,5 +1,5 @@
 // Starts and stops a broker: data folder, recovery, coordinators, listeners, in that order, and back.
-import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { join, resolve } from 'node:path';
 import {
   type Clock,
   type Logger,
@@ -128,29 +128,22 @@ function listenersFor(config: BrokerConfig, listen: Address | undefined): Listen
   return [{ name: 'PLAINTEXT', protocol: 'PLAINTEXT', bind: listen, advertised: undefined }];
 }
 
-/** The data folder, and the folder of logs where that lies elsewhere: neither may be opened twice. */
+/** The data folder, and the folder of logs, which another broker may name by itself: neither may be opened twice. */
 async function lockFolders(folders: readonly string[]): Promise<FolderLock> {
   const locks: FolderLock[] = [];
   const release = async (): Promise<void> => {
     for (const lock of locks.splice(0).reverse()) await lock.release();
   };
   try {
-    const [home = '', logs = ''] = folders;
-    locks.push(await lockFolder(home));
-    if (!isWithin(logs, home)) {
-      await makeDurableDirectory(nodeDisk, logs);
-      locks.push(await lockFolder(logs));
+    for (const path of new Set(folders)) {
+      await makeDurableDirectory(nodeDisk, path);
+      locks.push(await lockFolder(path));
     }
   } catch (error) {
     await release();
     throw error;
   }
   return { release };
-}
-
-function isWithin(path: string, folder: string): boolean {
-  const way = relative(folder, path);
-  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
 interface Setup {

@@ -289,9 +289,12 @@ describe('the config', () => {
     try {
       await using broker = await startTestBroker({ 'log.dirs': logs });
       expect(broker.handle.port).toBeGreaterThan(0);
-      await expect(startTestBroker({ 'log.dirs': logs })).rejects.toMatchObject({
-        code: 'broker.data_folder_locked',
-      });
+      await using usual = await startTestBroker();
+      for (const taken of [logs, join(usual.dataDirectory, 'log')]) {
+        await expect(startTestBroker({ 'log.dirs': taken })).rejects.toMatchObject({
+          code: 'broker.data_folder_locked',
+        });
+      }
     } finally {
       await rm(logs, { recursive: true, force: true });
     }

@@ -34,7 +34,8 @@ defineErrorCodes<KafkaClientCode>({
   },
   'kafka.connection_closed': {
     policy: 'retry',
-    remedy: 'Check that the broker runs; the client reconnects.',
+    remedy:
+      'Check that the broker runs, and that security.protocol is that of its listener; the client reconnects.',
   },
   'kafka.request_timeout': {
     policy: 'retry',

@@ -52,21 +52,25 @@ function keyStore(read: SettingReader): SecureContextOptions {
       const missing = inlineKey === undefined ? 'ssl.keystore.key' : 'ssl.keystore.certificate.chain';
       throw invalid(missing, `${missing} is missing.`, 'Give the key and its certificate chain together.');
     }
-    return pemKeyPair('ssl.keystore.key', `${inlineKey}\n${inlineChain}`, keyPassword);
+    return pemKeyPair('ssl.keystore.key', { key: inlineKey, chain: inlineChain }, keyPassword);
   }
   const store = openStore(read, 'keystore');
   if (!store) return {};
   if (store.format === 'PEM') {
-    return pemKeyPair('ssl.keystore.location', store.bytes.toString('utf8'), keyPassword);
+    const text = store.bytes.toString('utf8');
+    return pemKeyPair('ssl.keystore.location', { key: text, chain: text }, keyPassword);
   }
   const passphrase = given(read, 'ssl.keystore.password');
   return { pfx: store.bytes, ...(passphrase === undefined ? {} : { passphrase }) };
 }
 
-function pemKeyPair(key: string, text: string, passphrase: string | undefined): SecureContextOptions {
-  const blocks = pemBlocks(text);
-  const privateKey = blocks.find(({ label }) => label.endsWith('PRIVATE KEY'));
-  const chain = blocks.filter(({ label }) => label === 'CERTIFICATE');
+function pemKeyPair(
+  key: string,
+  texts: { readonly key: string; readonly chain: string },
+  passphrase: string | undefined,
+): SecureContextOptions {
+  const privateKey = pemBlocks(texts.key).find(({ label }) => label.endsWith('PRIVATE KEY'));
+  const chain = pemBlocks(texts.chain).filter(({ label }) => label === 'CERTIFICATE');
   if (!privateKey || chain.length === 0) {
     const missing = privateKey ? 'certificate' : 'private key';
     throw invalid(

@@ -1,120 +1,237 @@
-// The bundled broker by itself: durable produce and fetch, against a loopback stream and raw write + fdatasync taken in
-// the same run. `--records`, `--size`.
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+// The bundled broker by itself, under a client that costs next to nothing, against the machine's own figures of the same
+// run: a loopback stream, a loopback echo, and raw write + fdatasync. `--mb`, `--requests`, `--partitions`, `--waiting`.
 import { silentLogger, systemClock } from '@millrace/foundation';
-import { Admin, BatchProducer, Cluster, Fetcher } from '@millrace/kafka-client';
-import { startMillrace } from '@millrace/testkit/millrace-process';
-import { count, cpuSeconds, median, option, percentile, residentMb, say, seconds } from './measure.ts';
+import { Admin, Cluster } from '@millrace/kafka-client';
+import { BrokerProcess } from './broker-process.ts';
+import { loopbackEcho, loopbackStream, rawSyncs } from './machine.ts';
+import {
+  count,
+  cpuSeconds,
+  median,
+  option,
+  percentile,
+  residentMb,
+  say,
+  seconds,
+  warmMemory,
+} from './measure.ts';
+import { fetchRequest, pingRequest, produceRequest, RawClient } from './raw-client.ts';
 
-const records = option('records', 1_000_000);
-const size = option('size', 1000);
 const MB = 1024 * 1024;
+const volume = option('mb', 1024);
+const requests = option('requests', 200_000);
+const partitions = option('partitions', 1000);
+const waiting = option('waiting', 500);
 
-/** Megabytes a second through a loopback socket. */
-async function loopback(totalMb: number): Promise<number> {
-  const server = createServer((socket) => socket.resume());
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const socket = connect(port, '127.0.0.1');
-  const chunk = Buffer.alloc(MB, 120);
-  const time = await seconds(async () => {
-    for (let i = 0; i < totalMb; i++)
-      if (!socket.write(chunk)) await new Promise((resolve) => socket.once('drain', resolve));
-    await new Promise<void>((resolve) => socket.end(resolve));
+async function createTopics(broker: BrokerProcess, topics: Readonly<Record<string, number>>): Promise<void> {
+  await using cluster = new Cluster({
+    bootstrapServers: broker.address,
+    clientId: 'bench',
+    logger: silentLogger,
+    clock: systemClock,
   });
-  server.close();
-  return totalMb / time;
+  const specs = Object.entries(topics).map(([name, partitions]) => ({ name, partitions }));
+  await new Admin(cluster).createTopics(specs);
 }
 
-/** Milliseconds of each of `rounds` small writes with fdatasync. */
-function rawSyncs(folder: string, rounds: number): number[] {
-  const file = openSync(path.join(folder, 'raw'), 'w');
-  const chunk = Buffer.alloc(1100, 120);
-  const times = Array.from({ length: rounds }, () => {
-    const start = performance.now();
-    writeSync(file, chunk);
-    fdatasyncSync(file);
-    return performance.now() - start;
-  });
-  closeSync(file);
-  return times;
+/** Seconds, and CPU seconds of the broker. */
+async function measured(
+  broker: BrokerProcess,
+  work: () => Promise<void>,
+): Promise<{ readonly time: number; readonly cpu: number }> {
+  const before = cpuSeconds(broker.pid);
+  const time = await seconds(work);
+  return { time, cpu: cpuSeconds(broker.pid) - before };
 }
 
-const folder = mkdtempSync(path.join(tmpdir(), 'millrace-bench-'));
-await using millrace = await startMillrace();
-await using cluster = new Cluster({
-  bootstrapServers: millrace.kafka,
-  clientId: 'bench',
-  logger: silentLogger,
-  clock: systemClock,
-});
-await new Admin(cluster).createTopics([
-  { name: 'bulk', partitions: 1 },
-  { name: 'single', partitions: 1 },
-]);
-const value = Buffer.alloc(size, 120);
-const streamBefore = await loopback(1024);
+function line(what: string, seen: string, budget: string): void {
+  say(`  ${what.padEnd(38)} ${seen.padEnd(52)} ${budget}`);
+}
 
-const producer = new BatchProducer({ cluster, logger: silentLogger, clock: systemClock });
-await producer.prepare('bulk');
-let cpuBefore = cpuSeconds(millrace.pid ?? 0);
-const produceTime = await seconds(async () => {
-  for (let i = 0; i < records; i++) {
-    while (!producer.append('bulk', 0, 1, value, -1, 0, 0, size, null, i)) await producer.ready();
+const fixed = (value: number, digits = 2): string => value.toFixed(digits);
+const met = (isMet: boolean, budget: string): string => `${budget}: ${isMet ? 'met' : 'missed'}`;
+
+const streams = [await loopbackStream()];
+const echoes = await loopbackEcho(2000);
+const syncs = rawSyncs(500);
+
+say('\nThe bundled broker, policy os');
+{
+  await using broker = await BrokerProcess.start({ 'millrace.log.flush.policy': 'os' });
+  await createTopics(broker, { bulk: 1, small: 1 });
+  const client = await RawClient.open(broker.port);
+  const bulk = produceRequest('bulk', 0, 62, 1000);
+  const sends = Math.ceil((volume * MB) / bulk.length);
+  await client.run(() => bulk, 500, 8); // warms up
+  await warmMemory();
+  const produced = await measured(broker, () => client.run(() => bulk, sends, 8));
+  streams.push(await loopbackStream());
+  const stream = median(streams);
+  const rate = volume / produced.time;
+  const perMb = (produced.cpu / volume) * 1000;
+  line(
+    'produce, 62 KB batches',
+    `${count(rate)} MB/s = ${fixed(rate / stream)} x loopback, ${fixed(perMb)} ms CPU per MB`,
+    met(perMb <= 2 && rate >= 0.2 * stream, '0.2 x, 2 ms'),
+  );
+  const fetches = Array.from({ length: volume - 1 }, (_, i) =>
+    fetchRequest('bulk', Math.floor((i * MB) / bulk.length) * 62, MB, 0),
+  );
+  client.bytesRead = 0;
+  const fetched = await measured(broker, () =>
+    client.run((i) => fetches[i] ?? Buffer.alloc(0), fetches.length, 2),
+  );
+  const fetchRate = client.bytesRead / MB / fetched.time;
+  line(
+    'fetch, 1 MB',
+    `${count(fetchRate)} MB/s = ${fixed(fetchRate / stream)} x loopback, ${fixed((fetched.cpu / volume) * 1000)} ms CPU per MB`,
+    met(fetchRate >= 0.45 * stream, '0.45 x'),
+  );
+  const small = produceRequest('small', 0, 1, 1000);
+  await client.run(() => small, 20_000, 32);
+  const pipelined = await measured(broker, () => client.run(() => small, requests, 32));
+  const perRequest = (pipelined.cpu / requests) * 1e6;
+  line(
+    'produce, 1 record, 32 in flight',
+    `${count(requests / pipelined.time)} requests/s, ${fixed(perRequest, 1)} us CPU each`,
+    met(perRequest <= 15 && requests / pipelined.cpu >= 60_000, '15 us'),
+  );
+  client.close();
+}
+
+say('The bundled broker, policy acks-all: acknowledged when durable');
+{
+  await using broker = await BrokerProcess.start();
+  await createTopics(broker, { one: 1, many: 32 });
+  const client = await RawClient.open(broker.port);
+  const single = produceRequest('one', 0, 1, 1000);
+  await client.run(() => single, 2000, 1);
+  const sends: number[] = [];
+  for (let i = 0; i < 2000; i++) sends.push(await client.time(single));
+  syncs.push(...rawSyncs(500));
+  const base = percentile(syncs, 0.5) + percentile(echoes, 0.5);
+  const [p50, p99] = [percentile(sends, 0.5), percentile(sends, 0.99)];
+  const rawP99 = percentile(syncs, 0.99);
+  line(
+    'single send',
+    `p50 ${fixed(p50)} ms = ${fixed(p50 / base)} x (fdatasync + echo), p99 ${fixed(p99)} ms = ${fixed(p99 / rawP99)} x fdatasync`,
+    met(p50 <= 1.5 * base && p99 <= 2 * rawP99, '1.5 x, 2 x'),
+  );
+  const clients = await Promise.all(Array.from({ length: 64 }, () => RawClient.open(broker.port)));
+  const together = async (request: (client: number) => Buffer): Promise<number> => {
+    const each = 300;
+    const time = await seconds(() => Promise.all(clients.map((it, i) => it.run(() => request(i), each, 1))));
+    return (64 * each) / time;
+  };
+  await together(() => single);
+  const grouped = await together(() => single);
+  const serial = 1000 / (syncs.reduce((sum, it) => sum + it, 0) / syncs.length);
+  line(
+    '64 connections, one partition',
+    `${count(grouped)} sends/s = ${fixed(grouped / serial, 1)} x serial write + fdatasync`,
+    met(grouped >= 7 * serial, '7 x'),
+  );
+  const spread = Array.from({ length: 32 }, (_, partition) => produceRequest('many', partition, 1, 1000));
+  await together((i) => spread[i % 32] ?? single);
+  const over32 = await together((i) => spread[i % 32] ?? single);
+  line(
+    '64 connections, 32 partitions',
+    `${count(over32)} sends/s = ${fixed(over32 / grouped)} x one partition`,
+    met(over32 >= 0.25 * grouped, '0.25 x'),
+  );
+  for (const it of clients) it.close();
+  client.close();
+}
+
+say('Starting');
+{
+  await using broker = await BrokerProcess.start();
+  const empty = await restarted(broker, 'SIGTERM');
+  await createTopics(broker, { bulk: 1, parts: 100 });
+  const clean = await restarted(broker, 'SIGTERM');
+  line(
+    'clean start, 100 partitions',
+    `${fixed(clean)} s, ${fixed(empty)} s without any`,
+    met(clean - empty <= 0.3, '0.3 s more'),
+  );
+  const client = await RawClient.open(broker.port);
+  const bulk = produceRequest('bulk', 0, 62, 1000);
+  await client.run(() => bulk, Math.ceil((1024 * MB) / bulk.length), 8);
+  client.close();
+  const unclean = (await restarted(broker, 'SIGKILL')) - empty;
+  line(
+    'after SIGKILL with 1 GB unchecked',
+    `${fixed(unclean)} s more = ${fixed(1 / unclean)} GB/s`,
+    met(unclean <= 2, '2 s'),
+  );
+}
+
+async function restarted(broker: BrokerProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<number> {
+  await broker.stop(signal);
+  return await broker.start();
+}
+
+say('At rest');
+{
+  await using broker = await BrokerProcess.start();
+  await createTopics(broker, { parts: partitions });
+  const clients = await Promise.all(Array.from({ length: waiting }, () => RawClient.open(broker.port)));
+  const poll = fetchRequest('parts', 0, MB, 500);
+  let going = true;
+  const polling = Promise.all(
+    clients.map(async (client) => {
+      while (going) await client.run(() => poll, 1, 1);
+    }),
+  );
+  await systemClock.sleep(3000);
+  const resting = await measured(broker, () => systemClock.sleep(10_000));
+  const share = resting.cpu / resting.time;
+  const { now } = residentMb(broker.pid);
+  line(
+    `${count(waiting)} waiting consumers`,
+    `${fixed(100 * share, 1)} % of a core`,
+    met(share <= 0.03, '3 %'),
+  );
+  line(`resident with ${count(partitions)} partitions`, `${count(now)} MB`, met(now <= 150, '150 MB'));
+  going = false;
+  await polling;
+  const pings: number[] = [];
+  const writer = clients[0];
+  const pinger = clients[1];
+  if (writer !== undefined && pinger !== undefined) {
+    const bulk = produceRequest('parts', 0, 62, 1000);
+    let writing = true;
+    const written = writer
+      .run(() => bulk, 8000, 8)
+      .finally(() => {
+        writing = false;
+      });
+    const ping = pingRequest();
+    while (writing) {
+      pings.push(await pinger.time(ping));
+      await systemClock.sleep(1);
+    }
+    await written;
   }
-  await producer.flush();
-});
-const produceCpu = cpuSeconds(millrace.pid ?? 0) - cpuBefore;
-
-cpuBefore = cpuSeconds(millrace.pid ?? 0);
-const fetcher = new Fetcher({
-  cluster,
-  isolation: 'read_uncommitted',
-  logger: silentLogger,
-  clock: systemClock,
-  maxBytes: 8 * MB,
-  maxPartitionBytes: 4 * MB,
-});
-fetcher.assign([{ topic: 'bulk', partition: 0, offset: 0 }]);
-let read = 0;
-const fetchTime = await seconds(async () => {
-  while (read < records)
-    for (const { records: got } of await fetcher.poll({ maxWaitMs: 500 })) read += got.length;
-});
-const fetchCpu = cpuSeconds(millrace.pid ?? 0) - cpuBefore;
-await fetcher.close();
-
-const raw = rawSyncs(folder, 500);
-const single: number[] = [];
-for (let i = 0; i < 500; i++) {
-  const start = performance.now();
-  await producer.send({ topic: 'single', key: null, value });
-  single.push(performance.now() - start);
+  const worst = percentile(pings, 0.999);
+  line(
+    'other requests during bulk writes',
+    `p50 ${fixed(percentile(pings, 0.5))} ms, p99.9 ${fixed(worst)} ms of ${count(pings.length)}`,
+    met(worst < 50, '50 ms'),
+  );
+  for (const client of clients) client.close();
 }
-raw.push(...rawSyncs(folder, 500));
-await producer.close();
-rmSync(folder, { recursive: true, force: true });
-const streamAfter = await loopback(1024);
 
-const megabytes = (records * size) / MB;
-const stream = median([streamBefore, streamAfter]);
-const ratio = (rate: number): string => `${(rate / stream).toFixed(2)} x the loopback stream`;
-say(`\nBroker, ${count(records)} records of ${count(size)} bytes, acks=all with fdatasync`);
-say(`  loopback stream     ${count(stream)} MB/s (A/A ${(streamBefore / streamAfter).toFixed(2)} x)`);
-say(
-  `  produce             ${count(megabytes / produceTime)} MB/s, ${count(records / produceTime)} records/s: ${ratio(megabytes / produceTime)}; ${((produceCpu / megabytes) * 1000).toFixed(2)} ms CPU of the whole process per MB`,
+streams.push(await loopbackStream());
+say('The machine');
+line('loopback stream', `${count(median(streams))} MB/s (${streams.map((it) => count(it)).join(', ')})`, '');
+line(
+  'loopback echo',
+  `p50 ${fixed(percentile(echoes, 0.5))} ms, p99 ${fixed(percentile(echoes, 0.99))} ms`,
+  '',
 );
-say(
-  `  fetch               ${count(megabytes / fetchTime)} MB/s, ${count(records / fetchTime)} records/s: ${ratio(megabytes / fetchTime)}; ${((fetchCpu / megabytes) * 1000).toFixed(2)} ms CPU per MB`,
+line(
+  'write + fdatasync',
+  `p50 ${fixed(percentile(syncs, 0.5))} ms, p99 ${fixed(percentile(syncs, 0.99))} ms`,
+  '',
 );
-say(
-  `  write + fdatasync   p50 ${percentile(raw, 0.5).toFixed(2)} ms, p99 ${percentile(raw, 0.99).toFixed(2)} ms`,
-);
-say(
-  `  durable single send p50 ${percentile(single, 0.5).toFixed(2)} ms, p99 ${percentile(single, 0.99).toFixed(2)} ms: ${(percentile(single, 0.5) / percentile(raw, 0.5)).toFixed(1)} x the raw p50`,
-);
-say(`  resident, most      ${count(residentMb(millrace.pid ?? 0).peak)} MB`);

@@ -3,7 +3,6 @@
 import {
   CONTRACT_VERSION,
   INT64,
-  JoinedText,
   optional,
   type Schema,
   STRING,
@@ -11,6 +10,7 @@ import {
   sourceSchema,
   TemplateStruct,
   VARYING,
+  VaryingText,
 } from '@millrace/data';
 import type { Lsn } from './protocol/lsn.ts';
 import type { TableName } from './schema/catalog.ts';
@@ -73,7 +73,7 @@ export function transactionSource(
   table: TableName,
   transaction: SourceTransaction,
 ): StructTemplate {
-  const { committed } = transaction;
+  const { committed, lastCommitLsn } = transaction;
   return new StructTemplate(SOURCE_SCHEMA, [
     CONTRACT_VERSION,
     'postgresql',
@@ -81,7 +81,7 @@ export function transactionSource(
     committed.ms,
     null,
     identity.database,
-    VARYING,
+    new VaryingText(sequenceStart(lastCommitLsn), SEQUENCE_END),
     committed.us,
     committed.ns,
     table.schema,
@@ -137,15 +137,19 @@ export function singleSource(
 }
 
 /** `["<last commit>","<lsn>"]`, the last commit null before the first. */
-export function sequenceText(lastCommitLsn: Lsn | null, lsn: Lsn): JoinedText {
-  return new JoinedText(
-    lastCommitLsn === null ? ['[null,"', lsn, '"]'] : ['["', lastCommitLsn, '","', lsn, '"]'],
-  );
+export function sequenceText(lastCommitLsn: Lsn | null, lsn: Lsn): string {
+  return `${sequenceStart(lastCommitLsn)}${lsn}${SEQUENCE_END}`;
+}
+
+const SEQUENCE_END = '"]';
+
+function sequenceStart(lastCommitLsn: Lsn | null): string {
+  return lastCommitLsn === null ? '[null,"' : `["${lastCommitLsn}","`;
 }
 
 /** The source of a change, from the template of its transaction and table. */
-export function changeSource(template: StructTemplate, lastCommitLsn: Lsn | null, lsn: Lsn): TemplateStruct {
-  return new TemplateStruct(template, [sequenceText(lastCommitLsn, lsn), lsn]);
+export function changeSource(template: StructTemplate, lsn: Lsn): TemplateStruct {
+  return new TemplateStruct(template, [lsn, lsn]);
 }
 
 /** A template for the snapshot rows of one table with one marker: nothing varies. */
@@ -168,7 +172,7 @@ export function snapshotSource(
     at.moment.ms,
     marker,
     identity.database,
-    at.sequence ?? (at.lsn === null ? null : sequenceText(null, at.lsn).toString()),
+    at.sequence ?? (at.lsn === null ? null : sequenceText(null, at.lsn)),
     at.moment.us,
     at.moment.ns,
     table.schema,

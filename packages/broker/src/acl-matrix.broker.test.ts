@@ -311,6 +311,13 @@ const ROWS: readonly Row[] = [
     needs: [describeCluster],
   },
   {
+    api: 'DescribeQuorum',
+    version: 2,
+    body: { topics: [{ topicName: '__cluster_metadata', partitions: [partition] }] },
+    refused: CLUSTER_REFUSED,
+    needs: [describeCluster],
+  },
+  {
     api: 'ElectLeaders',
     version: 2,
     body: { topicPartitions: null },

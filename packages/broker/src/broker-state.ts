@@ -5,13 +5,16 @@ import type { FetchSessions } from './api/fetch-sessions.ts';
 import type { Disk } from './disk.ts';
 import type { GroupCoordinator } from './groups/coordinator.ts';
 import type { LogDirectory } from './log/log-directory.ts';
+import type { LogKeeper } from './log/log-keeper.ts';
 import type { PartitionLog } from './log/partition-log.ts';
 import type { BrokerConfig } from './metadata/broker-config.ts';
 import type { MetadataLog } from './metadata/metadata-log.ts';
 import type { MetadataRecord, Topic, Topics } from './metadata/topics.ts';
+import type { BrokerMetrics } from './metrics/broker-metrics.ts';
 import type { ProducerIds } from './producer-ids.ts';
 import type { Authorizer } from './security/authorizer.ts';
 import type { ScramCredentials } from './security/scram-credentials.ts';
+import type { TransactionCoordinator } from './transactions/coordinator.ts';
 
 export interface Address {
   readonly host: string;
@@ -28,13 +31,16 @@ export interface BrokerState {
   readonly config: BrokerConfig;
   readonly metadata: MetadataLog<MetadataRecord>;
   readonly directory: LogDirectory;
+  readonly keeper: LogKeeper;
   readonly topics: Topics;
   readonly producerIds: ProducerIds;
   readonly groups: GroupCoordinator;
   /** Undefined: everybody may do everything. */
   readonly authorizer: Authorizer | undefined;
   readonly scram: ScramCredentials;
+  readonly transactions: TransactionCoordinator;
   readonly fetchSessions: FetchSessions;
+  readonly metrics: BrokerMetrics;
   /** The address clients of a listener are told. */
   advertised(listener: string): Address;
 }

@@ -12,6 +12,9 @@ test('A broker in a thread serves clients, reports its errors as they are, and c
   try {
     await using client = await TestClient.connect(broker.port);
     expect((await client.send('Metadata', 9, { topics: [] })).clusterId).toBe(broker.clusterId);
+    // Asked for at the same time, each gets an answer.
+    const pages = await Promise.all([broker.metrics(), broker.metrics()]);
+    for (const page of pages) expect(page).toMatch(/^kafka_server_kafkaserver_brokerstate 3$/m);
     await expect(startBrokerThread({ dataDirectory, listen })).rejects.toMatchObject({
       code: 'broker.data_folder_locked',
     });

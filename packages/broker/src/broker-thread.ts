@@ -16,6 +16,7 @@ export type ThreadMessage =
   | ({ readonly type: 'ready' } & Pick<BrokerHandle, 'host' | 'port' | 'clusterId' | 'listeners' | 'inside'>)
   | { readonly type: 'failed'; readonly error: WireError }
   | { readonly type: 'closed' }
+  | { readonly type: 'metrics'; readonly text: string }
   | {
       readonly type: 'log';
       readonly level: ThreadLogLevel;
@@ -61,10 +62,13 @@ export async function startBrokerThread(
   worker.on('error', (error) => {
     reportCrash(brokerError('broker.thread_failed', 'The broker stopped unexpectedly.', {}, error));
   });
+  /** Those who wait for metrics, in order; answers come in the order of the questions. */
+  const asked: ((text: string) => void)[] = [];
   const ready = new Promise<Extract<ThreadMessage, { type: 'ready' }>>((resolve, reject) => {
     worker.on('message', (message: ThreadMessage) => {
       if (message.type === 'ready') resolve(message);
       else if (message.type === 'failed') reject(reviveError(message.error));
+      else if (message.type === 'metrics') asked.shift()?.(message.text);
       else if (message.type === 'log') logger[message.level](message.fields, message.message);
     });
     crashed.then(reject, reject);
@@ -77,7 +81,16 @@ export async function startBrokerThread(
       stopped = true;
       await ended;
     };
-    return { ...facts, crashed, close };
+    const metrics = async (): Promise<string> => {
+      if (stopped) return '';
+      const answer = new Promise<string>((resolve) => {
+        asked.push(resolve);
+      });
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has no origin
+      worker.postMessage('metrics');
+      return Promise.race([answer, ended.then(() => '')]);
+    };
+    return { ...facts, crashed, metrics, close };
   } catch (error) {
     stopped = true;
     await worker.terminate();

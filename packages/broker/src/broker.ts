@@ -16,11 +16,15 @@ import { type Disk, makeDurableDirectory, nodeDisk } from './disk.ts';
 import { GroupCoordinator } from './groups/coordinator.ts';
 import { DiskSpace } from './log/disk-space.ts';
 import { LogDirectory } from './log/log-directory.ts';
+import { LogKeeper } from './log/log-keeper.ts';
 import { TailCache } from './log/tail-cache.ts';
 import { TurnEnd } from './log/write-pipeline.ts';
 import { BrokerConfig } from './metadata/broker-config.ts';
 import { MetadataLog } from './metadata/metadata-log.ts';
 import { type MetadataRecord, Topics } from './metadata/topics.ts';
+import { BrokerMetrics } from './metrics/broker-metrics.ts';
+import { renderMetrics } from './metrics/prometheus.ts';
+import { timedDisk } from './metrics/timed-disk.ts';
 import { FramePool } from './net/frame-pool.ts';
 import { Listener } from './net/listener.ts';
 import { YoungCollector } from './net/young-collector.ts';
@@ -31,6 +35,7 @@ import { listenerSecurity, ownLogins, type SecurityProtocol } from './security/l
 import { makeAuthorizer } from './security/make-authorizer.ts';
 import { ScramCredentials } from './security/scram-credentials.ts';
 import { type ListenerConfig, listenersOf } from './server-properties.ts';
+import { TransactionCoordinator } from './transactions/coordinator.ts';
 
 /** What a broker may be told, whether in this thread or another. */
 export interface BrokerOptions {
@@ -66,6 +71,8 @@ export interface BrokerHandle {
   readonly listeners: readonly ListenerAddress[];
   /** Settings for a Kafka client in the same process; with the password of its login. */
   readonly inside: ClientProperties;
+  /** The broker's metrics in Prometheus' text format. */
+  metrics(): Promise<string>;
   /** Stops taking requests, makes everything durable and leaves the mark of a clean shutdown. Idempotent. */
   close(): Promise<void>;
 }
@@ -157,12 +164,14 @@ interface Setup {
 
 class RunningBroker implements BrokerHandle {
   readonly #setup: Setup;
+  readonly #metrics = new BrokerMetrics();
   readonly #listeners: readonly Listener[];
   readonly #space: DiskSpace;
   readonly #directory: LogDirectory;
   readonly #scram = new ScramCredentials();
   readonly #authorizer: Authorizer | undefined;
   #aclRecords: () => MetadataRecord[] = () => [];
+  #keeper: LogKeeper | undefined;
   #state: BrokerState | undefined;
   #lock: FolderLock | undefined;
   #storageFailed = false;
@@ -170,8 +179,9 @@ class RunningBroker implements BrokerHandle {
   #closing: Promise<void> | undefined;
 
   constructor(setup: Setup) {
-    this.#setup = setup;
-    const { config, logger, disk, clock, folder } = setup;
+    const disk = timedDisk(setup.disk, this.#metrics.flushes);
+    this.#setup = { ...setup, disk };
+    const { config, logger, clock, folder } = setup;
     const registry = new ApiRegistry();
     const youngCollector = new YoungCollector();
     const framePool = new FramePool(FRAME_POOL_BYTES);
@@ -184,6 +194,7 @@ class RunningBroker implements BrokerHandle {
           logger,
           framePool,
           youngCollector,
+          metrics: this.#metrics,
           maxRequestBytes: config.number('socket.request.max.bytes'),
           maxConnections: Number(config.forListener(listener.name)('max.connections')),
           authenticationMs: config.number('millrace.authentication.timeout.ms'),
@@ -248,10 +259,15 @@ class RunningBroker implements BrokerHandle {
       ...this.#scram.records(),
       ...this.#aclRecords(),
     ]);
+    topics.onDeleted(({ name }) => this.#metrics.forgetTopic(name));
     const groups = new GroupCoordinator(topics, config, clock, logger);
     await groups.load();
+    const keeper = new LogKeeper({ directory: this.#directory, config, disk, clock, logger });
+    const transactions = new TransactionCoordinator({ topics, config, clock, logger, producerIds, groups });
+    await transactions.load();
     const state: BrokerState = {
       ...identity,
+      keeper,
       clock,
       disk,
       logger,
@@ -263,9 +279,11 @@ class RunningBroker implements BrokerHandle {
       groups,
       authorizer: this.#authorizer,
       scram: this.#scram,
+      transactions,
       fetchSessions: new FetchSessions(config.number('max.incremental.fetch.session.cache.slots'), () =>
         clock.monotonicMs(),
       ),
+      metrics: this.#metrics,
       advertised: (listener) =>
         (this.#listeners.find((candidate) => candidate.name === listener) ?? this.#listeners[0])
           ?.advertised ?? {
@@ -282,6 +300,8 @@ class RunningBroker implements BrokerHandle {
     ];
     for (const timer of this.#timers) timer.unref();
     this.#keepUp();
+    this.#keeper = keeper;
+    keeper.start();
     this.#lock = lock;
   }
 
@@ -302,6 +322,14 @@ class RunningBroker implements BrokerHandle {
     }
   }
 
+  async metrics(): Promise<string> {
+    const listeners = this.#listeners.map(({ name, connectionCount }) => ({
+      name,
+      connections: connectionCount,
+    }));
+    return this.#state ? renderMetrics(this.#state, listeners, performance.now()) : '';
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -311,6 +339,8 @@ class RunningBroker implements BrokerHandle {
     for (const timer of this.#timers) clearInterval(timer);
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#state?.groups.close();
+    await this.#keeper?.close();
+    this.#state?.transactions.close();
     try {
       await this.#directory.close();
       await this.#state?.metadata.close();

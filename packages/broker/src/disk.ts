@@ -42,6 +42,8 @@ export interface Disk {
   /** Opens for reading and writing; creates the file when it is missing. */
   open(path: string): DiskFile;
   exists(path: string): boolean;
+  /** When a file was last written, by the file system's clock; 0 when there is none. */
+  modifiedMs(path: string): number;
   /** Whole content, or undefined when there is no such file. */
   readFile(path: string): Buffer | undefined;
   makeDirectory(path: string): void;
@@ -90,6 +92,7 @@ export async function makeDurableDirectory(disk: Disk, path: string): Promise<vo
 export const nodeDisk: Disk = {
   open: (path) => new NodeFile(path),
   exists: (path) => statSync(path, { throwIfNoEntry: false }) !== undefined,
+  modifiedMs: (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0,
   readFile: (path) => {
     try {
       return readFileSync(path);

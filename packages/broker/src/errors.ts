@@ -12,6 +12,7 @@ export type BrokerErrorCode =
   | 'broker.address_in_use'
   | 'broker.data_folder_locked'
   | 'broker.data_folder_invalid'
+  | 'broker.log_changed'
   | 'broker.log_corrupt'
   | 'broker.storage_failed'
   | 'broker.thread_failed';
@@ -28,6 +29,10 @@ defineErrorCodes<BrokerErrorCode>({
   'broker.data_folder_invalid': {
     policy: 'needs_operator',
     remedy: 'Restore the named file from a backup, or start with another data folder.',
+  },
+  'broker.log_changed': {
+    policy: 'retry',
+    remedy: 'A partition was deleted or changed while it was cleaned; the next cleaning sees what there is.',
   },
   'broker.log_corrupt': {
     policy: 'needs_operator',

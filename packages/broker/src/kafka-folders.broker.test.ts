@@ -4,11 +4,12 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { readRecords } from '@millrace/kafka-protocol';
+import { readBatchHeader, readRecords } from '@millrace/kafka-protocol';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startBroker } from './broker.ts';
 import { ProducerState } from './log/producer-state.ts';
 import { OffsetIndex, TimeIndex } from './log/sparse-index.ts';
+import { TransactionIndex } from './log/transaction-index.ts';
 import { TestClient } from './testing/test-client.ts';
 
 const SEGMENTS = fileURLToPath(new URL('../../../testdata/goldens/kafka/segments/', import.meta.url));
@@ -81,6 +82,7 @@ test('Index and snapshot files of Kafka are read, and written the same', async (
       const bytes = await readFile(join(SEGMENTS, entry, name));
       if (name.endsWith('.index')) expect(OffsetIndex.parse(bytes, 1 << 30)?.toBytes()).toEqual(bytes);
       if (name.endsWith('.timeindex')) expect(TimeIndex.parse(bytes)?.toBytes()).toEqual(bytes);
+      if (name.endsWith('.txnindex')) expect(TransactionIndex.parse(bytes)?.toBytes()).toEqual(bytes);
       if (!name.endsWith('.snapshot')) continue;
       // Ours has a list behind Kafka's part, and with it another checksum.
       const again = ProducerState.parse(bytes, 0)?.toSnapshot();
@@ -88,3 +90,52 @@ test('Index and snapshot files of Kafka are read, and written the same', async (
     }
   }
 });
+
+test('Every record of every segment that Kafka wrote is read as Kafka itself prints it', async () => {
+  const dataDirectory = await copyFolders('records', true);
+  const broker = await startBroker({ dataDirectory, listen: { host: '127.0.0.1', port: 0 } });
+  await using client = await TestClient.connect(broker.port);
+  let count = 0;
+  for (const entry of await readdir(SEGMENTS)) {
+    if (entry === '_datadir') continue;
+    const dumped = await readFile(join(SEGMENTS, entry, 'dump-log.txt'), 'utf8');
+    // DumpLogSegments prints what lies before the log's start, too.
+    const from = entry === 'deleterecords' ? 4 : 0;
+    const expected = [
+      ...dumped.matchAll(/^\| offset: (\d+) \w+: (-?\d+) keySize: (-?\d+) valueSize: (-?\d+)/gm),
+    ]
+      .map((match) => match.slice(1).map(Number))
+      .filter(([offset = 0]) => offset >= from);
+    const read = await readAll(client, entry.startsWith('__') ? entry : `seg-${entry}`);
+    expect(
+      read.filter(([offset = 0]) => offset >= from),
+      entry,
+    ).toEqual(expected);
+    count += expected.length;
+  }
+  expect(count).toBeGreaterThan(400);
+  await broker.close();
+});
+
+/** Offset, timestamp, size of key and value of every record; the size of what is null is -1. */
+async function readAll(client: TestClient, topic: string): Promise<number[][]> {
+  const offsetOf = async (timestamp: number): Promise<number> => {
+    const topics = [{ name: topic, partitions: [{ partitionIndex: 0, timestamp }] }];
+    const { topics: found } = await client.send('ListOffsets', 4, { replicaId: -1, topics });
+    return Number(found[0]?.partitions[0]?.offset);
+  };
+  const records: number[][] = [];
+  const end = await offsetOf(-1);
+  for (let at = await offsetOf(-2); at < end; ) {
+    const bytes = await client.fetch(topic, 0, at);
+    for (let position = 0; position < bytes.length; ) {
+      const header = readBatchHeader(bytes, position);
+      for (const { offset, timestamp, key, value } of readRecords(bytes, position, header)) {
+        records.push([offset, timestamp, key?.length ?? -1, value?.length ?? -1]);
+      }
+      at = header.baseOffset + header.lastOffsetDelta + 1;
+      position += header.sizeInBytes;
+    }
+  }
+  return records;
+}

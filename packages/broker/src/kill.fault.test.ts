@@ -1,51 +1,17 @@
 // SIGKILL of a broker process while an idempotent producer writes. After each restart the producer sends again what
 // was not acknowledged; in the end every record is there once and in order.
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readBatchHeader, readRecords } from '@millrace/kafka-protocol';
 import { expect, test } from 'vitest';
+import { killBroker as kill, startBrokerProcess as startProcess } from './testing/broker-process.ts';
 import { TestClient } from './testing/test-client.ts';
 import { batchOf, seededRandom } from './testing/test-log.ts';
 
 const SEED = Number(process.env['MILLRACE_SEED'] ?? Date.now() % 1_000_000);
 const KILLS = 4;
 const TOPIC = 'killed';
-const INDEX = new URL('../dist/index.js', import.meta.url).href;
-
-interface BrokerProcess {
-  readonly child: ChildProcess;
-  readonly port: number;
-}
-
-/** Runs a broker from dist in a process of its own; resolves with its port. */
-function startProcess(dataDirectory: string): Promise<BrokerProcess> {
-  const options = JSON.stringify({
-    dataDirectory,
-    listen: { host: '127.0.0.1', port: 0 },
-    properties: { 'log.segment.bytes': '1048576', 'millrace.disk.reserve.bytes': '1048576' },
-  });
-  const script = `
-    import { startBroker } from ${JSON.stringify(INDEX)};
-    const broker = await startBroker(${options});
-    process.stdout.write(String(broker.port) + '\\n');
-  `;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`the broker ended with ${code} before it was ready`)));
-    child.stdout?.once('data', (text: Buffer) => resolve({ child, port: Number(text) }));
-  });
-}
-
-function kill(broker: BrokerProcess): Promise<void> {
-  return new Promise((resolve) => {
-    broker.child.once('exit', () => resolve());
-    broker.child.kill('SIGKILL');
-  });
-}
 
 async function readAll(client: TestClient): Promise<string[]> {
   const found: string[] = [];

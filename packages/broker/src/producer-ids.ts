@@ -28,6 +28,12 @@ export class ProducerIds {
     return this.#next++;
   }
 
+  /** Ids below `next` are known to be in use. */
+  skipTo(next: number): void {
+    this.#next = Math.max(this.#next, next);
+    this.#reserved = Math.max(this.#reserved, this.#next);
+  }
+
   /** What the metadata log must say. */
   record(): MetadataRecord {
     return { type: 'producer-ids', next: this.#reserved };

@@ -5,7 +5,7 @@ import { GOLDENS, replay, testGoldens } from './testing/replay.ts';
 import { SECURED } from './testing/secured-properties.ts';
 import { startTestBroker } from './testing/test-broker.ts';
 
-/** Asks for quotas and for the state of a KRaft quorum, besides what acl-matrix.broker.test.ts shows. */
+/** Asks for quotas, besides what acl-matrix.broker.test.ts shows. */
 const NOT_SERVED = ['security.acl-cluster'];
 
 const ids = readFileSync(`${GOLDENS}security.jsonl`, 'utf8')

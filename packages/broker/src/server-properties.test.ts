@@ -1,6 +1,8 @@
 import { parseProperties } from '@millrace/foundation';
 import { expect, test } from 'vitest';
 import { BrokerConfig } from './metadata/broker-config.ts';
+import { applyAlterations } from './metadata/config-resources.ts';
+import { checkTopicConfigs } from './metadata/create-topic.ts';
 import { logConfigOf } from './metadata/topic-config.ts';
 import { listenersOf } from './server-properties.ts';
 
@@ -87,4 +89,43 @@ test('Topic settings fall back to the most exact broker key that is set', () => 
 test('INV-1: internal topics are synced under acks=all whatever the broker is told', () => {
   const broker = configOf('millrace.log.flush.policy=os');
   expect(logConfigOf({}, broker, true).flushPolicy).toBe('acks-all');
+});
+
+test('Retention and cleaning follow the topic, then what was set at run time, then the file', () => {
+  const broker = configOf('log.retention.hours=1\nlog.cleanup.policy=compact');
+  expect(logConfigOf({}, broker, false)).toMatchObject({
+    compacted: true,
+    deletes: false,
+    retentionMs: 3_600_000,
+  });
+  broker.setDynamic('log.retention.ms', '5000');
+  expect(logConfigOf({}, broker, false)).toMatchObject({ retentionMs: 5000 });
+  const overrides = {
+    'cleanup.policy': 'compact, delete',
+    'retention.ms': '-1',
+    'max.compaction.lag.ms': '7',
+  };
+  // A record can only be cleaned in time when its segment rolls by then.
+  expect(logConfigOf(overrides, broker, false)).toMatchObject({
+    compacted: true,
+    deletes: true,
+    retentionMs: -1,
+    segmentMs: 7,
+  });
+});
+
+test('A topic may be more or less careful than the broker', () => {
+  const broker = configOf('');
+  expect(logConfigOf({ 'millrace.log.flush.policy': 'os' }, broker, false).flushPolicy).toBe('os');
+  expect(logConfigOf({ 'millrace.log.flush.policy': 'os' }, broker, true).flushPolicy).toBe('acks-all');
+});
+
+test('Settings of a topic that contradict each other are refused, also when they come one after the other', () => {
+  const min = { name: 'min.compaction.lag.ms', value: '10' };
+  const max = { name: 'max.compaction.lag.ms', value: '9' };
+  expect(() => checkTopicConfigs([min, max])).toThrow(
+    'min.compaction.lag.ms (10) > max.compaction.lag.ms (9)',
+  );
+  const present = checkTopicConfigs([min]);
+  expect(() => applyAlterations(present, [{ ...max, operation: 0 }])).toThrow('conflict');
 });

@@ -3,7 +3,6 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Encodable, RequestBody } from '@millrace/kafka-protocol';
 import { expect, test } from 'vitest';
 import { startBroker } from './broker.ts';
 import { startTestBroker } from './testing/test-broker.ts';
@@ -98,11 +97,6 @@ test('INV-10: garbage closes its own connection and nothing else', async () => {
   expect((await good.send('ApiVersions', 0, {})).errorCode).toBe(0);
 });
 
-function readFrom(topic: string, maxWaitMs: number): Encodable<RequestBody<1>> {
-  const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 20 }];
-  return { maxWaitMs, minBytes: 1, maxBytes: 1 << 20, sessionEpoch: -1, topics: [{ topic, partitions }] };
-}
-
 test('Answers leave in the order of the requests, also behind a Fetch that waits', async () => {
   await using broker = await startTestBroker();
   await using client = await TestClient.connect(broker.handle.port);
@@ -112,7 +106,18 @@ test('Answers leave in the order of the requests, also behind a Fetch that waits
   const note = (name: string) => (): void => {
     order.push(name);
   };
-  const waiting = client.send('Fetch', 12, readFrom('order', 10_000)).then(note('fetch'));
+  // Both answers may come in one piece: what is noted must hang on the answers themselves.
+  const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 20 }];
+  const waiting = client
+    .send('Fetch', 12, {
+      replicaId: -1,
+      maxWaitMs: 10_000,
+      minBytes: 1,
+      maxBytes: 1 << 20,
+      sessionEpoch: -1,
+      topics: [{ topic: 'order', partitions }],
+    })
+    .then(note('fetch'));
   const behind = client.send('ApiVersions', 0, {}).then(note('versions'));
   await other.send('ApiVersions', 0, {}).then(note('other'));
   await other.produce('order', 0, { values: ['wake'] });

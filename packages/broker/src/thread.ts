@@ -13,7 +13,11 @@ const logger = threadLogger(logLevel, (line: DestinationLine) => post({ type: 'l
 
 try {
   const broker = await startBroker({ ...options, logger });
-  port.on('message', () => {
+  port.on('message', (message: unknown) => {
+    if (message === 'metrics') {
+      void broker.metrics().then((text) => post({ type: 'metrics', text }));
+      return;
+    }
     void broker
       .close()
       .then(() => post({ type: 'closed' }))

@@ -6,12 +6,14 @@ import type { Command } from 'commander';
 import { formatHostPort, parseHostPort } from './addresses.ts';
 import { logOutput } from './log-output.ts';
 import { readBrokerProperties } from './read-properties.ts';
+import { serveMetrics } from './metrics-page.ts';
 import { RunningParts } from './running.ts';
 
 interface BrokerFlags {
   readonly config?: string;
   readonly data: string;
   readonly kafka?: string;
+  readonly metrics?: string;
   readonly logLevel: LogLevel;
 }
 
@@ -23,6 +25,7 @@ export function registerBroker(program: Command): void {
     .option('--config <file>', 'the same, as an option')
     .option('--data <dir>', 'folder that holds everything', './data')
     .option('--kafka <host:port>', 'where it listens (default 127.0.0.1:9092)')
+    .option('--metrics <host:port>', 'where /metrics answers; nowhere without it')
     .option('--log-level <level>', 'fatal, error, warn, info, debug or trace', 'info')
     .action(async (propertiesFile: string | undefined, flags: BrokerFlags) => {
       const parts = new RunningParts();
@@ -39,7 +42,13 @@ export function registerBroker(program: Command): void {
         });
         parts.onClose(() => broker.close());
         void broker.crashed.then((error) => parts.fail('The broker has died.', error));
-        process.stdout.write(`ready kafka=${formatHostPort(broker)}\n`);
+        const ready = [`kafka=${formatHostPort(broker)}`];
+        if (flags.metrics !== undefined) {
+          const page = await serveMetrics(parseHostPort(flags.metrics, '--metrics'), () => broker.metrics());
+          parts.onClose(() => page.close());
+          ready.push(`metrics=http://${formatHostPort(page)}`);
+        }
+        process.stdout.write(`ready ${ready.join(' ')}\n`);
       } catch (error) {
         parts.fail('The broker could not start.', error);
       }

@@ -139,3 +139,8 @@ describe('kafkajs', () => {
     if (hasKcat) expect(await kcatRead('kafkajs')).toEqual(lines);
   });
 });
+
+test('/metrics of the worker has those of the broker beside its own', async () => {
+  const page = await (await fetch(`${millrace.rest}/metrics`)).text();
+  expect(page).toMatch(/^kafka_server_kafkaserver_brokerstate 3$/m);
+});

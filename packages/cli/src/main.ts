@@ -1,7 +1,7 @@
 // The command `millrace`: registers what each command's module brings, nothing else.
 import { Command, type CommanderError } from 'commander';
 import { registerBroker } from './broker-command.ts';
-import { clientCommands, reportFailure } from './client/index.ts';
+import { clientCommands, reportFailure, watchOutput } from './client/index.ts';
 import { registerDemo } from './demo.ts';
 import { registerStart } from './start.ts';
 import { packageVersion, registerVersion } from './version.ts';
@@ -15,6 +15,7 @@ const commands: readonly ((program: Command) => void)[] = [
   ...clientCommands,
 ];
 
+watchOutput();
 const program = new Command('millrace')
   .description('Change data capture in one process')
   .version(packageVersion(), '-V, --version')

@@ -96,6 +96,7 @@ export async function startMillrace(
     dataDir,
     logHub,
     metrics: createMetrics(),
+    ...(broker ? { moreMetrics: () => broker.metrics() } : {}),
     clock: systemClock,
     env: process.env,
     version: packageVersion(),

@@ -11,6 +11,16 @@ export interface WantedTopic {
   readonly config: Readonly<Record<string, string>>;
 }
 
+/**
+ * Settings of the worker's own topics. In small segments, since the one that is written is never compacted: with the
+ * brokers' default, a start would read a week of states and offsets.
+ */
+export const STORE_TOPIC_CONFIG: Readonly<Record<string, string>> = {
+  'cleanup.policy': 'compact',
+  'segment.bytes': '16777216',
+  'segment.ms': '600000',
+};
+
 /** Creates a topic unless it is there. */
 export async function ensureTopic(admin: Admin, logger: Logger, wanted: WantedTopic): Promise<void> {
   const { topic, partitions, replicationFactor, config } = wanted;

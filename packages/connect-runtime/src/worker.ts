@@ -51,6 +51,8 @@ export interface WorkerOptions {
   readonly dataDir: string;
   readonly logHub: LogHub;
   readonly metrics: Metrics;
+  /** Metrics of what runs beside the worker in this process, in Prometheus' text form. */
+  readonly moreMetrics?: () => Promise<string>;
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
@@ -265,7 +267,7 @@ class Worker implements WorkerHandle {
   async #startRest(herder: DistributedHerder, host: TaskHost): Promise<void> {
     const { logHub, clock, metrics, rest } = this.#options;
     const { resolved } = this.#config;
-    const page = new MetricsPage(metrics, host);
+    const page = new MetricsPage(metrics, host, this.#options.moreMetrics);
     this.#rest = await startRestServer({
       ...rest,
       routes: [

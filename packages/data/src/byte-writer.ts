@@ -8,7 +8,7 @@ const PAIRS = Buffer.from(
 );
 
 /** Up to this length a loop of words beats a native copy. */
-const LONG_LITERAL = 128;
+const LONG_LITERAL = 48;
 
 /** Bytes that are written often, also as little-endian words; the last word is padded. */
 export class Literal {
@@ -41,6 +41,15 @@ export class ByteWriter {
 
   reset(): void {
     this.position = 0;
+  }
+
+  /** Goes on in memory of another owner, from `position` on; what does not fit moves on into a larger buffer. */
+  borrow(buffer: Buffer, position: number): void {
+    if (buffer !== this.buffer) {
+      this.buffer = buffer;
+      this.view = viewOf(buffer);
+    }
+    this.position = position;
   }
 
   /** Makes room for `bytes` more. */

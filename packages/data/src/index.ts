@@ -67,7 +67,6 @@ export {
 export { Double, schemalessDouble } from './schemaless.ts';
 export {
   ArrayStruct,
-  JoinedText,
   RAW_NULL,
   RAW_UNAVAILABLE,
   type RawEncoding,
@@ -80,4 +79,5 @@ export {
   sameValue,
   TemplateStruct,
   VARYING,
+  VaryingText,
 } from './struct.ts';

@@ -11,14 +11,14 @@ export abstract class Struct {
 
   /** The value of a field, with the schema's default in place of null, as Connect's `Struct.get`. */
   get(name: string): unknown {
-    const field = this.#field(name);
+    const field = fieldOf(this.schema, name);
     const value = this.at(field.index);
     return value === null && field.schema.defaultValue !== undefined ? field.schema.defaultValue : value;
   }
 
   /** The value of a field, null when unset, as Connect's `getWithoutDefault`. */
   getRaw(name: string): unknown {
-    return this.at(this.#field(name).index);
+    return this.at(fieldOf(this.schema, name).index);
   }
 
   /** All values in field order. */
@@ -33,12 +33,13 @@ export abstract class Struct {
       this.schema.fields.every((field) => sameValue(this.at(field.index), other.at(field.index)))
     );
   }
+}
 
-  #field(name: string): Field {
-    const field = this.schema.field(name);
-    if (!field) throw new RangeError(`${name} is not a valid field name`);
-    return field;
-  }
+// A private method would make every new struct slower.
+function fieldOf(schema: Schema, name: string): Field {
+  const field = schema.field(name);
+  if (!field) throw new RangeError(`${name} is not a valid field name`);
+  return field;
 }
 
 /** Deep equality of Connect values. */
@@ -93,18 +94,17 @@ export class ArrayStruct extends Struct {
 /** Marks a field of a template whose value differs from record to record. */
 export const VARYING: unique symbol = Symbol('varying');
 
-/**
- * A text made of pieces, for a varying string field: joined only if somebody asks for the value. Texts among the
- * pieces are constants of the program; what differs from record to record are the integers.
- */
-export class JoinedText {
-  readonly pieces: readonly (string | number | bigint)[];
+/** In place of VARYING for a string field whose texts differ in an integer only: the varying value is the integer. */
+export class VaryingText {
+  readonly before: string;
+  readonly after: string;
 
-  constructor(pieces: readonly (string | number | bigint)[]) {
-    this.pieces = pieces;
+  constructor(before: string, after: string) {
+    this.before = before;
+    this.after = after;
   }
-  toString(): string {
-    return this.pieces.join('');
+  of(value: unknown): string {
+    return `${this.before}${String(value)}${this.after}`;
   }
 }
 
@@ -114,7 +114,7 @@ export class JoinedText {
  */
 export class StructTemplate {
   readonly schema: Schema;
-  /** By field index: the constant value, or VARYING. */
+  /** By field index: the constant value, VARYING, or a VaryingText. */
   readonly constants: readonly unknown[];
   /** By field index: the position in the varying values, or -1. */
   readonly slots: readonly number[];
@@ -124,11 +124,11 @@ export class StructTemplate {
     this.schema = schema;
     this.constants = constants;
     let next = 0;
-    this.slots = constants.map((value) => (value === VARYING ? next++ : -1));
+    this.slots = constants.map((value) => (value === VARYING || value instanceof VaryingText ? next++ : -1));
   }
 }
 
-/** A struct of a template and the values of its varying fields, in field order; string fields may have JoinedTexts. */
+/** A struct of a template and the values of its varying fields, in field order. */
 export class TemplateStruct extends Struct {
   readonly template: StructTemplate;
   readonly varying: readonly unknown[];
@@ -143,8 +143,9 @@ export class TemplateStruct extends Struct {
   }
   override at(index: number): unknown {
     const slot = this.template.slots[index] ?? -1;
-    const value = (slot < 0 ? this.template.constants[index] : this.varying[slot]) ?? null;
-    return value instanceof JoinedText ? value.toString() : value;
+    const constant = this.template.constants[index];
+    if (slot < 0) return constant ?? null;
+    return constant instanceof VaryingText ? constant.of(this.varying[slot]) : (this.varying[slot] ?? null);
   }
 }
 

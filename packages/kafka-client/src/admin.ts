@@ -2,6 +2,7 @@
 // where a caller deals with items one by one, thrown where it does not.
 import { API, KafkaErrors, kafkaErrorName } from '@millrace/kafka-protocol';
 import type { Cluster } from './cluster.ts';
+import { describeTopics, type TopicDescription } from './describe-topics.ts';
 import { brokerError, clientError } from './errors.ts';
 import {
   type CommittedOffset,
@@ -38,7 +39,10 @@ export interface ClusterDescription {
 export interface GroupListing {
   readonly groupId: string;
   readonly protocolType: string;
+  /** Empty when the broker is older than 2.6. */
   readonly state: string;
+  /** `classic`, `consumer`, ...; empty when the broker is older than 3.8. */
+  readonly type: string;
 }
 
 export interface GroupDescription {
@@ -122,6 +126,11 @@ export class Admin {
     if (names === undefined) return this.#cluster.listTopics();
     await this.#cluster.refresh({ topics: names });
     return names.flatMap((name) => this.#cluster.topic(name) ?? []);
+  }
+
+  /** See `describeTopics`. */
+  describeTopics(names: readonly string[] | 'all'): Promise<TopicDescription[]> {
+    return describeTopics(this.#cluster, names);
   }
 
   /** Adds partitions, up to `count`. @throws kafka.refused */
@@ -278,8 +287,8 @@ export class Admin {
       const connection = await this.#cluster.connection(nodeId);
       const answer = await connection.request(API.ListGroups, {});
       if (answer.errorCode !== 0) throw brokerError(answer.errorCode, 'Listing groups');
-      for (const { groupId, protocolType, groupState } of answer.groups) {
-        groups.set(groupId, { groupId, protocolType, state: groupState });
+      for (const { groupId, protocolType, groupState, groupType } of answer.groups) {
+        groups.set(groupId, { groupId, protocolType, state: groupState, type: groupType });
       }
     }
     return [...groups.values()];

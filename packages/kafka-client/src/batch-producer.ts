@@ -15,8 +15,10 @@ import type { Cluster } from './cluster.ts';
 import { clientError } from './errors.ts';
 import { MemoryPool } from './memory-pool.ts';
 import { PartitionQueue, type QueueLimits } from './partition-queue.ts';
-import { ProduceSender, type SlowPartition } from './produce-sender.ts';
+import { ProduceSender } from './produce-sender.ts';
+import type { SlowPartition } from './produce-sender-options.ts';
 import { type BatchWaiter, ProducerBatch } from './producer-batch.ts';
+import type { Transactions } from './transactions.ts';
 
 export interface BatchProducerOptions {
   readonly cluster: Cluster;
@@ -42,6 +44,8 @@ export interface BatchProducerOptions {
   readonly unknownTopicTimeoutMs?: number;
   /** Whether asking for metadata of a missing topic creates it, as Java's producer does. */
   readonly autoCreateTopics?: boolean;
+  /** Every record is part of its open transaction; see TransactionalProducer. */
+  readonly transactions?: Transactions;
   /** Records of one batch are durable; the arrays belong to the callee. `baseOffset` is -1 when unknown. */
   readonly onAcked?: (
     tokens: readonly number[],
@@ -66,6 +70,15 @@ export interface OutgoingRecord {
   readonly value: Buffer | null;
   readonly headers?: readonly RecordHeader[];
   readonly timestamp?: number;
+}
+
+/** A batch under construction: the next key and value may be written into its memory and appended from there. */
+export interface OpenBatch {
+  /** Where the key may be written, the value behind it. */
+  readonly draftStart: number;
+  /** Length of the memory in bytes. */
+  readonly capacity: number;
+  memory(): Buffer;
 }
 
 export interface RecordPlace {
@@ -135,7 +148,8 @@ export class BatchProducer implements AsyncDisposable {
       lingerMs: options.lingerMs ?? 0,
       eagerBytes: Math.min(EAGER_BYTES, this.#batchBytes),
       compression: options.compression ?? 'none',
-      idempotent: options.idempotent ?? true,
+      idempotent: options.transactions !== undefined || (options.idempotent ?? true),
+      transactional: options.transactions !== undefined,
     };
     this.#sender = new ProduceSender({
       cluster: options.cluster,
@@ -147,6 +161,7 @@ export class BatchProducer implements AsyncDisposable {
       deliveryTimeoutMs: options.deliveryTimeoutMs ?? Infinity,
       unknownTopicTimeoutMs: options.unknownTopicTimeoutMs ?? DEFAULT_UNKNOWN_TOPIC_TIMEOUT_MS,
       autoCreateTopics: options.autoCreateTopics ?? true,
+      transactions: options.transactions,
       onAcked: (queue, batch, baseOffset) => this.#onAcked(queue, batch, baseOffset),
       onFailed: (queue, batch, error) => this.#onFailed(queue, batch, error),
       onTopicGrown: (name, count) => this.#grow(name, count),
@@ -221,6 +236,7 @@ export class BatchProducer implements AsyncDisposable {
     headers: readonly RecordHeader[] | null,
     token: number,
   ): boolean {
+    this.#options.transactions?.expectOpen();
     const topic = this.#topicFor(topicName);
     const keyBytes = keyStart < 0 ? 0 : keyEnd - keyStart;
     const valueBytes = valueStart < 0 ? 0 : valueEnd - valueStart;
@@ -245,6 +261,16 @@ export class BatchProducer implements AsyncDisposable {
     this.#usedBytes += size;
     this.#sender.touch(queue);
     return true;
+  }
+
+  /**
+   * The open batch that the next record of a topic goes to, where that does not depend on the record. Undefined where it
+   * does, or where there is no open batch.
+   */
+  openBatch(topicName: string, partition: number | null): OpenBatch | undefined {
+    const { queues } = this.#topicFor(topicName);
+    const queue = queues.length === 1 ? queues[0] : partition === null ? undefined : queues[partition];
+    return queue?.open?.builder;
   }
 
   #topicFor(name: string): Topic {
@@ -309,6 +335,16 @@ export class BatchProducer implements AsyncDisposable {
       signal?.addEventListener('abort', done, { once: true });
       this.#sender.flushNow(this.#allQueues());
     });
+  }
+
+  /**
+   * Once its transaction has failed: gives up on every record that is not acknowledged, and resolves when none of them
+   * can reach a log any more. What is written next starts with the next identity.
+   */
+  async discard(): Promise<void> {
+    this.#sender.flushNow(this.#allQueues());
+    await this.#sender.discard();
+    for (const queue of this.#allQueues()) queue.dropIdentity();
   }
 
   /**
@@ -401,6 +437,7 @@ export class BatchProducer implements AsyncDisposable {
   #onFailed(queue: PartitionQueue, batch: ProducerBatch, error: MillraceError): void {
     const { topic, partition } = queue;
     this.#release(batch);
+    this.#options.transactions?.fail(error);
     const tokens = this.#takeSends(batch, (pending) => pending.reject(error));
     if (tokens.length > 0) this.#guard(() => this.#options.onFailed?.(tokens, topic, partition, error));
     batch.finish();

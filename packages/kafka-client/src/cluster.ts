@@ -271,26 +271,27 @@ export class Cluster implements AsyncDisposable {
   }
 
   /**
-   * Sends to a group's coordinator and asks `codeOf` for the error code of the answer; looks for the coordinator
-   * again while that says it has moved or is loading.
+   * Sends to the coordinator of a group or transactional id and asks `codeOf` for the error code of the answer; looks for
+   * the coordinator again while that says it has moved or is loading.
    */
   async requestCoordinator<K extends number>(
-    group: string,
+    id: string,
     key: K,
     body: Encodable<RequestBody<K>>,
     codeOf: (answer: ResponseBody<K>) => number,
-    options: RequestOptions & { lane?: Lane } = {},
+    options: RequestOptions & { lane?: Lane; coordinator?: CoordinatorType } = {},
   ): Promise<ResponseBody<K>> {
+    const type = options.coordinator ?? 'group';
     return this.#retrying(`${key}`, options.signal, async () => {
-      const nodeId = await this.coordinator(group, 'group', options.signal);
+      const nodeId = await this.coordinator(id, type, options.signal);
       try {
         const connection = await this.connection(nodeId, options.lane);
         const answer = await connection.request(key, body, options);
         const code = codeOf(answer);
         if (code < 14 || code > 16) return answer;
-        throw brokerError(code, `Asking the coordinator of group ${group}`, { code: 'kafka.unavailable' });
+        throw brokerError(code, `Asking the coordinator of ${type} ${id}`, { code: 'kafka.unavailable' });
       } catch (error) {
-        this.forgetCoordinator(group);
+        this.forgetCoordinator(id, type);
         throw error;
       }
     });

@@ -72,6 +72,9 @@ const HIGHEST_USED: Readonly<Record<number, number>> = {
   [API.OffsetCommit]: 9,
   [API.OffsetFetch]: 9,
   [API.InitProducerId]: 5,
+  [API.AddPartitionsToTxn]: 3,
+  [API.EndTxn]: 4,
+  [API.TxnOffsetCommit]: 4,
 };
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;

@@ -20,6 +20,9 @@ export type KafkaClientCode =
   | 'kafka.corrupt_records'
   | 'kafka.group_fenced'
   | 'kafka.group_stale'
+  | 'kafka.producer_fenced'
+  | 'kafka.transaction_misused'
+  | 'kafka.transaction_aborted'
   | 'kafka.closed';
 
 defineErrorCodes<KafkaClientCode>({
@@ -81,6 +84,19 @@ defineErrorCodes<KafkaClientCode>({
     remedy: 'Another process uses the same group.instance.id; give each its own.',
   },
   'kafka.group_stale': { policy: 'retry', remedy: 'The group has moved on; the member joins again.' },
+  'kafka.producer_fenced': {
+    policy: 'needs_operator',
+    remedy:
+      'Another producer uses the same transactional id, or the transaction took longer than transaction.timeout.ms; give each producer its own id.',
+  },
+  'kafka.transaction_misused': {
+    policy: 'fatal',
+    remedy: 'Call initTransactions once, then begin, write, and commit or abort, in this order.',
+  },
+  'kafka.transaction_aborted': {
+    policy: 'retry',
+    remedy: 'Nothing of the transaction was written; do its work again in another one.',
+  },
   'kafka.closed': { policy: 'fatal', remedy: 'The client was closed while this was under way.' },
 });
 

@@ -18,6 +18,7 @@ export { type BackoffOptions, backoffMs } from './backoff.ts';
 export {
   BatchProducer,
   type BatchProducerOptions,
+  type OpenBatch,
   type OutgoingRecord,
   type RecordPlace,
 } from './batch-producer.ts';
@@ -44,6 +45,7 @@ export {
   encodeSubscription,
   type Subscription,
 } from './consumer-protocol.ts';
+export type { PartitionDescription, TopicDescription } from './describe-topics.ts';
 export { brokerError, clientError, type KafkaClientCode, kafkaCodeOf } from './errors.ts';
 export { type AbortedTransaction, FetchedPartition, type Isolation } from './fetched-partition.ts';
 export {
@@ -72,6 +74,8 @@ export {
   type OffsetToCommit,
 } from './group-offsets.ts';
 export { type FoundOffset, type ListOffsetsOptions, listOffsets, type OffsetSpec } from './list-offsets.ts';
-export type { SlowPartition } from './produce-sender.ts';
+export type { SlowPartition } from './produce-sender-options.ts';
 export type { BrokerAddress, PartitionLeader, TopicMetadata, TopicProblem } from './topic-metadata.ts';
 export { byTopic, partitionKey, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';
+export { TransactionalProducer, type TransactionalProducerOptions } from './transactional-producer.ts';
+export type { TransactionOptions, TransactionPhase } from './transactions.ts';

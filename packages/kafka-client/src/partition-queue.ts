@@ -9,7 +9,8 @@
 //   after a long idle time, goes alone.
 // - A refused batch leaves a hole in the sequence, so the rest gets a new epoch and sequences from 0.
 import type { MillraceError } from '@millrace/foundation';
-import type { Compression } from '@millrace/kafka-protocol';
+import { type Compression, KafkaErrors } from '@millrace/kafka-protocol';
+import { brokerError } from './errors.ts';
 import type { ProducerBatch, ProducerIdentity } from './producer-batch.ts';
 
 /** Shared by all queues of a producer; a broker that refuses idempotence changes them for all. */
@@ -19,6 +20,8 @@ export interface QueueLimits {
   /** An open batch of this size is sent although others are in flight. */
   readonly eagerBytes: number;
   readonly compression: Compression;
+  /** Batches are part of transactions: what fails ends the transaction, and only its abort gives a new epoch. */
+  readonly transactional: boolean;
   idempotent: boolean;
 }
 
@@ -44,7 +47,8 @@ export class PartitionQueue {
   readonly partition: number;
   readonly #limits: QueueLimits;
   #identity: ProducerIdentity | undefined;
-  #usedProducerId: number | undefined;
+  /** The identity that was adopted last. */
+  #used: ProducerIdentity | undefined;
   #nextSequence = 0;
   /** Whether the broker surely knows the sequence, so that it refuses what comes out of order. */
   #sequenceKnown = false;
@@ -106,9 +110,12 @@ export class PartitionQueue {
    * new records for repeats of old ones.
    */
   adopt(identity: ProducerIdentity): boolean {
-    if (identity.producerId === this.#usedProducerId) return false;
+    const used = this.#used;
+    const isKnown = identity.producerId === used?.producerId;
+    // Without transactions epochs are counted up here.
+    if (isKnown && (!this.#limits.transactional || identity.epoch === used.epoch)) return false;
     this.#identity = identity;
-    this.#usedProducerId = identity.producerId;
+    this.#used = identity;
     this.#nextSequence = 0;
     this.#sequenceKnown = false;
     return true;
@@ -173,6 +180,10 @@ export class PartitionQueue {
    */
   settle(batch: ProducerBatch, outcome: Outcome): ProducerBatch[] {
     if (!this.#unacked.includes(batch)) return []; // given up on meanwhile
+    if (this.#limits.transactional && outcome.kind !== 'acked' && outcome.kind !== 'retry') {
+      if (outcome.kind === 'tooLarge') this.#lowerLimit(batch);
+      return this.fail('error' in outcome ? outcome.error : newEpochError(this));
+    }
     switch (outcome.kind) {
       case 'acked':
         this.#unacked.splice(this.#unacked.indexOf(batch), 1);
@@ -242,7 +253,7 @@ export class PartitionQueue {
     for (const batch of this.#unacked) {
       if (batch.status === 'refused') refused.push(batch);
       else if (batch.status === 'split') {
-        this.maxBatchBytes = Math.max(1024, Math.min(this.maxBatchBytes, batch.sizeInBytes >> 1));
+        this.#lowerLimit(batch);
         rest.push(...batch.split(this.#limits.compression));
       } else rest.push(batch);
     }
@@ -262,7 +273,17 @@ export class PartitionQueue {
     this.#closed.unshift(...rest);
   }
 
+  #lowerLimit(batch: ProducerBatch): void {
+    this.maxBatchBytes = Math.max(1024, Math.min(this.maxBatchBytes, batch.sizeInBytes >> 1));
+  }
+
+  /** Waits for another identity before anything more is sent. */
+  dropIdentity(): void {
+    this.#identity = undefined;
+  }
+
   #startEpoch(): void {
+    if (this.#limits.transactional) this.dropIdentity();
     if (!this.#identity) return;
     const { producerId, epoch } = this.#identity;
     this.#nextSequence = 0;
@@ -273,13 +294,19 @@ export class PartitionQueue {
   #seal(batch: ProducerBatch, recycle: (memory: Buffer) => void): void {
     if (!this.#limits.idempotent) {
       if (batch.isSealed) return;
-      const memory = batch.seal({ producerId: -1, epoch: -1 }, -1, this.#limits.compression);
+      const memory = batch.seal({ producerId: -1, epoch: -1 }, -1, this.#limits);
       if (memory) recycle(memory);
       return;
     }
     if (!this.#identity) throw new Error('the producer has no id yet');
-    const memory = batch.seal(this.#identity, this.#nextSequence, this.#limits.compression);
+    const memory = batch.seal(this.#identity, this.#nextSequence, this.#limits);
     this.#nextSequence = (this.#nextSequence + batch.count) & SEQUENCE_MASK;
     if (memory) recycle(memory);
   }
+}
+
+function newEpochError({ topic, partition }: PartitionQueue): MillraceError {
+  return brokerError(KafkaErrors.INVALID_PRODUCER_EPOCH.code, `Writing to ${topic}-${partition}`, {
+    context: { topic, partition },
+  });
 }

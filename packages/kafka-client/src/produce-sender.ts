@@ -1,42 +1,17 @@
 // Takes batches from the partition queues to their leaders: request slots per broker, backoff, metadata refresh, the
 // producer id. It decides when a batch goes; PartitionQueue decides which one may.
-import { type Clock, type Logger, MillraceError, toError } from '@millrace/foundation';
+import { MillraceError, toError } from '@millrace/foundation';
 import { API, KafkaErrors, type ResponseBody } from '@millrace/kafka-protocol';
 import { backoffMs } from './backoff.ts';
-import { type Cluster, isConnectionProblem } from './cluster.ts';
+import { isConnectionProblem } from './cluster.ts';
 import type { Connection } from './connection.ts';
 import { brokerError, clientError } from './errors.ts';
 import { LostRequests } from './lost-requests.ts';
-import type { Outcome, PartitionQueue, QueueLimits } from './partition-queue.ts';
+import type { Outcome, PartitionQueue } from './partition-queue.ts';
 import { needsRefresh, outcomeOf, type PartitionAnswer } from './produce-outcome.ts';
 import type { ProducerBatch } from './producer-batch.ts';
 import { ProducerIdSource } from './producer-id-source.ts';
-
-export interface ProduceSenderOptions {
-  readonly cluster: Cluster;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly limits: QueueLimits;
-  readonly requestTimeoutMs: number;
-  readonly maxRequestSize: number;
-  readonly deliveryTimeoutMs: number;
-  readonly unknownTopicTimeoutMs: number;
-  readonly autoCreateTopics: boolean;
-  readonly onAcked: (queue: PartitionQueue, batch: ProducerBatch, baseOffset: number) => void;
-  readonly onFailed: (queue: PartitionQueue, batch: ProducerBatch, error: MillraceError) => void;
-  readonly onTopicGrown: (topic: string, partitionCount: number) => void;
-  readonly recycle: (memory: Buffer) => void;
-}
-
-/** A partition whose records are not acknowledged. */
-export interface SlowPartition {
-  readonly topic: string;
-  readonly partition: number;
-  /** Since when, on the monotonic clock. */
-  readonly sinceMs: number;
-  /** Why the last attempt failed, while it is being repeated. */
-  readonly error: Error | undefined;
-}
+import type { ProduceSenderOptions, SlowPartition } from './produce-sender-options.ts';
 
 /** One batch in a request. */
 interface Item {
@@ -72,6 +47,8 @@ export class ProduceSender {
   readonly #stopping = new AbortController();
   #refreshing: Promise<void> | undefined;
   #scheduled = false;
+  /** Was noted since the last pump, and a pump is scheduled: most calls are for the same queue. */
+  #touched: PartitionQueue | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Infinity;
 
@@ -79,7 +56,13 @@ export class ProduceSender {
     this.#options = options;
     this.#lane = options.cluster.newLane('produce');
     const { cluster, logger, limits } = options;
-    this.#producerId = new ProducerIdSource(cluster, logger, limits, this.#stopping.signal);
+    this.#producerId = new ProducerIdSource(
+      cluster,
+      logger,
+      limits,
+      this.#stopping.signal,
+      options.transactions,
+    );
   }
 
   get inFlight(): number {
@@ -111,8 +94,10 @@ export class ProduceSender {
 
   /** Notes that a queue has records; sending starts after this turn of the loop. */
   touch(queue: PartitionQueue): void {
+    if (queue === this.#touched) return;
     this.#active.add(queue);
     this.#schedule();
+    this.#touched = queue;
   }
 
   /** Sends full batches of a queue now if a slot is free, so that the broker works while the caller appends. */
@@ -158,7 +143,9 @@ export class ProduceSender {
   // ---- sending
 
   #pump(): void {
+    this.#touched = undefined;
     if (this.#stopping.signal.aborted) return;
+    const { transactions } = this.#options;
     const nowMs = this.#options.clock.monotonicMs();
     const byNode = new Map<number, PartitionQueue[]>();
     const stale = new Set<string>();
@@ -169,9 +156,14 @@ export class ProduceSender {
         continue;
       }
       this.#expire(queue, nowMs);
+      if (transactions?.error) this.#giveUp(queue, transactions.error);
       if (this.#options.limits.idempotent && queue.needsIdentity && !this.#giveIdentity(queue)) continue;
       if (!queue.canSend(nowMs, this.#flushing.has(queue))) {
         this.#wakeAt(wakeTime(queue, nowMs, this.#options.limits.lingerMs));
+        continue;
+      }
+      if (transactions && !transactions.has(queue.topic, queue.partition)) {
+        transactions.add(queue.topic, queue.partition, () => this.#schedule());
         continue;
       }
       const leader = this.#options.cluster.leaderOf(queue.topic, queue.partition);
@@ -200,6 +192,7 @@ export class ProduceSender {
   #giveIdentity(queue: PartitionQueue): boolean {
     const identity = this.#producerId.current;
     if (identity && queue.adopt(identity)) return true;
+    if (this.#options.transactions) return false;
     this.#producerId.discard();
     this.#producerId.prepare().then(
       () => this.#schedule(),
@@ -264,7 +257,7 @@ export class ProduceSender {
       else topics.set(queue.topic, [entry]);
     }
     const body = {
-      transactionalId: null,
+      transactionalId: this.#options.transactions?.id ?? null,
       acks: -1,
       timeoutMs: this.#options.requestTimeoutMs,
       topicData: [...topics].map(([name, partitionData]) => ({ name, partitionData })),
@@ -454,18 +447,32 @@ export class ProduceSender {
 
   // ---- stopping
 
+  #giveUp(queue: PartitionQueue, error: MillraceError): void {
+    for (const batch of queue.fail(error)) this.#options.onFailed(queue, batch, error);
+  }
+
+  /** After the transaction has failed: gives up on its batches; resolves when none of them can reach a log any more. */
+  async discard(): Promise<void> {
+    this.#pump();
+    await this.#quiet();
+  }
+
+  async #quiet(): Promise<void> {
+    const { cluster, clock } = this.#options;
+    await Promise.all(this.#requests);
+    const { quietAtMs } = this.#lost;
+    if (!cluster.isClosed) await clock.sleep(Math.max(0, quietAtMs - clock.monotonicMs()));
+  }
+
   /**
    * Sends nothing more; resolves when no request can reach a log any more: each is answered, or its connection is
    * dead and its timeout has passed.
    */
   async stop(): Promise<void> {
-    const { cluster, clock } = this.#options;
     this.#stopping.abort();
     clearTimeout(this.#timer);
-    await Promise.all(this.#requests);
-    const { quietAtMs } = this.#lost;
-    if (!cluster.isClosed) await clock.sleep(Math.max(0, quietAtMs - clock.monotonicMs()));
-    await cluster.closeLane(this.#lane);
+    await this.#quiet();
+    await this.#options.cluster.closeLane(this.#lane);
   }
 }
 

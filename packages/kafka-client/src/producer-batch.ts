@@ -66,7 +66,11 @@ export class ProducerBatch {
   }
 
   /** Makes the bytes, or gives bytes that exist to another identity and sequence. Returns memory that is free now. */
-  seal(identity: ProducerIdentity, baseSequence: number, compression: Compression): Buffer | undefined {
+  seal(
+    identity: ProducerIdentity,
+    baseSequence: number,
+    { compression, transactional }: { readonly compression: Compression; readonly transactional: boolean },
+  ): Buffer | undefined {
     const { producerId, epoch } = identity;
     this.baseSequence = baseSequence;
     if (this.#bytes) {
@@ -81,7 +85,7 @@ export class ProducerBatch {
       producerId,
       producerEpoch: epoch,
       baseSequence,
-      transactional: false,
+      transactional,
     });
     this.#builder = undefined;
     return this.#bytes.buffer === memory.buffer ? undefined : memory;

@@ -5,6 +5,7 @@ import type { Cluster } from './cluster.ts';
 import { brokerError, kafkaCodeOf } from './errors.ts';
 import type { QueueLimits } from './partition-queue.ts';
 import type { ProducerIdentity } from './producer-batch.ts';
+import type { Transactions } from './transactions.ts';
 
 const NO_TRANSACTION_TIMEOUT = 0x7fff_ffff;
 const REFUSES_IDEMPOTENCE = new Set<number>([
@@ -17,18 +18,27 @@ export class ProducerIdSource {
   readonly #logger: Logger;
   readonly #limits: QueueLimits;
   readonly #signal: AbortSignal;
+  readonly #transactions: Transactions | undefined;
   #identity: ProducerIdentity | undefined;
   #request: Promise<void> | undefined;
 
-  constructor(cluster: Cluster, logger: Logger, limits: QueueLimits, signal: AbortSignal) {
+  /** With `transactions`, whoever uses the producer decides when there is an identity. */
+  constructor(
+    cluster: Cluster,
+    logger: Logger,
+    limits: QueueLimits,
+    signal: AbortSignal,
+    transactions?: Transactions,
+  ) {
     this.#cluster = cluster;
     this.#logger = logger;
     this.#limits = limits;
     this.#signal = signal;
+    this.#transactions = transactions;
   }
 
   get current(): ProducerIdentity | undefined {
-    return this.#identity;
+    return this.#transactions ? this.#transactions.identity : this.#identity;
   }
 
   /** Drops the id: some partition has used up its epochs. */
@@ -38,7 +48,7 @@ export class ProducerIdSource {
 
   /** Makes sure that there is an id, or that none is needed. @throws kafka.refused, kafka.unreachable */
   async prepare(): Promise<void> {
-    if (!this.#limits.idempotent || this.#identity || this.#signal.aborted) return;
+    if (this.#transactions || !this.#limits.idempotent || this.#identity || this.#signal.aborted) return;
     this.#request ??= this.#ask().finally(() => {
       this.#request = undefined;
     });

@@ -23,38 +23,48 @@ const record = fc.record({
 });
 const seal = { producerId: 77, producerEpoch: 3, baseSequence: 12, transactional: false };
 
-test('records come back as they were appended', () => {
-  fc.assert(
-    fc.property(fc.array(record, { minLength: 1, maxLength: 40 }), (records) => {
-      const builder = new BatchBuilder({ initialBytes: 64, maxBytes: 1 << 20 });
-      for (const { key, value, timestamp, headers } of records) {
-        const source = joined(key, value);
-        const split = key?.length ?? 0;
-        const keyStart = key === null ? -1 : 0;
-        const valueStart = value === null ? -1 : split;
-        builder.append(timestamp, source, keyStart, split, valueStart, source.length, headers);
-      }
-      const batch = builder.finish(seal);
-      expect(batch.length).toBe(builder.sizeInBytes);
-      const header = readBatchHeader(batch, 0);
-      expect(header).toMatchObject({
-        baseOffset: 0,
-        magic: 2,
-        producerId: 77,
-        producerEpoch: 3,
-        baseSequence: 12,
-        recordCount: records.length,
-        lastOffsetDelta: records.length - 1,
-        baseTimestamp: records[0]?.timestamp,
-        maxTimestamp: Math.max(...records.map((r) => r.timestamp)),
-        sizeInBytes: batch.length,
-      });
-      expect(batchCrcValid(batch, 0, batch.length)).toBe(true);
-      expect(readRecords(batch, 0)).toEqual(records.map((r, offset) => ({ ...r, offset })));
-    }),
-    { numRuns: 200 },
-  );
-});
+test.each(['a buffer of its own', 'the memory of the batch'])(
+  'records come back as appended from %s',
+  (from) => {
+    fc.assert(
+      fc.property(fc.array(record, { minLength: 1, maxLength: 40 }), (records) => {
+        const builder = new BatchBuilder({ initialBytes: 64, maxBytes: 1 << 20 });
+        for (const { key, value, timestamp, headers } of records) {
+          let source = joined(key, value);
+          let start = 0;
+          let end = source.length;
+          if (from !== 'a buffer of its own' && builder.draftStart + end <= builder.capacity) {
+            start = builder.draftStart;
+            end = start + source.copy(builder.memory(), start);
+            source = builder.memory();
+          }
+          const split = start + (key?.length ?? 0);
+          const keyStart = key === null ? -1 : start;
+          const valueStart = value === null ? -1 : split;
+          builder.append(timestamp, source, keyStart, split, valueStart, end, headers);
+        }
+        const batch = builder.finish(seal);
+        expect(batch.length).toBe(builder.sizeInBytes);
+        const header = readBatchHeader(batch, 0);
+        expect(header).toMatchObject({
+          baseOffset: 0,
+          magic: 2,
+          producerId: 77,
+          producerEpoch: 3,
+          baseSequence: 12,
+          recordCount: records.length,
+          lastOffsetDelta: records.length - 1,
+          baseTimestamp: records[0]?.timestamp,
+          maxTimestamp: Math.max(...records.map((r) => r.timestamp)),
+          sizeInBytes: batch.length,
+        });
+        expect(batchCrcValid(batch, 0, batch.length)).toBe(true);
+        expect(readRecords(batch, 0)).toEqual(records.map((r, offset) => ({ ...r, offset })));
+      }),
+      { numRuns: 200 },
+    );
+  },
+);
 
 test.each<Compression>(['none', 'gzip', 'snappy', 'lz4'])('%s batches read back', (compression) => {
   const records = Array.from({ length: 500 }, (_, i) => ({

@@ -63,6 +63,13 @@ export class BatchBuilder {
   get capacity(): number {
     return this.#buffer.length;
   }
+  /**
+   * Where the key of the next record may be written, its value behind it, into `memory()`: `append` from there moves
+   * them instead of copying them from elsewhere. What lies there is no part of the batch before it is appended.
+   */
+  get draftStart(): number {
+    return this.#position + RECORD_OVERHEAD;
+  }
 
   /** Whether a record of these sizes fits. An empty batch takes any: the broker decides what is too large. */
   hasRoomFor(keyLength: number, valueLength: number, headersLength: number): boolean {
@@ -71,7 +78,8 @@ export class BatchBuilder {
   }
 
   /**
-   * Copies one record in. A key or value whose start is -1 is null. Ranges are those of `source`.
+   * Copies one record in. A key or value whose start is -1 is null. Ranges are those of `source`, which may be the
+   * builder's own memory from `draftStart` on.
    */
   append(
     timestampMs: number,
@@ -141,7 +149,7 @@ export class BatchBuilder {
       if (keyLength < COPY_BY_LOOP_BELOW) {
         for (let i = keyStart; i < keyEnd; i++) b[p++] = source[i] as number;
       } else {
-        b.set(source.subarray(keyStart, keyEnd), p);
+        copyTo(b, p, source, keyStart, keyEnd);
         p += keyLength;
       }
     }
@@ -155,7 +163,7 @@ export class BatchBuilder {
       if (valueLength < COPY_BY_LOOP_BELOW) {
         for (let i = valueStart; i < valueEnd; i++) b[p++] = source[i] as number;
       } else {
-        b.set(source.subarray(valueStart, valueEnd), p);
+        copyTo(b, p, source, valueStart, valueEnd);
         p += valueLength;
       }
     }
@@ -217,6 +225,12 @@ export class BatchBuilder {
     this.#buffer.copy(grown, 0, 0, this.#position);
     this.#buffer = grown;
   }
+}
+
+/** Within one buffer bytes move without an object for the range. */
+function copyTo(target: Buffer, at: number, source: Uint8Array, start: number, end: number): void {
+  if (source === target) target.copyWithin(at, start, end);
+  else target.set(source.subarray(start, end), at);
 }
 
 /** What `headers` take in a record, their count included. */

@@ -14,3 +14,12 @@ export { TcpProxy } from './tcp-proxy.ts';
 export { type TestDatabase, testDatabase } from './test-database.ts';
 export { testRedis } from './test-redis.ts';
 export { eventually } from './waiting.ts';
+export {
+  connectWithDebezium,
+  goProgram,
+  JavaTools,
+  javaProgram,
+  kafkaClassPath,
+  npmFolder,
+  streamsClassPath,
+} from './foreign.ts';

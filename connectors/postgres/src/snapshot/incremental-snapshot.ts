@@ -180,7 +180,7 @@ export class IncrementalSnapshot {
       lsn: null,
       xid: null,
       moment: processed,
-      sequence: sequenceText(place.lastCommitLsn, place.lsn).toString(),
+      sequence: sequenceText(place.lastCommitLsn, place.lsn),
     });
     rows.forEach(([key, row], i) => {
       const at = i === rows.length - 1 ? after : before;

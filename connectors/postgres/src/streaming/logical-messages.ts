@@ -96,7 +96,7 @@ export class LogicalMessages {
       value: new ArrayStruct(this.#value, [
         'm',
         processed.ms,
-        changeSource(template, message.lastCommitLsn, message.lsn),
+        changeSource(template, message.lsn),
         null,
         new ArrayStruct(this.#block, [message.prefix, binary.encode(message.content)]),
       ]),

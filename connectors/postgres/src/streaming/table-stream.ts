@@ -60,7 +60,7 @@ export class TableStream {
       return singleSource(this.#tableSource, transaction, lsn);
     }
     this.#transactionSource ??= transactionSource(this.#sourceIdentity, this.schema, transaction);
-    return changeSource(this.#transactionSource, transaction.lastCommitLsn, lsn);
+    return changeSource(this.#transactionSource, lsn);
   }
 
   inserted(out: SourceRecord[], change: ChangeContext, after: Tuple): void {

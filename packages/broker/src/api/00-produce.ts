@@ -3,7 +3,13 @@
 //   v3 record batches of magic 2, transactional ids · v7 zstd · v8 record errors · v9 flexible
 //   v10 current leader on errors (KIP-951) · v12 implicit addition to transactions · v13 topic ids (KIP-516)
 // Each partition succeeds or fails alone. acks=0 is never answered; an error under it closes the connection.
-import { API, KafkaErrors, type RequestBody, readBatchHeader } from '@millrace/kafka-protocol';
+import {
+  API,
+  type BatchHeader,
+  KafkaErrors,
+  type RequestBody,
+  readBatchHeader,
+} from '@millrace/kafka-protocol';
 import { type ErrorAnswer, partitionOf } from '../broker-state.ts';
 import { KafkaFailure } from '../errors.ts';
 import { checkBatch } from '../log/batch-check.ts';
@@ -17,6 +23,7 @@ import {
   type RegisteredApi,
   type RequestContext,
 } from './definition.ts';
+import { admit, type Refusals } from './produce-admission.ts';
 
 type ProduceRequest = RequestBody<typeof API.Produce>;
 type TopicData = ProduceRequest['topicData'][number];
@@ -41,33 +48,79 @@ export const produce: RegisteredApi = defineApi({
   handle: (request, context) => {
     const { acks } = request;
     if (acks < -1 || acks > 1) return refuseAll(request, KafkaErrors.INVALID_REQUIRED_ACKS);
-    const repeated = lastOfRepeated(request);
-    const pending: Promise<void>[] = [];
-    const responses = request.topicData.map((topicData) => {
-      const partitionResponses: PartitionAnswer[] = [];
-      for (const data of topicData.partitionData) {
-        if (repeated?.has(data)) continue;
-        const at = partitionResponses.length;
-        const { answer, durable } = append(topicData, data, request, context);
-        partitionResponses.push(answer);
-        if (!durable) continue;
-        const store = (failed: PartitionAnswer): void => {
-          partitionResponses[at] = failed;
-        };
-        pending.push(durable.catch((error: unknown) => store(failure(data.index, error))));
-      }
-      return { name: topicData.name, topicId: topicData.topicId, partitionResponses };
+    if (request.transactionalId === null) return settle(request, appendAll(request, context, undefined));
+    // The next request of the same producer waits for this one's admission, or it would be out of sequence.
+    const appended = context.broker.transactions.inOrder(request.transactionalId, () => {
+      const admitted = admit(request, context);
+      return admitted instanceof Promise
+        ? admitted.then((refusals) => appendAll(request, context, refusals))
+        : appendAll(request, context, admitted);
     });
-    const answer = (): Answer<0> => {
-      if (acks !== 0) return { responses };
-      const failed = responses.some((topic) => topic.partitionResponses.some((p) => p.errorCode !== 0));
-      return failed ? CLOSE : NO_REPLY;
-    };
-    if (pending.length === 0) return answer();
-    const only = pending[0];
-    return (pending.length === 1 && only ? only : Promise.all(pending)).then(answer);
+    return appended instanceof Promise
+      ? appended.then((all) => settle(request, all))
+      : settle(request, appended);
   },
 });
+
+interface TopicAnswer {
+  readonly name: string;
+  readonly topicId: string;
+  readonly partitionResponses: PartitionAnswer[];
+}
+
+interface AppendedAll {
+  readonly responses: TopicAnswer[];
+  /** Each resolves when one partition is as safe as was asked, its answer corrected if it is not. */
+  readonly pending: readonly Promise<void>[];
+}
+
+/** Appends every partition's batch, all in this turn of the event loop. */
+function appendAll(
+  request: ProduceRequest,
+  context: RequestContext,
+  refusals: Refusals | undefined,
+): AppendedAll {
+  const repeated = lastOfRepeated(request);
+  const pending: Promise<void>[] = [];
+  const responses = request.topicData.map((topicData) => {
+    const partitionResponses: PartitionAnswer[] = [];
+    for (const data of topicData.partitionData) {
+      if (repeated?.has(data)) continue;
+      const at = partitionResponses.length;
+      const refusal = refusals?.get(data);
+      if (refusal) {
+        countRefused(topicData, data, context);
+        partitionResponses.push({ ...refused(data.index, refusal), errorMessage: refusal.text });
+        continue;
+      }
+      const { answer, durable } = append(topicData, data, request, context);
+      if (answer.errorCode !== 0) countRefused(topicData, data, context);
+      partitionResponses.push(answer);
+      if (!durable) continue;
+      const store = (failed: PartitionAnswer): void => {
+        partitionResponses[at] = failed;
+      };
+      pending.push(durable.catch((error: unknown) => store(failure(data.index, error))));
+    }
+    return { name: topicData.name, topicId: topicData.topicId, partitionResponses };
+  });
+  return { responses, pending };
+}
+
+/** Answers once everything is as safe as was asked. */
+function settle(
+  request: ProduceRequest,
+  { responses, pending }: AppendedAll,
+): Answer<0> | Promise<Answer<0>> {
+  const answer = (): Answer<0> => {
+    if (request.acks !== 0) return { responses };
+    const failed = responses.some((topic) => topic.partitionResponses.some((p) => p.errorCode !== 0));
+    return failed ? CLOSE : NO_REPLY;
+  };
+  if (pending.length === 0) return answer();
+  const only = pending[0];
+  return (pending.length === 1 && only ? only : Promise.all(pending)).then(answer);
+}
 
 interface AppendAnswer {
   readonly answer: PartitionAnswer;
@@ -96,16 +149,43 @@ function append(
     return { answer: { ...answer, errorMessage: message, recordErrors } };
   }
   try {
-    const recoded = log.config.codec && recompress(check.batch, check.header, log.config.codec);
+    const recoded = recode(check.batch, check.header, log);
+    if (recoded === 'unreadable')
+      return { answer: refused(data.index, KafkaErrors.UNKNOWN_SERVER_ERROR, log) };
     const appended = recoded
       ? log.append(recoded, readBatchHeader(recoded, 0))
       : log.append(check.batch, check.header);
     const answer = accepted(data.index, appended, log);
+    broker.metrics.produced(log.topic, check.header.lastOffsetDelta + 1, check.batch.length);
     // INV-1: a duplicate, too, is answered only once the batch it repeats is as safe as was asked.
     return { answer, durable: log.whenAcknowledged(appended.lastOffset, request.acks) };
   } catch (thrown) {
     return { answer: failure(data.index, thrown, log) };
   }
+}
+
+/** The batch in the topic's codec; undefined when it stays as it is. */
+function recode(
+  batch: Buffer,
+  header: BatchHeader,
+  { config }: PartitionLog,
+): Buffer | 'unreadable' | undefined {
+  try {
+    return config.codec && recompress(batch, header, config.codec);
+  } catch {
+    return 'unreadable';
+  }
+}
+
+function countRefused(
+  topicData: TopicData,
+  data: PartitionData,
+  { broker, apiVersion }: RequestContext,
+): void {
+  const topic =
+    apiVersion >= 13 ? broker.topics.getById(topicData.topicId) : broker.topics.get(topicData.name);
+  if (topic && data.index < topic.partitions.length) broker.metrics.produced(topic.name, 0, 0);
+  else broker.metrics.missed('produce');
 }
 
 function accepted(index: number, appended: Appended, log: PartitionLog): PartitionAnswer {

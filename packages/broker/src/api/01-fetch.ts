@@ -1,18 +1,22 @@
 // 1 Fetch. Batches are sent as they lie in the log; the one that holds the offset is sent from its start, the last
 // may be cut where the limit in bytes is.
-//   v4 magic 2, isolation level · v7 fetch sessions (KIP-227) · v9 current leader epoch · v12 flexible, diverging
+//   v4 magic 2, isolation level: read_committed ends at the last stable offset and is told which transactions of what
+//   it gets were aborted · v7 fetch sessions (KIP-227) · v9 current leader epoch · v12 flexible, diverging
 //   epoch · v13 topic ids (KIP-516) · v15 replica state · v18 high watermark in the request
 // The answer waits until minBytes are there over all partitions, maxWaitMs have passed, or something went wrong.
 import { API, KafkaErrors, type RequestBody } from '@millrace/kafka-protocol';
 import { type ErrorAnswer, leaderEpochError, partitionOf } from '../broker-state.ts';
-import { type ReadBytes, readLog } from '../log/log-reader.ts';
+import { endOfBatches, type ReadBytes, readLog } from '../log/log-reader.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
 import { Operation } from '../security/acl.ts';
+import type { AbortedTransaction as LoggedTransaction } from '../log/transaction-index.ts';
 import { type Answer, defineApi, type RegisteredApi, type RequestContext } from './definition.ts';
 import type { AskedPartition, FetchScope } from './fetch-sessions.ts';
-import { waitForBytes } from './fetch-wait.ts';
+import { stableOffsets, waitForBytes, waitForStable } from './fetch-wait.ts';
 
 type FetchRequest = RequestBody<typeof API.Fetch>;
+
+type AbortedTransaction = Pick<LoggedTransaction, 'producerId' | 'firstOffset'>;
 
 /** What one partition of a Fetch asks, with its log looked up. */
 interface Target {
@@ -28,7 +32,7 @@ interface PartitionAnswer {
   readonly lastStableOffset: number;
   readonly logStartOffset: number;
   readonly divergingEpoch?: { readonly epoch: number; readonly endOffset: number };
-  readonly abortedTransactions: readonly never[] | null;
+  readonly abortedTransactions: readonly AbortedTransaction[] | null;
   readonly preferredReadReplica: number;
   readonly records: readonly Buffer[];
 }
@@ -41,6 +45,7 @@ interface FetchedPartition {
 
 /** Largest answer, whatever the client asks for, unless a single batch is larger. */
 const MAX_RESPONSE_BYTES = 57_671_680;
+const READ_COMMITTED = 1;
 /** Replica id of a client. */
 const CONSUMER = -1;
 
@@ -53,19 +58,70 @@ export const fetch: RegisteredApi = defineApi({
     const targets = targetsOf(scope.asked, request, context);
     // What was written under acks=1 and waits for its sync is synced now, so that it can be seen.
     await Promise.all(targets.map((target) => settleWrites(target)));
+    const again = (): Promise<FetchedPartition[]> =>
+      readAll(targetsOf(scope.asked, request, context), request);
     const logs = targets.flatMap(({ log, error }) => (log && !error ? [log] : []));
-    const before = visibleBytes(logs);
-    let fetched = await readAll(targets, request);
-    const size = fetched.reduce((sum, part) => sum + part.size, 0);
-    const mustAnswer = fetched.some((part) => endsWait(part, targets.length));
-    if (!mustAnswer && size < request.minBytes && request.maxWaitMs > 0 && targets.length > 0) {
-      const arrived = visibleBytes(logs) - before;
-      await waitForBytes(logs, request.minBytes - size - arrived, request.maxWaitMs, context.signal);
-      fetched = await readAll(targetsOf(scope.asked, request, context), request);
-    }
+    const poll = request.isolationLevel === READ_COMMITTED ? pollCommitted : pollVisible;
+    const fetched = await poll(logs, request, context, () => readAll(targets, request), again);
+    count(fetched, context);
     return answerOf(fetched, scope);
   },
 });
+
+type Read = () => Promise<FetchedPartition[]>;
+
+/** Reads, and if too little is there waits for more bytes below the high watermarks. */
+async function pollVisible(
+  logs: readonly PartitionLog[],
+  request: FetchRequest,
+  context: RequestContext,
+  read: Read,
+  again: Read,
+): Promise<FetchedPartition[]> {
+  const before = visibleBytes(logs);
+  const fetched = await read();
+  const missing = bytesMissing(fetched, request);
+  if (missing <= 0) return fetched;
+  const arrived = visibleBytes(logs) - before;
+  await waitForBytes(logs, missing - arrived, request.maxWaitMs, context.signal);
+  return again();
+}
+
+/** The same below the last stable offsets: what belongs to open transactions wakes nobody, a marker does. */
+async function pollCommitted(
+  logs: readonly PartitionLog[],
+  request: FetchRequest,
+  context: RequestContext,
+  read: Read,
+  again: Read,
+): Promise<FetchedPartition[]> {
+  const { clock } = context.broker;
+  const deadline = clock.monotonicMs() + request.maxWaitMs;
+  let stable = stableOffsets(logs);
+  let fetched = await read();
+  while (bytesMissing(fetched, request) > 0) {
+    const left = deadline - clock.monotonicMs();
+    const moved = left > 0 && (await waitForStable(logs, stable, left, context.signal));
+    stable = stableOffsets(logs);
+    fetched = await again();
+    if (!moved) break;
+  }
+  return fetched;
+}
+
+/** What is missing of the bytes that are worth an answer; 0 when it must be given anyway. */
+function bytesMissing(fetched: readonly FetchedPartition[], request: FetchRequest): number {
+  if (fetched.length === 0 || request.maxWaitMs <= 0) return 0;
+  if (fetched.some((part) => endsWait(part, fetched.length))) return 0;
+  return request.minBytes - fetched.reduce((sum, part) => sum + part.size, 0);
+}
+
+function count(fetched: readonly FetchedPartition[], { broker }: RequestContext): void {
+  for (const { target, answer, size } of fetched) {
+    if (target.log) broker.metrics.fetched(target.log.topic, size, answer.errorCode !== 0);
+    else broker.metrics.missed('fetch');
+  }
+}
 
 function visibleBytes(logs: readonly PartitionLog[]): number {
   return logs.reduce((sum, log) => sum + log.visibleBytes, 0);
@@ -104,7 +160,7 @@ async function readAll(targets: readonly Target[], request: FetchRequest): Promi
   let isFirst = true;
   const fetched: FetchedPartition[] = [];
   for (const target of targets) {
-    const part = readOne(target, left, isFirst);
+    const part = readOne(target, request.isolationLevel, left, isFirst);
     const done = part instanceof Promise ? await part : part;
     fetched.push(done);
     if (done.size > 0) isFirst = false;
@@ -115,6 +171,7 @@ async function readAll(targets: readonly Target[], request: FetchRequest): Promi
 
 function readOne(
   target: Target,
+  isolationLevel: number,
   left: number,
   atLeastOne: boolean,
 ): FetchedPartition | Promise<FetchedPartition> {
@@ -130,18 +187,35 @@ function readOne(
   if (asked.offset < log.startOffset || asked.offset > log.highWatermark) {
     return failed(target, KafkaErrors.OFFSET_OUT_OF_RANGE);
   }
-  const fetchedOf = (read: ReadBytes): FetchedPartition => ({
-    target,
-    size: read.size,
-    answer: answerFor(asked, log, read.chunks),
-  });
+  const committed = isolationLevel === READ_COMMITTED;
+  const limitOffset = committed ? log.lastStableOffset : log.highWatermark;
+  const fetchedOf = (read: ReadBytes): FetchedPartition => {
+    const answer = answerFor(asked, log, read.chunks);
+    if (!committed) return { target, size: read.size, answer };
+    const abortedTransactions = abortedAmong(log, asked.offset, limitOffset, read);
+    return { target, size: read.size, answer: { ...answer, abortedTransactions } };
+  };
   const read = readLog(log, {
     offset: asked.offset,
-    limitOffset: log.highWatermark,
+    limitOffset,
     maxBytes: Math.min(asked.maxBytes, left),
     atLeastOne,
   });
   return read instanceof Promise ? read.then(fetchedOf) : fetchedOf(read);
+}
+
+/** The aborted transactions a client must know of to skip their records among `read`. */
+function abortedAmong(
+  log: PartitionLog,
+  offset: number,
+  limitOffset: number,
+  read: ReadBytes,
+): readonly AbortedTransaction[] {
+  if (read.size === 0) return NO_TRANSACTIONS;
+  const aborted = log.abortedIn(offset, limitOffset);
+  if (aborted.length === 0) return NO_TRANSACTIONS;
+  const end = endOfBatches(read);
+  return aborted.filter(({ firstOffset }) => firstOffset < end);
 }
 
 /** KIP-595: tells a client whose last record was written under an epoch that ended earlier where to go back to. */
@@ -156,7 +230,7 @@ function answerFor(asked: AskedPartition, log: PartitionLog, records: readonly B
     partitionIndex: asked.partition,
     errorCode: 0,
     highWatermark: log.highWatermark,
-    lastStableOffset: log.highWatermark,
+    lastStableOffset: log.lastStableOffset,
     logStartOffset: log.startOffset,
     abortedTransactions: null,
     preferredReadReplica: -1,

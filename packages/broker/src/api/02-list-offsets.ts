@@ -1,5 +1,5 @@
 // 2 ListOffsets. Offsets by timestamp, and by the special timestamps below.
-//   v1 one offset instead of a list · v2 isolation level · v4 leader epochs · v6 flexible · v7 -3 · v8 -4 · v9 -5
+//   v1 one offset instead of a list · v2 isolation level: the end for read_committed is the last stable offset · v4 leader epochs · v6 flexible · v7 -3 · v8 -4 · v9 -5
 //   v11 -6
 import { API, KafkaErrors, type RequestBody } from '@millrace/kafka-protocol';
 import { type BrokerState, type ErrorAnswer, leaderEpochError, partitionOf } from '../broker-state.ts';
@@ -9,6 +9,7 @@ import type { PartitionLog } from '../log/partition-log.ts';
 import { defineApi, type RegisteredApi } from './definition.ts';
 
 type ListOffsetsRequest = RequestBody<typeof API.ListOffsets>;
+const READ_COMMITTED = 1;
 const LATEST = -1;
 const EARLIEST = -2;
 const MAX_TIMESTAMP = -3;
@@ -53,7 +54,7 @@ export const listOffsets: RegisteredApi = defineApi({
         }
         const found = repeated.has(asked.partitionIndex)
           ? failed(KafkaErrors.INVALID_REQUEST)
-          : await find(broker, topic.name, asked, apiVersion);
+          : await find(broker, topic.name, asked, request.isolationLevel, apiVersion);
         partitions.push({ partitionIndex: asked.partitionIndex, ...found });
       }
       topics.push({ name: topic.name, partitions });
@@ -62,7 +63,13 @@ export const listOffsets: RegisteredApi = defineApi({
   },
 });
 
-async function find(broker: BrokerState, topic: string, asked: Asked, apiVersion: number): Promise<Found> {
+async function find(
+  broker: BrokerState,
+  topic: string,
+  asked: Asked,
+  isolationLevel: number,
+  apiVersion: number,
+): Promise<Found> {
   const { log, error } = partitionOf(broker.topics.get(topic), asked.partitionIndex);
   if (!log) return failed(error);
   const epochError = leaderEpochError(log, asked.currentLeaderEpoch);
@@ -72,14 +79,14 @@ async function find(broker: BrokerState, topic: string, asked: Asked, apiVersion
     return failed(KafkaErrors.UNSUPPORTED_VERSION);
   }
   try {
-    return await lookUp(log, timestamp);
+    return await lookUp(log, timestamp, isolationLevel);
   } catch (thrown) {
     if (thrown instanceof KafkaFailure) return { ...NONE, errorCode: thrown.errorCode };
     throw thrown;
   }
 }
 
-async function lookUp(log: PartitionLog, timestamp: number): Promise<Found> {
+async function lookUp(log: PartitionLog, timestamp: number, isolationLevel: number): Promise<Found> {
   const at = (offset: number): Found => ({ ...NONE, offset, leaderEpoch: log.leaderEpoch });
   switch (timestamp) {
     case EARLIEST:
@@ -93,11 +100,12 @@ async function lookUp(log: PartitionLog, timestamp: number): Promise<Found> {
   }
   // A client that asks for the end sees what it wrote under acks=1.
   await log.whenVisible();
-  if (timestamp === LATEST) return at(log.highWatermark);
+  const end = isolationLevel === READ_COMMITTED ? log.lastStableOffset : log.highWatermark;
+  if (timestamp === LATEST) return at(end);
   const found =
     timestamp === MAX_TIMESTAMP
-      ? await findMaxTimestamp(log, log.highWatermark)
-      : await findByTimestamp(log, timestamp, log.highWatermark);
+      ? await findMaxTimestamp(log, end)
+      : await findByTimestamp(log, timestamp, end);
   return found ? { errorCode: 0, ...found } : NONE;
 }
 

@@ -1,4 +1,4 @@
-// 9 OffsetFetch. v2 null topics = all · v5 leader epoch · v6 flexible · v7 requireStable · v8 many groups · v9 members
+// 9 OffsetFetch. v2 null topics = all · v5 leader epoch · v6 flexible · v7 requireStable: offsets of open transactions are an error · v8 many groups · v9 members
 // of KIP-848 · v10 topic ids. No committed offset is -1, not an error.
 import { API, KafkaErrors } from '@millrace/kafka-protocol';
 import type { BrokerState } from '../broker-state.ts';
@@ -16,40 +16,59 @@ export const offsetFetch: RegisteredApi = defineApi({
   key: API.OffsetFetch,
   versions: [1, 10],
   handle: (request, { broker, apiVersion }) => {
-    if (apiVersion < 8) return { topics: fetchOffsets(broker, request.groupId, request.topics, false) };
+    const { groups } = broker;
+    const unstable = (groupId: string) => (topic: string, partition: number) =>
+      request.requireStable && groups.pending.has(groupId, topic, partition);
+    if (apiVersion < 8) {
+      const { groupId, topics } = request;
+      return { topics: fetchOffsets(broker, groupId, topics, false, unstable(groupId)) };
+    }
     const byId = apiVersion >= 10;
     return {
       groups: request.groups.map((group) => ({
         groupId: group.groupId,
-        topics: fetchOffsets(broker, group.groupId, group.topics, byId),
+        topics: fetchOffsets(broker, group.groupId, group.topics, byId, unstable(group.groupId)),
         errorCode: 0,
       })),
     };
   },
 });
 
+/** Whether an open transaction may still change the offset, and the client wants to know. */
+type IsUnstable = (topic: string, partition: number) => boolean;
+
+const UNSTABLE = KafkaErrors.UNSTABLE_OFFSET_COMMIT.code;
+
 function fetchOffsets(
   broker: BrokerState,
   groupId: string,
   asked: readonly AskedTopic[] | null,
   byId: boolean,
+  isUnstable: IsUnstable,
 ): object[] {
   const offsets = broker.groups.offsetsOf(groupId);
   if (asked === null) {
     return [...offsets].map(([name, partitions]) => ({
       name,
       topicId: broker.topics.get(name)?.id ?? ZERO_UUID,
-      partitions: [...partitions].map(([partition, committed]) => answer(partition, committed)),
+      partitions: [...partitions].map(([partition, committed]) =>
+        isUnstable(name, partition) ? answer(partition, undefined, UNSTABLE) : answer(partition, committed),
+      ),
     }));
   }
   return asked.map(({ name, topicId = ZERO_UUID, partitionIndexes }) => {
     const topic = byId ? broker.topics.getById(topicId) : undefined;
-    const partitions = offsets.get(topic?.name ?? name);
+    const known = topic?.name ?? name;
+    const partitions = offsets.get(known);
     const errorCode = byId && !topic ? KafkaErrors.UNKNOWN_TOPIC_ID.code : 0;
     return {
       name,
       topicId,
-      partitions: partitionIndexes.map((index) => answer(index, partitions?.get(index), errorCode)),
+      partitions: partitionIndexes.map((index) =>
+        isUnstable(known, index)
+          ? answer(index, undefined, UNSTABLE)
+          : answer(index, partitions?.get(index), errorCode),
+      ),
     };
   });
 }

@@ -1,4 +1,4 @@
-// 10 FindCoordinator. This broker coordinates every group. v1 key types · v3 flexible · v4 many keys at once.
+// 10 FindCoordinator. This broker coordinates every group and every transaction. v1 key types · v3 flexible · v4 many keys at once.
 import { API, KafkaErrors } from '@millrace/kafka-protocol';
 import type { BrokerState, ErrorAnswer } from '../broker-state.ts';
 import { coordinatorFailure } from './answers.ts';
@@ -23,11 +23,10 @@ export const findCoordinator: RegisteredApi = defineApi({
 });
 
 async function coordinatorProblem(keyType: number, broker: BrokerState): Promise<ErrorAnswer | undefined> {
-  if (keyType === TRANSACTION) return undefined;
-  if (keyType !== GROUP) return KafkaErrors.INVALID_REQUEST;
+  if (keyType !== GROUP && keyType !== TRANSACTION) return KafkaErrors.INVALID_REQUEST;
   try {
-    // The topic that holds offsets is made when the first client asks for it.
-    await broker.groups.offsetsTopic();
+    // The topic that holds the coordinator's state is made when the first client asks for it.
+    await (keyType === GROUP ? broker.groups.offsetsTopic() : broker.transactions.stateTopic());
     return undefined;
   } catch (error) {
     return coordinatorFailure(broker, error);

@@ -7,6 +7,10 @@ const VERSIONS = [0, 4] as const;
 const SOFTWARE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
 /** Level of Kafka's metadata format (4.3-IV0) that tools derive the broker's abilities from. */
 const METADATA_LEVEL = 30;
+/** Transactions as of KIP-890. */
+const TRANSACTION_LEVEL = 2;
+const METADATA_FEATURE = { name: 'metadata.version', minVersion: 7, maxVersion: METADATA_LEVEL };
+const TRANSACTION_FEATURE = { name: 'transaction.version', minVersion: 0, maxVersion: TRANSACTION_LEVEL };
 
 type VersionsAnswer = Encodable<ResponseBody<18>>;
 
@@ -19,7 +23,7 @@ export function apiVersions(served: readonly RegisteredApi[]): RegisteredApi {
       const named =
         SOFTWARE_NAME.test(request.clientSoftwareName) && SOFTWARE_NAME.test(request.clientSoftwareVersion);
       if (apiVersion >= 3 && !named) return { errorCode: KafkaErrors.INVALID_REQUEST.code };
-      return answer;
+      return apiVersion >= 4 ? answer : { ...answer, supportedFeatures: [METADATA_FEATURE] };
     },
   });
   const answer: VersionsAnswer = {
@@ -27,9 +31,10 @@ export function apiVersions(served: readonly RegisteredApi[]): RegisteredApi {
     apiKeys: [...served, api]
       .sort((a, b) => a.key - b.key)
       .map(({ key, versions }) => ({ apiKey: key, minVersion: versions[0], maxVersion: versions[1] })),
-    supportedFeatures: [{ name: 'metadata.version', minVersion: 7, maxVersion: METADATA_LEVEL }],
+    supportedFeatures: [TRANSACTION_FEATURE, METADATA_FEATURE],
     finalizedFeaturesEpoch: 1,
     finalizedFeatures: [
+      { name: 'transaction.version', maxVersionLevel: TRANSACTION_LEVEL, minVersionLevel: TRANSACTION_LEVEL },
       { name: 'metadata.version', maxVersionLevel: METADATA_LEVEL, minVersionLevel: METADATA_LEVEL },
     ],
   };

@@ -29,7 +29,7 @@ function deleteBefore(
   const topic = broker.topics.get(name);
   const { log, error } = partitionOf(topic, partition);
   if (!log) return failed(error);
-  if (topic?.internal) return failed(KafkaErrors.POLICY_VIOLATION);
+  if (topic?.internal || !log.config.deletes) return failed(KafkaErrors.POLICY_VIOLATION);
   const target = offset === -1 ? log.highWatermark : offset;
   if (target < 0 || target > log.highWatermark) return failed(KafkaErrors.OFFSET_OUT_OF_RANGE);
   log.advanceStart(target);

@@ -1,7 +1,7 @@
 // 47 OffsetDelete. Takes committed offsets back, unless a member of the group reads the topic.
 import { API, KafkaErrors, type RequestBody } from '@millrace/kafka-protocol';
 import type { Group } from '../groups/group.ts';
-import { readSubscription } from '../groups/subscription.ts';
+import { subscribedTopics } from '../groups/subscription.ts';
 import { coordinatorFailure } from './answers.ts';
 import { defineApi, type RegisteredApi, type RequestContext } from './definition.ts';
 
@@ -60,14 +60,4 @@ async function remove(
       })),
     })),
   };
-}
-
-function subscribedTopics(group: Group): ReadonlySet<string> {
-  if (group.is('Empty')) return new Set();
-  const topics = new Set<string>();
-  for (const member of group.members.values()) {
-    for (const protocol of member.protocols)
-      for (const topic of readSubscription(protocol.metadata)) topics.add(topic);
-  }
-  return topics;
 }

@@ -16,10 +16,30 @@ export function storageFailure(broker: BrokerState, error: unknown): KafkaFailur
   );
 }
 
-/** What a client is told when groups or offsets could not be stored: ask again. */
+/** What a client is told when groups, offsets or transactions could not be stored: ask again. */
 export function coordinatorFailure(broker: BrokerState, error: unknown): ErrorAnswer {
-  broker.logger.error({ err: toError(error) }, 'a change of groups or offsets could not be stored');
+  broker.logger.error(
+    { err: toError(error) },
+    'a change of groups, offsets or transactions could not be stored',
+  );
   return KafkaErrors.COORDINATOR_NOT_AVAILABLE;
+}
+
+/** What a producer is told when its transaction could not go on; a failing disk is a reason to ask again. */
+export function transactionFailure(broker: BrokerState, error: unknown): ErrorAnswer {
+  const isOurs = error instanceof KafkaFailure && !STORAGE_CODES.has(error.errorCode);
+  return isOurs ? { code: error.errorCode, message: error.message } : coordinatorFailure(broker, error);
+}
+
+const STORAGE_CODES: ReadonlySet<number> = new Set([
+  KafkaErrors.KAFKA_STORAGE_ERROR.code,
+  KafkaErrors.NOT_LEADER_OR_FOLLOWER.code,
+]);
+
+/** Clients below a version know a fenced producer by the error that Produce has for it. */
+export function fencedBefore(version: number, apiVersion: number, error: ErrorAnswer): ErrorAnswer {
+  const isOld = apiVersion < version && error.code === KafkaErrors.PRODUCER_FENCED.code;
+  return isOld ? KafkaErrors.INVALID_PRODUCER_EPOCH : error;
 }
 
 interface AlteredResource {

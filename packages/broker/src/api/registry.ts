@@ -19,6 +19,11 @@ import { deleteTopics } from './20-delete-topics.ts';
 import { deleteRecords } from './21-delete-records.ts';
 import { initProducerId } from './22-init-producer-id.ts';
 import { offsetForLeaderEpoch } from './23-offset-for-leader-epoch.ts';
+import { addPartitionsToTxn } from './24-add-partitions-to-txn.ts';
+import { addOffsetsToTxn } from './25-add-offsets-to-txn.ts';
+import { endTxn } from './26-end-txn.ts';
+import { writeTxnMarkers } from './27-write-txn-markers.ts';
+import { txnOffsetCommit } from './28-txn-offset-commit.ts';
 import { createAcls, deleteAcls, describeAcls } from './29-acls.ts';
 import { describeConfigs } from './32-describe-configs.ts';
 import { alterConfigs } from './33-alter-configs.ts';
@@ -31,8 +36,11 @@ import { incrementalAlterConfigs } from './44-incremental-alter-configs.ts';
 import { alterPartitionReassignments, listPartitionReassignments } from './45-partition-reassignments.ts';
 import { offsetDelete } from './47-offset-delete.ts';
 import { alterUserScramCredentials, describeUserScramCredentials } from './50-scram-credentials.ts';
+import { describeQuorum } from './55-describe-quorum.ts';
 import { describeCluster } from './60-describe-cluster.ts';
 import { describeProducers } from './61-describe-producers.ts';
+import { describeTransactions } from './65-describe-transactions.ts';
+import { listTransactions } from './66-list-transactions.ts';
 import { describeTopicPartitions } from './75-describe-topic-partitions.ts';
 import type { RegisteredApi } from './definition.ts';
 
@@ -56,6 +64,11 @@ const SERVED: readonly RegisteredApi[] = [
   deleteRecords,
   initProducerId,
   offsetForLeaderEpoch,
+  addPartitionsToTxn,
+  addOffsetsToTxn,
+  endTxn,
+  writeTxnMarkers,
+  txnOffsetCommit,
   describeAcls,
   createAcls,
   deleteAcls,
@@ -72,8 +85,11 @@ const SERVED: readonly RegisteredApi[] = [
   offsetDelete,
   describeUserScramCredentials,
   alterUserScramCredentials,
+  describeQuorum,
   describeCluster,
   describeProducers,
+  describeTransactions,
+  listTransactions,
   describeTopicPartitions,
 ];
 

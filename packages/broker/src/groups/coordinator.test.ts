@@ -5,8 +5,9 @@ import { MetadataLog } from '../metadata/metadata-log.ts';
 import { type MetadataRecord, Topics } from '../metadata/topics.ts';
 import { MemoryDisk } from '../testing/memory-disk.ts';
 import { openTestLogs } from '../testing/test-log.ts';
+import { writeMarker } from '../transactions/markers.ts';
 import { GroupCoordinator } from './coordinator.ts';
-import { join } from './group-requests.ts';
+import { join, sync } from './group-requests.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -37,7 +38,11 @@ function offset(topicId: string, commitTimestamp: number) {
   return { kind: 'offset' as const, group: 'g', topic: 'events', partition: 0, value };
 }
 
-async function joinAs(groups: GroupCoordinator, id: string): Promise<string> {
+async function joinAs(
+  groups: GroupCoordinator,
+  id: string,
+  metadata: Buffer = Buffer.from('m'),
+): Promise<string> {
   const { memberId } = await join(groups.ensure(id), {
     memberId: '',
     groupInstanceId: 'static',
@@ -46,7 +51,7 @@ async function joinAs(groups: GroupCoordinator, id: string): Promise<string> {
     rebalanceTimeoutMs: 60_000,
     sessionTimeoutMs: 60_000,
     protocolType: 'consumer',
-    protocols: [{ name: 'range', metadata: Buffer.from('m') }],
+    protocols: [{ name: 'range', metadata }],
     requireKnownMemberId: false,
     canSkipAssignment: true,
   });
@@ -97,4 +102,66 @@ test('Offsets expire when their group has been empty for a week, and not while i
     1,
   ]);
   groups.close();
+});
+
+test('Offsets of a topic that a group no longer reads expire while it lives; those of its topics stay', async () => {
+  let now = 1_700_000_000_000;
+  const { topics, groups } = await startOn(new MemoryDisk(), () => now);
+  const old = await topics.create('old', 1, {});
+  const read = await topics.create('events', 1, {});
+  await groups.commit('g', [offset(read.id, now), { ...offset(old.id, now), topic: 'old' }]);
+  // A subscription to `events` in Kafka's layout: version, one name.
+  const metadata = Buffer.from([0, 0, 0, 0, 0, 1, 0, 6, ...Buffer.from('events')]);
+  const group = groups.ensure('g');
+  const memberId = await joinAs(groups, 'g', metadata);
+  await sync(group, {
+    memberId,
+    groupInstanceId: 'static',
+    generationId: group.generation,
+    protocolType: 'consumer',
+    protocolName: 'range',
+    assignments: new Map([[memberId, Buffer.alloc(0)]]),
+  });
+  expect(groups.group('g')?.state).toBe('Stable');
+  now += 8 * DAY_MS;
+  await groups.expire();
+  expect([...groups.offsetsOf('g').keys()]).toEqual(['events']);
+  groups.close();
+});
+
+test('Offsets of a transaction count from its commit on, also when a kill comes between', async () => {
+  const disk = new MemoryDisk();
+  const { topics, groups } = await startOn(disk, Date.now);
+  const { id } = await topics.create('events', 1, {});
+  const producer = { producerId: 5, producerEpoch: 0 };
+  const inGroup = (group: string) => ({ ...offset(id, Date.now()), group });
+  await groups.offsetsTopic();
+  for (const group of ['g', 'deleted']) await groups.commitInTransaction(group, producer, [inGroup(group)]);
+  expect(groups.offsetsOf('g').size).toBe(0);
+  expect(groups.pending.has('g', 'events', 0)).toBe(true);
+  // Deleting a group takes back what is pending for it.
+  await groups.delete(groups.ensure('deleted'));
+  const after = await startOn(disk.afterKill(), Date.now);
+  expect(after.groups.pending.has('g', 'events', 0)).toBe(true);
+  const log = after.topics.get('__consumer_offsets')?.partitions[0];
+  if (!log) throw new Error('no topic of offsets');
+  const marker = { ...producer, commit: true, coordinatorEpoch: 0 };
+  await writeMarker(log, marker, after.groups, Date.now());
+  expect(after.groups.offsetsOf('g').get('events')?.get(0)).toMatchObject({ offset: 7 });
+  expect(after.groups.offsetsOf('deleted').size).toBe(0);
+  expect(after.groups.pending.hasAny('g')).toBe(false);
+});
+
+test('A commit after that of an open transaction is not undone by its end', async () => {
+  const { topics, groups } = await startOn(new MemoryDisk(), Date.now);
+  const { id } = await topics.create('events', 1, {});
+  const producer = { producerId: 5, producerEpoch: 0 };
+  await groups.offsetsTopic();
+  await groups.commitInTransaction('g', producer, [offset(id, Date.now())]);
+  const later = offset(id, Date.now());
+  await groups.commit('g', [{ ...later, value: { ...later.value, offset: 9 } }]);
+  const log = topics.get('__consumer_offsets')?.partitions[0];
+  if (!log) throw new Error('no topic of offsets');
+  await writeMarker(log, { ...producer, commit: true, coordinatorEpoch: 0 }, groups, Date.now());
+  expect(groups.offsetsOf('g').get('events')?.get(0)).toMatchObject({ offset: 9 });
 });

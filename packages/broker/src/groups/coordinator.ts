@@ -2,23 +2,33 @@
 // that topic durably first; the maps here hold only what is.
 import { randomUUID } from 'node:crypto';
 import { type Clock, type Logger, toError } from '@millrace/foundation';
-import { KafkaErrors, readBatchHeader, readRecords, simpleBatch } from '@millrace/kafka-protocol';
+import { BATCH_TRANSACTIONAL, KafkaErrors, readBatchHeader, simpleBatch } from '@millrace/kafka-protocol';
 import { KafkaFailure } from '../errors.ts';
+import type { TransactionMarker } from '../log/control-batch.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
+import { replayLog } from '../log/replay-log.ts';
 import type { BrokerConfig } from '../metadata/broker-config.ts';
 import { OFFSETS_TOPIC, type Topic, type Topics, ZERO_UUID } from '../metadata/topics.ts';
 import { Group, type GroupEnvironment } from './group.ts';
 import { Member } from './member.ts';
+import { PendingOffsets } from './pending-offsets.ts';
 import {
   type CommittedOffset,
   decodeGroupRecord,
   encodeGroupRecord,
   type GroupRecord,
+  type OffsetRecord,
   type StoredGroup,
 } from './records.ts';
+import { subscribedTopics } from './subscription.ts';
 
 /** Committed offsets of one group: topic -> partition -> offset. */
 export type GroupOffsets = ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>;
+
+/** An offset and where its record lies: a transaction that ends must not undo what was committed after it. */
+interface PlacedOffset extends CommittedOffset {
+  readonly at: number;
+}
 
 const NO_OFFSETS: GroupOffsets = new Map();
 const NEW_MEMBER_TIMEOUT_MS = 300_000;
@@ -31,7 +41,9 @@ export class GroupCoordinator {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #groups = new Map<string, Group>();
-  readonly #offsets = new Map<string, Map<string, Map<number, CommittedOffset>>>();
+  readonly #offsets = new Map<string, Map<string, Map<number, PlacedOffset>>>();
+  /** Of transactions that are open. */
+  readonly pending: PendingOffsets = new PendingOffsets();
   readonly #env: GroupEnvironment;
 
   constructor(topics: Topics, config: BrokerConfig, clock: Clock, logger: Logger) {
@@ -85,15 +97,53 @@ export class GroupCoordinator {
   }
 
   /** Commits offsets of a group. @throws KafkaFailure when they could not be stored */
-  commit(groupId: string, offsets: readonly (GroupRecord & { kind: 'offset' })[]): Promise<void> {
+  commit(groupId: string, offsets: readonly OffsetRecord[]): Promise<void> {
     this.ensure(groupId);
     return this.#write(offsets);
+  }
+
+  /**
+   * Stores offsets as part of a producer's transaction; they count from its marker on.
+   *
+   * @throws KafkaFailure when they could not be stored
+   */
+  async commitInTransaction(
+    groupId: string,
+    producer: { readonly producerId: number; readonly producerEpoch: number },
+    offsets: readonly OffsetRecord[],
+  ): Promise<void> {
+    // Nothing is awaited before the append: the caller has checked that the transaction is open.
+    const log = this.#topics.get(OFFSETS_TOPIC)?.partitions[0];
+    if (!log) throw new KafkaFailure(KafkaErrors.COORDINATOR_NOT_AVAILABLE);
+    this.ensure(groupId);
+    const now = this.#clock.nowMs();
+    const records = offsets.map((record) => encodeGroupRecord(record, now));
+    const batch = simpleBatch(records, { ...producer, baseSequence: 0, transactional: true });
+    const { baseOffset, lastOffset } = log.append(batch, readBatchHeader(batch, 0), 'coordinator');
+    // From here on, since the marker may come before this is durable.
+    this.pending.add(producer.producerId, offsets, baseOffset);
+    try {
+      await log.whenDurable(lastOffset);
+    } catch (error) {
+      this.pending.withdraw(producer.producerId, baseOffset);
+      throw error;
+    }
+  }
+
+  /** A producer's transaction has its durable marker in the topic of offsets. */
+  transactionEnded(marker: TransactionMarker, markerOffset: number): void {
+    for (const { record, at } of this.pending.take(marker.producerId, markerOffset)) {
+      if (!marker.commit) continue;
+      this.ensure(record.group);
+      this.#applyStored(record, at);
+    }
   }
 
   /** Deletes an empty group with all its offsets. */
   async delete(group: Group): Promise<void> {
     const tombstones: GroupRecord[] = this.#offsetRecords(group.id).map(({ tombstone }) => tombstone);
     await this.#write([...tombstones, { kind: 'group', group: group.id, value: undefined }]);
+    this.pending.drop(group.id);
     // A member may have joined while the records were written; its next generation is stored again.
     if (!group.is('Empty')) return;
     group.close(KafkaErrors.COORDINATOR_NOT_AVAILABLE);
@@ -102,13 +152,14 @@ export class GroupCoordinator {
   }
 
   /**
-   * Drops the offsets of groups that have been empty for longer than `offsets.retention.minutes`, and groups that
-   * have neither members nor offsets.
+   * Drops the offsets of groups that have been empty for longer than `offsets.retention.minutes`, groups that have
+   * neither members nor offsets, and what was committed that long ago for topics that a group no longer reads.
    */
   async expire(): Promise<void> {
     const limit = this.#clock.nowMs() - this.#config.number('offsets.retention.minutes') * 60_000;
+    await this.#expireUnsubscribed(limit);
     for (const group of this.#groups.values()) {
-      if (!group.is('Empty') || group.pendingMembers.size > 0) continue;
+      if (!group.is('Empty') || group.pendingMembers.size > 0 || this.pending.hasAny(group.id)) continue;
       // Without a protocol nobody ever joined: then each offset counts from its own commit.
       const emptySince = group.protocolType === null ? 0 : group.stateSinceMs;
       const offsets = this.#offsetRecords(group.id);
@@ -120,16 +171,37 @@ export class GroupCoordinator {
     }
   }
 
+  /** Only of consumers at rest: what others subscribe to nobody knows, and a rebalance may be about to change it. */
+  async #expireUnsubscribed(limit: number): Promise<void> {
+    for (const group of this.#groups.values()) {
+      if (!group.is('Stable') || group.protocolType !== 'consumer') continue;
+      const old = this.#offsetRecords(group.id).filter(({ committed }) => committed.commitTimestamp < limit);
+      if (old.length === 0) continue;
+      const subscribed = subscribedTopics(group);
+      const left = old.filter(({ tombstone }) => !subscribed.has(tombstone.topic));
+      if (left.length > 0) await this.#write(left.map(({ tombstone }) => tombstone));
+    }
+  }
+
   /** Reads the topic from its start; to be awaited before clients come. */
   async load(): Promise<void> {
     const log = this.#topics.get(OFFSETS_TOPIC)?.partitions[0];
     if (!log) return;
     const stored = new Map<string, StoredGroup>();
-    await readAllRecords(log, (key, value) => {
-      const record = this.#decode(key, value);
-      if (record?.kind === 'offset') this.#applyStored(record);
-      else if (record?.value) stored.set(record.group, record.value);
-      else if (record) stored.delete(record.group);
+    await replayLog(log, {
+      record: ({ key, value, offset }, { producerId, attributes }) => {
+        const record = key && this.#decode(key, value);
+        if (!record) return;
+        if (record.kind === 'offset' && attributes & BATCH_TRANSACTIONAL) {
+          this.pending.add(producerId, [record], offset);
+        } else if (record.kind === 'offset') this.#applyStored(record, offset);
+        else if (record.value) stored.set(record.group, record.value);
+        else {
+          stored.delete(record.group);
+          this.pending.drop(record.group);
+        }
+      },
+      marker: (marker, offset) => this.transactionEnded(marker, offset),
     });
     for (const [id, group] of stored) this.#restore(id, group);
     for (const id of this.#offsets.keys()) this.ensure(id);
@@ -161,9 +233,7 @@ export class GroupCoordinator {
     for (const member of members) group.keepAlive(member);
   }
 
-  #offsetRecords(
-    group: string,
-  ): { committed: CommittedOffset; tombstone: GroupRecord & { kind: 'offset' } }[] {
+  #offsetRecords(group: string): { committed: CommittedOffset; tombstone: OffsetRecord }[] {
     return [...this.offsetsOf(group)].flatMap(([topic, partitions]) =>
       [...partitions].map(([partition, committed]) => ({
         committed,
@@ -172,30 +242,37 @@ export class GroupCoordinator {
     );
   }
 
-  /** Writes records as one batch; resolves, and shows them, once they are durable. INV-12 */
-  async #write(records: readonly GroupRecord[]): Promise<void> {
+  async #log(): Promise<PartitionLog> {
     const topic = await this.offsetsTopic();
     const log = topic.partitions[0];
     if (!log) throw new KafkaFailure(KafkaErrors.COORDINATOR_NOT_AVAILABLE);
+    return log;
+  }
+
+  /** Writes records as one batch; resolves, and shows them, once they are durable. INV-12 */
+  async #write(records: readonly GroupRecord[]): Promise<void> {
+    const log = await this.#log();
     const now = this.#clock.nowMs();
     const batch = simpleBatch(records.map((record) => encodeGroupRecord(record, now)));
-    const { lastOffset } = log.append(batch, readBatchHeader(batch, 0));
+    const { baseOffset, lastOffset } = log.append(batch, readBatchHeader(batch, 0));
     await log.whenDurable(lastOffset);
-    for (const record of records) if (record.kind === 'offset') this.#apply(record);
+    for (const record of records) if (record.kind === 'offset') this.#apply(record, baseOffset);
   }
 
   /** A crash may have come between a topic's deletion and that of its offsets. */
-  #applyStored(record: GroupRecord & { kind: 'offset' }): void {
+  #applyStored(record: OffsetRecord, at: number): void {
     const topicId = record.value?.topicId ?? ZERO_UUID;
     const isGone = topicId !== ZERO_UUID && this.#topics.get(record.topic)?.id !== topicId;
-    this.#apply(isGone ? { ...record, value: undefined } : record);
+    this.#apply(isGone ? { ...record, value: undefined } : record, at);
   }
 
-  #apply(record: GroupRecord & { kind: 'offset' }): void {
+  /** `at` is where the record lies: an older one changes nothing. */
+  #apply(record: OffsetRecord, at: number): void {
     const { group, topic, partition, value } = record;
-    const topics = this.#offsets.get(group) ?? new Map<string, Map<number, CommittedOffset>>();
-    const partitions = topics.get(topic) ?? new Map<number, CommittedOffset>();
-    if (value) partitions.set(partition, value);
+    const topics = this.#offsets.get(group) ?? new Map<string, Map<number, PlacedOffset>>();
+    const partitions = topics.get(topic) ?? new Map<number, PlacedOffset>();
+    if ((partitions.get(partition)?.at ?? -1) > at) return;
+    if (value) partitions.set(partition, { ...value, at });
     else partitions.delete(partition);
     if (partitions.size > 0) topics.set(topic, partitions);
     else topics.delete(topic);
@@ -205,31 +282,16 @@ export class GroupCoordinator {
 
   /** Offsets of a deleted topic mean nothing for a later one of that name. */
   #forgetTopic(topic: Topic): void {
-    const records: (GroupRecord & { kind: 'offset' })[] = [];
+    const records: OffsetRecord[] = [];
     for (const [group, topics] of this.#offsets) {
       for (const partition of topics.get(topic.name)?.keys() ?? []) {
         records.push({ kind: 'offset', group, topic: topic.name, partition, value: undefined });
       }
     }
-    for (const record of records) this.#apply(record);
+    for (const record of records) this.#apply(record, Number.MAX_SAFE_INTEGER);
     if (records.length === 0) return;
     this.#write(records).catch((error: unknown) => {
       this.#logger.warn({ err: toError(error), topic: topic.name }, 'offsets of a deleted topic stay stored');
     });
-  }
-}
-
-/** All records of a log in order, segment by segment. */
-async function readAllRecords(
-  log: PartitionLog,
-  visit: (key: Buffer, value: Buffer | null) => void,
-): Promise<void> {
-  for (const segment of log.segments) {
-    for (const batch of segment.headers(0)) {
-      // Control batches end transactions; they hold no record of a group.
-      if (batch.header.attributes & 0x20) continue;
-      const bytes = await segment.readBatch(batch);
-      for (const { key, value } of readRecords(bytes, 0)) if (key) visit(key, value);
-    }
   }
 }

@@ -243,3 +243,13 @@ export function commitProblem(group: Group, claim: MemberClaim): ErrorAnswer | u
   group.keepAlive(member);
   return undefined;
 }
+
+/** The same for a commit in a transaction: a producer that names no member is asked nothing (KIP-447). */
+export function transactionalCommitProblem(group: Group, claim: MemberClaim): ErrorAnswer | undefined {
+  if (group.is('Dead')) return KafkaErrors.COORDINATOR_NOT_AVAILABLE;
+  const isMember = claim.generationId >= 0 || claim.memberId !== '' || claim.groupInstanceId !== null;
+  if (!isMember || (claim.generationId < 0 && group.is('Empty'))) return undefined;
+  const problem = memberProblem(group, claim.memberId, claim.groupInstanceId);
+  if (problem) return problem;
+  return claim.generationId === group.generation ? undefined : KafkaErrors.ILLEGAL_GENERATION;
+}

@@ -85,15 +85,18 @@ export interface StoredGroup {
   readonly members: readonly StoredMember[];
 }
 
+/** A committed offset, or (`value` undefined) none any more. */
+export interface OffsetRecord {
+  readonly kind: 'offset';
+  readonly group: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly value: CommittedOffset | undefined;
+}
+
 /** A record as the coordinator sees it; `value` undefined = taken back. */
 export type GroupRecord =
-  | {
-      readonly kind: 'offset';
-      readonly group: string;
-      readonly topic: string;
-      readonly partition: number;
-      readonly value: CommittedOffset | undefined;
-    }
+  | OffsetRecord
   | { readonly kind: 'group'; readonly group: string; readonly value: StoredGroup | undefined };
 
 /** To bytes, as a record of the log. */

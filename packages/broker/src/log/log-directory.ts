@@ -13,7 +13,8 @@ import {
   parsePartitionMetadata,
 } from './checkpoint.ts';
 import type { LogConfig } from './log-config.ts';
-import { type LogEnvironment, PartitionLog } from './partition-log.ts';
+import type { LogEnvironment } from './log-environment.ts';
+import { PartitionLog } from './partition-log.ts';
 import { ProducerState } from './producer-state.ts';
 import { recoverLog } from './recovery.ts';
 
@@ -60,6 +61,11 @@ export class LogDirectory {
     this.#env = env;
     this.#disk = env.disk;
     this.#logger = env.logger;
+  }
+
+  /** The open logs, by folder name. */
+  logs(): Iterable<[string, PartitionLog]> {
+    return this.#logs;
   }
 
   /** Whether the last run ended with a clean shutdown; known after `begin`. */

@@ -72,6 +72,19 @@ function lengthBelow(bytes: Buffer, limitOffset: number): number {
   return at;
 }
 
+/** The offset behind the last batch whose head is among `read`. */
+export function endOfBatches(read: ReadBytes): number {
+  let end = 0;
+  for (const bytes of read.chunks) {
+    for (let at = 0; at + BATCH_OVERHEAD <= bytes.length; ) {
+      const header = readBatchHeader(bytes, at);
+      end = header.baseOffset + header.lastOffsetDelta + 1;
+      at += header.sizeInBytes;
+    }
+  }
+  return end;
+}
+
 /** First record with a timestamp of at least `timestamp`, below `limitOffset`. */
 export async function findByTimestamp(
   log: PartitionLog,
@@ -126,7 +139,7 @@ async function findRecord(
 }
 
 /** The segment that holds `offset`, and those behind it. */
-function segmentsFrom(log: PartitionLog, offset: number): readonly Segment[] {
+export function segmentsFrom(log: PartitionLog, offset: number): readonly Segment[] {
   const { segments } = log;
   let low = 0;
   let high = segments.length;

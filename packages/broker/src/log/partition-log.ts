@@ -2,8 +2,9 @@
 // given), written (in the page cache) and durable (on the device). Under a durable policy the high watermark is the
 // durable offset, so that no consumer reads what a crash can take back.
 import { join } from 'node:path';
-import { type Clock, type Logger, messageOf } from '@millrace/foundation';
+import { messageOf, toError } from '@millrace/foundation';
 import {
+  BATCH_CONTROL,
   BATCH_LOG_APPEND_TIME,
   type BatchHeader,
   KafkaErrors,
@@ -11,45 +12,22 @@ import {
   stampLogAppendTime,
   writeBatchCrc,
 } from '@millrace/kafka-protocol';
-import { type Disk, writeAtomically } from '../disk.ts';
+import { writeAtomically } from '../disk.ts';
 import { KafkaFailure } from '../errors.ts';
 import { type EpochEntry, formatLeaderEpochs } from './checkpoint.ts';
-import type { DiskSpace } from './disk-space.ts';
+import { readMarker } from './control-batch.ts';
 import { loadProducers } from './load-producers.ts';
+import { segmentsFrom } from './log-reader.ts';
+import type { LogEnvironment, LogState } from './log-environment.ts';
 import { type LogConfig, showsUnsynced } from './log-config.ts';
 import type { ProducedBatch, ProducerState } from './producer-state.ts';
+import { OffsetWaiters } from './offset-waiters.ts';
+import { RetiredSegments } from './retired-segments.ts';
+import { mustRoll } from './roll.ts';
 import { offsetFileName, Segment } from './segment.ts';
-import { Tail, type TailCache } from './tail-cache.ts';
-import { type LogPoint, type TurnEnd, WritePipeline } from './write-pipeline.ts';
-
-/** What all partition logs of a broker share. */
-export interface LogEnvironment {
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly turnEnd: TurnEnd;
-  readonly tailCache: TailCache;
-  readonly space: DiskSpace;
-  /** Told once the device failed; from then on `storageFailed` is true. */
-  readonly onStorageFailure: (error: Error) => void;
-  readonly storageFailed: () => boolean;
-}
-
-/** What recovery found in a partition folder. */
-export interface LogState {
-  readonly directory: string;
-  readonly topic: string;
-  readonly partition: number;
-  readonly internal: boolean;
-  readonly segments: readonly Segment[];
-  readonly startOffset: number;
-  readonly endOffset: number;
-  readonly recoveryPoint: number;
-  readonly epochs: readonly EpochEntry[];
-  /** Whether the epochs in the folder are older than `epochs`. */
-  readonly epochsChanged: boolean;
-  readonly producers: ProducerState;
-}
+import { Tail } from './tail-cache.ts';
+import { type AbortedTransaction, abortedIn } from './transaction-index.ts';
+import { type LogPoint, WritePipeline } from './write-pipeline.ts';
 
 /** Where a batch landed, or already lay. */
 export interface Appended {
@@ -67,12 +45,6 @@ export interface LogListener {
   closed(): void;
 }
 
-interface Waiter {
-  readonly offset: number;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
-
 /** Of the attributes in a batch. */
 const ATTRIBUTES_POSITION = 21;
 const MAX_READ_SEGMENTS = 4;
@@ -88,14 +60,19 @@ export class PartitionLog {
   readonly #segments: Segment[];
   readonly #pipeline: WritePipeline;
   readonly #tail: Tail;
+  readonly #retired: RetiredSegments;
+  /** The cleaner reads the segments: their files stay. */
+  #pinned = false;
+  /** Base of a segment whose file is there for sure, though it may be empty. */
+  #begunOffset: number;
   #producers: ProducerState;
   #epochs: EpochEntry[];
   #epochsChanged: boolean;
   #startOffset: number;
   #end: LogPoint;
   #visible: LogPoint;
-  #written: Waiter[] = [];
-  #durable: Waiter[] = [];
+  readonly #written = new OffsetWaiters();
+  readonly #durable = new OffsetWaiters();
   readonly #listeners = new Set<LogListener>();
   /** Segments behind the active one that readers have open, the last used last. */
   #readSegments: Segment[] = [];
@@ -110,13 +87,18 @@ export class PartitionLog {
     this.directory = state.directory;
     this.internal = state.internal;
     this.#segments = [...state.segments];
+    this.#begunOffset = state.segments.at(-1)?.baseOffset ?? -1;
     this.#epochs = [...state.epochs];
     this.#epochsChanged = state.epochsChanged;
     this.#producers = state.producers;
     this.#startOffset = state.startOffset;
     this.#end = { offset: state.endOffset, bytes: 0 };
     this.#visible = this.#end;
+    this.#producers.open.settle(state.endOffset);
     this.#tail = new Tail(env.tailCache);
+    this.#retired = new RetiredSegments((error) =>
+      env.logger.warn({ err: toError(error), folder: this.directory }, 'an old segment could not be removed'),
+    );
     this.#pipeline = new WritePipeline(
       env.disk,
       env.turnEnd,
@@ -142,6 +124,12 @@ export class PartitionLog {
   get highWatermark(): number {
     return this.#visible.offset;
   }
+  /** Everything below is visible and belongs to no open transaction: where read_committed ends. */
+  get lastStableOffset(): number {
+    const { offset } = this.#visible;
+    const first = this.#producers.open.firstUnstable();
+    return first === undefined ? offset : Math.max(this.#startOffset, Math.min(offset, first));
+  }
   /** Everything below is on the device; where the next unclean start begins to check. */
   get durableOffset(): number {
     return this.#pipeline.durable.offset;
@@ -165,19 +153,22 @@ export class PartitionLog {
   get tail(): Tail {
     return this.#tail;
   }
+  get isClosed(): boolean {
+    return this.#closed;
+  }
   get sizeInBytes(): number {
     return this.#segments.reduce((sum, segment) => sum + segment.size, 0);
   }
 
   /**
    * Gives a checked batch its offsets and queues it for writing. The batch's bytes are patched in place and belong
-   * to the log from here on.
+   * to the log from here on. What a coordinator writes for a producer has no sequence of its own.
    *
    * @throws KafkaFailure when its sequence is refused or nothing can be written
    */
-  append(batch: Buffer, header: BatchHeader): Appended {
+  append(batch: Buffer, header: BatchHeader, origin: 'client' | 'coordinator' = 'client'): Appended {
     this.#assertWritable();
-    if (header.producerId >= 0) {
+    if (header.producerId >= 0 && origin === 'client') {
       const check = this.#producers.check(header);
       if (check.kind === 'refuse') throw new KafkaFailure(check.error);
       if (check.kind === 'duplicate') return duplicateOf(check.batch);
@@ -198,9 +189,7 @@ export class PartitionLog {
     }
     const segment = this.#segmentFor(placed, lastOffset);
     segment.place(placed, lastOffset, this.config.indexIntervalBytes);
-    if (header.producerId >= 0) {
-      this.#producers.append(header, lastOffset, placed.maxTimestamp, this.#env.clock.nowMs());
-    }
+    if (header.producerId >= 0) this.#track(batch, placed, lastOffset, segment);
     if (this.#epochs.length === 0) {
       this.#epochs.push({ epoch: 0, startOffset: baseOffset });
       this.#epochsChanged = true;
@@ -209,6 +198,22 @@ export class PartitionLog {
     this.#tail.add(placed, baseOffset, batch);
     this.#pipeline.enqueue(segment, batch, this.#end);
     return { baseOffset, lastOffset, logAppendTimeMs, duplicate: false };
+  }
+
+  #track(batch: Buffer, header: BatchHeader, lastOffset: number, segment: Segment): void {
+    const now = this.#env.clock.nowMs();
+    if (!(header.attributes & BATCH_CONTROL)) {
+      this.#producers.append(header, lastOffset, header.maxTimestamp, now);
+      return;
+    }
+    const marker = readMarker(batch, header);
+    const aborted = marker && this.#producers.complete(marker, lastOffset, header.maxTimestamp, now);
+    if (aborted) segment.transactions.append(aborted);
+  }
+
+  /** The aborted transactions with records in a range of offsets, in the order of their markers. */
+  abortedIn(fromOffset: number, toOffset: number): AbortedTransaction[] {
+    return abortedIn(segmentsFrom(this, fromOffset), fromOffset, toOffset);
   }
 
   /**
@@ -267,11 +272,68 @@ export class PartitionLog {
   /** Moves the start of the log forward and deletes the segments that fall out whole. */
   advanceStart(offset: number): void {
     this.#startOffset = Math.max(this.#startOffset, offset);
-    while (this.#segments.length > 1 && (this.#segments[1]?.baseOffset ?? 0) <= this.#startOffset) {
-      const segment = this.#segments.shift();
-      segment?.remove();
-      if (segment) this.#env.disk.remove(this.#snapshotPath(segment.baseOffset));
+    if (this.#pinned) return;
+    for (;;) {
+      const [first, next] = this.#segments;
+      if (!first || !next || next.baseOffset > this.#startOffset || !this.#isOnDisk(next)) return;
+      this.#segments.shift();
+      this.#retire(first);
+      this.#env.disk.remove(this.#snapshotPath(first.baseOffset));
     }
+  }
+
+  /** A log without files would start at 0 again: the last one goes only when its successor survives a crash. */
+  #isOnDisk(segment: Segment): boolean {
+    return (
+      segment !== this.#segments.at(-1) ||
+      this.durableOffset > segment.baseOffset ||
+      this.#begunOffset === segment.baseOffset
+    );
+  }
+
+  /** Starts a new segment although the active one has room; not when records come in meanwhile. */
+  async roll(): Promise<void> {
+    if (this.#end.offset > this.durableOffset) await this.whenDurable(this.#end.offset - 1);
+    const active = this.#segments.at(-1);
+    if (this.#closed || this.#env.storageFailed() || !active || active.size === 0) return;
+    if (this.durableOffset < this.#end.offset) return;
+    const next = this.#startSegment(active);
+    await this.#pipeline.begin(next);
+    if (!this.#env.storageFailed()) this.#begunOffset = next.baseOffset;
+  }
+
+  get isPinned(): boolean {
+    return this.#pinned;
+  }
+  /** Keeps the segments' files where they are until `unpin`, whatever is deleted meanwhile. */
+  pin(): void {
+    this.#pinned = true;
+  }
+  unpin(): void {
+    this.#pinned = false;
+    if (!this.#closed) this.advanceStart(this.#startOffset);
+  }
+
+  /**
+   * Puts one segment in the place of others that follow each other. `moveIn` gives its files their names, after
+   * those of the others were taken away.
+   */
+  exchange(replaced: readonly Segment[], replacement: Segment, moveIn: () => void): void {
+    const at = replaced[0] ? this.#segments.indexOf(replaced[0]) : -1;
+    const isSame = replaced.every((segment, index) => this.#segments[at + index] === segment);
+    if (this.#closed || at < 0 || !isSame) throw new KafkaFailure(KafkaErrors.NOT_LEADER_OR_FOLLOWER);
+    try {
+      // The oldest first: after a crash in between, what is left holds no record without what superseded it.
+      for (const segment of replaced) this.#retire(segment);
+      moveIn();
+    } catch (error) {
+      // The folder is between two states, which only a start can tell apart.
+      this.#onFailed(error);
+      throw error;
+    }
+    this.#segments.splice(at, replaced.length, replacement);
+    this.#tail.dropBelow(this.#segments[at + 1]?.baseOffset ?? 0);
+    for (const { baseOffset } of replaced.slice(1)) this.#env.disk.remove(this.#snapshotPath(baseOffset));
   }
 
   /** Writes and syncs everything, then leaves the folder as a clean shutdown should. */
@@ -286,6 +348,7 @@ export class PartitionLog {
       await this.#segments.at(-1)?.storeIndexes();
       await this.#storeSnapshot(this.#end.offset, this.#producers.toSnapshot());
     }
+    this.#retired.close();
     this.#finish(KafkaErrors.NOT_LEADER_OR_FOLLOWER);
   }
 
@@ -294,6 +357,7 @@ export class PartitionLog {
     this.#closed = true;
     clearTimeout(this.#flushTimer);
     this.#pipeline.stop();
+    this.#retired.close();
     this.#finish(KafkaErrors.UNKNOWN_TOPIC_OR_PARTITION);
   }
 
@@ -316,7 +380,10 @@ export class PartitionLog {
 
   #segmentFor(header: BatchHeader, lastOffset: number): Segment {
     const active = this.#segments.at(-1);
-    if (active && !this.#mustRoll(active, header, lastOffset)) return active;
+    return active && !mustRoll(active, header, lastOffset, this.config) ? active : this.#startSegment(active);
+  }
+
+  #startSegment(active: Segment | undefined): Segment {
     const base = this.#end.offset;
     const next = new Segment(this.#env.disk, this.directory, base, 0);
     if (active) {
@@ -332,17 +399,16 @@ export class PartitionLog {
     return next;
   }
 
-  #mustRoll(active: Segment, header: BatchHeader, lastOffset: number): boolean {
-    if (active.size === 0) return false;
-    const { segmentBytes, segmentMs } = this.config;
-    if (active.size + header.sizeInBytes > segmentBytes) return true;
-    if (!active.fits(lastOffset, header.sizeInBytes)) return true;
-    return active.firstTimestamp !== undefined && header.maxTimestamp - active.firstTimestamp > segmentMs;
+  #retire(segment: Segment): void {
+    this.#readSegments = this.#readSegments.filter((known) => known !== segment);
+    this.#retired.retire(segment, this.config.fileDeleteDelayMs);
   }
 
   #onWritten(point: LogPoint): void {
-    resolveUpTo(this.#written, point.offset);
+    this.#written.resolveUpTo(point.offset);
     if (showsUnsynced(this.config.flushPolicy)) this.#advance(point);
+    if (point.offset - this.durableOffset >= this.config.flushMessages)
+      this.#pipeline.requestSync(point.offset);
     if (this.config.flushPolicy !== 'os' && !this.#flushTimer) {
       this.#flushTimer = setTimeout(() => {
         this.#flushTimer = undefined;
@@ -354,13 +420,14 @@ export class PartitionLog {
 
   #onDurable(point: LogPoint): void {
     this.#advance(point);
-    resolveUpTo(this.#durable, point.offset);
+    this.#durable.resolveUpTo(point.offset);
   }
 
   #advance(point: LogPoint): void {
     const bytes = point.bytes - this.#visible.bytes;
     if (point.offset <= this.#visible.offset) return;
     this.#visible = point;
+    this.#producers.open.settle(point.offset);
     for (const listener of this.#listeners) listener.advanced(bytes);
   }
 
@@ -378,7 +445,9 @@ export class PartitionLog {
     }
     const active = this.#segments.at(-1);
     active?.rebuild(active.writtenSize, this.config.indexIntervalBytes);
+    active?.transactions.truncate(offset);
     this.#producers = this.#rebuildProducers();
+    this.#producers.open.settle(this.#visible.offset);
     this.#rejectWaiters(new KafkaFailure(KafkaErrors.KAFKA_STORAGE_ERROR, 'The disk is full.'), offset);
   }
 
@@ -413,38 +482,20 @@ export class PartitionLog {
     return join(this.directory, offsetFileName(offset, '.snapshot'));
   }
 
-  #wait(waiters: Waiter[], offset: number, reached: LogPoint): Promise<void> {
+  #wait(waiters: OffsetWaiters, offset: number, reached: LogPoint): Promise<void> {
     if (reached.offset > offset) return DONE;
     if (this.#closed || this.#env.storageFailed()) {
       return Promise.reject(new KafkaFailure(KafkaErrors.KAFKA_STORAGE_ERROR));
     }
-    return new Promise((resolve, reject) => {
-      waiters.push({ offset, resolve, reject });
-    });
+    return waiters.wait(offset);
   }
 
   #rejectWaiters(error: Error, from: number = 0): void {
-    for (const waiters of [this.#written, this.#durable]) {
-      const kept: Waiter[] = [];
-      for (const waiter of waiters.splice(0)) {
-        if (waiter.offset < from) kept.push(waiter);
-        else waiter.reject(error);
-      }
-      waiters.push(...kept);
-    }
+    this.#written.reject(error, from);
+    this.#durable.reject(error, from);
   }
 }
 
 function duplicateOf({ lastOffset, offsetDelta, timestamp }: ProducedBatch): Appended {
   return { baseOffset: lastOffset - offsetDelta, lastOffset, logAppendTimeMs: timestamp, duplicate: true };
-}
-
-/** Waiters stand in the order of their offsets, but for duplicates, which may wait for an older one. */
-function resolveUpTo(waiters: Waiter[], offset: number): void {
-  let kept = 0;
-  for (const waiter of waiters) {
-    if (waiter.offset < offset) waiter.resolve();
-    else waiters[kept++] = waiter;
-  }
-  waiters.length = kept;
 }

@@ -7,7 +7,10 @@
 //     coordinatorEpoch int32, currentTxnFirstOffset int64
 //   then, ours: count int32, per older batch: producerId int64, lastSequence int32, lastOffset int64,
 //     offsetDelta int32, timestamp int64; oldest first
-import { crc32c, KafkaErrors } from '@millrace/kafka-protocol';
+import { BATCH_TRANSACTIONAL, crc32c, KafkaErrors } from '@millrace/kafka-protocol';
+import type { TransactionMarker } from './control-batch.ts';
+import { OpenTransactions } from './open-transactions.ts';
+import type { AbortedTransaction } from './transaction-index.ts';
 
 /** Batches remembered per producer: as many as an idempotent producer may have in flight. */
 const WINDOW = 5;
@@ -42,6 +45,10 @@ export interface SequencedBatch {
   readonly producerEpoch: number;
   readonly baseSequence: number;
   readonly lastOffsetDelta: number;
+  /** Of the batch; what is missing is not transactional. */
+  readonly attributes?: number;
+  /** A batch that a cleaner emptied begins no transaction. */
+  readonly recordCount?: number;
 }
 
 export type SequenceCheck =
@@ -60,9 +67,15 @@ export function addSequence(sequence: number, delta: number): number {
 /** The producers of one partition. */
 export class ProducerState {
   readonly #producers = new Map<number, ProducerEntry>();
+  /** What holds the last stable offset back. */
+  readonly open: OpenTransactions = new OpenTransactions();
 
   get size(): number {
     return this.#producers.size;
+  }
+
+  get(producerId: number): ProducerEntry | undefined {
+    return this.#producers.get(producerId);
   }
 
   entries(): Iterable<[number, ProducerEntry]> {
@@ -76,6 +89,9 @@ export class ProducerState {
     if (batch.producerEpoch < producer.epoch) {
       return { kind: 'refuse', error: KafkaErrors.INVALID_PRODUCER_EPOCH };
     }
+    if (producer.currentTxnFirstOffset >= 0 && !isTransactional(batch)) {
+      return { kind: 'refuse', error: KafkaErrors.INVALID_TXN_STATE };
+    }
     if (batch.producerEpoch > producer.epoch) {
       return batch.baseSequence === 0 ? APPEND : OUT_OF_ORDER;
     }
@@ -85,26 +101,22 @@ export class ProducerState {
     );
     if (duplicate) return { kind: 'duplicate', batch: duplicate };
     const last = producer.batches.at(-1);
-    return !last || batch.baseSequence === addSequence(last.lastSequence, 1) ? APPEND : OUT_OF_ORDER;
+    // A marker of a new epoch leaves no batches: what follows begins anew.
+    return batch.baseSequence === (last ? addSequence(last.lastSequence, 1) : 0) ? APPEND : OUT_OF_ORDER;
+  }
+
+  /** Whether a producer of this epoch has a transaction open here. */
+  hasOpen(producerId: number, producerEpoch: number): boolean {
+    const producer = this.#producers.get(producerId);
+    return producer?.epoch === producerEpoch && producer.currentTxnFirstOffset >= 0;
   }
 
   /** Records a batch that got its place in the log. */
   append(batch: SequencedBatch, lastOffset: number, timestamp: number, nowMs: number): void {
-    let producer = this.#producers.get(batch.producerId);
-    if (!producer) {
-      producer = {
-        epoch: batch.producerEpoch,
-        batches: [],
-        coordinatorEpoch: -1,
-        currentTxnFirstOffset: -1,
-        lastTimestamp: timestamp,
-        lastUsedMs: nowMs,
-      };
-      this.#producers.set(batch.producerId, producer);
-    }
-    if (producer.epoch !== batch.producerEpoch) {
-      producer.epoch = batch.producerEpoch;
-      producer.batches.length = 0;
+    const producer = this.#producerOf(batch.producerId, batch.producerEpoch);
+    if (producer.currentTxnFirstOffset < 0 && isTransactional(batch) && batch.recordCount !== 0) {
+      producer.currentTxnFirstOffset = lastOffset - batch.lastOffsetDelta;
+      this.open.begin(producer.currentTxnFirstOffset, batch.producerId);
     }
     if (producer.batches.length === WINDOW) producer.batches.shift();
     producer.batches.push({
@@ -115,6 +127,36 @@ export class ProducerState {
     });
     producer.lastTimestamp = timestamp;
     producer.lastUsedMs = nowMs;
+  }
+
+  /** Whether a marker may be written: neither its producer nor its coordinator has been followed by a newer one. */
+  checkMarker(marker: TransactionMarker): { readonly code: number; readonly message: string } | undefined {
+    const producer = this.#producers.get(marker.producerId);
+    if (!producer) return undefined;
+    if (marker.producerEpoch < producer.epoch) return KafkaErrors.INVALID_PRODUCER_EPOCH;
+    if (marker.coordinatorEpoch < producer.coordinatorEpoch) {
+      return KafkaErrors.TRANSACTION_COORDINATOR_FENCED;
+    }
+    return undefined;
+  }
+
+  /** Records a marker that got its place in the log. Returns the transaction if there was one and it was aborted. */
+  complete(
+    marker: TransactionMarker,
+    offset: number,
+    timestamp: number,
+    nowMs: number,
+  ): AbortedTransaction | undefined {
+    const { producerId } = marker;
+    const producer = this.#producerOf(producerId, marker.producerEpoch);
+    producer.coordinatorEpoch = marker.coordinatorEpoch;
+    producer.lastTimestamp = timestamp;
+    producer.lastUsedMs = nowMs;
+    const firstOffset = producer.currentTxnFirstOffset;
+    if (firstOffset < 0) return undefined;
+    producer.currentTxnFirstOffset = -1;
+    const lastStableOffset = this.open.end(firstOffset, offset);
+    return marker.commit ? undefined : { producerId, firstOffset, lastOffset: offset, lastStableOffset };
   }
 
   /** Forgets producers that wrote nothing since `sinceMs` and have no open transaction. */
@@ -156,7 +198,30 @@ export class ProducerState {
     const state = new ProducerState();
     for (let at = 10; at < end; at += ENTRY_SIZE) state.#readEntry(bytes, at, nowMs);
     if (end + 4 <= bytes.length) state.#readOlder(bytes, end);
+    const open = [...state.#producers].filter(([, producer]) => producer.currentTxnFirstOffset >= 0);
+    open.sort(([, a], [, b]) => a.currentTxnFirstOffset - b.currentTxnFirstOffset);
+    for (const [id, producer] of open) state.open.begin(producer.currentTxnFirstOffset, id);
     return state;
+  }
+
+  /** The entry of a producer; its batches count within one epoch. */
+  #producerOf(producerId: number, epoch: number): ProducerEntry {
+    let producer = this.#producers.get(producerId);
+    if (!producer) {
+      producer = {
+        epoch,
+        batches: [],
+        coordinatorEpoch: -1,
+        currentTxnFirstOffset: -1,
+        lastTimestamp: -1,
+        lastUsedMs: 0,
+      };
+      this.#producers.set(producerId, producer);
+    } else if (producer.epoch !== epoch) {
+      producer.epoch = epoch;
+      producer.batches.length = 0;
+    }
+    return producer;
   }
 
   #readEntry(bytes: Buffer, at: number, nowMs: number): void {
@@ -182,6 +247,10 @@ export class ProducerState {
     }
     for (const [producer, batches] of older) producer.batches.unshift(...batches.slice(1 - WINDOW));
   }
+}
+
+function isTransactional(batch: SequencedBatch): boolean {
+  return ((batch.attributes ?? 0) & BATCH_TRANSACTIONAL) !== 0;
 }
 
 const OUT_OF_ORDER: SequenceCheck = { kind: 'refuse', error: KafkaErrors.OUT_OF_ORDER_SEQUENCE_NUMBER };

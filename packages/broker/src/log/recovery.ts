@@ -7,8 +7,9 @@ import { BATCH_OVERHEAD, batchCrcValid, readBatchHeader } from '@millrace/kafka-
 import type { Disk } from '../disk.ts';
 import { brokerError } from '../errors.ts';
 import { type EpochEntry, parseLeaderEpochs } from './checkpoint.ts';
+import { finishSwaps } from './cleaner/swap.ts';
 import { loadProducers } from './load-producers.ts';
-import type { LogState } from './partition-log.ts';
+import type { LogState } from './log-environment.ts';
 import { Segment } from './segment.ts';
 
 export interface RecoveryRequest {
@@ -41,9 +42,10 @@ const SCAN_BYTES = 4 * 1024 * 1024;
 export async function recoverLog(request: RecoveryRequest): Promise<LogState> {
   const { disk, directory } = request;
   removeLeftovers(disk, directory);
+  await finishSwaps(disk, directory);
   const segments = listSegments(disk, directory);
   const epochs = readEpochs(disk, directory);
-  const endOffset = request.clean
+  const { endOffset, reindexFrom } = request.clean
     ? openClean(segments, request.indexIntervalBytes)
     : await openDirty(segments, request);
   const startOffset = Math.max(request.startOffset, segments[0]?.baseOffset ?? 0);
@@ -54,6 +56,12 @@ export async function recoverLog(request: RecoveryRequest): Promise<LogState> {
     });
   }
   dropAbove(disk, directory, endOffset);
+  const { nowMs } = request;
+  const producers = loadProducers({ disk, directory, segments, endOffset, nowMs, reindexFrom });
+  // The list of the last segment is written when that is complete.
+  for (const segment of segments.slice(0, -1)) {
+    if (segment.baseOffset >= (reindexFrom ?? endOffset)) await segment.storeTransactions();
+  }
   const kept = epochs.filter((entry) => entry.startOffset <= endOffset);
   // An unclean start is a new leader epoch, so that clients can tell offsets given anew from those they read.
   const bumped = !request.clean && endOffset > 0;
@@ -69,7 +77,7 @@ export async function recoverLog(request: RecoveryRequest): Promise<LogState> {
     recoveryPoint: endOffset,
     epochs: kept,
     epochsChanged: bumped || kept.length !== epochs.length,
-    producers: loadProducers({ disk, directory, segments, endOffset, nowMs: request.nowMs }),
+    producers,
   };
 }
 
@@ -97,12 +105,26 @@ function readEpochs(disk: Disk, directory: string): EpochEntry[] {
   return (text && parseLeaderEpochs(text)) || [];
 }
 
-function openClean(segments: Segment[], indexIntervalBytes: number): number {
+interface Opened {
+  readonly endOffset: number;
+  /** From this segment on, the lists of aborted transactions are made anew. */
+  readonly reindexFrom: number | undefined;
+}
+
+function openClean(segments: Segment[], indexIntervalBytes: number): Opened {
+  const reindexFrom = loadAllIndexes(segments, indexIntervalBytes);
+  const last = segments.at(-1);
+  return { endOffset: last ? endOf(last) : 0, reindexFrom };
+}
+
+/** Loads or makes the indexes; returns the first segment whose list of aborted transactions makes no sense. */
+function loadAllIndexes(segments: readonly Segment[], indexIntervalBytes: number): number | undefined {
+  let damaged: number | undefined;
   for (const segment of segments) {
     if (!segment.loadIndexes()) segment.rebuild(segment.size, indexIntervalBytes);
+    if (!segment.loadTransactions()) damaged ??= segment.baseOffset;
   }
-  const last = segments.at(-1);
-  return last ? endOf(last) : 0;
+  return damaged;
 }
 
 function endOf(segment: Segment): number {
@@ -113,16 +135,15 @@ function endOf(segment: Segment): number {
   return end;
 }
 
-async function openDirty(segments: Segment[], request: RecoveryRequest): Promise<number> {
+async function openDirty(segments: Segment[], request: RecoveryRequest): Promise<Opened> {
   const { recoveryPoint, indexIntervalBytes } = request;
   const first = Math.max(
     0,
     segments.findLastIndex((segment) => segment.baseOffset <= recoveryPoint),
   );
-  for (const segment of segments.slice(0, first)) {
-    if (!segment.loadIndexes()) segment.rebuild(segment.size, indexIntervalBytes);
-  }
-  let end = segments[first]?.baseOffset ?? 0;
+  const damaged = loadAllIndexes(segments.slice(0, first), indexIntervalBytes);
+  const firstDirty = segments[first]?.baseOffset;
+  let end = firstDirty ?? 0;
   for (let index = first; index < segments.length; index++) {
     const segment = segments[index];
     if (!segment) break;
@@ -143,7 +164,7 @@ async function openDirty(segments: Segment[], request: RecoveryRequest): Promise
     if (index + 1 < segments.length) await segment.storeIndexes();
   }
   if (segments.length > 0) await request.disk.syncDirectory(request.directory);
-  return end;
+  return { endOffset: end, reindexFrom: damaged ?? firstDirty };
 }
 
 async function cutTail(

@@ -1,15 +1,24 @@
 // One segment of a partition: a .log file of record batches and its two sparse indexes, named by base offset. Sizes
 // and indexes run ahead of the file while appended batches wait for their write.
 import { join } from 'node:path';
-import { BATCH_OVERHEAD, type BatchHeader, readBatchHeader } from '@millrace/kafka-protocol';
+import { BATCH_OVERHEAD, type BatchHeader, KafkaErrors, readBatchHeader } from '@millrace/kafka-protocol';
 import type { Disk, DiskFile } from '../disk.ts';
+import { KafkaFailure } from '../errors.ts';
 import { OffsetIndex, TimeIndex } from './sparse-index.ts';
+import { TransactionIndex } from './transaction-index.ts';
 
 /** Window of a scan that only looks at batch heads. */
 const HEADER_WINDOW = 16 * 1024;
+/** A larger list of aborted transactions does not stay in memory once its segment is complete. */
+const KEPT_TRANSACTION_BYTES = 64 * 1024;
 const MAX_RELATIVE_OFFSET = 2_147_483_647;
 /** Timestamp of records that carry none. */
 export const NO_TIMESTAMP = -1;
+
+/** Files of a segment, the one that decides whether it exists last. */
+export const SEGMENT_FILES = ['.txnindex', '.timeindex', '.index', '.log'] as const;
+/** What Kafka calls files that wait for their removal. */
+const DELETED_SUFFIX = '.deleted';
 
 /** A batch in a segment, as a scan meets it. */
 export interface PlacedBatch {
@@ -37,16 +46,24 @@ export class Segment {
   readonly #directory: string;
   #file: DiskFile | undefined;
   #indexes: { offsets: OffsetIndex; times: TimeIndex } | undefined;
+  #transactions: TransactionIndex | undefined;
   #bytesSinceIndexed = 0;
+  /** Behind the names of the files: empty, or that of files that are not part of the log yet, or no more. */
+  #suffix: string;
+  #gone = false;
 
-  constructor(disk: Disk, directory: string, baseOffset: number, size: number) {
+  constructor(disk: Disk, directory: string, baseOffset: number, size: number, suffix: string = '') {
+    this.#suffix = suffix;
     this.#disk = disk;
     this.#directory = directory;
     this.baseOffset = baseOffset;
     this.maxTimestampOffset = baseOffset;
     this.size = size;
     this.writtenSize = size;
-    if (size === 0) this.#indexes = { offsets: OffsetIndex.empty(), times: TimeIndex.empty() };
+    if (size === 0) {
+      this.#indexes = { offsets: OffsetIndex.empty(), times: TimeIndex.empty() };
+      this.#transactions = new TransactionIndex();
+    }
   }
 
   get logPath(): string {
@@ -54,6 +71,8 @@ export class Segment {
   }
   /** The log file; opened, and created if need be, at first use. */
   get file(): DiskFile {
+    // A reader that was quicker than the removal asks again, and finds what took this one's place.
+    if (this.#gone) throw new KafkaFailure(KafkaErrors.NOT_LEADER_OR_FOLLOWER);
     this.#file ??= this.#disk.open(this.logPath);
     return this.#file;
   }
@@ -61,11 +80,30 @@ export class Segment {
     return this.#file !== undefined;
   }
 
+  /** Largest timestamp of its records; when they carry none, when the file was last written. */
+  get largestTimestamp(): number {
+    return this.maxTimestamp >= 0 ? this.maxTimestamp : this.#disk.modifiedMs(this.logPath);
+  }
+
+  /** The aborted transactions whose markers lie here; read at first use. */
+  get transactions(): TransactionIndex {
+    if (!this.#transactions) this.loadTransactions();
+    this.#transactions ??= new TransactionIndex();
+    return this.#transactions;
+  }
+
   /** Whether a batch that ends at `lastOffset` can be addressed relative to the base. */
   fits(lastOffset: number, batchSize: number): boolean {
     return (
       lastOffset - this.baseOffset <= MAX_RELATIVE_OFFSET && this.size + batchSize <= MAX_RELATIVE_OFFSET
     );
+  }
+
+  /** Whether an index has no room for another entry within `maxBytes`. */
+  indexesFull(maxBytes: number): boolean {
+    if (!this.#indexes) return false;
+    const { offsets, times } = this.#indexes;
+    return (offsets.count + 1) * 8 > maxBytes || (times.count + 2) * 12 > maxBytes;
   }
 
   /** Takes a batch at the end; the caller sees to its bytes. Returns its position. */
@@ -162,26 +200,64 @@ export class Segment {
     return true;
   }
 
-  /** Writes both index files durably, as Kafka leaves them when a segment is complete. */
+  /** Takes the aborted transactions from their file; false when it makes no sense. A missing one holds none. */
+  loadTransactions(): boolean {
+    const bytes = this.#disk.readFile(this.#path('.txnindex'));
+    this.#transactions = bytes ? TransactionIndex.parse(bytes) : new TransactionIndex();
+    return this.#transactions !== undefined;
+  }
+
+  /** Forgets the aborted transactions, to find them anew. */
+  clearTransactions(): void {
+    this.#transactions = new TransactionIndex();
+  }
+
+  /** Writes the aborted transactions durably; a segment without any has no such file. */
+  async storeTransactions(): Promise<void> {
+    const { transactions } = this;
+    if (transactions.sizeInBytes > 0) await this.#store('.txnindex', transactions.toBytes());
+    else this.#disk.remove(this.#path('.txnindex'));
+  }
+
+  /** Writes the index files durably, as Kafka leaves them when a segment is complete. */
   async storeIndexes(): Promise<void> {
-    if (!this.#indexes) return;
+    if (!this.#indexes || this.#gone) return;
     const { offsets, times } = this.#indexes;
     if (this.size > 0) times.append(this.maxTimestamp, this.maxTimestampOffset - this.baseOffset);
     await this.#store('.index', offsets.toBytes());
     await this.#store('.timeindex', times.toBytes());
+    if (this.#transactions) await this.storeTransactions();
+  }
+
+  /** Makes the file durable. One that was removed meanwhile needs it no more. */
+  async sync(): Promise<void> {
+    if (!this.#gone) await this.file.sync();
   }
 
   /** Gives back memory and descriptor of a segment that is not written any more; both come back at need. */
   release(): void {
     this.#file?.close();
     this.#file = undefined;
-    if (this.size > 0) this.#indexes = undefined;
+    if (this.size === 0) return;
+    this.#indexes = undefined;
+    if ((this.#transactions?.sizeInBytes ?? 0) > KEPT_TRANSACTION_BYTES) this.#transactions = undefined;
   }
 
   /** Deletes the files. */
   remove(): void {
     this.release();
-    for (const suffix of ['.log', '.index', '.timeindex', '.txnindex']) this.#disk.remove(this.#path(suffix));
+    this.#gone = this.#suffix !== '';
+    for (const suffix of SEGMENT_FILES) this.#disk.remove(this.#path(suffix));
+  }
+
+  /** Renames the files so that no start finds them; who reads the segment still can, until `remove`. */
+  retire(): void {
+    // Without its log a segment is gone: the indexes first, so that a crash leaves none that belong to nothing.
+    for (const suffix of SEGMENT_FILES) {
+      const path = this.#path(suffix);
+      if (this.#disk.exists(path)) this.#disk.rename(path, `${path}${DELETED_SUFFIX}`);
+    }
+    this.#suffix = DELETED_SUFFIX;
   }
 
   #loaded(): { offsets: OffsetIndex; times: TimeIndex } {
@@ -202,6 +278,6 @@ export class Segment {
   }
 
   #path(suffix: string): string {
-    return join(this.#directory, offsetFileName(this.baseOffset, suffix));
+    return join(this.#directory, `${offsetFileName(this.baseOffset, suffix)}${this.#suffix}`);
   }
 }

@@ -130,6 +130,10 @@ export class TimeIndex {
     return new TimeIndex(new EntryBuffer(bytes, length));
   }
 
+  get count(): number {
+    return this.#entries.length / TIME_ENTRY;
+  }
+
   /** Adds an entry when both columns rise; a repeated or older timestamp is left out. */
   append(timestamp: number, relativeOffset: number): void {
     const last = this.last();

@@ -71,10 +71,12 @@ export class Tail {
 
   /** The ring takes the memory of a batch back; every older one has gone before. */
   evict(batch: CachedBatch): void {
-    while (
-      this.#head < this.#batches.length &&
-      (this.#batches[this.#head]?.lastOffset ?? 0) <= batch.lastOffset
-    ) {
+    this.dropBelow(batch.lastOffset + 1);
+  }
+
+  /** Forgets the batches that end before `offset`. */
+  dropBelow(offset: number): void {
+    while (this.#head < this.#batches.length && (this.#batches[this.#head]?.lastOffset ?? 0) < offset) {
       this.#head++;
     }
     if (this.#head > 64 && this.#head * 2 > this.#batches.length) {

@@ -73,6 +73,8 @@ export class WritePipeline {
   #sealed: { segment: Segment; finish: () => Promise<void> }[] = [];
   #directoryDirty = false;
   #idle: (() => void)[] = [];
+  /** Waiting for a sync whether or not anything was written. */
+  #forced: (() => void)[] = [];
 
   constructor(disk: Disk, turnEnd: TurnEnd, owner: PipelineOwner, start: LogPoint) {
     this.#disk = disk;
@@ -102,6 +104,18 @@ export class WritePipeline {
     this.#unsynced.add(segment);
   }
 
+  /**
+   * Makes the file of a segment that gets no batch yet, and completes the sealed one before it, durably. Resolves
+   * also when that failed: the owner is told.
+   */
+  begin(segment: Segment): Promise<void> {
+    this.#open(segment);
+    return new Promise((resolve) => {
+      this.#forced.push(resolve);
+      this.#startSync();
+    });
+  }
+
   /** Asks that everything up to `offset` becomes durable, as soon as it is written. */
   requestSync(offset: number): void {
     if (offset > this.#syncTarget) this.#syncTarget = offset;
@@ -122,6 +136,7 @@ export class WritePipeline {
   stop(): void {
     this.#stopped = true;
     this.#queue = [];
+    for (const resolve of this.#forced.splice(0)) resolve();
     this.#notifyIdle();
   }
 
@@ -170,7 +185,10 @@ export class WritePipeline {
 
   #open(segment: Segment): void {
     if (segment.isOpen) return;
-    if (segment.writtenSize === 0) this.#directoryDirty = true;
+    if (segment.writtenSize === 0) {
+      this.#directoryDirty = true;
+      this.#unsynced.add(segment);
+    }
     if (segment.file.size() !== segment.writtenSize) segment.file.truncate(segment.writtenSize);
   }
 
@@ -224,18 +242,23 @@ export class WritePipeline {
 
   #startSync(): void {
     if (this.#syncing || this.#stopped) return;
-    if (this.#syncTarget <= this.#durable.offset || this.#written.offset <= this.#durable.offset) return;
+    const isBehind = this.#syncTarget > this.#durable.offset && this.#written.offset > this.#durable.offset;
+    if (!isBehind && this.#forced.length === 0) return;
     this.#syncing = true;
+    const forced = this.#forced;
+    this.#forced = [];
     this.#sync().then(
       (point) => {
         this.#syncing = false;
         this.#durable = point;
         this.#owner.durable(point);
+        for (const resolve of forced) resolve();
         this.#startSync();
         this.#notifyIdle();
       },
       (error: unknown) => {
         this.#syncing = false;
+        for (const resolve of forced) resolve();
         // INV-12: after a failed sync nobody knows what is on the device; it is never tried again.
         this.#fail(error);
       },
@@ -252,11 +275,11 @@ export class WritePipeline {
     this.#directoryDirty = false;
     const only = segments[0];
     if (segments.length === 1 && only && sealed.length === 0 && !directoryDirty) {
-      await only.file.sync();
+      await only.sync();
       return point;
     }
     // INV-12: durable is a contiguous prefix: older segments first, and a new file counts once its folder is synced.
-    for (const segment of segments.sort((a, b) => a.baseOffset - b.baseOffset)) await segment.file.sync();
+    for (const segment of segments.sort((a, b) => a.baseOffset - b.baseOffset)) await segment.sync();
     for (const { finish } of sealed) await finish();
     const first = segments[0];
     if ((directoryDirty || sealed.length > 0) && first)

@@ -48,6 +48,7 @@ millrace.tail.cache.bytes LONG ro 16777216
 /** Kafka's value is meant for many brokers and slow disks; ours for one broker beside its clients. */
 const OWN_DEFAULTS: Readonly<Record<string, string>> = {
   'group.initial.rebalance.delay.ms': '50',
+  'log.cleaner.dedupe.buffer.size': '33554432',
   'log.segment.delete.delay.ms': '1000',
   'node.id': '1',
   'offsets.topic.num.partitions': '1',
@@ -55,6 +56,7 @@ const OWN_DEFAULTS: Readonly<Record<string, string>> = {
   'offsets.topic.segment.bytes': '16777216',
   'transaction.state.log.num.partitions': '1',
   'transaction.state.log.replication.factor': '1',
+  'transaction.state.log.segment.bytes': '16777216',
 };
 
 /** Keys of Kafka's authorizer, which DescribeConfigs does not know. */

@@ -5,7 +5,7 @@ import { KafkaErrors } from '@millrace/kafka-protocol';
 import type { BrokerState } from '../broker-state.ts';
 import { KafkaFailure } from '../errors.ts';
 import { BROKER_KEYS, brokerValueProblem, ConfigSource, type SourcedValue } from './broker-config.ts';
-import { checkTopicConfigs } from './create-topic.ts';
+import { checkTogether, checkTopicConfigs } from './create-topic.ts';
 import { type TopicOverrides, topicSources } from './topic-config.ts';
 import { TOPIC_KEYS } from './topic-keys.ts';
 
@@ -64,7 +64,8 @@ export function describeResource(broker: BrokerState, type: number, name: string
 function describeTopic(broker: BrokerState, name: string): DescribedConfig[] {
   const topic = broker.topics.get(name);
   if (!topic) throw new KafkaFailure(KafkaErrors.UNKNOWN_TOPIC_OR_PARTITION, '');
-  return [...TOPIC_KEYS.values()].map((key) => {
+  const shown = [...TOPIC_KEYS.values()].filter((key) => !key.own || topic.configs[key.name] !== undefined);
+  return shown.map((key) => {
     const sources = topicSources(key, topic.configs, broker.config);
     const isNamed = (source: SourcedValue): boolean =>
       key.broker !== undefined || source.source === ConfigSource.topic;
@@ -161,6 +162,8 @@ export function applyAlterations(
   const changed: Record<string, string> = { ...present };
   for (const { name, operation, value } of alterations) {
     const key = TOPIC_KEYS.get(name);
+    // What nobody can have set is back at its default, as Kafka has it.
+    if (!key && operation === AlterOperation.delete) continue;
     if (!key) throw new KafkaFailure(KafkaErrors.INVALID_CONFIG, `Unknown topic config name: ${name}`);
     switch (operation) {
       case AlterOperation.set:
@@ -177,6 +180,7 @@ export function applyAlterations(
         throw new KafkaFailure(KafkaErrors.UNKNOWN_SERVER_ERROR, '');
     }
   }
+  checkTogether(changed);
   return changed;
 }
 

@@ -70,7 +70,7 @@ function checkCounts(spec: TopicSpec, config: BrokerConfig): number {
   if (spec.replicationFactor > 1 && !config.boolean('millrace.replication.factor.clamp')) {
     throw new KafkaFailure(
       KafkaErrors.INVALID_REPLICATION_FACTOR,
-      `The target replication factor of ${spec.replicationFactor} cannot be reached because only 1 broker(s) are registered.`,
+      `Unable to replicate the partition ${spec.replicationFactor} time(s): The target replication factor of ${spec.replicationFactor} cannot be reached because only 1 broker(s) are registered or some brokers have all their log directories cordoned.`,
     );
   }
   const partitions = spec.numPartitions === -1 ? config.number('num.partitions') : spec.numPartitions;
@@ -138,7 +138,18 @@ export function checkTopicConfigs(
     if (problem !== undefined) throw new KafkaFailure(KafkaErrors.INVALID_CONFIG, problem);
     overrides[name] = value;
   }
+  checkTogether(overrides);
   return overrides;
+}
+
+/** Checks what overrides say of each other. @throws KafkaFailure */
+export function checkTogether(overrides: TopicOverrides): void {
+  const { 'min.compaction.lag.ms': min, 'max.compaction.lag.ms': max } = overrides;
+  if (min === undefined || max === undefined || BigInt(min) <= BigInt(max)) return;
+  throw new KafkaFailure(
+    KafkaErrors.INVALID_CONFIG,
+    `conflict topic config setting min.compaction.lag.ms (${min}) > max.compaction.lag.ms (${max})`,
+  );
 }
 
 /** Makes a topic that a client named in Metadata. Failures are left to the client's next try. */

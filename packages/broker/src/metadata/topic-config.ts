@@ -23,6 +23,7 @@ export function topicSources(key: TopicKey, overrides: TopicOverrides, broker: B
 function fallbackOf(key: TopicKey, broker: BrokerConfig): string {
   if (key.name === 'retention.ms') return durationOf(broker, 'log.retention') ?? key.fallback ?? '';
   if (key.name === 'segment.ms') return durationOf(broker, 'log.roll') ?? key.fallback ?? '';
+  if (key.name === 'segment.jitter.ms') return durationOf(broker, 'log.roll.jitter') ?? key.fallback ?? '';
   if (key.name === 'flush.ms') return broker.text('log.flush.interval.ms') ?? key.fallback ?? '';
   return key.fallback ?? '';
 }
@@ -33,9 +34,10 @@ function durationOf(broker: BrokerConfig, prefix: string): string | undefined {
     ['minutes', 60_000],
     ['hours', 3_600_000],
   ] as const) {
-    const name = `${prefix}.${suffix}`;
-    const value = broker.isSet(name) ? broker.text(name) : undefined;
-    if (value !== undefined) return value === '-1' ? value : String(BigInt(value) * BigInt(factor));
+    const found = broker.sources(`${prefix}.${suffix}`)[0];
+    const value = found?.source === ConfigSource.defaults ? null : found?.value;
+    if (value !== undefined && value !== null)
+      return value === '-1' ? value : String(BigInt(value) * BigInt(factor));
   }
   return undefined;
 }
@@ -53,17 +55,32 @@ export function logConfigOf(overrides: TopicOverrides, broker: BrokerConfig, int
     const key = TOPIC_KEYS.get(name);
     return key ? Number(parseConfigText(key.type, text(name)).value) : 0;
   };
+  const policies = text('cleanup.policy').split(/\s*,\s*/);
+  const compacted = policies.includes('compact');
+  const maxCompactionLagMs = number('max.compaction.lag.ms');
   return {
     segmentBytes: number('segment.bytes'),
-    segmentMs: number('segment.ms'),
+    // The active segment is never cleaned: what must be cleaned by then has to leave it.
+    segmentMs: Math.min(number('segment.ms'), compacted ? maxCompactionLagMs : Number.MAX_VALUE),
+    segmentJitterMs: number('segment.jitter.ms'),
+    segmentIndexBytes: number('segment.index.bytes'),
     indexIntervalBytes: number('index.interval.bytes'),
     maxMessageBytes: number('max.message.bytes'),
     logAppendTime: text('message.timestamp.type') === 'LogAppendTime',
     timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
     codec: codecOf(text('compression.type')),
-    compacted: text('cleanup.policy').includes('compact'),
-    flushPolicy: flushPolicyOf(number('flush.messages'), broker, internal),
+    compacted,
+    deletes: policies.includes('delete'),
+    retentionMs: number('retention.ms'),
+    retentionBytes: number('retention.bytes'),
+    fileDeleteDelayMs: number('file.delete.delay.ms'),
+    minCleanableRatio: number('min.cleanable.dirty.ratio'),
+    minCompactionLagMs: number('min.compaction.lag.ms'),
+    maxCompactionLagMs,
+    deleteRetentionMs: number('delete.retention.ms'),
+    flushPolicy: flushPolicyOf(number('flush.messages'), text('millrace.log.flush.policy'), internal),
+    flushMessages: number('flush.messages'),
     flushIntervalMs: Math.min(number('flush.ms'), broker.number('millrace.log.flush.interval.ms')),
   };
 }
@@ -73,9 +90,9 @@ function codecOf(text: string): LogConfig['codec'] {
   return text === 'uncompressed' ? 'none' : (text as Compression);
 }
 
-function flushPolicyOf(flushMessages: number, broker: BrokerConfig, internal: boolean): FlushPolicy {
+function flushPolicyOf(flushMessages: number, policy: string, internal: boolean): FlushPolicy {
   // INV-1: offsets and groups are never weaker than what producers may ask for.
   if (internal) return 'acks-all';
   if (flushMessages === 1) return 'always';
-  return broker.text('millrace.log.flush.policy') as FlushPolicy;
+  return policy as FlushPolicy;
 }

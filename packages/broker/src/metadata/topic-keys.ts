@@ -16,6 +16,8 @@ export interface TopicKey {
   /** Default when no broker key gives one. */
   readonly fallback?: string;
   readonly validator?: Validator;
+  /** Ours: shown only where it is set, since tools expect Kafka's keys. */
+  readonly own?: true;
 }
 
 const LONG_MAX = '9223372036854775807';
@@ -133,6 +135,13 @@ const KEYS: readonly TopicKey[] = [
     validator: atLeast(0),
   },
   { name: 'segment.ms', type: 'LONG', fallback: '604800000', validator: atLeast(1) },
+  {
+    name: 'millrace.log.flush.policy',
+    type: 'STRING',
+    broker: 'millrace.log.flush.policy',
+    validator: oneOf('os', 'interval', 'acks-all', 'always'),
+    own: true,
+  },
   { name: 'segment.index.bytes', type: 'INT', broker: 'log.index.size.max.bytes', validator: atLeast(4) },
 ];
 

@@ -41,7 +41,10 @@ export interface Topic {
 }
 
 export const OFFSETS_TOPIC = '__consumer_offsets';
-const INTERNAL_TOPICS = new Set([OFFSETS_TOPIC, '__transaction_state']);
+export const TRANSACTIONS_TOPIC = '__transaction_state';
+const INTERNAL_TOPICS = new Set([OFFSETS_TOPIC, TRANSACTIONS_TOPIC]);
+/** Settings of topics that were found without any: what they hold may be all there is. */
+const KEEP_ALL: TopicOverrides = { 'retention.ms': '-1', 'retention.bytes': '-1' };
 const MAX_NAME = 249;
 /** Folders made durable at the same time. */
 const CREATE_TOGETHER = 16;
@@ -134,10 +137,13 @@ export class Topics {
       name,
       id,
       partitions: count,
-      configs: INTERNAL_TOPICS.has(name) ? { 'cleanup.policy': 'compact' } : {},
+      configs: INTERNAL_TOPICS.has(name) ? { 'cleanup.policy': 'compact' } : KEEP_ALL,
     }));
     if (records.length === 0) return;
-    this.#logger.info({ topics: records.length }, 'took over the topics found in the log folder');
+    this.#logger.warn(
+      { topics: records.length },
+      'took over the topics found in the log folder; their settings are not known, so nothing of them is deleted or compacted until that is configured',
+    );
     await this.#metadata.append(...records);
     await this.open(records, true);
   }

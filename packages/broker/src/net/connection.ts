@@ -37,6 +37,8 @@ interface Waiting {
   readonly header: RequestHeader;
   readonly api: RegisteredApi;
   readonly frame: Buffer;
+  /** Monotonic. */
+  readonly receivedMs: number;
 }
 
 /** A started request; its answer is kept until those before it have left. */
@@ -132,6 +134,7 @@ export class Connection {
   /** Ends the connection of somebody who may not go on. */
   #refuse(reason: string): void {
     if (this.#closed.signal.aborted) return;
+    this.#broker.metrics.connectionsRefused++;
     this.#logger.info({ client: this.#clientHost, listener: this.#listener, reason }, 'a client was refused');
     this.close();
   }
@@ -153,6 +156,7 @@ export class Connection {
     } catch (error) {
       // INV-10: bytes that are no request end this connection only.
       const reason = messageOf(error);
+      this.#broker.metrics.connectionsRefused++;
       if (error instanceof NotKafka)
         this.#logger.info({ client: this.#clientHost, reason }, 'not a Kafka client');
       else this.#logger.warn({ client: this.#clientHost, reason }, 'a request could not be read');
@@ -166,7 +170,12 @@ export class Connection {
   #accept(frame: Buffer): void {
     if (this.#closed.signal.aborted) return;
     if (this.#session.takesBareTokens) {
-      this.#waiting.push({ header: BARE_TOKEN, api: this.#registry.bareToken, frame });
+      this.#waiting.push({
+        header: BARE_TOKEN,
+        api: this.#registry.bareToken,
+        frame,
+        receivedMs: performance.now(),
+      });
       this.#heldBytes += frame.length;
       return;
     }
@@ -181,10 +190,11 @@ export class Connection {
         header: { ...header, apiVersion: 0 },
         api: this.#registry.refusedVersions,
         frame: NONE,
+        receivedMs: performance.now(),
       });
       return;
     }
-    this.#waiting.push({ header, api, frame });
+    this.#waiting.push({ header, api, frame, receivedMs: performance.now() });
     this.#heldBytes += frame.length;
   }
 
@@ -253,7 +263,7 @@ export class Connection {
     return authorizer && new Access(authorizer, { principal, host: this.#clientHost.slice(1) });
   }
 
-  #finish(slot: Started, { header, api, frame }: Waiting, body: unknown): void {
+  #finish(slot: Started, { header, api, frame, receivedMs }: Waiting, body: unknown): void {
     this.#heldBytes -= frame.length;
     if (api.releasesFrame) this.#framePool.give(frame);
     if (this.#closed.signal.aborted) return;
@@ -270,6 +280,10 @@ export class Connection {
       this.#failed(header, error);
       return;
     }
+    const { apiKey, apiVersion } = header;
+    let size = 0;
+    for (const chunk of slot.chunks) size += chunk.length;
+    this.#broker.metrics.answered(apiKey, apiVersion, receivedMs, performance.now(), frame.length, size);
     this.#send();
     this.#pump();
   }

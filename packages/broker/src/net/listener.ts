@@ -7,6 +7,7 @@ import type { Address, BrokerState } from '../broker-state.ts';
 import { brokerError } from '../errors.ts';
 import { ANONYMOUS } from '../security/acl.ts';
 import type { ListenerSecurity, ListenerTls } from '../security/listener-security.ts';
+import type { BrokerMetrics } from '../metrics/broker-metrics.ts';
 import type { ListenerConfig } from '../server-properties.ts';
 import { Connection } from './connection.ts';
 import type { FramePool } from './frame-pool.ts';
@@ -20,6 +21,7 @@ export interface ListenerOptions {
   readonly maxRequestBytes: number;
   readonly framePool: FramePool;
   readonly youngCollector: YoungCollector;
+  readonly metrics: BrokerMetrics;
   readonly maxConnections: number;
   /** How long TLS and login together may take. */
   readonly authenticationMs: number;
@@ -55,6 +57,10 @@ export class Listener {
     });
   }
 
+  /** Open connections. */
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
   /** Where it listens; the port is the real one once `listen` has resolved. */
   get bound(): Address {
     return { host: this.#options.config.bind.host, port: this.#port };
@@ -143,6 +149,7 @@ export class Listener {
       sasl: this.#options.security.sasl,
     });
     this.#connections.add(connection);
+    this.#options.metrics.connectionsOpened++;
     socket.on('close', () => this.#connections.delete(connection));
   }
 }

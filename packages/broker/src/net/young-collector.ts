@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm';
 
 type Collect = (options: { readonly type: 'minor' }) => void;
 
-const COLLECT_EVERY_BYTES = 8 * 1024 * 1024;
+const COLLECT_EVERY_BYTES = 4 * 1024 * 1024;
 
 /** V8's own entry, hidden unless asked for; without it nothing is collected early. */
 function findCollector(): Collect | undefined {

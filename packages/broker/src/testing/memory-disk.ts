@@ -11,6 +11,7 @@ class Inode {
   content: Buffer = Buffer.alloc(0);
   durable: Buffer = Buffer.alloc(0);
   unsynced: ContentChange[] = [];
+  modifiedMs = Date.now();
 }
 
 type Entry = Inode | 'directory';
@@ -63,6 +64,11 @@ export class MemoryDisk implements Disk {
 
   exists(path: string): boolean {
     return this.#entries.has(path);
+  }
+
+  modifiedMs(path: string): number {
+    const inode = this.#entries.get(path);
+    return inode instanceof Inode ? inode.modifiedMs : 0;
   }
 
   readFile(path: string): Buffer | undefined {
@@ -231,6 +237,7 @@ class MemoryFile implements DiskFile {
     const change = { position, bytes: Buffer.from(written) };
     inode.content = applyContent(inode.content, change);
     inode.unsynced.push(change);
+    inode.modifiedMs = Date.now();
     if (size < end) throw diskError('ENOSPC', this.path);
   }
 

@@ -6,7 +6,8 @@ import { DiskSpace } from '../log/disk-space.ts';
 import type { LogConfig } from '../log/log-config.ts';
 import { LogDirectory } from '../log/log-directory.ts';
 import { readLog } from '../log/log-reader.ts';
-import type { Appended, LogEnvironment, PartitionLog } from '../log/partition-log.ts';
+import type { LogEnvironment } from '../log/log-environment.ts';
+import type { Appended, PartitionLog } from '../log/partition-log.ts';
 import { TailCache } from '../log/tail-cache.ts';
 import { TurnEnd } from '../log/write-pipeline.ts';
 
@@ -15,6 +16,8 @@ export const TEST_TOPIC_ID = 'X39I2LdzSNq0EHdPEavubQ';
 export const TEST_CONFIG: LogConfig = {
   segmentBytes: 1 << 20,
   segmentMs: 604_800_000,
+  segmentJitterMs: 0,
+  segmentIndexBytes: 1 << 20,
   indexIntervalBytes: 64,
   maxMessageBytes: 1 << 20,
   logAppendTime: false,
@@ -22,7 +25,16 @@ export const TEST_CONFIG: LogConfig = {
   timestampAfterMaxMs: Number.MAX_SAFE_INTEGER,
   codec: undefined,
   compacted: false,
+  deletes: true,
+  retentionMs: -1,
+  retentionBytes: -1,
+  fileDeleteDelayMs: 0,
+  minCleanableRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
+  deleteRetentionMs: 86_400_000,
   flushPolicy: 'acks-all',
+  flushMessages: Number.MAX_SAFE_INTEGER,
   flushIntervalMs: 5,
 };
 

@@ -25,6 +25,9 @@ export function toCliError(error: unknown): CliError {
     : /unreachable|unavailable|connect|local\./.test(code)
       ? 3
       : 1;
+  // The remedies of the client are for connectors, which restart; a command is run again.
+  if (code === 'kafka.refused')
+    return new CliError(messageOf(error), 'the broker refused it', 'Correct that and run the command again.');
   const cause =
     error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : code || 'unexpected error';
   return new CliError(

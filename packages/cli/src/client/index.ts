@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import { renderError, toCliError } from './cli-error.ts';
 import { registerConnectors } from './connectors.ts';
 import { registerConsume } from './consume.ts';
+import { registerGroups } from './groups.ts';
 import { registerLifecycle } from './lifecycle.ts';
-import { coloured, paint } from './output.ts';
+import { coloured, paint, watchOutput } from './output.ts';
 import { registerProduce } from './produce.ts';
 import { registerTopics } from './topics.ts';
 
@@ -12,9 +13,12 @@ export const clientCommands: readonly ((program: Command) => void)[] = [
   registerConnectors,
   registerLifecycle,
   registerTopics,
+  registerGroups,
   registerConsume,
   registerProduce,
 ];
+
+export { watchOutput };
 
 /** Reports a failed command in three lines and sets the exit code. */
 export function reportFailure(error: unknown): void {

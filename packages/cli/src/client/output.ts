@@ -1,6 +1,28 @@
 // Where commands write: tables for people, JSON for programs. Colour only on a terminal that wants it.
 import Table from 'cli-table3';
 
+const gone = new AbortController();
+/** Fires when the reader of standard output has gone, as `head` does when it has enough. */
+export const outputGone: AbortSignal = gone.signal;
+
+/** Makes a broken pipe the end of the output rather than of the process; to be called once, at start. */
+export function watchOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      gone.abort();
+    });
+  }
+}
+
+/** Writes to standard output; resolves once the bytes are handed over, false when nobody reads them. */
+export function writeOut(bytes: Buffer | string): Promise<boolean> {
+  return new Promise((resolve) => {
+    if (gone.signal.aborted) resolve(false);
+    else process.stdout.write(bytes, (error) => resolve(!error));
+  });
+}
+
 export type OutputFormat = 'table' | 'json';
 
 /** Whether to colour: a terminal, and NO_COLOR is not set. */

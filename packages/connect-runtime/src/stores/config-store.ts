@@ -2,6 +2,7 @@
 // says: a write counts when it was read back.
 import type { TopicLog, TopicLogRecord } from '@millrace/connect-api';
 import type { Logger, RawConfig } from '@millrace/foundation';
+import { STORE_TOPIC_CONFIG } from '../topic-creation.ts';
 import type { LogOpener } from '../topic-log.ts';
 import {
   type ConfigRecord,
@@ -37,7 +38,7 @@ export class ConfigStore {
     this.#log = await openLog(topic, {
       partitions: 1,
       replicationFactor,
-      config: { 'cleanup.policy': 'compact' },
+      config: STORE_TOPIC_CONFIG,
       from: 'beginning',
       onRecord: (record) => this.#read(record),
       onError,

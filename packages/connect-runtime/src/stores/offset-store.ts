@@ -1,6 +1,7 @@
 // Source offsets of all connectors, as the offsets topic holds them. Tasks write the topic with their own producer;
 // this store reads it, and writes only for REST.
 import type { OffsetMap, SourcePartition, TopicLog, TopicLogRecord } from '@millrace/connect-api';
+import { STORE_TOPIC_CONFIG } from '../topic-creation.ts';
 import type { LogOpener } from '../topic-log.ts';
 import { decodeOffsetRecord, offsetKey, offsetValue } from './offset-records.ts';
 
@@ -32,7 +33,7 @@ export class OffsetStore {
     this.#log = await openLog(topic, {
       partitions,
       replicationFactor,
-      config: { 'cleanup.policy': 'compact' },
+      config: STORE_TOPIC_CONFIG,
       from: 'beginning',
       onRecord: (record) => this.#read(record),
       onError,

@@ -2,6 +2,7 @@
 // background and are seen here at once; they are repeated by the client until the brokers take them.
 import type { TopicLog, TopicLogRecord } from '@millrace/connect-api';
 import type { Logger } from '@millrace/foundation';
+import { STORE_TOPIC_CONFIG } from '../topic-creation.ts';
 import type { LogOpener } from '../topic-log.ts';
 import {
   type ActiveTopic,
@@ -43,7 +44,7 @@ export class StatusStore {
     this.#log = await openLog(topic, {
       partitions,
       replicationFactor,
-      config: { 'cleanup.policy': 'compact' },
+      config: STORE_TOPIC_CONFIG,
       from: 'beginning',
       onRecord: (record) => this.#read(record),
       onError,

@@ -1,6 +1,7 @@
 import { type Headers, SourceRecord, type Transformation } from '@millrace/connect-api';
 import { STRING } from '@millrace/data';
 import { MillraceError, silentLogger, systemClock } from '@millrace/foundation';
+import type { OpenBatch } from '@millrace/kafka-client';
 import { describe, expect, it } from 'vitest';
 import { ErrorHandler, errorSettings } from './error-handling.ts';
 import { RecordSender } from './record-sender.ts';
@@ -29,6 +30,8 @@ class Fixture {
   readonly appended: Appended[] = [];
   readonly submitted = new SubmittedRecords();
   readonly prepared: string[] = [];
+  /** What each record was appended from. */
+  readonly sources: Uint8Array[] = [];
   headerWrites = 0;
   /** How many records the producer takes before it says that it is full. */
   room = Number.POSITIVE_INFINITY;
@@ -71,6 +74,7 @@ class Fixture {
         append: (topic, _p, _ts, source, _ks, _ke, valueStart, valueEnd, headers, token) => {
           if (this.room <= 0) return false;
           this.room--;
+          this.sources.push(source);
           const value = valueStart < 0 ? null : Buffer.from(source.subarray(valueStart, valueEnd)).toString();
           this.appended.push({ topic, value, headers: (headers ?? []).map((h) => String(h.value)), token });
           return true;
@@ -79,6 +83,7 @@ class Fixture {
           this.room = 2;
           return Promise.resolve();
         },
+        openBatch: () => this.batch,
       },
       submitted: this.submitted,
       clock: systemClock,
@@ -89,6 +94,9 @@ class Fixture {
       commit: () => Promise.resolve(),
     });
   }
+  /** The batch that records are written into, if any. */
+  batch: OpenBatch | undefined;
+
   send(...records: SourceRecord[]): Promise<void> {
     return this.sender.send({ records }, new AbortController().signal);
   }
@@ -103,6 +111,16 @@ describe('RecordSender', () => {
     expect(fixture.appended.map(({ value }) => value)).toEqual(values);
     expect(fixture.prepared).toEqual(['a', 'b']);
     expect(fixture.submitted.pending).toBe(20);
+  });
+
+  it('writes a record into the open batch where there is room, else beside it', async () => {
+    const fixture = new Fixture();
+    const memory = Buffer.alloc(32 * 1024);
+    fixture.batch = { draftStart: 100, capacity: memory.length, memory: () => memory };
+    const values = ['small', 'x'.repeat(100_000), 'again'];
+    await fixture.send(...values.map((value) => record(value)));
+    expect(fixture.appended.map(({ value }) => value)).toEqual(values);
+    expect(fixture.sources.map((source) => source === memory)).toEqual([true, false, false]);
   });
 
   it('converts a headers array once however many records share it', async () => {

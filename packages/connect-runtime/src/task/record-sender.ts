@@ -20,7 +20,7 @@ export interface RecordSenderOptions {
   readonly chain: TransformationChain;
   readonly converters: TaskConverters;
   readonly errors: ErrorHandler;
-  readonly producer: Pick<BatchProducer, 'append' | 'ready'>;
+  readonly producer: Pick<BatchProducer, 'append' | 'ready' | 'openBatch'>;
   readonly submitted: SubmittedRecords;
   readonly clock: Clock;
   /** Makes a topic ready for `append`: creates it where needed. */
@@ -53,7 +53,11 @@ export class RecordSender {
   readonly #converters: TaskConverters;
   readonly #preparesSchemas: boolean;
   readonly #topics = new Map<string, TopicState>();
-  #out = new ByteWriter(64 * 1024);
+  #own = new ByteWriter(64 * 1024);
+  /** Writes into open batches. */
+  readonly #draft = new ByteWriter(64);
+  /** Bytes of the largest record so far, at most `KEPT_BUFFER_BYTES`. */
+  #largest = 4096;
   #lastTopic: TopicState | undefined;
   #lastPartition: SourcePartition | undefined;
   #lastPartitionIndex = 0;
@@ -110,7 +114,7 @@ export class RecordSender {
       const sequence = submitted.submit(submitted.partitionIndex(position.partition), position.offset);
       submitted.acknowledge(sequence);
     }
-    if (this.#out.buffer.length > KEPT_BUFFER_BYTES) this.#out = new ByteWriter(64 * 1024);
+    if (this.#own.buffer.length > KEPT_BUFFER_BYTES) this.#own = new ByteWriter(64 * 1024);
   }
 
   /** Sends as many records as it can without waiting; the index of the first that it could not, or the length. */
@@ -150,8 +154,8 @@ export class RecordSender {
     if (this.#preparesSchemas && !this.#schemasReady(topic, current)) return this.#waitFor('schema', current);
     const { submitted, producer } = this.#options;
     if (submitted.full) return this.#waitFor('room', current);
-    const out = this.#out;
-    out.reset();
+    const out = this.#writer(name, current.kafkaPartition);
+    const start = out.position;
     const { headers } = current;
     this.#stage = 'KEY_CONVERTER';
     const hasKey = this.#converters.key.write(name, headers, current.keySchema, current.key, out);
@@ -169,17 +173,34 @@ export class RecordSender {
         current.kafkaPartition,
         current.timestamp ?? this.#nowMs,
         out.buffer,
-        hasKey ? 0 : -1,
+        hasKey ? start : -1,
         keyEnd,
         hasValue ? keyEnd : -1,
         out.position,
         converted,
         sequence,
       );
+      if (out.position - start > this.#largest)
+        this.#largest = Math.min(out.position - start, KEPT_BUFFER_BYTES);
     } finally {
       if (!taken) submitted.removeLast(sequence);
     }
     return taken || this.#waitFor('room', current);
+  }
+
+  /** Into the open batch that the record goes to if it is known and has room, else into a buffer of our own. */
+  #writer(topic: string, partition: number | null): ByteWriter {
+    const batch = this.#options.producer.openBatch(topic, partition);
+    if (batch !== undefined) {
+      const start = batch.draftStart;
+      // Encoders ask for more room than they use.
+      if (batch.capacity - start > 4 * this.#largest) {
+        this.#draft.borrow(batch.memory(), start);
+        return this.#draft;
+      }
+    }
+    this.#own.reset();
+    return this.#own;
   }
 
   #waitFor(what: Wait, record: SourceRecord): false {

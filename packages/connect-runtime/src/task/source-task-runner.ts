@@ -212,7 +212,7 @@ export class SourceTaskRunner implements TaskRunner {
   }
 
   #onAcked(tokens: readonly number[], topic: string): void {
-    for (const token of tokens) this.#submitted.acknowledge(token);
+    this.#submitted.acknowledgeAll(tokens);
     this.#parts.counters.written(tokens.length);
     if (!this.#reportedTopics.has(topic)) {
       if (this.#reportedTopics.size < 100_000) this.#reportedTopics.add(topic);
@@ -230,7 +230,7 @@ export class SourceTaskRunner implements TaskRunner {
         'records were refused',
       );
       errors.skipped += tokens.length;
-      for (const token of tokens) this.#submitted.acknowledge(token);
+      this.#submitted.acknowledgeAll(tokens);
       return;
     }
     this.#fail(producerFailure(error));

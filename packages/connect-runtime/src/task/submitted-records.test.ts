@@ -29,6 +29,22 @@ describe('SubmittedRecords', () => {
     expect(records.takeCommittable()).toEqual([{ partition: shop, offset: { lsn: 2 } }]);
   });
 
+  it('INV-1: acknowledges many at once, each source partition up to its oldest unacknowledged record', () => {
+    const records = new SubmittedRecords();
+    const a = records.partitionIndex(shop);
+    const b = records.partitionIndex(bank);
+    const submitted = [a, b, a, b, a, b].map((partition, lsn) => records.submit(partition, { lsn }));
+    records.acknowledgeAll(submitted.filter((_, i) => i !== 3));
+    expect(records.pending).toBe(1);
+    expect(records.takeCommittable()).toEqual([
+      { partition: shop, offset: { lsn: 4 } },
+      { partition: bank, offset: { lsn: 1 } },
+    ]);
+    records.acknowledgeAll([...submitted, 999]);
+    expect(records.pending).toBe(0);
+    expect(records.takeCommittable()).toEqual([{ partition: bank, offset: { lsn: 5 } }]);
+  });
+
   it('takes partitions of equal content as one', () => {
     const records = new SubmittedRecords();
     expect(records.partitionIndex({ server: 'shop' })).toBe(records.partitionIndex({ server: 'shop' }));

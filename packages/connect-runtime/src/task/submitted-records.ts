@@ -90,17 +90,43 @@ export class SubmittedRecords {
     if (sequence === this.#head) this.#release();
   }
 
-  /** Lets go of everything before the oldest unacknowledged record, so that offsets live no longer than they must. */
-  #release(): void {
-    let at = this.#head & (this.#capacity - 1);
-    while (this.#head < this.#tail && this.#states[at] !== PENDING) {
-      if (this.#states[at] === ACKED) this.#free(at);
-      this.#head++;
-      if (++at === this.#capacity) at = 0;
+  /** The records of these sequence numbers are durable. */
+  acknowledgeAll(sequences: readonly number[]): void {
+    const mask = this.#capacity - 1;
+    for (let i = 0; i < sequences.length; i++) {
+      const sequence = sequences[i] as number;
+      const at = sequence & mask;
+      if (sequence < this.#head || sequence >= this.#tail || this.#states[at] !== PENDING) continue;
+      this.#states[at] = ACKED;
+      this.#pending--;
     }
+    this.#release();
   }
 
-  /** Takes an acknowledged entry out of the ring; its offset may be stored. */
+  /** Lets go of everything before the oldest unacknowledged record, so that offsets live no longer than they must. */
+  #release(): void {
+    const states = this.#states;
+    const mask = this.#capacity - 1;
+    let newest: SourceOffset | null = null;
+    let partition = -1;
+    let head = this.#head;
+    for (; head < this.#tail; head++) {
+      const at = head & mask;
+      if (states[at] === PENDING) break;
+      const offset = states[at] === ACKED ? (this.#offsets[at] ?? null) : null;
+      states[at] = FREE;
+      this.#offsets[at] = null;
+      if (offset === null) continue;
+      const of = this.#partitions[at] as number;
+      if (newest !== null && of !== partition) this.#committable.set(partition, newest);
+      partition = of;
+      newest = offset;
+    }
+    if (newest !== null) this.#committable.set(partition, newest);
+    this.#head = head;
+  }
+
+  /** Takes an acknowledged entry out from behind unacknowledged ones of other partitions; its offset may be stored. */
   #free(at: number): void {
     const offset = this.#offsets[at];
     if (offset !== null && offset !== undefined) this.#committable.set(this.#partitions[at] ?? 0, offset);

@@ -1,8 +1,7 @@
 // JSON strings and numbers written as Jackson writes them: short escapes, upper-case \u00XX for other control
 // characters, everything else as UTF-8; doubles in Java's notation, NaN and infinities as strings.
-import { ByteWriter, Literal } from '../byte-writer.ts';
+import { ByteWriter } from '../byte-writer.ts';
 import { javaDouble, javaFloat } from '../java-text.ts';
-import type { JoinedText } from '../struct.ts';
 
 /** For a byte below 0x80: the character after the backslash, 1 for \u00XX, 0 for none. */
 export const ESCAPE: Uint8Array = new Uint8Array(256);
@@ -118,27 +117,4 @@ function writeFloating(out: ByteWriter, value: number, text: (value: number) => 
 export function writeInteger(out: ByteWriter, value: number | bigint): void {
   if (typeof value === 'number') out.integer(value);
   else out.ascii(value.toString());
-}
-
-/** Constant pieces of joined texts as they stand within a JSON string; bounded, should they not be so constant. */
-const pieces = new Map<string, Literal>();
-const MAX_PIECES = 256;
-
-/** Writes a joined text as a JSON string. */
-export function writeJoinedText(out: ByteWriter, text: JoinedText): void {
-  out.byte(0x22);
-  for (const piece of text.pieces) {
-    if (typeof piece === 'string') out.literal(pieces.get(piece) ?? preparePiece(piece));
-    else writeInteger(out, piece);
-  }
-  out.byte(0x22);
-}
-
-function preparePiece(piece: string): Literal {
-  const quoted = new ByteWriter(64);
-  writeString(quoted, piece);
-  const bytes = new Literal(quoted.buffer.subarray(1, quoted.position - 1));
-  if (pieces.size >= MAX_PIECES) pieces.clear();
-  pieces.set(piece, bytes);
-  return bytes;
 }

@@ -9,17 +9,17 @@ import { BigDecimal, CONNECT_DECIMAL } from '../logical-types.ts';
 import type { Schema } from '../schema.ts';
 import { Double } from '../schemaless.ts';
 import {
-  JoinedText,
   RawRow,
   type RowLayout,
   Struct,
   type StructTemplate,
   TemplateStruct,
   VARYING,
+  VaryingText,
 } from '../struct.ts';
 import { JsonObject } from './json-object.ts';
 import { RowWriter } from './row-writer.ts';
-import { writeBase64, writeDouble, writeFloat, writeInteger, writeJoinedText, writeString } from './text.ts';
+import { writeBase64, writeDouble, writeFloat, writeInteger, writeString } from './text.ts';
 
 /** Writes a value of the schema it was compiled for. */
 export type ValueWriter = (value: unknown, out: ByteWriter) => void;
@@ -82,11 +82,7 @@ export class JsonWriters {
         return (value, out) =>
           typeof value === 'boolean' ? out.ascii(value ? 'true' : 'false') : invalid(value);
       case 'string':
-        return (value, out) => {
-          if (typeof value === 'string') writeString(out, value);
-          else if (value instanceof JoinedText) writeJoinedText(out, value);
-          else invalid(value);
-        };
+        return (value, out) => (typeof value === 'string' ? writeString(out, value) : invalid(value));
       case 'bytes':
         return (value, out) => (value instanceof Uint8Array ? writeBase64(out, value) : invalid(value));
       case 'array':
@@ -262,6 +258,15 @@ function prepareTemplate(
       literals.push(new Literal(scratch.copyFrom()));
       slots.push(write);
       scratch.reset();
+    } else if (constant instanceof VaryingText) {
+      writeString(scratch, constant.before);
+      literals.push(new Literal(scratch.copyFrom().subarray(0, -1)));
+      slots.push((value, out) => writeInteger(out, value as number | bigint));
+      scratch.reset();
+      writeString(scratch, constant.after);
+      const rest = scratch.copyFrom(1);
+      scratch.reset();
+      scratch.bytes(rest);
     } else {
       write(constant, scratch);
     }

@@ -76,6 +76,7 @@ export const clusterRules: readonly [number, Rule][] = [
     topics: [],
   })),
 
+  onCluster(API.DescribeQuorum, Operation.describe, () => ({ errorCode, errorMessage, topics: [] })),
   onCluster(API.DescribeAcls, Operation.describe, () => ({ errorCode, errorMessage, resources: [] })),
   onCluster<{ readonly creations: readonly object[] }>(API.CreateAcls, Operation.alter, ({ creations }) => ({
     results: creations.map(() => ({ errorCode, errorMessage })),

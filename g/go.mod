@@ -1,0 +1,2 @@
+module millrace/franz
+go 1.24

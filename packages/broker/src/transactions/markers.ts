@@ -1,0 +1,23 @@
+// Writes the marker that ends a transaction on one partition, and tells the groups when it was that of their offsets.
+import type { GroupCoordinator } from '../groups/coordinator.ts';
+import { appendMarker } from '../log/append-marker.ts';
+import type { TransactionMarker } from '../log/control-batch.ts';
+import type { PartitionLog } from '../log/partition-log.ts';
+import { OFFSETS_TOPIC } from '../metadata/topics.ts';
+
+/**
+ * Resolves once the marker is durable. INV-12
+ *
+ * @throws KafkaFailure
+ */
+export async function writeMarker(
+  log: PartitionLog,
+  marker: TransactionMarker,
+  groups: GroupCoordinator,
+  nowMs: number,
+): Promise<void> {
+  const { baseOffset } = appendMarker(log, marker, nowMs);
+  await log.whenDurable(baseOffset);
+  // The groups' offsets are in the first partition, however many a folder that was taken over has.
+  if (log.topic === OFFSETS_TOPIC && log.partition === 0) groups.transactionEnded(marker, baseOffset);
+}

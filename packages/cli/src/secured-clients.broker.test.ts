@@ -1,6 +1,6 @@
 // Clients of a secured broker: our own, over every protocol and with everything that can be wrong, and librdkafka.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type BrokerHandle, startBroker } from '@millrace/broker';
@@ -15,7 +15,7 @@ import {
   listOffsets,
 } from '@millrace/kafka-client';
 import { API } from '@millrace/kafka-protocol';
-import { pythonWith, runCommand } from '@millrace/testkit';
+import { pythonWith, runCommand, runMillrace } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { certificate, jaas, saslClient, securedBroker } from './testing/secured.ts';
 
@@ -232,6 +232,25 @@ describe('our client', () => {
       context: expect.objectContaining({ kafkaError: 'TOPIC_AUTHORIZATION_FAILED' }),
     });
   });
+});
+
+it('The commands log in with the file that --command-config names', async () => {
+  const run = async (password: string): Promise<{ code: number | null; stdout: string; stderr: string }> => {
+    const file = path.join(folder, `${password}.properties`);
+    const settings = Object.entries(saslClient('SASL_SSL', 'SCRAM-SHA-512', password));
+    writeFileSync(file, settings.map(([key, value]) => `${key}=${value}\n`).join(''));
+    const bootstrap = `127.0.0.1:${portOf('SASL_SSL')}`;
+    return runMillrace(['topics', '--bootstrap-server', bootstrap, '--command-config', file, '-o', 'json']);
+  };
+  await using cluster = clusterFor({});
+  await cluster.metadata(['listed'], { autoCreate: true });
+  const listed = await run('admin-secret');
+  expect([listed.code, listed.stderr]).toEqual([0, '']);
+  expect(listed.stdout).toContain('"listed"');
+  const refused = await run('wrong-guess');
+  expect(refused.code).not.toBe(0);
+  expect(refused.stderr).toContain('The login at');
+  expect(refused.stderr).not.toContain('wrong-guess');
 });
 
 const SCRIPT = `

@@ -12,6 +12,8 @@ import type { MetadataLog } from './metadata/metadata-log.ts';
 import type { MetadataRecord, Topic, Topics } from './metadata/topics.ts';
 import type { BrokerMetrics } from './metrics/broker-metrics.ts';
 import type { ProducerIds } from './producer-ids.ts';
+import type { Authorizer } from './security/authorizer.ts';
+import type { ScramCredentials } from './security/scram-credentials.ts';
 import type { TransactionCoordinator } from './transactions/coordinator.ts';
 
 export interface Address {
@@ -33,6 +35,9 @@ export interface BrokerState {
   readonly topics: Topics;
   readonly producerIds: ProducerIds;
   readonly groups: GroupCoordinator;
+  /** Undefined: everybody may do everything. */
+  readonly authorizer: Authorizer | undefined;
+  readonly scram: ScramCredentials;
   readonly transactions: TransactionCoordinator;
   readonly fetchSessions: FetchSessions;
   readonly metrics: BrokerMetrics;

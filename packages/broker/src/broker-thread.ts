@@ -13,7 +13,7 @@ export interface ThreadData {
 
 /** What the thread says. */
 export type ThreadMessage =
-  | { readonly type: 'ready'; readonly host: string; readonly port: number; readonly clusterId: string }
+  | ({ readonly type: 'ready' } & Pick<BrokerHandle, 'host' | 'port' | 'clusterId' | 'listeners' | 'inside'>)
   | { readonly type: 'failed'; readonly error: WireError }
   | { readonly type: 'closed' }
   | { readonly type: 'metrics'; readonly text: string }
@@ -74,7 +74,7 @@ export async function startBrokerThread(
     crashed.then(reject, reject);
   });
   try {
-    const { host, port, clusterId } = await ready;
+    const { type: _, ...facts } = await ready;
     const close = async (): Promise<void> => {
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has no origin
       if (!stopped) worker.postMessage('close');
@@ -90,7 +90,7 @@ export async function startBrokerThread(
       worker.postMessage('metrics');
       return Promise.race([answer, ended.then(() => '')]);
     };
-    return { host, port, clusterId, crashed, metrics, close };
+    return { ...facts, crashed, metrics, close };
   } catch (error) {
     stopped = true;
     await worker.terminate();

@@ -29,6 +29,11 @@ import { FramePool } from './net/frame-pool.ts';
 import { Listener } from './net/listener.ts';
 import { YoungCollector } from './net/young-collector.ts';
 import { ProducerIds } from './producer-ids.ts';
+import type { Authorizer } from './security/authorizer.ts';
+import { type ClientProperties, insideClient, type OpenListener } from './security/inside-client.ts';
+import { listenerSecurity, ownLogins, type SecurityProtocol } from './security/listener-security.ts';
+import { makeAuthorizer } from './security/make-authorizer.ts';
+import { ScramCredentials } from './security/scram-credentials.ts';
 import { type ListenerConfig, listenersOf } from './server-properties.ts';
 import { TransactionCoordinator } from './transactions/coordinator.ts';
 
@@ -38,7 +43,7 @@ export interface BrokerOptions {
   readonly dataDirectory: string;
   /** Keys of a server.properties. */
   readonly properties?: Readonly<Record<string, string>>;
-  /** Where to listen, instead of `listeners`; port 0 takes a free one. */
+  /** Where to listen without TLS and SASL, instead of `listeners`; port 0 takes a free one. */
   readonly listen?: Address;
 }
 
@@ -49,12 +54,23 @@ export interface BrokerParts {
   readonly disk?: Disk;
 }
 
+/** A listener as its clients know it. */
+export interface ListenerAddress {
+  readonly name: string;
+  readonly protocol: SecurityProtocol;
+  readonly host: string;
+  readonly port: number;
+}
+
 /** A running broker. */
 export interface BrokerHandle {
   /** What clients of the first listener are told. */
   readonly host: string;
   readonly port: number;
   readonly clusterId: string;
+  readonly listeners: readonly ListenerAddress[];
+  /** Settings for a Kafka client in the same process; with the password of its login. */
+  readonly inside: ClientProperties;
   /** The broker's metrics in Prometheus' text format. */
   metrics(): Promise<string>;
   /** Stops taking requests, makes everything durable and leaves the mark of a clean shutdown. Idempotent. */
@@ -78,7 +94,7 @@ export async function startBroker(options: BrokerOptions & BrokerParts): Promise
   const listenerConfigs = listenersFor(config, options.listen);
   const folder = resolve(options.dataDirectory);
   await makeDurableDirectory(disk, folder);
-  const lock = disk === nodeDisk ? await lockFolder(folder) : undefined;
+  const lock = disk === nodeDisk ? await lockFolders([folder, logFolder(config, folder)]) : undefined;
   try {
     const running = new RunningBroker({ config, logger, clock, disk, folder, listenerConfigs });
     await running.start(lock);
@@ -90,19 +106,51 @@ export async function startBroker(options: BrokerOptions & BrokerParts): Promise
 }
 
 function readConfig(properties: Readonly<Record<string, string>>, logger: Logger): BrokerConfig {
-  const { config, problems, warnings } = BrokerConfig.parse(properties);
+  const { config, problems, warnings, unused } = BrokerConfig.parse(properties);
   if (problems.length > 0) {
     throw new MillraceError('config.invalid', problems.join('\n'), {
       javaClass: 'org.apache.kafka.common.config.ConfigException',
     });
   }
   for (const warning of warnings) logger.warn(warning);
+  if (unused.length > 0) logger.info({ keys: unused }, 'keys of a KRaft quorum have no effect here');
+  const [used, ...more] = config.list(config.isSet('log.dirs') ? 'log.dirs' : 'log.dir');
+  if (more.length > 0) logger.warn({ used, unused: more }, 'only the first of log.dirs is used');
   return config;
 }
 
 function listenersFor(config: BrokerConfig, listen: Address | undefined): ListenerConfig[] {
   if (!listen) return listenersOf(config);
-  return [{ name: 'PLAINTEXT', bind: listen, advertised: undefined }];
+  if (config.isSet('listeners') && listenersOf(config).some(({ protocol }) => protocol !== 'PLAINTEXT')) {
+    throw new MillraceError(
+      'config.invalid',
+      'The listeners of the broker config are secured, and another address was given.',
+      {
+        configKey: 'listeners',
+        hint: 'Leave --kafka out; the broker listens where `listeners` says.',
+        javaClass: 'org.apache.kafka.common.config.ConfigException',
+      },
+    );
+  }
+  return [{ name: 'PLAINTEXT', protocol: 'PLAINTEXT', bind: listen, advertised: undefined }];
+}
+
+/** The data folder, and the folder of logs, which another broker may name by itself: neither may be opened twice. */
+async function lockFolders(folders: readonly string[]): Promise<FolderLock> {
+  const locks: FolderLock[] = [];
+  const release = async (): Promise<void> => {
+    for (const lock of locks.splice(0).reverse()) await lock.release();
+  };
+  try {
+    for (const path of new Set(folders)) {
+      await makeDurableDirectory(nodeDisk, path);
+      locks.push(await lockFolder(path));
+    }
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return { release };
 }
 
 interface Setup {
@@ -120,6 +168,9 @@ class RunningBroker implements BrokerHandle {
   readonly #listeners: readonly Listener[];
   readonly #space: DiskSpace;
   readonly #directory: LogDirectory;
+  readonly #scram = new ScramCredentials();
+  readonly #authorizer: Authorizer | undefined;
+  #aclRecords: () => MetadataRecord[] = () => [];
   #keeper: LogKeeper | undefined;
   #state: BrokerState | undefined;
   #lock: FolderLock | undefined;
@@ -138,17 +189,21 @@ class RunningBroker implements BrokerHandle {
       (listener) =>
         new Listener({
           config: listener,
+          security: listenerSecurity(config, listener.name, listener.protocol, this.#scram),
           registry,
           logger,
           framePool,
           youngCollector,
           metrics: this.#metrics,
           maxRequestBytes: config.number('socket.request.max.bytes'),
-          maxConnections: config.number('max.connections'),
+          maxConnections: Number(config.forListener(listener.name)('max.connections')),
+          authenticationMs: config.number('millrace.authentication.timeout.ms'),
+          maxIdleMs: config.number('connections.max.idle.ms'),
         }),
     );
+    this.#authorizer = makeAuthorizer(config, logger);
     this.#space = new DiskSpace(disk, folder, config.number('millrace.disk.reserve.bytes'), logger);
-    this.#directory = new LogDirectory(logFolder(config, folder, logger), {
+    this.#directory = new LogDirectory(logFolder(config, folder), {
       disk,
       clock,
       logger,
@@ -169,6 +224,19 @@ class RunningBroker implements BrokerHandle {
   get clusterId(): string {
     return this.#state?.clusterId ?? '';
   }
+  get listeners(): ListenerAddress[] {
+    return this.#openListeners().map(({ name, protocol, told }) => ({ name, protocol, ...told }));
+  }
+  get inside(): ClientProperties {
+    return insideClient(this.#setup.config, this.#openListeners());
+  }
+
+  #openListeners(): OpenListener[] {
+    return this.#setup.listenerConfigs.flatMap((config, index) => {
+      const told = this.#listeners[index]?.advertised;
+      return told ? [{ ...config, told }] : [];
+    });
+  }
 
   async start(lock: FolderLock | undefined): Promise<void> {
     const { config, logger, clock, disk, folder } = this.#setup;
@@ -181,10 +249,16 @@ class RunningBroker implements BrokerHandle {
     );
     const topics = new Topics(this.#directory, opened.log, config, logger);
     restoreBrokerConfig(config, opened.records);
+    await this.#loadSecurity(opened.records);
     if (opened.records.length === 0) await topics.adopt();
     else await topics.open(opened.records);
     const producerIds = new ProducerIds(opened.log, nextProducerId(opened.records, topics));
-    topics.alsoKeep(() => [producerIds.record(), ...brokerConfigRecords(config)]);
+    topics.alsoKeep(() => [
+      producerIds.record(),
+      ...brokerConfigRecords(config),
+      ...this.#scram.records(),
+      ...this.#aclRecords(),
+    ]);
     topics.onDeleted(({ name }) => this.#metrics.forgetTopic(name));
     const groups = new GroupCoordinator(topics, config, clock, logger);
     await groups.load();
@@ -203,6 +277,8 @@ class RunningBroker implements BrokerHandle {
       topics,
       producerIds,
       groups,
+      authorizer: this.#authorizer,
+      scram: this.#scram,
       transactions,
       fetchSessions: new FetchSessions(config.number('max.incremental.fetch.session.cache.slots'), () =>
         clock.monotonicMs(),
@@ -227,6 +303,23 @@ class RunningBroker implements BrokerHandle {
     this.#keeper = keeper;
     keeper.start();
     this.#lock = lock;
+  }
+
+  /** Rules and credentials from the metadata log, and the users of SCRAM that the config names. */
+  async #loadSecurity(records: readonly MetadataRecord[]): Promise<void> {
+    const { config, listenerConfigs } = this.#setup;
+    this.#scram.load(records);
+    this.#authorizer?.load(records);
+    // Without an authorizer its rules are kept for the day it comes back.
+    this.#aclRecords = this.#authorizer
+      ? () => this.#authorizer?.records() ?? []
+      : keptRecords(records.filter(({ type }) => type === 'acl' || type === 'acl-deleted'));
+    for (const { name, protocol } of listenerConfigs) {
+      if (protocol !== 'SASL_PLAINTEXT' && protocol !== 'SASL_SSL') continue;
+      for (const { mechanism, username, password } of ownLogins(config, name)) {
+        if (mechanism !== 'PLAIN') await this.#scram.configure(mechanism, username, password);
+      }
+    }
   }
 
   async metrics(): Promise<string> {
@@ -285,11 +378,14 @@ class RunningBroker implements BrokerHandle {
   }
 }
 
-function logFolder(config: BrokerConfig, folder: string, logger: Logger): string {
-  const [first, ...more] = config.isSet('log.dirs') ? config.list('log.dirs') : config.list('log.dir');
-  if (!config.isSet('log.dirs') && !config.isSet('log.dir')) return join(folder, 'log');
-  if (more.length > 0) logger.warn({ used: first, unused: more }, 'only the first of log.dirs is used');
+function logFolder(config: BrokerConfig, folder: string): string {
+  const key = ['log.dirs', 'log.dir'].find((name) => config.isSet(name));
+  const first = key === undefined ? undefined : config.list(key)[0];
   return first === undefined ? join(folder, 'log') : resolve(first);
+}
+
+function keptRecords(records: readonly MetadataRecord[]): () => MetadataRecord[] {
+  return () => [...records];
 }
 
 function restoreBrokerConfig(config: BrokerConfig, records: readonly MetadataRecord[]): void {

@@ -20,8 +20,18 @@ test('A server.properties of a KRaft broker is taken, without its controller', (
     advertised.listeners=OUTSIDE://example.org:443
   `);
   expect(listenersOf(config)).toEqual([
-    { name: 'PLAINTEXT', bind: { host: '127.0.0.1', port: 9092 }, advertised: undefined },
-    { name: 'OUTSIDE', bind: { host: '::1', port: 9192 }, advertised: { host: 'example.org', port: 443 } },
+    {
+      name: 'PLAINTEXT',
+      protocol: 'PLAINTEXT',
+      bind: { host: '127.0.0.1', port: 9092 },
+      advertised: undefined,
+    },
+    {
+      name: 'OUTSIDE',
+      protocol: 'PLAINTEXT',
+      bind: { host: '::1', port: 9192 },
+      advertised: { host: 'example.org', port: 443 },
+    },
   ]);
 });
 
@@ -30,15 +40,37 @@ test('Without a listeners key the broker binds to this machine only', () => {
 });
 
 test('Listeners that cannot be served are refused by name', () => {
-  expect(() => listenersOf(configOf('listeners=SSL://:9093'))).toThrow('only PLAINTEXT is supported');
+  expect(() => listenersOf(configOf('listeners=INSIDE://:9093'))).toThrow(
+    'add INSIDE:PROTOCOL to listener.security.protocol.map',
+  );
+  expect(() =>
+    listenersOf(configOf('listeners=A://:9093\nlistener.security.protocol.map=A:KERBEROS')),
+  ).toThrow('Listener A wants KERBEROS');
+  expect(() => listenersOf(configOf('listeners=PLAINTEXT://:9093,SSL://:9093'))).toThrow('a different port');
+  expect(() => listenersOf(configOf('listener.name.outside.ssl.client.auth=required'))).toThrow(
+    'no listener OUTSIDE',
+  );
   expect(() => listenersOf(configOf('listeners=nonsense'))).toThrow('expected NAME://host:port');
 });
 
 test('Unknown keys are warned about with the nearest known one', () => {
-  const { warnings } = BrokerConfig.parse({ 'num.partition': '3', 'listener.name.internal.ssl.key': 'x' });
+  const { warnings, unused } = BrokerConfig.parse({
+    'num.partition': '3',
+    'super.user': 'User:a',
+    'listener.name.internal.ssl.keystore.locatio': 'x',
+    'listener.name.internal.ssl.keystore.location': 'x',
+    'listener.name.internal.plain.sasl.jaas.config': 'x',
+    'confluent.telemetry': 'x',
+    'process.roles': 'broker',
+    'controller.quorum.voters': '1@localhost:9093',
+    'metadata.log.dir': '/tmp/metadata',
+  });
   expect(warnings).toEqual([
     'num.partition is not a key of the broker and has no effect. Did you mean num.partitions?',
+    'super.user is not a key of the broker and has no effect. Did you mean super.users?',
+    'listener.name.internal.ssl.keystore.locatio is not a key of the broker and has no effect. Did you mean listener.name.internal.ssl.keystore.location?',
   ]);
+  expect(unused).toEqual(['process.roles', 'controller.quorum.voters', 'metadata.log.dir']);
 });
 
 test('Topic settings fall back to the most exact broker key that is set', () => {

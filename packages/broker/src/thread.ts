@@ -24,7 +24,8 @@ try {
       .catch((error: unknown) => post({ type: 'failed', error: wireError(error) }))
       .finally(() => port.close());
   });
-  post({ type: 'ready', host: broker.host, port: broker.port, clusterId: broker.clusterId });
+  const { clusterId, listeners, inside } = broker;
+  post({ type: 'ready', host: broker.host, port: broker.port, clusterId, listeners, inside });
 } catch (error) {
   post({ type: 'failed', error: wireError(error) });
   port.close();

@@ -1,15 +1,16 @@
 // `millrace broker`: the bundled broker alone.
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { startBrokerThread } from '@millrace/broker';
-import { LogHub, type LogLevel, parseProperties } from '@millrace/foundation';
+import { LogHub, type LogLevel } from '@millrace/foundation';
 import type { Command } from 'commander';
 import { formatHostPort, parseHostPort } from './addresses.ts';
 import { logOutput } from './log-output.ts';
+import { readBrokerProperties } from './read-properties.ts';
 import { serveMetrics } from './metrics-page.ts';
 import { RunningParts } from './running.ts';
 
 interface BrokerFlags {
+  readonly config?: string;
   readonly data: string;
   readonly kafka?: string;
   readonly metrics?: string;
@@ -21,6 +22,7 @@ export function registerBroker(program: Command): void {
     .command('broker')
     .description('run the bundled broker alone')
     .argument('[server.properties]', 'broker settings, as Kafka has them')
+    .option('--config <file>', 'the same, as an option')
     .option('--data <dir>', 'folder that holds everything', './data')
     .option('--kafka <host:port>', 'where it listens (default 127.0.0.1:9092)')
     .option('--metrics <host:port>', 'where /metrics answers; nowhere without it')
@@ -30,8 +32,7 @@ export function registerBroker(program: Command): void {
       parts.endOnSignals();
       try {
         const logHub = new LogHub({ level: flags.logLevel, ...logOutput(process.stderr.isTTY) });
-        const properties =
-          propertiesFile === undefined ? {} : parseProperties(readFileSync(propertiesFile, 'utf8'));
+        const properties = await readBrokerProperties(propertiesFile ?? flags.config);
         const listens = flags.kafka ?? (properties['listeners'] === undefined ? '127.0.0.1:9092' : undefined);
         const broker = await startBrokerThread({
           dataDirectory: path.resolve(flags.data),

@@ -1,5 +1,4 @@
 // `millrace start`: bundled broker, worker and REST in one process.
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type BrokerThreadHandle, startBrokerThread } from '@millrace/broker';
 import {
@@ -8,18 +7,12 @@ import {
   restAddress,
   startWorker,
 } from '@millrace/connect-runtime';
-import {
-  createMetrics,
-  LogHub,
-  type LogLevel,
-  MillraceError,
-  parseProperties,
-  systemClock,
-} from '@millrace/foundation';
+import { createMetrics, LogHub, type LogLevel, systemClock } from '@millrace/foundation';
 import type { Command } from 'commander';
 import { formatHostPort, type HostPort, parseHostPort } from './addresses.ts';
 import { logOutput, logToFile } from './log-output.ts';
 import { pluginEntries } from './plugins.ts';
+import { readBrokerProperties, readProperties, withVariables } from './read-properties.ts';
 import { RunningParts } from './running.ts';
 import { packageVersion } from './version.ts';
 
@@ -75,10 +68,10 @@ export async function startMillrace(
   const output = flags.logFile === undefined ? logOutput(process.stderr.isTTY) : logToFile(flags.logFile);
   const logHub = new LogHub({ level: flags.logLevel, ...output });
   const logger = logHub.logger('millrace');
-  const properties = {
+  const properties = await withVariables({
     ...configFromEnvironment(process.env),
     ...(propertiesFile === undefined ? {} : readProperties(propertiesFile)),
-  };
+  });
   const config = parseWorkerConfig(properties);
   const rest = flags.rest === undefined ? restAddress(config) : parseHostPort(flags.rest, '--rest');
   const dataDir = path.resolve(flags.data);
@@ -90,9 +83,12 @@ export async function startMillrace(
     logger.warn('this release has no schema registry yet; --registry has no effect');
   }
   const broker = external === undefined ? await startBundledBroker(flags, dataDir, logHub, parts) : undefined;
-  const bootstrapServers = broker ? formatHostPort(broker) : (external ?? '');
+  const { 'bootstrap.servers': inside, ...insideSecurity } = broker?.inside ?? {};
+  const bootstrapServers = external ?? inside ?? '';
   const worker = await startWorker({
-    properties,
+    // The worker logs in at the bundled broker as the broker's own config says, unless its config says how.
+    properties:
+      properties['security.protocol'] === undefined ? { ...insideSecurity, ...properties } : properties,
     pluginEntries,
     pluginsModule: new URL('../dist/plugins.js', import.meta.url),
     bootstrapServers,
@@ -108,7 +104,7 @@ export async function startMillrace(
   });
   parts.onClose(async () => await worker[Symbol.asyncDispose]());
   const restText = formatHostPort({ host: rest.host, port: worker.restPort });
-  return { kafka: bootstrapServers, rest: `http://${restText}` };
+  return { kafka: broker ? formatHostPort(broker) : bootstrapServers, rest: `http://${restText}` };
 }
 
 async function startBundledBroker(
@@ -117,7 +113,7 @@ async function startBundledBroker(
   logHub: LogHub,
   parts: RunningParts,
 ): Promise<BrokerThreadHandle> {
-  const properties = flags.brokerConfig === undefined ? {} : readProperties(flags.brokerConfig);
+  const properties = await readBrokerProperties(flags.brokerConfig);
   const hasListeners = properties['listeners'] !== undefined;
   const listen =
     flags.kafka === undefined
@@ -134,15 +130,4 @@ async function startBundledBroker(
   parts.onClose(() => broker.close());
   void broker.crashed.then((error) => parts.fail('The bundled broker has died.', error));
   return broker;
-}
-
-function readProperties(file: string): Record<string, string> {
-  try {
-    return parseProperties(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw new MillraceError('config.invalid', `Cannot read ${file}: ${(error as Error).message}`, {
-      hint: 'Give the path of a .properties file that this user may read.',
-      cause: error,
-    });
-  }
 }

@@ -1,4 +1,5 @@
 /** The Connect-compatible worker: startWorker and what its composition root needs. */
+export { defaultProviders, resolveVariables } from './config/providers.ts';
 export {
   configFromEnvironment,
   parseWorkerConfig,

@@ -11,10 +11,15 @@ import {
   type RawConfig,
   toError,
 } from '@millrace/foundation';
-import { Admin, Cluster } from '@millrace/kafka-client';
+import { Admin, Cluster, clientSecurity } from '@millrace/kafka-client';
 import { type OverridePolicy, withPrefix } from './config/client-overrides.ts';
 import { defaultProviders } from './config/providers.ts';
-import { parseWorkerConfig, type WorkerConfig } from './config/worker-config.ts';
+import {
+  clientSettings,
+  parseWorkerConfig,
+  securitySettings,
+  type WorkerConfig,
+} from './config/worker-config.ts';
 import { ConnectorOffsetsService } from './herder/connector-offsets.ts';
 import { DistributedHerder } from './herder/herder.ts';
 import { Membership } from './herder/membership.ts';
@@ -99,18 +104,25 @@ class Worker implements WorkerHandle {
 
   async start(): Promise<void> {
     const { bootstrapServers, logHub, clock, dataDir } = this.#options;
-    const { resolved, warnings } = this.#config;
+    const { resolved, raw, warnings } = this.#config;
     const logger = logHub.logger(LOGGER);
     for (const warning of warnings) logger.warn(warning);
     const instanceId = await workerInstanceId(dataDir);
-    const cluster = new Cluster({
-      bootstrapServers,
-      clientId: resolved.string('client.id') || `connect-${resolved.string('group.id')}`,
-      logger: logHub.logger('org.apache.kafka.clients'),
-      clock,
-    });
-    this.#closers.push(() => cluster.close());
-    const admin = new Admin(cluster);
+    const open = (settings: Readonly<Record<string, string>>): Cluster => {
+      const opened = new Cluster({
+        bootstrapServers,
+        clientId: resolved.string('client.id') || `connect-${resolved.string('group.id')}`,
+        logger: logHub.logger('org.apache.kafka.clients'),
+        clock,
+        ...clientSecurity(settings),
+      });
+      this.#closers.push(() => opened.close());
+      return opened;
+    };
+    const cluster = open(securitySettings(raw, ''));
+    // Whoever may make topics need not be whoever writes to them.
+    const hasOwnAdmin = Object.keys(securitySettings(raw, 'admin.')).length > 0;
+    const admin = new Admin(hasOwnAdmin ? open(clientSettings(raw, 'admin.')) : cluster);
     const onError = (error: Error): void => this.#options.onFatal(error);
     const openLog = logOpener({ cluster, admin, logger, clock });
     let herder: DistributedHerder | undefined;
@@ -232,8 +244,10 @@ class Worker implements WorkerHandle {
       groupId: resolved.string('group.id'),
       workerInstanceId,
       workerConverters: converterSettings(this.#config),
-      workerProducer: withPrefix(raw, 'producer.'),
-      workerConsumer: withPrefix(raw, 'consumer.'),
+      workerClient: securitySettings(raw, ''),
+      workerProducer: clientSettings(raw, 'producer.'),
+      workerConsumer: clientSettings(raw, 'consumer.'),
+      workerAdmin: clientSettings(raw, 'admin.'),
       offsetsTopic: resolved.string('offset.storage.topic'),
       flushIntervalMs: resolved.int('offset.flush.interval.ms'),
       flushTimeoutMs: resolved.int('offset.flush.timeout.ms'),

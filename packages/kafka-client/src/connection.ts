@@ -1,7 +1,7 @@
 // One connection to one broker: ApiVersions first, then pipelined requests whose responses come in request order.
 // It never reconnects; whoever holds it makes a new one (cluster.ts).
-import { connect, type Socket } from 'node:net';
-import { type MillraceError, toError } from '@millrace/foundation';
+import type { Socket } from 'node:net';
+import { MillraceError, toError } from '@millrace/foundation';
 import {
   API,
   apiSpec,
@@ -14,6 +14,7 @@ import {
   type ResponseBody,
 } from '@millrace/kafka-protocol';
 import { brokerError, clientError } from './errors.ts';
+import { isTlsProblem, openSocket } from './open-socket.ts';
 
 /** Told of requests that may append to a log: a request of which the answer is not seen may still be carried out. */
 export interface WriteObserver {
@@ -32,11 +33,14 @@ export interface ConnectionOptions {
   readonly connectTimeoutMs?: number;
   /** Longest response accepted. */
   readonly maxResponseBytes?: number;
-  /** Opens the socket; plain TCP by default. */
+  /** Opens the socket, which may be one of TLS; plain TCP by default. */
   readonly dial?: (host: string, port: number) => Socket;
   readonly writes?: WriteObserver;
-  /** Runs once versions are known, before the connection is handed out. */
-  readonly authenticate?: (connection: Connection) => Promise<void>;
+  /**
+   * Logs in once versions are known, before the connection is handed out, and again before that is too old. Resolves
+   * with how many milliseconds the login is good for; 0 = as long as the connection.
+   */
+  readonly authenticate?: (connection: Connection) => Promise<number>;
 }
 
 export interface RequestOptions {
@@ -74,8 +78,12 @@ const HIGHEST_USED: Readonly<Record<number, number>> = {
 };
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
-const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 const DEFAULT_MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
+/** Which part of its lifetime a login is used before it is renewed, as Java's clients have it. */
+const RENEW_FROM = 0.85;
+const RENEW_TO = 0.95;
+/** Node takes longer timers for no wait at all. */
+const MAX_TIMER_MS = 0x7fff_ffff;
 const SOFTWARE = { clientSoftwareName: 'millrace', clientSoftwareVersion: '0.1.0' };
 
 /** A connection that is ready for requests. */
@@ -90,6 +98,9 @@ export class Connection implements AsyncDisposable {
   #failure: MillraceError | undefined;
   #correlationId = 0;
   #corked = false;
+  /** Requests that wait while the login is renewed: between its steps a broker takes nothing else. */
+  #held: (() => void)[] | undefined;
+  #renewal: NodeJS.Timeout | undefined;
 
   private constructor(options: ConnectionOptions, socket: Socket) {
     this.#options = options;
@@ -121,14 +132,14 @@ export class Connection implements AsyncDisposable {
   /**
    * Connects and learns the broker's versions.
    *
-   * @throws kafka.unreachable, kafka.connection_closed, kafka.request_timeout
+   * @throws kafka.unreachable, kafka.authentication_failed, kafka.connection_closed, kafka.request_timeout
    */
   static async connect(options: ConnectionOptions): Promise<Connection> {
     const socket = await openSocket(options);
     const connection = new Connection(options, socket);
     try {
       await connection.#learnVersions();
-      await options.authenticate?.(connection);
+      connection.#renewLater((await options.authenticate?.(connection)) ?? 0);
       return connection;
     } catch (error) {
       await connection.close();
@@ -136,9 +147,9 @@ export class Connection implements AsyncDisposable {
     }
   }
 
-  /** Requests sent and not answered. */
+  /** Requests made and not answered. */
   get inFlight(): number {
-    return this.#pending.length - this.#answered;
+    return this.#pending.length - this.#answered + (this.#held?.length ?? 0);
   }
   get isOpen(): boolean {
     return this.#failure === undefined;
@@ -175,27 +186,16 @@ export class Connection implements AsyncDisposable {
     options: RequestOptions = {},
   ): Promise<ResponseBody<K>> {
     return new Promise((resolve, reject) => {
-      if (this.#failure) {
-        reject(this.#failure);
-        return;
-      }
-      const version = options.version ?? this.versionFor(key);
-      const correlationId = this.#nextCorrelationId();
-      const chunks = encodeRequest(key, version, correlationId, this.#options.clientId, body);
-      const { signal } = options;
-      const giveUp = (): void => reject(clientError('kafka.closed', 'The request was given up.'));
-      signal?.addEventListener('abort', giveUp, { once: true });
-      this.#pending.push({
-        key,
-        version,
-        correlationId,
-        resolve: resolve as (body: never) => void,
-        reject,
-        timer: this.#startTimer(key, options.timeoutMs),
-        release: () => signal?.removeEventListener('abort', giveUp),
-      });
-      if (key === API.Produce) this.#options.writes?.sent();
-      this.#write(chunks);
+      const send = (): void => {
+        try {
+          this.#send(key, body, options, { resolve: resolve as (body: never) => void, reject });
+        } catch (error) {
+          reject(toError(error));
+        }
+      };
+      const isLogin = key === API.SaslHandshake || key === API.SaslAuthenticate;
+      if (this.#held && !isLogin) this.#held.push(send);
+      else send();
     });
   }
 
@@ -206,6 +206,56 @@ export class Connection implements AsyncDisposable {
   }
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #send<K extends number>(
+    key: K,
+    body: Encodable<RequestBody<K>>,
+    options: RequestOptions,
+    { resolve, reject }: Pick<Pending, 'resolve' | 'reject'>,
+  ): void {
+    const { signal } = options;
+    const giveUp = (): void => reject(clientError('kafka.closed', 'The request was given up.'));
+    if (this.#failure || signal?.aborted) {
+      if (this.#failure) reject(this.#failure);
+      else giveUp();
+      return;
+    }
+    const version = options.version ?? this.versionFor(key);
+    const correlationId = this.#nextCorrelationId();
+    const chunks = encodeRequest(key, version, correlationId, this.#options.clientId, body);
+    signal?.addEventListener('abort', giveUp, { once: true });
+    this.#pending.push({
+      key,
+      version,
+      correlationId,
+      resolve,
+      reject,
+      timer: this.#startTimer(key, options.timeoutMs),
+      release: () => signal?.removeEventListener('abort', giveUp),
+    });
+    if (key === API.Produce) this.#options.writes?.sent();
+    this.#write(chunks);
+  }
+
+  /** Renews the login some time before it is too old (KIP-368); brokers close what is not renewed. */
+  #renewLater(lifetimeMs: number): void {
+    if (lifetimeMs <= 0 || this.#failure) return;
+    const share = RENEW_FROM + (RENEW_TO - RENEW_FROM) * Math.random();
+    this.#renewal = setTimeout(() => void this.#renew(), Math.min(lifetimeMs * share, MAX_TIMER_MS));
+    this.#renewal.unref();
+  }
+
+  async #renew(): Promise<void> {
+    this.#held = [];
+    try {
+      this.#renewLater((await this.#options.authenticate?.(this)) ?? 0);
+    } catch (error) {
+      this.#fail(error instanceof MillraceError ? error : this.#lost('could not renew its login', error));
+    }
+    const held = this.#held;
+    this.#held = undefined;
+    for (const send of held) send();
   }
 
   #commonVersion(key: number): number | undefined {
@@ -283,6 +333,18 @@ export class Connection implements AsyncDisposable {
 
   #lost(how: string, cause?: unknown): MillraceError {
     const reason = cause === undefined ? '' : ` (${toError(cause).message})`;
+    // Under TLS 1.3 a broker refuses a certificate after the client has taken the connection for good.
+    if (isTlsProblem(cause)) {
+      return clientError(
+        'kafka.authentication_failed',
+        `The connection to ${this.address} ${how}${reason}.`,
+        {
+          cause,
+          context: { address: this.address },
+          javaClass: 'org.apache.kafka.common.errors.SslAuthenticationException',
+        },
+      );
+    }
     return clientError('kafka.connection_closed', `The connection to ${this.address} ${how}${reason}.`, {
       cause,
       context: { address: this.address },
@@ -293,6 +355,7 @@ export class Connection implements AsyncDisposable {
   #fail(error: MillraceError): void {
     if (this.#failure) return;
     this.#failure = error;
+    clearTimeout(this.#renewal);
     const unanswered = this.#pending.splice(0).slice(this.#answered);
     const writing = unanswered.some(({ key }) => key === API.Produce);
     // INV-2: what the system has not sent yet must not leave later, when nobody waits for it any more.
@@ -317,30 +380,4 @@ function reset(socket: Socket): void {
     // Not plain TCP: there is no more than to close it.
   }
   socket.destroy();
-}
-
-function openSocket(options: ConnectionOptions): Promise<Socket> {
-  const { host, port } = options;
-  const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
-  return new Promise((resolve, reject) => {
-    const socket = options.dial?.(host, port) ?? connect({ host, port, noDelay: true, keepAlive: true });
-    const unreachable = (cause: Error): void => {
-      clearTimeout(timer);
-      socket.destroy();
-      const text = cause.message || (cause as NodeJS.ErrnoException).code || 'unknown reason';
-      reject(
-        clientError('kafka.unreachable', `Cannot connect to ${host}:${port}: ${text}.`, {
-          cause,
-          context: { host, port },
-        }),
-      );
-    };
-    const timer = setTimeout(() => unreachable(new Error(`no connection within ${timeoutMs} ms`)), timeoutMs);
-    socket.once('error', unreachable);
-    socket.once('connect', () => {
-      clearTimeout(timer);
-      socket.off('error', unreachable);
-      resolve(socket);
-    });
-  });
 }

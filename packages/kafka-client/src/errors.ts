@@ -5,6 +5,7 @@ import { kafkaError } from '@millrace/kafka-protocol';
 
 export type KafkaClientCode =
   | 'kafka.unreachable'
+  | 'kafka.authentication_failed'
   | 'kafka.connection_closed'
   | 'kafka.request_timeout'
   | 'kafka.unavailable'
@@ -29,9 +30,15 @@ defineErrorCodes<KafkaClientCode>({
     policy: 'retry',
     remedy: 'Check bootstrap.servers, and that the brokers run and can be reached from here.',
   },
+  'kafka.authentication_failed': {
+    policy: 'needs_operator',
+    remedy:
+      'Correct security.protocol, sasl.* or ssl.* of this client, or the users and certificates of the broker.',
+  },
   'kafka.connection_closed': {
     policy: 'retry',
-    remedy: 'Check that the broker runs; the client reconnects.',
+    remedy:
+      'Check that the broker runs, and that security.protocol is that of its listener; the client reconnects.',
   },
   'kafka.request_timeout': {
     policy: 'retry',

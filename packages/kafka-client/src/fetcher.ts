@@ -417,9 +417,14 @@ export class Fetcher implements AsyncDisposable {
     this.#refreshing = true;
     this.#cluster
       .refresh({ topics: [...topics], signal: this.#stop.signal })
-      .then(() => {
+      .then((problems) => {
         for (const state of this.#partitions.values()) {
           if (this.#cluster.leaderOf(state.topic, state.partition)) continue;
+          const problem = problems.find(({ name }) => name === state.topic);
+          if (problem?.kafkaCode === KafkaErrors.TOPIC_AUTHORIZATION_FAILED.code) {
+            this.#halt(state, brokerError(problem.kafkaCode, `Topic ${state.topic}`));
+            continue;
+          }
           this.#backOff(
             state,
             clientError('kafka.unavailable', `${state.topic}-${state.partition} has no leader.`),
@@ -427,8 +432,11 @@ export class Fetcher implements AsyncDisposable {
         }
       })
       .catch((error: unknown) => {
-        if (!this.#stop.signal.aborted)
-          this.#options.logger.warn({ err: toError(error) }, 'metadata cannot be refreshed');
+        if (this.#stop.signal.aborted) return;
+        this.#options.logger.warn({ err: toError(error) }, 'metadata cannot be refreshed');
+        // A login that is refused will be refused again: whoever reads has to know.
+        const states = [...this.#partitions.values()].filter(({ topic }) => topics.has(topic));
+        if (!isConnectionProblem(error)) this.#onRequestFailed(states, toError(error));
       })
       .finally(() => {
         this.#refreshing = false;

@@ -23,6 +23,7 @@ export {
   type RecordPlace,
 } from './batch-producer.ts';
 export { parseBootstrapServers } from './bootstrap.ts';
+export { type ClientSecurity, clientSecurity, isSecurityKey } from './client-security.ts';
 export {
   Cluster,
   type ClusterOptions,

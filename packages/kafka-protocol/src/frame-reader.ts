@@ -3,7 +3,8 @@
 
 export interface FrameReaderOptions {
   readonly minBytes: number;
-  readonly maxBytes: number;
+  /** Asked for each frame where it may change, such as once a peer has shown who it is. */
+  readonly maxBytes: number | (() => number);
   /** Memory for a frame that comes in several pieces; fresh by default. */
   readonly allocate?: (length: number) => Buffer;
   /** The error for a length outside the limits. */
@@ -71,7 +72,8 @@ export class FrameReader {
 
   #checked(length: number): number {
     const { minBytes, maxBytes, refuse } = this.#options;
-    if (length < minBytes || length > maxBytes) throw refuse(length);
+    const most = typeof maxBytes === 'number' ? maxBytes : maxBytes();
+    if (length < minBytes || length > most) throw refuse(length);
     return length;
   }
 }

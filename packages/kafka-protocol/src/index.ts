@@ -1,4 +1,4 @@
-/** Kafka wire protocol: compiled codecs, record batches, compression, checksums. No sockets, no files. */
+/** Kafka wire protocol: compiled codecs, record batches, compression, checksums; SASL, and TLS settings from Kafka's keys. No sockets. */
 export { API, type ApiName, type ApiSpec, apiSpec } from './api.ts';
 export {
   appendRecord,
@@ -57,4 +57,26 @@ export {
   type RecordReader,
   readRecords,
 } from './records.ts';
+export { JaasError, type JaasEntry, parseJaas } from './security/jaas.ts';
+export {
+  type ClientFirst,
+  checkClientFinal,
+  checkServerFinal,
+  clientFinal,
+  clientFirst,
+  isScramMechanism,
+  newNonce,
+  parseClientFirst,
+  parseServerFirst,
+  SCRAM_MAX_ITERATIONS,
+  SCRAM_MECHANISMS,
+  SCRAM_MIN_ITERATIONS,
+  type ScramCredential,
+  ScramError,
+  type ScramMechanism,
+  saltPassword,
+  scramCredential,
+  serverFirst,
+} from './security/scram.ts';
+export { hasKeyStore, type SettingReader, tlsSettings } from './security/tls-settings.ts';
 export type { Int64 } from './wire.ts';

@@ -13,6 +13,8 @@ export interface MillraceOptions {
   readonly dataDir?: string;
   /** Keys of a worker properties file. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** Keys of the bundled broker's server.properties, given its address; with `listeners` it decides where it listens. */
+  readonly brokerProperties?: (kafka: string) => Readonly<Record<string, string>>;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** An external cluster: no bundled broker is started. */
@@ -49,6 +51,15 @@ export class MillraceProcess implements AsyncDisposable {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
+  #writeProperties(name: string, properties: Readonly<Record<string, string>>): string {
+    const file = path.join(this.dataDir, name);
+    const lines = Object.entries(properties).map(
+      ([key, value]) => `${key}=${value.replaceAll('\\', '\\\\')}`,
+    );
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    return file;
+  }
+
   /** Starts it and waits for the ready line. */
   async start(): Promise<void> {
     const args = [bin, 'start'];
@@ -57,14 +68,12 @@ export class MillraceProcess implements AsyncDisposable {
       ...this.#options.properties,
       ...(bootstrapServers === undefined ? {} : { 'bootstrap.servers': bootstrapServers }),
     };
-    const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}`);
-    if (lines.length > 0) {
-      const file = path.join(this.dataDir, 'worker.properties');
-      writeFileSync(file, `${lines.join('\n')}\n`);
-      args.push(file);
-    }
+    if (Object.keys(properties).length > 0) args.push(this.#writeProperties('worker.properties', properties));
+    const broker = this.#options.brokerProperties?.(this.kafka);
+    if (broker) args.push('--broker-config', this.#writeProperties('server.properties', broker));
     args.push('--data', path.join(this.dataDir, 'data'), '--rest', this.rest.replace('http://', ''));
-    if (bootstrapServers === undefined) args.push('--kafka', this.kafka);
+    if (bootstrapServers === undefined && broker?.['listeners'] === undefined)
+      args.push('--kafka', this.kafka);
     args.push(...(this.#options.args ?? []));
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -8,6 +8,7 @@ import { API, KafkaErrors, type RequestBody } from '@millrace/kafka-protocol';
 import { type ErrorAnswer, leaderEpochError, partitionOf } from '../broker-state.ts';
 import { endOfBatches, type ReadBytes, readLog } from '../log/log-reader.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
+import { Operation } from '../security/acl.ts';
 import type { AbortedTransaction as LoggedTransaction } from '../log/transaction-index.ts';
 import { type Answer, defineApi, type RegisteredApi, type RequestContext } from './definition.ts';
 import type { AskedPartition, FetchScope } from './fetch-sessions.ts';
@@ -137,6 +138,10 @@ function targetsOf(
   return asked.map((entry) => {
     const topic = byId ? topics.getById(entry.topicId) : topics.get(entry.topicName);
     if (!topic && byId) return { asked: entry, log: undefined, error: KafkaErrors.UNKNOWN_TOPIC_ID };
+    // Kept in its session although refused: what is allowed later must be read then.
+    if (context.access?.topic(Operation.read, topic?.name ?? entry.topicName) === false) {
+      return { asked: entry, log: undefined, error: KafkaErrors.TOPIC_AUTHORIZATION_FAILED };
+    }
     const { log, error } = partitionOf(topic, entry.partition);
     // There are no followers.
     const isFollower = log !== undefined && replicaId !== CONSUMER;

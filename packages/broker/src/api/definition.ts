@@ -2,6 +2,8 @@
 // answer is built from, so nothing can be advertised and absent, or served and hidden.
 import type { Encodable, RequestBody, ResponseBody } from '@millrace/kafka-protocol';
 import type { BrokerState } from '../broker-state.ts';
+import type { Access } from '../security/access.ts';
+import type { Session } from '../security/session.ts';
 
 /** What a handler knows about the request besides its body. */
 export interface RequestContext {
@@ -12,6 +14,10 @@ export interface RequestContext {
   readonly clientHost: string;
   /** Name of the listener the client came through: decides which address it is told. */
   readonly listener: string;
+  /** Who the client is. */
+  readonly session: Session;
+  /** What the client may do; undefined without an authorizer, when that is everything. */
+  readonly access: Access | undefined;
   /** Fires when the connection is gone. */
   readonly signal: AbortSignal;
 }

@@ -12,6 +12,7 @@ import { leaveGroup } from './13-leave-group.ts';
 import { syncGroup } from './14-sync-group.ts';
 import { describeGroups } from './15-describe-groups.ts';
 import { listGroups } from './16-list-groups.ts';
+import { saslHandshake } from './17-sasl-handshake.ts';
 import { apiVersions, refusedApiVersions } from './18-api-versions.ts';
 import { createTopics } from './19-create-topics.ts';
 import { deleteTopics } from './20-delete-topics.ts';
@@ -27,12 +28,14 @@ import { createAcls, deleteAcls, describeAcls } from './29-acls.ts';
 import { describeConfigs } from './32-describe-configs.ts';
 import { alterConfigs } from './33-alter-configs.ts';
 import { describeLogDirs } from './35-describe-log-dirs.ts';
+import { bareToken, saslAuthenticate } from './36-sasl-authenticate.ts';
 import { createPartitions } from './37-create-partitions.ts';
 import { deleteGroups } from './42-delete-groups.ts';
 import { electLeaders } from './43-elect-leaders.ts';
 import { incrementalAlterConfigs } from './44-incremental-alter-configs.ts';
 import { alterPartitionReassignments, listPartitionReassignments } from './45-partition-reassignments.ts';
 import { offsetDelete } from './47-offset-delete.ts';
+import { alterUserScramCredentials, describeUserScramCredentials } from './50-scram-credentials.ts';
 import { describeQuorum } from './55-describe-quorum.ts';
 import { describeCluster } from './60-describe-cluster.ts';
 import { describeProducers } from './61-describe-producers.ts';
@@ -55,6 +58,7 @@ const SERVED: readonly RegisteredApi[] = [
   syncGroup,
   describeGroups,
   listGroups,
+  saslHandshake,
   createTopics,
   deleteTopics,
   deleteRecords,
@@ -71,6 +75,7 @@ const SERVED: readonly RegisteredApi[] = [
   describeConfigs,
   alterConfigs,
   describeLogDirs,
+  saslAuthenticate,
   createPartitions,
   deleteGroups,
   electLeaders,
@@ -78,6 +83,8 @@ const SERVED: readonly RegisteredApi[] = [
   alterPartitionReassignments,
   listPartitionReassignments,
   offsetDelete,
+  describeUserScramCredentials,
+  alterUserScramCredentials,
   describeQuorum,
   describeCluster,
   describeProducers,
@@ -90,10 +97,17 @@ const SERVED: readonly RegisteredApi[] = [
 export class ApiRegistry {
   /** Answers a version of ApiVersions that is not known. */
   readonly refusedVersions: RegisteredApi = refusedApiVersions;
+  /** Takes a token that comes without a header. */
+  readonly bareToken: RegisteredApi = bareToken;
   readonly #byKey: ReadonlyMap<number, RegisteredApi>;
 
   constructor() {
     this.#byKey = new Map([...SERVED, apiVersions(SERVED)].map((api) => [api.key, api]));
+  }
+
+  /** All keys that are served. */
+  keys(): Iterable<number> {
+    return this.#byKey.keys();
   }
 
   get(key: number): RegisteredApi | undefined {

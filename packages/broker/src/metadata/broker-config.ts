@@ -37,6 +37,7 @@ export interface SourcedValue {
 
 /** Keys of ours, in the notation of broker-keys.ts. */
 const OWN_KEYS = `
+millrace.authentication.timeout.ms LONG ro 30000
 millrace.disk.reserve.bytes LONG ro 33554432
 millrace.log.flush.interval.ms LONG ro 10
 millrace.log.flush.policy STRING ro acks-all
@@ -57,6 +58,17 @@ const OWN_DEFAULTS: Readonly<Record<string, string>> = {
   'transaction.state.log.replication.factor': '1',
   'transaction.state.log.segment.bytes': '16777216',
 };
+
+/** Keys of Kafka's authorizer, which DescribeConfigs does not know. */
+const AUTHORIZER_KEYS: readonly string[] = ['allow.everyone.if.no.acl.found', 'super.users'];
+/** Only a node of a KRaft quorum has use for these. */
+const KRAFT_KEYS =
+  /^(process\.roles|controller\.(?!quota\.)\S+|metadata\.(log|max)\.\S+|sasl\.mechanism\.controller\.protocol|early\.start\.listeners|broker\.(heartbeat|session)\.\S+|initial\.broker\.registration\.timeout\.ms)$/;
+/** What `listener.name.NAME.` may stand before. */
+const LISTENER_KEYS =
+  /^(ssl|sasl)\.|^(connections\.max\.reauth\.ms|max\.connections|max\.connection\.creation\.rate|num\.network\.threads|principal\.builder\.class)$|^(plain|scram-sha-256|scram-sha-512)\.sasl\.jaas\.config$/;
+const LISTENER_PREFIX = /^listener\.name\.([^.]+)\.(.+)$/;
+const MECHANISM_JAAS = /^(plain|scram-sha-256|scram-sha-512)\.sasl\.jaas\.config$/;
 
 const FLUSH_POLICIES: readonly string[] = ['os', 'interval', 'acks-all', 'always'] satisfies FlushPolicy[];
 
@@ -98,6 +110,26 @@ export interface BrokerConfigResult {
   readonly config: BrokerConfig;
   readonly problems: readonly string[];
   readonly warnings: readonly string[];
+  /** Keys that were given and have no effect here, since only a node of a KRaft quorum has use for them. */
+  readonly unused: readonly string[];
+}
+
+/** The key that one of a listener overrides; any other name as it is. */
+function listenerKeyOf(name: string): string {
+  const key = LISTENER_PREFIX.exec(name)?.[2];
+  return key !== undefined && LISTENER_KEYS.test(key) ? key : name;
+}
+
+function unknownKey(name: string): string {
+  const [, listener, key] = LISTENER_PREFIX.exec(name) ?? [];
+  const known =
+    key === undefined
+      ? [...BROKER_KEYS.keys(), ...AUTHORIZER_KEYS]
+      : [...BROKER_KEYS.keys()].filter((candidate) => LISTENER_KEYS.test(candidate));
+  const nearest = nearestName(key ?? name, known);
+  const prefix = key === undefined ? '' : `listener.name.${listener}.`;
+  const guess = nearest === undefined ? '' : ` Did you mean ${prefix}${nearest}?`;
+  return `${name} is not a key of the broker and has no effect.${guess}`;
 }
 
 export class BrokerConfig {
@@ -114,21 +146,22 @@ export class BrokerConfig {
     const values = new Map<string, string>();
     const problems: string[] = [];
     const warnings: string[] = [];
+    const unused: string[] = [];
     for (const [name, text] of Object.entries(raw)) {
-      const key = BROKER_KEYS.get(name);
-      if (!key) {
-        // Settings of one listener, of plug-ins and of clients inside Kafka carry a prefix of their own.
-        if (/^(listener\.name|confluent|metrics|remote\.log)\./.test(name)) continue;
-        const nearest = nearestName(name, BROKER_KEYS.keys());
-        const guess = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
-        warnings.push(`${name} is not a key of the broker and has no effect.${guess}`);
-        continue;
+      const key = BROKER_KEYS.get(listenerKeyOf(name));
+      if (key) {
+        const problem = brokerValueProblem({ ...key, name }, text);
+        if (problem === undefined) values.set(name, text.trim());
+        else problems.push(problem);
+        if (KRAFT_KEYS.test(name)) unused.push(name);
+      } else if (AUTHORIZER_KEYS.includes(name) || MECHANISM_JAAS.test(listenerKeyOf(name))) {
+        values.set(name, text.trim());
+      } else if (!/^(confluent|metrics|remote\.log)\./.test(name)) {
+        // Settings of plug-ins and of clients inside Kafka carry a prefix of their own.
+        warnings.push(unknownKey(name));
       }
-      const problem = brokerValueProblem(key, text);
-      if (problem === undefined) values.set(name, text.trim());
-      else problems.push(problem);
     }
-    return { config: new BrokerConfig(values), problems, warnings };
+    return { config: new BrokerConfig(values), problems, warnings, unused };
   }
 
   /** All values of a key, the one in force first. */
@@ -162,6 +195,21 @@ export class BrokerConfig {
   /** Whether server.properties has the key. */
   isSet(name: string): boolean {
     return this.#static.has(name);
+  }
+
+  /** Reads keys as one listener has them: its own value, else that of all listeners. */
+  forListener(listener: string): (key: string) => string | undefined {
+    const prefix = `listener.name.${listener.toLowerCase()}.`;
+    return (key) => this.#static.get(prefix + key) ?? this.given(key) ?? this.text(key);
+  }
+  /** What server.properties says for a key, known to DescribeConfigs or not. */
+  given(name: string): string | undefined {
+    return this.#static.get(name);
+  }
+  /** Names of listeners that have settings of their own, in lower case. */
+  listenersWithSettings(): ReadonlySet<string> {
+    const names = [...this.#static.keys()].flatMap((name) => LISTENER_PREFIX.exec(name)?.[1] ?? []);
+    return new Set(names);
   }
 
   dynamicEntries(): ReadonlyMap<string, string> {

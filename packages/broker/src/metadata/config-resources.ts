@@ -211,7 +211,7 @@ export async function alterBroker(
   validateOnly: boolean,
 ): Promise<void> {
   if (name !== '' && name !== String(broker.nodeId)) throw wrongBroker(broker, name);
-  const fixed = alterations.filter((alteration) => BROKER_KEYS.get(alteration.name)?.readOnly ?? true);
+  const fixed = alterations.filter(({ name: key }) => isFixed(key));
   if (fixed.length > 0) {
     const names = fixed.map((alteration) => alteration.name).join(', ');
     throw new KafkaFailure(
@@ -237,6 +237,11 @@ export async function alterBroker(
     broker.config.setDynamic(key, stored);
   }
   broker.topics.refreshConfigs();
+}
+
+/** Listeners are set up at start: what protects them cannot change while they serve. */
+function isFixed(name: string): boolean {
+  return (BROKER_KEYS.get(name)?.readOnly ?? true) || /^(ssl|sasl|listeners?)(\.|$)/.test(name);
 }
 
 function wrongBroker(broker: BrokerState, name: string): KafkaFailure {

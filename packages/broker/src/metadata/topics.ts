@@ -6,6 +6,8 @@ import { KafkaErrors } from '@millrace/kafka-protocol';
 import { KafkaFailure } from '../errors.ts';
 import type { LogDirectory } from '../log/log-directory.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
+import type { Acl } from '../security/acl.ts';
+import type { ScramRecord } from '../security/scram-credentials.ts';
 import type { BrokerConfig } from './broker-config.ts';
 import type { MetadataLog } from './metadata-log.ts';
 import { logConfigOf, type TopicOverrides } from './topic-config.ts';
@@ -24,7 +26,9 @@ export type MetadataRecord =
   | TopicRecord
   | { readonly type: 'topic-deleted'; readonly name: string; readonly id: string }
   | { readonly type: 'producer-ids'; readonly next: number }
-  | { readonly type: 'broker-config'; readonly name: string; readonly value: string | null };
+  | { readonly type: 'broker-config'; readonly name: string; readonly value: string | null }
+  | { readonly type: 'acl' | 'acl-deleted'; readonly acl: Acl }
+  | ScramRecord;
 
 export interface Topic {
   readonly name: string;
@@ -179,7 +183,7 @@ export class Topics {
       this.#byId.delete(topic.id);
       for (const log of topic.partitions) if (log) this.#directory.delete(log, topic.id);
       for (const listener of this.#deletionListeners) listener(topic);
-      await this.#compactMetadata();
+      await this.compactMetadata();
     });
   }
 
@@ -217,7 +221,8 @@ export class Topics {
     return [...this.#byName.values()].map((topic) => this.#recordOf(topic));
   }
 
-  async #compactMetadata(): Promise<void> {
+  /** Rewrites the metadata log when most of it is history. */
+  async compactMetadata(): Promise<void> {
     await this.#metadata.compact(() => this.#liveRecords());
   }
 

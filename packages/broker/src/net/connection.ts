@@ -1,6 +1,6 @@
 // One client connection. Requests start in the order they came, one at a time, except that a Produce may start while
 // earlier ones wait for the disk; answers leave in the order of the requests. What cannot be read ends the connection
-// and nothing else.
+// and nothing else. Until it is known who is there, frames are small and time is short.
 import type { Socket } from 'node:net';
 import { type Logger, messageOf, toError } from '@millrace/foundation';
 import {
@@ -12,9 +12,13 @@ import {
   FrameReader,
   type RequestHeader,
 } from '@millrace/kafka-protocol';
+import { answerRequest } from '../api/authorization.ts';
 import { CLOSE, NO_REPLY, type RegisteredApi, type RequestContext } from '../api/definition.ts';
 import type { ApiRegistry } from '../api/registry.ts';
 import type { BrokerState } from '../broker-state.ts';
+import { Access } from '../security/access.ts';
+import type { SaslSettings } from '../security/sasl-exchange.ts';
+import { Session } from '../security/session.ts';
 import type { FramePool } from './frame-pool.ts';
 import type { YoungCollector } from './young-collector.ts';
 
@@ -26,6 +30,8 @@ const MAX_WAITING_REQUESTS = 64;
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
 /** Bytes of answers a slow reader may have waiting before its next request starts. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
+/** Node takes longer timers for no wait at all. */
+const MAX_TIMER_MS = 0x7fff_ffff;
 
 interface Waiting {
   readonly header: RequestHeader;
@@ -50,6 +56,14 @@ export interface ConnectionOptions {
   readonly maxRequestBytes: number;
   readonly framePool: FramePool;
   readonly youngCollector: YoungCollector;
+  /** Who it is without a login. */
+  readonly principal: string;
+  /** What a login needs, where one is wanted. */
+  readonly sasl: SaslSettings | undefined;
+  /** How long the login may take. */
+  readonly authenticationMs: number;
+  /** Closes when nothing moves for so long; 0 or less: never. */
+  readonly maxIdleMs: number;
 }
 
 export class Connection {
@@ -63,6 +77,8 @@ export class Connection {
   readonly #youngCollector: YoungCollector;
   readonly #closed = new AbortController();
   readonly #clientHost: string;
+  readonly #session: Session;
+  #loginTimer: NodeJS.Timeout | undefined;
   readonly #onFrame = (frame: Buffer): void => this.#accept(frame);
   #waiting: Waiting[] = [];
   /** Bytes of requests that wait or run. */
@@ -82,14 +98,26 @@ export class Connection {
     this.#logger = options.logger;
     this.#frames = new FrameReader({
       minBytes: 0,
-      maxBytes: options.maxRequestBytes,
+      maxBytes: () => this.#session.maxFrameBytes(options.maxRequestBytes),
       allocate: (length) => options.framePool.take(length),
       refuse: (length) => new NotKafka(`a frame of ${length} bytes`),
     });
     this.#framePool = options.framePool;
     this.#youngCollector = options.youngCollector;
     this.#clientHost = `/${(options.socket.remoteAddress ?? '').replace(/^::ffff:/, '')}`;
+    this.#session = new Session({
+      principal: options.principal,
+      sasl: options.sasl,
+      nowMs: () => options.broker.clock.monotonicMs(),
+      onFailure: (reason) => this.#logger.info({ client: this.#clientHost, reason }, 'a login failed'),
+    });
+    if (!this.#session.isKnown) {
+      this.#loginTimer = setTimeout(() => this.#refuse('no login in time'), options.authenticationMs);
+    }
     options.socket.setNoDelay(true);
+    if (options.maxIdleMs > 0) {
+      options.socket.setTimeout(Math.min(options.maxIdleMs, MAX_TIMER_MS), () => this.#idle());
+    }
     options.socket.on('data', (chunk: Buffer) => this.#read(chunk));
     options.socket.on('drain', () => this.#pump());
     options.socket.on('error', (error) => this.#logger.debug({ err: error }, 'a client connection broke'));
@@ -103,7 +131,20 @@ export class Connection {
     this.#end();
   }
 
+  /** Ends the connection of somebody who may not go on. */
+  #refuse(reason: string): void {
+    if (this.#closed.signal.aborted) return;
+    this.#broker.metrics.connectionsRefused++;
+    this.#logger.info({ client: this.#clientHost, listener: this.#listener, reason }, 'a client was refused');
+    this.close();
+  }
+
+  #idle(): void {
+    if (this.#started.length === 0) this.close();
+  }
+
   #end(): void {
+    clearTimeout(this.#loginTimer);
     this.#closed.abort();
     this.#waiting = [];
     this.#started = [];
@@ -128,6 +169,16 @@ export class Connection {
 
   #accept(frame: Buffer): void {
     if (this.#closed.signal.aborted) return;
+    if (this.#session.takesBareTokens) {
+      this.#waiting.push({
+        header: BARE_TOKEN,
+        api: this.#registry.bareToken,
+        frame,
+        receivedMs: performance.now(),
+      });
+      this.#heldBytes += frame.length;
+      return;
+    }
     const header = decodeRequestHeader(frame);
     const api = this.#registry.get(header.apiKey);
     if (!api || header.apiVersion < api.servedFrom || header.apiVersion > api.versions[1]) {
@@ -168,14 +219,17 @@ export class Connection {
   }
 
   #start(waiting: Waiting): void {
-    const { header, api, frame } = waiting;
+    const { header, api } = waiting;
+    if (!this.#session.admits(header.apiKey)) {
+      const state = this.#session.isKnown ? 'the login has expired' : 'there is no login yet';
+      this.#refuse(`API ${header.apiKey} was asked for while ${state}`);
+      return;
+    }
     const slot: Started = { chunks: undefined, close: false };
     this.#allPipelined = api.pipelined && (this.#started.length === 0 || this.#allPipelined);
     this.#started.push(slot);
     try {
-      const request =
-        frame === NONE ? {} : decodeRequestBody(header.apiKey, header.apiVersion, frame, header.bodyOffset);
-      const answer = api.handle(request, this.#contextOf(header));
+      const answer = answerRequest(api, bodyOf(waiting), this.#contextOf(header));
       if (answer instanceof Promise) {
         answer.then(
           (body: unknown) => this.#finish(slot, waiting, body),
@@ -196,20 +250,32 @@ export class Connection {
       clientId: header.clientId ?? '',
       clientHost: this.#clientHost,
       listener: this.#listener,
+      session: this.#session,
+      access: this.#access(),
       signal: this.#closed.signal,
     };
+  }
+
+  /** Undefined without an authorizer: everything may be done. */
+  #access(): Access | undefined {
+    const { authorizer } = this.#broker;
+    const { principal } = this.#session;
+    return authorizer && new Access(authorizer, { principal, host: this.#clientHost.slice(1) });
   }
 
   #finish(slot: Started, { header, api, frame, receivedMs }: Waiting, body: unknown): void {
     this.#heldBytes -= frame.length;
     if (api.releasesFrame) this.#framePool.give(frame);
     if (this.#closed.signal.aborted) return;
-    if (body === CLOSE) slot.close = true;
+    if (body === CLOSE || this.#session.isOver) slot.close = true;
+    if (this.#session.isKnown) clearTimeout(this.#loginTimer);
     try {
       slot.chunks =
         body === NO_REPLY || body === CLOSE
           ? []
-          : encodeResponse(header.apiKey, header.apiVersion, header.correlationId, body as Body);
+          : header === BARE_TOKEN
+            ? [frameOf(body as Buffer)]
+            : encodeResponse(header.apiKey, header.apiVersion, header.correlationId, body as Body);
     } catch (error) {
       this.#failed(header, error);
       return;
@@ -274,3 +340,23 @@ export class Connection {
 }
 
 const NONE = Buffer.alloc(0);
+/** Stands for the header that tokens do not have after a SaslHandshake of version 0. */
+const BARE_TOKEN: RequestHeader = {
+  apiKey: API.SaslAuthenticate,
+  apiVersion: 0,
+  correlationId: 0,
+  clientId: null,
+  bodyOffset: 0,
+};
+
+function bodyOf({ header, frame }: Waiting): unknown {
+  if (header === BARE_TOKEN) return { authBytes: frame };
+  return frame === NONE ? {} : decodeRequestBody(header.apiKey, header.apiVersion, frame, header.bodyOffset);
+}
+
+function frameOf(bytes: Buffer): Buffer {
+  const frame = Buffer.allocUnsafe(4 + bytes.length);
+  frame.writeInt32BE(bytes.length);
+  bytes.copy(frame, 4);
+  return frame;
+}

@@ -1,9 +1,12 @@
 // A listening socket and its connections.
-import { createServer, type Server } from 'node:net';
-import type { Logger } from '@millrace/foundation';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { type Logger, messageOf } from '@millrace/foundation';
 import type { ApiRegistry } from '../api/registry.ts';
 import type { Address, BrokerState } from '../broker-state.ts';
 import { brokerError } from '../errors.ts';
+import { ANONYMOUS } from '../security/acl.ts';
+import type { ListenerSecurity, ListenerTls } from '../security/listener-security.ts';
 import type { BrokerMetrics } from '../metrics/broker-metrics.ts';
 import type { ListenerConfig } from '../server-properties.ts';
 import { Connection } from './connection.ts';
@@ -12,6 +15,7 @@ import type { YoungCollector } from './young-collector.ts';
 
 export interface ListenerOptions {
   readonly config: ListenerConfig;
+  readonly security: ListenerSecurity;
   readonly registry: ApiRegistry;
   readonly logger: Logger;
   readonly maxRequestBytes: number;
@@ -19,13 +23,21 @@ export interface ListenerOptions {
   readonly youngCollector: YoungCollector;
   readonly metrics: BrokerMetrics;
   readonly maxConnections: number;
+  /** How long TLS and login together may take. */
+  readonly authenticationMs: number;
+  /** A connection on which nothing moves for so long is closed; none or less: never. */
+  readonly maxIdleMs: number;
 }
+
+const REFUSED = 'a TLS handshake failed';
 
 export class Listener {
   readonly name: string;
   readonly #options: ListenerOptions;
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
+  /** As they came in; under TLS there may be no connection to one yet. */
+  readonly #sockets = new Set<Socket>();
   #port: number;
   #broker: BrokerState | undefined;
 
@@ -33,16 +45,15 @@ export class Listener {
     this.#options = options;
     this.name = options.config.name;
     this.#port = options.config.bind.port;
-    this.#server = createServer({ noDelay: true }, (socket) => {
-      const broker = this.#broker;
-      if (!broker || this.#connections.size >= options.maxConnections) {
-        socket.destroy();
-        return;
-      }
-      const connection = new Connection({ ...options, socket, broker, listener: this.name });
-      this.#connections.add(connection);
-      options.metrics.connectionsOpened++;
-      socket.on('close', () => this.#connections.delete(connection));
+    const { tls } = options.security;
+    this.#server = tls
+      ? this.#secureServer(tls)
+      : createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    // Counted from here on, so that those who never finish a TLS handshake count, too.
+    this.#server.maxConnections = Math.min(options.maxConnections, 0x7fff_ffff);
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
     });
   }
 
@@ -95,6 +106,50 @@ export class Listener {
       this.#server.close(() => resolve());
     });
     for (const connection of this.#connections) connection.close();
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
+  }
+
+  #secureServer(tls: ListenerTls): Server {
+    const { logger, authenticationMs } = this.#options;
+    const server = createTlsServer({
+      ...tls.context,
+      requestCert: tls.clientAuth !== 'none',
+      rejectUnauthorized: tls.clientAuth === 'required',
+      handshakeTimeout: authenticationMs,
+    });
+    server.on('secureConnection', (socket) => {
+      // A client need not show a certificate where it is only requested; one that it shows must be good.
+      if (tls.clientAuth === 'requested' && !socket.authorized && socket.getPeerX509Certificate()) {
+        logger.info({ client: socket.remoteAddress, reason: String(socket.authorizationError) }, REFUSED);
+        socket.destroy();
+        return;
+      }
+      this.#accept(socket, tls.principalOf(socket));
+    });
+    server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
+      logger.info({ client: socket.remoteAddress, reason: messageOf(error) }, REFUSED);
+      socket.destroy();
+    });
+    return server;
+  }
+
+  #accept(socket: Socket, principal: string = ANONYMOUS): void {
+    const broker = this.#broker;
+    if (!broker) {
+      socket.destroy();
+      return;
+    }
+    const connection = new Connection({
+      ...this.#options,
+      socket,
+      broker,
+      listener: this.name,
+      principal,
+      sasl: this.#options.security.sasl,
+    });
+    this.#connections.add(connection);
+    this.#options.metrics.connectionsOpened++;
+    socket.on('close', () => this.#connections.delete(connection));
   }
 }

@@ -2,21 +2,27 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BrokerHandle, startBroker } from '../broker.ts';
+import { type BrokerHandle, type BrokerParts, startBroker } from '../broker.ts';
 
 export interface TestBroker extends AsyncDisposable {
   readonly handle: BrokerHandle;
   readonly dataDirectory: string;
-  /** HOST:PORT. */
+  /** HOST:PORT of the first listener. */
   readonly address: string;
+  /** The port of a listener. */
+  port(listener: string): number;
 }
 
-/** Starts a broker with these keys of a server.properties. */
-export async function startTestBroker(properties: Record<string, string> = {}): Promise<TestBroker> {
+/** Starts a broker with these keys of a server.properties; on one plain listener, unless they name others. */
+export async function startTestBroker(
+  properties: Record<string, string> = {},
+  parts: BrokerParts = {},
+): Promise<TestBroker> {
   const dataDirectory = await mkdtemp(join(tmpdir(), 'millrace-broker-'));
   const handle = await startBroker({
     dataDirectory,
-    listen: { host: '127.0.0.1', port: 0 },
+    ...parts,
+    ...(properties['listeners'] === undefined ? { listen: { host: '127.0.0.1', port: 0 } } : {}),
     properties: {
       'group.initial.rebalance.delay.ms': '0',
       'millrace.disk.reserve.bytes': '1048576',
@@ -27,6 +33,7 @@ export async function startTestBroker(properties: Record<string, string> = {}): 
     handle,
     dataDirectory,
     address: `127.0.0.1:${handle.port}`,
+    port: (listener) => handle.listeners.find(({ name }) => name === listener)?.port ?? 0,
     [Symbol.asyncDispose]: async () => {
       await handle.close();
       await rm(dataDirectory, { recursive: true, force: true });

@@ -1,5 +1,6 @@
 // A bare Kafka client for tests of the broker: any request, in any order, on one connection.
 import { connect, type Socket } from 'node:net';
+import { type ConnectionOptions as TlsOptions, connect as connectTls } from 'node:tls';
 import {
   API,
   type ApiName,
@@ -40,10 +41,29 @@ export class TestClient implements AsyncDisposable {
     });
   }
 
-  static connect(port: number): Promise<TestClient> {
+  /** Connects; over TLS when its options are given. */
+  static connect(port: number, tls?: TlsOptions): Promise<TestClient> {
     return new Promise((resolve, reject) => {
-      const socket = connect(port, '127.0.0.1', () => resolve(new TestClient(socket)));
+      const done = (): void => resolve(new TestClient(socket));
+      const socket = tls
+        ? connectTls({ ...tls, host: '127.0.0.1', port }, done)
+        : connect(port, '127.0.0.1', done);
       socket.once('error', reject);
+    });
+  }
+
+  /** Logs in by PLAIN; the error code. */
+  async login(user: string, password: string): Promise<number> {
+    await this.send('SaslHandshake', 1, { mechanism: 'PLAIN' });
+    const authBytes = Buffer.from(`\0${user}\0${password}`);
+    return (await this.send('SaslAuthenticate', 2, { authBytes })).errorCode;
+  }
+
+  /** Resolves once the broker has closed the connection. */
+  async closed(): Promise<void> {
+    if (this.socket.closed) return;
+    await new Promise<void>((resolve) => {
+      this.socket.once('close', () => resolve());
     });
   }
 

@@ -1,7 +1,7 @@
 // The settings of a Kafka client as commands get them: `--bootstrap-server` over a properties file over the environment.
 import { readFileSync } from 'node:fs';
 import { messageOf, parseProperties, silentLogger, systemClock } from '@millrace/foundation';
-import type { ClusterOptions } from '@millrace/kafka-client';
+import { type ClusterOptions, clientSecurity } from '@millrace/kafka-client';
 import { CliError } from './cli-error.ts';
 
 /** What a command was told about the cluster. */
@@ -30,20 +30,8 @@ export function clusterOptions(flags: ClientFlags): ClusterOptions {
     clock: systemClock,
     defaultApiTimeoutMs: milliseconds(properties, 'default.api.timeout.ms') ?? API_TIMEOUT_MS,
     ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
-    ...securityOptions(properties),
+    ...clientSecurity(properties),
   };
-}
-
-/** The one place that turns the security keys of client properties into options of the client. */
-function securityOptions(properties: Readonly<Record<string, string>>): Partial<ClusterOptions> {
-  const protocol = properties['security.protocol'] ?? 'PLAINTEXT';
-  if (protocol === 'PLAINTEXT') return {};
-  throw new CliError(
-    `security.protocol ${protocol} is not supported`,
-    'commands connect without TLS and SASL',
-    'Use a PLAINTEXT listener of the cluster.',
-    2,
-  );
 }
 
 function readClientProperties(file: string): Record<string, string> {

@@ -6,6 +6,9 @@ import { connectError, JAVA } from '../errors.ts';
 export type OverridePolicy = 'All' | 'None' | 'Principal';
 export type ClientKind = 'producer' | 'consumer' | 'admin';
 
+/** Keys of clients whose values are passwords or keys. */
+const SECRET_KEYS =
+  /^(sasl\.jaas\.config|ssl\.(.*\.)?password|ssl\.keystore\.(key|certificate\.chain)|ssl\.truststore\.certificates)$/;
 const PRINCIPAL_KEYS = new Set(['sasl.jaas.config', 'sasl.mechanism', 'security.protocol']);
 
 /** What a policy has against a config's overrides: full key and message. */
@@ -20,7 +23,8 @@ export function overrideProblems(
       .filter(([name]) => policy === 'None' || !PRINCIPAL_KEYS.has(name))
       .map(([name, value]) => ({
         key: `${kind}.override.${name}`,
-        value,
+        // INV-11: the answer to validate shows it.
+        value: SECRET_KEYS.test(name) ? '[hidden]' : value,
         message: `The '${policy}' policy does not allow '${name}' to be overridden in the connector configuration.`,
       })),
   );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { configFromEnvironment, parseWorkerConfig, restAddress } from './worker-config.ts';
+import { clientSettings, configFromEnvironment, parseWorkerConfig, restAddress } from './worker-config.ts';
 
 describe('worker config', () => {
   it('has defaults for everything', () => {
@@ -15,11 +15,43 @@ describe('worker config', () => {
     );
   });
 
-  it('refuses to connect in the clear where the config asks for more', () => {
-    expect(() => parseWorkerConfig({ 'producer.security.protocol': 'SASL_SSL' })).toThrow(
-      /SASL_SSL for configuration producer\.security\.protocol/,
+  it('refuses security settings that cannot work, by key and without a secret', () => {
+    const plain = 'org.apache.kafka.common.security.plain.PlainLoginModule';
+    const problem = (properties: Record<string, string>): string => {
+      try {
+        parseWorkerConfig(properties);
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return '';
+    };
+    expect(problem({ 'producer.security.protocol': 'TLS' })).toMatch(
+      /TLS for configuration security\.protocol.*\(producer\.security\.protocol\)/,
+    );
+    expect(problem({ 'security.protocol': 'SASL_SSL' })).toContain('sasl.mechanism');
+    const broken = problem({
+      'security.protocol': 'SASL_PLAINTEXT',
+      'sasl.mechanism': 'PLAIN',
+      'sasl.jaas.config': `${plain} required username="me" password="hunter2"`,
+    });
+    expect(broken).toContain('[hidden] for configuration sasl.jaas.config');
+    expect(broken).not.toContain('hunter2');
+    expect(problem({ 'security.protocol': 'SSL', 'ssl.truststore.location': '/nowhere' })).toContain(
+      'ssl.truststore.location cannot be read',
     );
     expect(parseWorkerConfig({ 'security.protocol': 'plaintext' }).warnings).toEqual([]);
+  });
+
+  it("gives the clients of tasks the worker's own security, and what their prefix says over it", () => {
+    const settings = clientSettings(
+      {
+        'security.protocol': 'SASL_SSL',
+        'sasl.mechanism': 'PLAIN',
+        'producer.sasl.mechanism': 'SCRAM-SHA-512',
+      },
+      'producer.',
+    );
+    expect(settings).toEqual({ 'security.protocol': 'SASL_SSL', 'sasl.mechanism': 'SCRAM-SHA-512' });
   });
 
   it('takes the old names of the REST address, with a warning', () => {

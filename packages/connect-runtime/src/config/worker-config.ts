@@ -3,11 +3,14 @@ import {
   ConfigDef,
   type ConfigKey,
   type ConfigProblem,
+  MillraceError,
   type RawConfig,
   type ResolvedConfig,
   validators,
 } from '@millrace/foundation';
+import { clientSecurity, isSecurityKey } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
+import { withPrefix } from './client-overrides.ts';
 
 const JSON_CONVERTER = 'org.apache.kafka.connect.json.JsonConverter';
 
@@ -159,19 +162,48 @@ export function parseWorkerConfig(properties: RawConfig): WorkerConfig {
   return { resolved: config, raw: properties, warnings: notes };
 }
 
-/** Connections are plain so far: a config that asks for more is refused, never served with less. */
+const CLIENT_PREFIXES = ['', 'producer.', 'consumer.', 'admin.'] as const;
+
+/** What cannot work of the security of the worker's own client and of those its tasks have. */
 function securityProblems(properties: RawConfig): ConfigProblem[] {
-  return Object.entries(properties).flatMap(([key, value]) => {
-    const asked = value?.trim().toUpperCase() ?? '';
-    if (
-      !/^((producer|consumer|admin)\.)?security\.protocol$/.test(key) ||
-      asked === '' ||
-      asked === 'PLAINTEXT'
-    )
+  const own = securitySettings(properties, '');
+  return CLIENT_PREFIXES.flatMap((prefix) => {
+    const given = securitySettings(properties, prefix);
+    if (Object.keys(given).length === 0) return [];
+    try {
+      clientSecurity({ ...own, ...given });
       return [];
-    const message = `Invalid value ${asked} for configuration ${key}: this release connects with PLAINTEXT only; name a listener of the cluster that offers it`;
-    return [{ key, message }];
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      const key = error.configKey ?? 'security.protocol';
+      // What the worker as a whole has wrong is told once.
+      if (prefix !== '' && given[key] === undefined && own[key] !== undefined) return [];
+      const name = prefix === '' ? '' : ` (${prefix}${key})`;
+      return [{ key: `${prefix}${key}`, message: `${error.message}${name}` }];
+    }
   });
+}
+
+/** The security keys of clients below a prefix, which is cut off. */
+export function securitySettings(
+  properties: RawConfig,
+  prefix: '' | 'producer.' | 'consumer.' | 'admin.',
+): Readonly<Record<string, string>> {
+  const found = prefix === '' ? Object.entries(properties) : Object.entries(withPrefix(properties, prefix));
+  const settings: Record<string, string> = {};
+  for (const [key, value] of found) if (isSecurityKey(key) && value != null) settings[key] = value;
+  return settings;
+}
+
+/**
+ * The settings of one kind of client that tasks have: the worker's below `producer.` and so on, over the worker's own
+ * security. Connect would leave them without any: nothing but a refusal could come of that.
+ */
+export function clientSettings(
+  properties: RawConfig,
+  prefix: 'producer.' | 'consumer.' | 'admin.',
+): Readonly<Record<string, string>> {
+  return { ...securitySettings(properties, ''), ...withPrefix(properties, prefix) };
 }
 
 /** Keys set by the environment: `MILLRACE_GROUP_ID`, else `CONNECT_GROUP_ID`, is `group.id`. */

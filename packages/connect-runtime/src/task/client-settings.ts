@@ -1,8 +1,14 @@
-// Settings of the Kafka clients a task uses: from the worker's `producer.*` and `consumer.*` keys and the connector's
+// Settings of the Kafka clients a task uses: from the worker's `producer.*`, `consumer.*` and `admin.*` keys and the connector's
 // overrides, in the Java clients' names.
 import type { Logger } from '@millrace/foundation';
-import type { BatchProducerOptions, GroupConsumerOptions } from '@millrace/kafka-client';
-import { overridesOf } from '../config/client-overrides.ts';
+import {
+  type BatchProducerOptions,
+  type ClientSecurity,
+  clientSecurity,
+  type GroupConsumerOptions,
+  isSecurityKey,
+} from '@millrace/kafka-client';
+import { type ClientKind, overridesOf } from '../config/client-overrides.ts';
 import type { TaskSpec } from './task-runner.ts';
 
 type ProducerSettings = Pick<
@@ -31,9 +37,36 @@ interface ConsumerSettings
 
 const COMPRESSIONS = new Set(['none', 'gzip', 'snappy', 'lz4', 'zstd']);
 
-function merged(spec: TaskSpec, kind: 'producer' | 'consumer'): Readonly<Record<string, string>> {
-  const worker = kind === 'producer' ? spec.settings.workerProducer : spec.settings.workerConsumer;
+function merged(spec: TaskSpec, kind: ClientKind): Readonly<Record<string, string>> {
+  const { workerProducer, workerConsumer, workerAdmin } = spec.settings;
+  const worker = { producer: workerProducer, consumer: workerConsumer, admin: workerAdmin }[kind];
   return { ...worker, ...overridesOf(spec.connectorConfig, kind) };
+}
+
+/** TLS and SASL of one kind of client. @throws config.invalid */
+export function securityOf(spec: TaskSpec, kind: ClientKind): ClientSecurity {
+  return clientSecurity(merged(spec, kind));
+}
+
+/** Whether records go to another cluster than the worker's, or are written as somebody else. */
+export function producesElsewhere(spec: TaskSpec): boolean {
+  const { bootstrapServers, workerClient } = spec.settings;
+  return (
+    bootstrapServersOf(spec, 'producer') !== bootstrapServers ||
+    identityOf(merged(spec, 'producer')) !== identityOf(workerClient)
+  );
+}
+
+/** Whether topics are made as somebody else than who writes to them: only where the config says who. */
+export function hasOwnAdmin(spec: TaskSpec): boolean {
+  const { workerAdmin, workerProducer } = spec.settings;
+  const overridden = Object.keys(overridesOf(spec.connectorConfig, 'admin')).length > 0;
+  return overridden || identityOf(workerAdmin) !== identityOf(workerProducer);
+}
+
+function identityOf(settings: Readonly<Record<string, string>>): string {
+  const security = Object.entries(settings).filter(([key]) => isSecurityKey(key));
+  return JSON.stringify(security.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function number(config: Readonly<Record<string, string>>, key: string): number | undefined {
@@ -46,14 +79,14 @@ function given<K extends string, V>(key: K, value: V | undefined): { [P in K]?: 
 }
 
 /** Bootstrap servers for one kind of client: the connector's own where it names some. */
-export function bootstrapServersOf(spec: TaskSpec, kind: 'producer' | 'consumer' | 'admin'): string {
+export function bootstrapServersOf(spec: TaskSpec, kind: ClientKind): string {
   return overridesOf(spec.connectorConfig, kind)['bootstrap.servers'] ?? spec.settings.bootstrapServers;
 }
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
 
 /** After this long without an answer, and without a connection, a write of the task is taken to be lost. */
-export function requestTimeoutMs(spec: TaskSpec, kind: 'producer' | 'consumer' = 'producer'): number {
+export function requestTimeoutMs(spec: TaskSpec, kind: ClientKind = 'producer'): number {
   const chosen = number(merged(spec, kind), 'request.timeout.ms');
   return chosen !== undefined && chosen > 0 ? chosen : DEFAULT_REQUEST_TIMEOUT_MS;
 }

@@ -2,15 +2,19 @@
 
 import type { ConnectorPlugin, TopicLog } from '@millrace/connect-api';
 import { javaRegexWhole } from '@millrace/foundation';
-import { Admin, BatchProducer, Cluster, GroupConsumer } from '@millrace/kafka-client';
+import { Admin, BatchProducer, Cluster, clientSecurity, GroupConsumer } from '@millrace/kafka-client';
+import type { ClientKind } from '../config/client-overrides.ts';
 import { connectError, JAVA } from '../errors.ts';
 import { TopicCreationRules, topicCreator } from '../topic-creation.ts';
 import { logOpener } from '../topic-log.ts';
 import {
   bootstrapServersOf,
   consumerSettings,
+  hasOwnAdmin,
   producerSettings,
+  producesElsewhere,
   requestTimeoutMs,
+  securityOf,
 } from './client-settings.ts';
 import { createConverters } from './converters.ts';
 import { deadLetterTopic, openDeadLetterQueue } from './dead-letter-queue.ts';
@@ -40,12 +44,9 @@ export async function createTaskRunner(
   }
 }
 
-function openCluster(
-  spec: TaskSpec,
-  { logger, clock, writes }: TaskEnvironment,
-  kind: 'producer' | 'consumer',
-): Cluster {
+function openCluster(spec: TaskSpec, { logger, clock, writes }: TaskEnvironment, kind: ClientKind): Cluster {
   return new Cluster({
+    ...securityOf(spec, kind),
     bootstrapServers: bootstrapServersOf(spec, kind),
     clientId: `connector-${kind}-${spec.connector}-${spec.task}`,
     requestTimeoutMs: requestTimeoutMs(spec, kind),
@@ -55,13 +56,10 @@ function openCluster(
   });
 }
 
-function overridesBootstrap(spec: TaskSpec): boolean {
-  return bootstrapServersOf(spec, 'producer') !== spec.settings.bootstrapServers;
-}
-
 function openWorkerCluster(spec: TaskSpec, { logger, clock, writes }: TaskEnvironment): Cluster {
-  const { bootstrapServers, groupId } = spec.settings;
+  const { bootstrapServers, groupId, workerClient } = spec.settings;
   return new Cluster({
+    ...clientSecurity(workerClient),
     bootstrapServers,
     clientId: `connect-${groupId}-offsets-${spec.connector}`,
     requestTimeoutMs: requestTimeoutMs(spec),
@@ -80,10 +78,15 @@ async function createSource(
 ): Promise<TaskRunner> {
   const { logger, clock, metrics, plugins } = environment;
   const { connectorConfig, settings } = spec;
-  const admin = new Admin(cluster);
+  const clusters = [cluster];
+  const opened = (other: Cluster): Cluster => {
+    clusters.push(other);
+    return other;
+  };
+  const admin = new Admin(hasOwnAdmin(spec) ? opened(openCluster(spec, environment, 'admin')) : cluster);
   const rules = settings.createTopics ? TopicCreationRules.of(connectorConfig) : null;
   // Signals, schema history and offsets are on the worker's cluster, wherever the records go.
-  const own = overridesBootstrap(spec) ? openWorkerCluster(spec, environment) : cluster;
+  const own = producesElsewhere(spec) ? opened(openWorkerCluster(spec, environment)) : cluster;
   const openLog = logOpener({ cluster: own, admin: new Admin(own), logger, clock });
   const logs: TopicLog[] = [];
   return new SourceTaskRunner({
@@ -109,7 +112,7 @@ async function createSource(
     converters: await createConverters(connectorConfig, settings.workerConverters, plugins),
     errors: new ErrorHandler(errorSettings(connectorConfig), { clock, logger }),
     counters: sourceCounters(metrics, spec.connector, spec.task),
-    clusters: own === cluster ? [cluster] : [cluster, own],
+    clusters,
     logs,
     offsetProducer: own === cluster ? null : new BatchProducer({ cluster: own, logger, clock }),
     createProducer: (callbacks) =>

@@ -27,9 +27,11 @@ export interface TaskSettings {
   readonly workerInstanceId: string;
   /** The worker's `key.converter*`, `value.converter*` and `header.converter*` keys, defaults included. */
   readonly workerConverters: RawConfig;
-  /** The worker's `producer.*` and `consumer.*` keys, prefix cut off. */
+  /** Settings of the worker's clients: its security, and the keys below `producer.`, `consumer.` and `admin.`. */
+  readonly workerClient: Readonly<Record<string, string>>;
   readonly workerProducer: Readonly<Record<string, string>>;
   readonly workerConsumer: Readonly<Record<string, string>>;
+  readonly workerAdmin: Readonly<Record<string, string>>;
   readonly offsetsTopic: string;
   readonly flushIntervalMs: number;
   readonly flushTimeoutMs: number;

@@ -1,0 +1,59 @@
+// Opens the socket of a connection, and tells what kept it from opening: nobody there, or TLS that does not agree.
+import { connect, type Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { clientError } from './errors.ts';
+
+interface SocketOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly connectTimeoutMs?: number;
+  readonly dial?: (host: string, port: number) => Socket;
+}
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+/** Codes of OpenSSL and of Node for handshakes and certificates that are no good. */
+const TLS_PROBLEM =
+  /^(ERR_SSL_|ERR_TLS_|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|INVALID_(CA|PURPOSE)$|PATH_LENGTH|HOSTNAME_MISMATCH)/;
+
+/** Whether an error of a socket says that TLS did not come about, which trying again does not change. */
+export function isTlsProblem(error: unknown): boolean {
+  return TLS_PROBLEM.test((error as NodeJS.ErrnoException | undefined)?.code ?? '');
+}
+
+/**
+ * Resolves with the socket once bytes may be sent, under TLS after its handshake.
+ *
+ * @throws kafka.unreachable, kafka.authentication_failed
+ */
+export function openSocket(options: SocketOptions): Promise<Socket> {
+  const { host, port } = options;
+  const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+  return new Promise((resolve, reject) => {
+    const socket = options.dial?.(host, port) ?? connect({ host, port, noDelay: true, keepAlive: true });
+    const failed = (cause: Error): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      const text = cause.message || (cause as NodeJS.ErrnoException).code || 'unknown reason';
+      const context = { host, port };
+      reject(
+        isTlsProblem(cause)
+          ? clientError('kafka.authentication_failed', `TLS with ${host}:${port} failed: ${text}.`, {
+              cause,
+              context,
+              javaClass: 'org.apache.kafka.common.errors.SslAuthenticationException',
+            })
+          : clientError('kafka.unreachable', `Cannot connect to ${host}:${port}: ${text}.`, {
+              cause,
+              context,
+            }),
+      );
+    };
+    const timer = setTimeout(() => failed(new Error(`no connection within ${timeoutMs} ms`)), timeoutMs);
+    socket.once('error', failed);
+    socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => {
+      clearTimeout(timer);
+      socket.off('error', failed);
+      resolve(socket);
+    });
+  });
+}

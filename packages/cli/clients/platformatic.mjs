@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 // The client lies where it was installed for the test, not beside this file.
 const require = createRequire(path.join(process.env.CLIENT_FOLDER, 'package.json'));

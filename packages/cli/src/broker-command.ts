@@ -5,8 +5,8 @@ import { LogHub, type LogLevel } from '@millrace/foundation';
 import type { Command } from 'commander';
 import { formatHostPort, parseHostPort } from './addresses.ts';
 import { logOutput } from './log-output.ts';
-import { readBrokerProperties } from './read-properties.ts';
 import { serveMetrics } from './metrics-page.ts';
+import { readBrokerProperties } from './read-properties.ts';
 import { RunningParts } from './running.ts';
 
 interface BrokerFlags {

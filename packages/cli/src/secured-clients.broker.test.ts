@@ -8,8 +8,8 @@ import { silentLogger, systemClock } from '@millrace/foundation';
 import {
   BatchProducer,
   Cluster,
-  clientSecurity,
   Connection,
+  clientSecurity,
   Fetcher,
   GroupConsumer,
   listOffsets,

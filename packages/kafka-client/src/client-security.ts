@@ -1,11 +1,11 @@
 // The security keys of Kafka's clients, as what a connection needs: how to dial, how to log in.
 import { isIP, type Socket } from 'node:net';
-import { type ConnectionOptions as TlsOptions, connect as connectTls } from 'node:tls';
+import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
 import { MillraceError } from '@millrace/foundation';
 import {
   isScramMechanism,
-  JaasError,
   type JaasEntry,
+  JaasError,
   parseJaas,
   tlsSettings,
 } from '@millrace/kafka-protocol';

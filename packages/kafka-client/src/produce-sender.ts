@@ -9,9 +9,9 @@ import { brokerError, clientError } from './errors.ts';
 import { LostRequests } from './lost-requests.ts';
 import type { Outcome, PartitionQueue } from './partition-queue.ts';
 import { needsRefresh, outcomeOf, type PartitionAnswer } from './produce-outcome.ts';
+import type { ProduceSenderOptions, SlowPartition } from './produce-sender-options.ts';
 import type { ProducerBatch } from './producer-batch.ts';
 import { ProducerIdSource } from './producer-id-source.ts';
-import type { ProduceSenderOptions, SlowPartition } from './produce-sender-options.ts';
 
 /** One batch in a request. */
 interface Item {

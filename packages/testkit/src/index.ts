@@ -4,6 +4,15 @@ export { type ConvertedValue, type ConverterSubject, describeConverter } from '.
 export { describeSinkConnector, type SinkSubject, type TargetUnderTest } from './conformance/sink.ts';
 export { describeSourceConnector, type SourceSubject, type SourceUnderTest } from './conformance/source.ts';
 export { describeTransformation, type TransformationSubject } from './conformance/transformation.ts';
+export {
+  connectWithDebezium,
+  goProgram,
+  JavaTools,
+  javaProgram,
+  kafkaClassPath,
+  npmFolder,
+  streamsClassPath,
+} from './foreign.ts';
 export { describeSchema, describeValue, GoldenValues } from './golden-values.ts';
 export { goldenLines, goldenPath } from './goldens.ts';
 export { type CommandOptions, type CommandResult, runCommand, runMillrace } from './millrace-command.ts';
@@ -14,12 +23,3 @@ export { TcpProxy } from './tcp-proxy.ts';
 export { type TestDatabase, testDatabase } from './test-database.ts';
 export { testRedis } from './test-redis.ts';
 export { eventually } from './waiting.ts';
-export {
-  connectWithDebezium,
-  goProgram,
-  JavaTools,
-  javaProgram,
-  kafkaClassPath,
-  npmFolder,
-  streamsClassPath,
-} from './foreign.ts';

@@ -5,8 +5,8 @@ import { MillraceError } from '@millrace/foundation';
 import {
   hasKeyStore,
   isScramMechanism,
-  JaasError,
   type JaasEntry,
+  JaasError,
   parseJaas,
   type SettingReader,
   tlsSettings,

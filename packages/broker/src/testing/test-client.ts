@@ -1,6 +1,6 @@
 // A bare Kafka client for tests of the broker: any request, in any order, on one connection.
 import { connect, type Socket } from 'node:net';
-import { type ConnectionOptions as TlsOptions, connect as connectTls } from 'node:tls';
+import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls';
 import {
   API,
   type ApiName,

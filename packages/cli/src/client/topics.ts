@@ -1,5 +1,5 @@
 // `millrace topics`: topics listed, created, described, changed, grown, trimmed and deleted.
-import { type Admin, type FoundOffset, type TopicDescription, listOffsets } from '@millrace/kafka-client';
+import { type Admin, type FoundOffset, listOffsets, type TopicDescription } from '@millrace/kafka-client';
 import type { Command } from 'commander';
 import { CliError } from './cli-error.ts';
 import {
@@ -7,8 +7,8 @@ import {
   type KafkaOptions,
   parseAssignment,
   parseMore,
-  refuseUnknownSubcommand,
   parsePositive,
+  refuseUnknownSubcommand,
   withCluster,
   withKafka,
 } from './options.ts';

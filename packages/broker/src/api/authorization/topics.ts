@@ -1,7 +1,7 @@
 // Rules of the APIs that name topics one by one: each is refused alone.
 import { API, BATCH_TRANSACTIONAL, type RequestBody } from '@millrace/kafka-protocol';
-import { CLUSTER_NAME, Operation, Resource } from '../../security/acl.ts';
 import { ZERO_UUID } from '../../metadata/topics.ts';
+import { CLUSTER_NAME, Operation, Resource } from '../../security/acl.ts';
 import { CLOSE } from '../definition.ts';
 import {
   adding,

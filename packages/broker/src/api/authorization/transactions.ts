@@ -3,8 +3,8 @@ import { API, KafkaErrors } from '@millrace/kafka-protocol';
 import { Operation, Resource } from '../../security/acl.ts';
 import {
   type Body,
-  changing,
   CLUSTER_REFUSED,
+  changing,
   GRANTED,
   GROUP_REFUSED,
   part,

@@ -12,8 +12,8 @@ import {
 import type { Disk } from '../../disk.ts';
 import { brokerError } from '../../errors.ts';
 import { offsetFileName, SEGMENT_FILES, Segment } from '../segment.ts';
-import { type CleanRules, cleanBatch, type LastOfProducer, markerType } from './clean-batch.ts';
 import type { AbortedTransaction } from '../transaction-index.ts';
+import { type CleanRules, cleanBatch, type LastOfProducer, markerType } from './clean-batch.ts';
 import { CleanedTransactions } from './cleaned-transactions.ts';
 import { OffsetMap } from './offset-map.ts';
 import { walkBatch } from './record-walk.ts';

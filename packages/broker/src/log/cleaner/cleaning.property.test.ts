@@ -1,6 +1,6 @@
 // What cleaning must never change, over random histories: plain, idempotent and transactional writes in all codecs,
 // cleanings at random times, kills and restarts; and over a crash at every step of an exchange.
-import { BatchBuilder, appendRecord, type Compression, readBatchHeader } from '@millrace/kafka-protocol';
+import { appendRecord, BatchBuilder, type Compression, readBatchHeader } from '@millrace/kafka-protocol';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { cleanLogs, consumed, finalValues, readBatches } from '../../testing/clean-log.ts';

@@ -2,8 +2,8 @@ import {
   appendRecord,
   BATCH_DELETE_HORIZON,
   BatchBuilder,
-  canCompress,
   type Compression,
+  canCompress,
   readBatchHeader,
   type SimpleRecord,
 } from '@millrace/kafka-protocol';

@@ -1,28 +1,11 @@
 // librdkafka, through its command line, against the broker.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
+import { runProgram } from './testing/run-program.ts';
 import { startTestBroker } from './testing/test-broker.ts';
 
-/** Runs kcat with `input`; its output, or an error with what it said. */
-function kcat(args: readonly string[], input: string = ''): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn('kcat', args, { timeout: 20_000 });
-    let output = '';
-    let errors = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      output += chunk.toString();
-    });
-    child.stderr.on('data', (chunk: Buffer) => {
-      errors += chunk.toString();
-    });
-    child.on('error', reject);
-    child.on('close', (code) => {
-      if (code === 0) resolve(output);
-      else reject(new Error(`kcat ended with ${code}: ${errors}`));
-    });
-    child.stdin.end(input);
-  });
-}
+const kcat = (args: readonly string[], input: string = ''): Promise<string> =>
+  runProgram('kcat', args, 20_000, input);
 
 const hasKcat = spawnSync('kcat', ['-V']).error === undefined;
 // In CI kcat must be there; elsewhere its absence is a named skip.

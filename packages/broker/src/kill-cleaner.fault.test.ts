@@ -1,11 +1,11 @@
 // SIGKILL of a broker process while it compacts what a client writes. After each restart every key has its last
 // acknowledged value, or one that was sent after it, and no key that was deleted has an older one.
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readBatchHeader, readRecords, simpleBatch } from '@millrace/kafka-protocol';
 import { expect, test } from 'vitest';
+import { startBrokerProcess } from './testing/broker-process.ts';
 import { TestClient } from './testing/test-client.ts';
 import { seededRandom } from './testing/test-log.ts';
 
@@ -13,33 +13,12 @@ const SEED = Number(process.env['MILLRACE_SEED'] ?? Date.now() % 1_000_000);
 const KILLS = 5;
 const KEYS = 20;
 const TOPIC = 'states';
-const INDEX = new URL('../dist/index.js', import.meta.url).href;
 
-/** Runs a broker from dist in a process of its own. */
-function startProcess(dataDirectory: string): Promise<{ child: ChildProcess; port: number }> {
-  const options = JSON.stringify({
-    dataDirectory,
-    listen: { host: '127.0.0.1', port: 0 },
-    properties: {
-      'log.cleaner.backoff.ms': '1',
-      'log.segment.delete.delay.ms': '5',
-      'log.cleaner.delete.retention.ms': '0',
-      'millrace.disk.reserve.bytes': '1048576',
-    },
-  });
-  const script = `
-    import { startBroker } from ${JSON.stringify(INDEX)};
-    const broker = await startBroker(${options});
-    process.stdout.write(String(broker.port) + '\\n');
-  `;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`the broker ended with ${code} before it was ready`)));
-    child.stdout?.once('data', (text: Buffer) => resolve({ child, port: Number(text) }));
-  });
-}
+const PROPERTIES = {
+  'log.cleaner.backoff.ms': '1',
+  'log.segment.delete.delay.ms': '5',
+  'log.cleaner.delete.retention.ms': '0',
+};
 
 /** What was sent for a key: versions rise; a null value is a deletion. */
 interface Sent {
@@ -57,7 +36,7 @@ test(`INV-12: SIGKILLs while a topic is compacted lose no state and bring none b
   let cleanings = 0;
   try {
     for (let round = 0; round <= KILLS; round++) {
-      const broker = await startProcess(dataDirectory);
+      const broker = await startBrokerProcess(dataDirectory, PROPERTIES);
       const ended = new Promise((resolve) => broker.child.once('exit', resolve));
       await using client = await TestClient.connect(broker.port);
       if (round === 0) await create(client);

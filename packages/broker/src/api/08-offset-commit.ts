@@ -2,16 +2,15 @@
 // · v10 topic ids. Each partition succeeds or fails alone; answered once durable.
 import { API, KafkaErrors, type RequestBody } from '@millrace/kafka-protocol';
 import type { BrokerState, ErrorAnswer } from '../broker-state.ts';
-import type { GroupCoordinator } from '../groups/coordinator.ts';
 import { commitProblem } from '../groups/group-requests.ts';
-import type { Topic } from '../metadata/topics.ts';
+import type { OffsetRecord } from '../groups/records.ts';
 import { coordinatorFailure } from './answers.ts';
 import { defineApi, type RegisteredApi } from './definition.ts';
+import { offsetAnswers, offsetProblem, offsetRecord } from './offset-commits.ts';
 
 type OffsetCommitRequest = RequestBody<typeof API.OffsetCommit>;
 type AskedTopic = OffsetCommitRequest['topics'][number];
 type AskedPartition = AskedTopic['partitions'][number];
-type Commits = Parameters<GroupCoordinator['commit']>[1][number][];
 
 export const offsetCommit: RegisteredApi = defineApi({
   key: API.OffsetCommit,
@@ -22,13 +21,14 @@ export const offsetCommit: RegisteredApi = defineApi({
     const byId = apiVersion >= 10;
     const maxMetadata = broker.config.number('offset.metadata.max.bytes');
     const errors = new Map<AskedPartition, ErrorAnswer>();
-    const commits: Commits = [];
+    const commits: OffsetRecord[] = [];
     for (const asked of request.topics) {
       const topic = byId ? broker.topics.getById(asked.topicId) : broker.topics.get(asked.name);
       for (const partition of asked.partitions) {
-        const error = partitionProblem(topic, partition, byId, maxMetadata);
+        const error =
+          byId && !topic ? KafkaErrors.UNKNOWN_TOPIC_ID : offsetProblem(topic, partition, maxMetadata);
         if (error) errors.set(partition, error);
-        else if (topic) commits.push(commitOf(request.groupId, topic, partition, broker.clock.nowMs()));
+        else if (topic) commits.push(offsetRecord(request.groupId, topic, partition, broker.clock.nowMs()));
       }
     }
     if (commits.length === 0) return answer(request, (partition) => errors.get(partition));
@@ -50,36 +50,6 @@ function groupProblem(request: OffsetCommitRequest, broker: BrokerState): ErrorA
   return generationId < 0 ? undefined : KafkaErrors.ILLEGAL_GENERATION;
 }
 
-function partitionProblem(
-  topic: Topic | undefined,
-  asked: AskedPartition,
-  byId: boolean,
-  maxMetadata: number,
-): ErrorAnswer | undefined {
-  if (!topic) return byId ? KafkaErrors.UNKNOWN_TOPIC_ID : KafkaErrors.UNKNOWN_TOPIC_OR_PARTITION;
-  if (asked.partitionIndex < 0 || asked.partitionIndex >= topic.partitions.length) {
-    return KafkaErrors.UNKNOWN_TOPIC_OR_PARTITION;
-  }
-  if ((asked.committedMetadata?.length ?? 0) > maxMetadata) return KafkaErrors.OFFSET_METADATA_TOO_LARGE;
-  return undefined;
-}
-
-function commitOf(group: string, topic: Topic, asked: AskedPartition, nowMs: number): Commits[number] {
-  return {
-    kind: 'offset',
-    group,
-    topic: topic.name,
-    partition: asked.partitionIndex,
-    value: {
-      offset: Number(asked.committedOffset),
-      leaderEpoch: asked.committedLeaderEpoch,
-      metadata: asked.committedMetadata ?? '',
-      commitTimestamp: nowMs,
-      topicId: topic.id,
-    },
-  };
-}
-
 function answer(
   request: OffsetCommitRequest,
   errorOf: (partition: AskedPartition) => ErrorAnswer | undefined,
@@ -88,10 +58,7 @@ function answer(
     topics: request.topics.map((topic) => ({
       name: topic.name,
       topicId: topic.topicId,
-      partitions: topic.partitions.map((partition) => ({
-        partitionIndex: partition.partitionIndex,
-        errorCode: errorOf(partition)?.code ?? 0,
-      })),
+      partitions: offsetAnswers(topic.partitions, errorOf),
     })),
   };
 }

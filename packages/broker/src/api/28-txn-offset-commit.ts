@@ -5,9 +5,10 @@ import { API, KafkaErrors, type RequestBody } from '@millrace/kafka-protocol';
 import type { BrokerState, ErrorAnswer } from '../broker-state.ts';
 import { transactionalCommitProblem } from '../groups/group-requests.ts';
 import type { OffsetRecord } from '../groups/records.ts';
-import { OFFSETS_TOPIC, type Topic } from '../metadata/topics.ts';
+import { OFFSETS_TOPIC } from '../metadata/topics.ts';
 import { transactionFailure } from './answers.ts';
 import { defineApi, type RegisteredApi } from './definition.ts';
+import { offsetAnswers, offsetProblem, offsetRecord } from './offset-commits.ts';
 
 type TxnOffsetCommitRequest = RequestBody<typeof API.TxnOffsetCommit>;
 type AskedPartition = TxnOffsetCommitRequest['topics'][number]['partitions'][number];
@@ -18,14 +19,15 @@ export const txnOffsetCommit: RegisteredApi = defineApi({
   handle: async (request, { broker, apiVersion }) => {
     if (request.transactionalId === '') return answer(request, () => KafkaErrors.INVALID_REQUEST);
     if (request.groupId === '') return answer(request, () => KafkaErrors.INVALID_GROUP_ID);
+    const maxMetadata = broker.config.number('offset.metadata.max.bytes');
     const errors = new Map<AskedPartition, ErrorAnswer>();
     const records: OffsetRecord[] = [];
     for (const { name, partitions } of request.topics) {
       const topic = broker.topics.get(name);
       for (const asked of partitions) {
-        const error = partitionProblem(topic, asked, broker);
+        const error = offsetProblem(topic, asked, maxMetadata);
         if (error) errors.set(asked, error);
-        else if (topic) records.push(recordOf(request.groupId, topic, asked, broker.clock.nowMs()));
+        else if (topic) records.push(offsetRecord(request.groupId, topic, asked, broker.clock.nowMs()));
       }
     }
     if (records.length === 0) return answer(request, (partition) => errors.get(partition));
@@ -89,34 +91,6 @@ function groupProblem(request: TxnOffsetCommitRequest, broker: BrokerState): Err
   return generationId < 0 ? undefined : KafkaErrors.ILLEGAL_GENERATION;
 }
 
-function partitionProblem(
-  topic: Topic | undefined,
-  asked: AskedPartition,
-  broker: BrokerState,
-): ErrorAnswer | undefined {
-  const count = topic?.partitions.length ?? 0;
-  if (asked.partitionIndex < 0 || asked.partitionIndex >= count)
-    return KafkaErrors.UNKNOWN_TOPIC_OR_PARTITION;
-  const longest = broker.config.number('offset.metadata.max.bytes');
-  return (asked.committedMetadata?.length ?? 0) > longest ? KafkaErrors.OFFSET_METADATA_TOO_LARGE : undefined;
-}
-
-function recordOf(group: string, topic: Topic, asked: AskedPartition, nowMs: number): OffsetRecord {
-  return {
-    kind: 'offset',
-    group,
-    topic: topic.name,
-    partition: asked.partitionIndex,
-    value: {
-      offset: Number(asked.committedOffset),
-      leaderEpoch: asked.committedLeaderEpoch,
-      metadata: asked.committedMetadata ?? '',
-      commitTimestamp: nowMs,
-      topicId: topic.id,
-    },
-  };
-}
-
 function answer(
   request: TxnOffsetCommitRequest,
   errorOf: (partition: AskedPartition) => ErrorAnswer | undefined,
@@ -124,10 +98,7 @@ function answer(
   return {
     topics: request.topics.map(({ name, partitions }) => ({
       name,
-      partitions: partitions.map((partition) => ({
-        partitionIndex: partition.partitionIndex,
-        errorCode: errorOf(partition)?.code ?? 0,
-      })),
+      partitions: offsetAnswers(partitions, errorOf),
     })),
   };
 }

@@ -9,11 +9,14 @@ export interface BrokerProcess {
 }
 
 /** Runs a broker from dist in a process of its own; resolves with its port. */
-export function startBrokerProcess(dataDirectory: string): Promise<BrokerProcess> {
+export function startBrokerProcess(
+  dataDirectory: string,
+  properties: Readonly<Record<string, string>> = { 'log.segment.bytes': '1048576' },
+): Promise<BrokerProcess> {
   const options = JSON.stringify({
     dataDirectory,
     listen: { host: '127.0.0.1', port: 0 },
-    properties: { 'log.segment.bytes': '1048576', 'millrace.disk.reserve.bytes': '1048576' },
+    properties: { 'millrace.disk.reserve.bytes': '1048576', ...properties },
   });
   const script = `
     import { startBroker } from ${JSON.stringify(INDEX)};

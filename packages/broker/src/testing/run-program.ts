@@ -2,9 +2,14 @@
 import { spawn } from 'node:child_process';
 
 /** What it printed; rejects with what it said when it fails or takes too long. */
-export function runProgram(command: string, args: readonly string[], timeoutMs: number): Promise<string> {
+export function runProgram(
+  command: string,
+  args: readonly string[],
+  timeoutMs: number,
+  input: string = '',
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { timeout: timeoutMs, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { timeout: timeoutMs });
     let output = '';
     let errors = '';
     child.stdout.on('data', (chunk: Buffer) => {
@@ -18,5 +23,7 @@ export function runProgram(command: string, args: readonly string[], timeoutMs: 
       if (code === 0) resolve(output);
       else reject(new Error(`${command} ended with ${code}: ${errors}`));
     });
+    child.stdin.on('error', () => undefined); // it ended before it had read everything
+    child.stdin.end(input);
   });
 }

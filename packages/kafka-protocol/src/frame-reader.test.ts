@@ -26,6 +26,19 @@ test('Frames come out whole, however the stream is cut', () => {
   }
 });
 
+test('Frames of a stream whose chunks are used again keep their bytes', () => {
+  const reader = new FrameReader({ minBytes: 0, maxBytes: 100, lent: true, refuse: () => new BadFrame() });
+  const memory = Buffer.alloc(64);
+  const stream = Buffer.concat(['whole', 'cut in two', 'last'].map(frame));
+  const seen: Buffer[] = [];
+  for (let at = 0; at < stream.length; at += 15) {
+    const count = stream.copy(memory, 0, at, at + 15);
+    reader.push(memory.subarray(0, count), (bytes) => seen.push(bytes));
+  }
+  memory.fill(0);
+  expect(seen.map(String)).toEqual(['whole', 'cut in two', 'last']);
+});
+
 test('Bytes of any value come out as they went in', () => {
   const frames = [Buffer.from('abcd'), Buffer.alloc(300, 7), Buffer.from('wxyz')];
   const stream = Buffer.concat(frames.flatMap((bytes) => [frame(bytes.toString('latin1'))]));

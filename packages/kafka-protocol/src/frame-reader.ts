@@ -7,6 +7,8 @@ export interface FrameReaderOptions {
   readonly maxBytes: number | (() => number);
   /** Memory for a frame that comes in several pieces; fresh by default. */
   readonly allocate?: (length: number) => Buffer;
+  /** The chunks are used again once `push` returns: every frame is a copy. */
+  readonly lent?: boolean;
   /** The error for a length outside the limits. */
   readonly refuse: (length: number) => Error;
 }
@@ -15,6 +17,7 @@ export interface FrameReaderOptions {
 export class FrameReader {
   readonly #options: FrameReaderOptions;
   readonly #allocate: (length: number) => Buffer;
+  readonly #lent: boolean;
   readonly #head: Buffer = Buffer.alloc(4);
   #headFilled = 0;
   #frame: Buffer | undefined;
@@ -23,11 +26,12 @@ export class FrameReader {
   constructor(options: FrameReaderOptions) {
     this.#options = options;
     this.#allocate = options.allocate ?? ((length) => Buffer.allocUnsafeSlow(length));
+    this.#lent = options.lent ?? false;
   }
 
   /**
    * Takes the next bytes of the stream and hands out each frame they complete, without its length. Frames that lie whole in
-   * `chunk` are slices of it.
+   * `chunk` are slices of it, unless chunks are lent.
    *
    * @throws what `refuse` makes of a length outside the limits
    */
@@ -48,7 +52,7 @@ export class FrameReader {
         const length = this.#checked(chunk.readInt32BE(at));
         const end = at + 4 + length;
         if (end <= chunk.length) {
-          onFrame(chunk.subarray(at + 4, end));
+          onFrame(this.#lent ? this.#copyOf(chunk, at + 4, length) : chunk.subarray(at + 4, end));
           at = end;
           continue;
         }
@@ -63,6 +67,12 @@ export class FrameReader {
       if (length === 0) onFrame(Buffer.alloc(0));
       else this.#start(length);
     }
+  }
+
+  #copyOf(chunk: Buffer, at: number, length: number): Buffer {
+    const frame = this.#allocate(length);
+    chunk.copy(frame, 0, at, at + length);
+    return frame;
   }
 
   #start(length: number): void {

@@ -1,37 +1,42 @@
 // The long poll of Fetch: waits until so many bytes became visible over a set of logs, or stable at all.
 import type { LogListener, PartitionLog } from '../log/partition-log.ts';
+import { Deadlines } from './deadlines.ts';
+
+/** Of all waits on this thread. Many end in one turn of the event loop, which costs a fraction of a turn each. */
+const deadlines = new Deadlines(25);
 
 /**
- * Resolves when `bytes` more are visible over all logs together, one of them is closed, `maxWaitMs` have passed, or
- * the client is gone. Never rejects.
+ * Resolves with true when `bytes` more are visible over all logs together or one of them is closed; with false when
+ * `maxWaitMs` have passed or the client is gone. Never rejects.
  */
 export function waitForBytes(
   logs: readonly PartitionLog[],
   bytes: number,
   maxWaitMs: number,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   return new Promise((resolve) => {
     if (signal.aborted || bytes <= 0) {
-      resolve();
+      resolve(!signal.aborted);
       return;
     }
     let missing = bytes;
-    const finish = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', finish);
+    const finish = (arrived: boolean): void => {
+      deadline.cancel();
+      signal.removeEventListener('abort', giveUp);
       for (const log of logs) log.unsubscribe(listener);
-      resolve();
+      resolve(arrived);
     };
+    const giveUp = (): void => finish(false);
     const listener: LogListener = {
       advanced: (count) => {
         missing -= count;
-        if (missing <= 0) finish();
+        if (missing <= 0) finish(true);
       },
-      closed: finish,
+      closed: () => finish(true),
     };
-    const timer = setTimeout(finish, maxWaitMs);
-    signal.addEventListener('abort', finish, { once: true });
+    const deadline = deadlines.after(maxWaitMs, giveUp);
+    signal.addEventListener('abort', giveUp, { once: true });
     for (const log of logs) log.subscribe(listener);
   });
 }
@@ -58,7 +63,7 @@ export function waitForStable(
       return;
     }
     const finish = (moved: boolean): void => {
-      clearTimeout(timer);
+      deadline.cancel();
       signal.removeEventListener('abort', giveUp);
       for (const log of logs) log.unsubscribe(listener);
       resolve(moved);
@@ -71,7 +76,7 @@ export function waitForStable(
       },
       closed: giveUp,
     };
-    const timer = setTimeout(giveUp, maxWaitMs);
+    const deadline = deadlines.after(maxWaitMs, giveUp);
     signal.addEventListener('abort', giveUp, { once: true });
     for (const log of logs) log.subscribe(listener);
   });

@@ -30,6 +30,8 @@ const MAX_WAITING_REQUESTS = 64;
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
 /** Bytes of answers a slow reader may have waiting before its next request starts. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
+/** Answers up to this size in all are sent as one piece. */
+const MAX_JOINED_BYTES = 16 * 1024;
 /** Node takes longer timers for no wait at all. */
 const MAX_TIMER_MS = 0x7fff_ffff;
 
@@ -88,7 +90,11 @@ export class Connection {
   #allPipelined = true;
   #paused = false;
   #pumping = false;
+  /** Answers of this turn. */
+  #outgoing: Buffer[] = [];
+  #outgoingBytes = 0;
   #sending = false;
+  readonly #onTurnEnd = (): void => this.#flush();
 
   constructor(options: ConnectionOptions) {
     this.#socket = options.socket;
@@ -100,6 +106,7 @@ export class Connection {
       minBytes: 0,
       maxBytes: () => this.#session.maxFrameBytes(options.maxRequestBytes),
       allocate: (length) => options.framePool.take(length),
+      lent: true,
       refuse: (length) => new NotKafka(`a frame of ${length} bytes`),
     });
     this.#framePool = options.framePool;
@@ -118,7 +125,6 @@ export class Connection {
     if (options.maxIdleMs > 0) {
       options.socket.setTimeout(Math.min(options.maxIdleMs, MAX_TIMER_MS), () => this.#idle());
     }
-    options.socket.on('data', (chunk: Buffer) => this.#read(chunk));
     options.socket.on('drain', () => this.#pump());
     options.socket.on('error', (error) => this.#logger.debug({ err: error }, 'a client connection broke'));
     options.socket.on('end', () => this.close());
@@ -148,9 +154,12 @@ export class Connection {
     this.#closed.abort();
     this.#waiting = [];
     this.#started = [];
+    this.#outgoing = [];
+    this.#outgoingBytes = 0;
   }
 
-  #read(chunk: Buffer): void {
+  /** Takes what the client sent; the bytes may be overwritten afterwards. */
+  receive(chunk: Buffer): void {
     try {
       this.#frames.push(chunk, this.#onFrame);
     } catch (error) {
@@ -164,7 +173,6 @@ export class Connection {
       return;
     }
     this.#pump();
-    this.#youngCollector.note(chunk.length);
   }
 
   #accept(frame: Buffer): void {
@@ -214,7 +222,8 @@ export class Connection {
     if (!next || this.#closed.signal.aborted) return undefined;
     const free = this.#started.length === 0 || (next.api.pipelined && this.#allPipelined);
     const full =
-      this.#started.length >= MAX_WAITING_REQUESTS || this.#socket.writableLength > MAX_UNSENT_BYTES;
+      this.#started.length >= MAX_WAITING_REQUESTS ||
+      this.#socket.writableLength + this.#outgoingBytes > MAX_UNSENT_BYTES;
     return free && !full ? this.#waiting.shift() : undefined;
   }
 
@@ -291,32 +300,44 @@ export class Connection {
   /** Sends the answers that are due, all of one turn in one write. */
   #send(): void {
     let count = 0;
-    for (const slot of this.#started) {
-      if (!slot.chunks) break;
+    for (const { chunks, close } of this.#started) {
+      if (!chunks) break;
       count++;
-      if (slot.chunks.length > 0) this.#cork();
-      for (const chunk of slot.chunks) {
-        this.#socket.write(chunk);
-        this.#youngCollector.note(chunk.length);
+      for (const chunk of chunks) {
+        this.#outgoing.push(chunk);
+        this.#outgoingBytes += chunk.length;
       }
-      if (slot.close) {
+      if (close) {
+        this.#flush();
         this.#socket.end();
         this.#end();
         return;
       }
     }
-    this.#started.splice(0, count);
+    if (count === this.#started.length) this.#started.length = 0;
+    else this.#started.splice(0, count);
     if (this.#started.length === 0) this.#allPipelined = true;
+    if (this.#sending || this.#outgoing.length === 0) return;
+    this.#sending = true;
+    process.nextTick(this.#onTurnEnd);
   }
 
-  #cork(): void {
-    if (this.#sending) return;
-    this.#sending = true;
+  #flush(): void {
+    this.#sending = false;
+    const chunks = this.#outgoing;
+    const size = this.#outgoingBytes;
+    if (size === 0) return;
+    this.#outgoing = [];
+    this.#outgoingBytes = 0;
+    // A write each costs more than copying small answers together.
+    if (size <= MAX_JOINED_BYTES) {
+      this.#socket.write(Buffer.concat(chunks, size));
+      return;
+    }
     this.#socket.cork();
-    process.nextTick(() => {
-      this.#sending = false;
-      this.#socket.uncork();
-    });
+    for (const chunk of chunks) this.#socket.write(chunk);
+    this.#socket.uncork();
+    this.#youngCollector.note(size);
   }
 
   #failed(header: RequestHeader, error: unknown): void {

@@ -1,7 +1,8 @@
-// Memory for large request frames, used again and again: fresh memory for every frame costs more than what is done
-// with it, in page faults and in full garbage collections. Sizes are powers of two; what is held idle is bounded.
+// Memory for request frames, used again and again: fresh memory for every frame costs more than what is done with it, in
+// page faults and in full garbage collections. Sizes are powers of two; what is held idle is bounded. Small frames are cut
+// from Node's own pool of memory for small buffers.
 
-const SMALLEST = 1 << 16;
+const SMALLEST = 1 << 13;
 const LARGEST = 1 << 24;
 
 export class FramePool {
@@ -15,7 +16,8 @@ export class FramePool {
 
   /** A buffer of exactly `length` bytes with any content. */
   take(length: number): Buffer {
-    if (length < SMALLEST || length > LARGEST) return Buffer.allocUnsafeSlow(length);
+    if (length <= SMALLEST / 2) return Buffer.allocUnsafe(length);
+    if (length > LARGEST) return Buffer.allocUnsafeSlow(length);
     const size = 1 << (32 - Math.clz32(length - 1));
     const buffer = this.#idle.get(size)?.pop();
     if (!buffer) return Buffer.allocUnsafeSlow(size).subarray(0, length);
@@ -29,7 +31,7 @@ export class FramePool {
     const size = buffer.byteLength;
     const isPooled =
       frame.byteOffset === 0 && size >= SMALLEST && size <= LARGEST && (size & (size - 1)) === 0;
-    // A socket's chunk is at most 64 KB and starts with the length of a frame, never with the frame itself.
+    // A small frame at the start of Node's pool is no more than half as long as that.
     if (!isPooled || frame.length <= size / 2 || this.#idleBytes + size > this.#maxIdleBytes) return;
     const idle = this.#idle.get(size) ?? [];
     idle.push(Buffer.from(buffer));

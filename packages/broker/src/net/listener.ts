@@ -11,6 +11,7 @@ import type { ListenerSecurity, ListenerTls } from '../security/listener-securit
 import type { ListenerConfig } from '../server-properties.ts';
 import { Connection } from './connection.ts';
 import type { FramePool } from './frame-pool.ts';
+import { lendReads } from './lent-reads.ts';
 import type { YoungCollector } from './young-collector.ts';
 
 export interface ListenerOptions {
@@ -48,7 +49,7 @@ export class Listener {
     const { tls } = options.security;
     this.#server = tls
       ? this.#secureServer(tls)
-      : createServer({ noDelay: true }, (socket) => this.#accept(socket));
+      : createServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.#acceptPlain(socket));
     // Counted from here on, so that those who never finish a TLS handshake count, too.
     this.#server.maxConnections = Math.min(options.maxConnections, 0x7fff_ffff);
     this.#server.on('connection', (socket: Socket) => {
@@ -125,7 +126,11 @@ export class Listener {
         socket.destroy();
         return;
       }
-      this.#accept(socket, tls.principalOf(socket));
+      const connection = this.#accept(socket, tls.principalOf(socket));
+      socket.on('data', (chunk: Buffer) => {
+        connection?.receive(chunk);
+        this.#options.youngCollector.note(chunk.length);
+      });
     });
     server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
       logger.info({ client: socket.remoteAddress, reason: messageOf(error) }, REFUSED);
@@ -134,11 +139,16 @@ export class Listener {
     return server;
   }
 
-  #accept(socket: Socket, principal: string = ANONYMOUS): void {
+  #acceptPlain(accepted: Socket): void {
+    const socket = lendReads(accepted, (chunk) => connection?.receive(chunk));
+    const connection = this.#accept(socket, ANONYMOUS);
+  }
+
+  #accept(socket: Socket, principal: string): Connection | undefined {
     const broker = this.#broker;
     if (!broker) {
       socket.destroy();
-      return;
+      return undefined;
     }
     const connection = new Connection({
       ...this.#options,
@@ -151,5 +161,6 @@ export class Listener {
     this.#connections.add(connection);
     this.#options.metrics.connectionsOpened++;
     socket.on('close', () => this.#connections.delete(connection));
+    return connection;
   }
 }

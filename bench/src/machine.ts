@@ -1,8 +1,11 @@
 // What the machine can do by itself: baselines of the broker's bench.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { seconds } from './measure.ts';
 
 const MB = 1024 * 1024;
@@ -47,6 +50,30 @@ export async function loopbackEcho(rounds: number): Promise<number[]> {
   socket.destroy();
   server.close();
   return times;
+}
+
+/** A process that answers Kafka's frames after `waitMs` and does nothing else. */
+export class PlainServer implements Disposable {
+  readonly pid: number;
+  readonly port: number;
+  readonly #stop: () => void;
+
+  private constructor(pid: number, port: number, stop: () => void) {
+    this.pid = pid;
+    this.port = port;
+    this.#stop = stop;
+  }
+
+  static async start(waitMs: number): Promise<PlainServer> {
+    const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'plain-server.js');
+    const child = fork(script, [String(waitMs)]);
+    const [port] = (await once(child, 'message')) as [number];
+    return new PlainServer(child.pid ?? 0, port, () => child.kill());
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop();
+  }
 }
 
 function listening(server: ReturnType<typeof createServer>): Promise<number> {

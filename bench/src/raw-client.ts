@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { API, type Body, encodeRequest, simpleBatch } from '@millrace/kafka-protocol';
 
 /** Counts frames by their lengths alone. */
-class FrameCounter {
+export class FrameCounter {
   #head = Buffer.alloc(4);
   #headFilled = 0;
   #left = 0;

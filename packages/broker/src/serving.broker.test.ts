@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { API, type Body, encodeRequest } from '@millrace/kafka-protocol';
 import { expect, test } from 'vitest';
 import { startBroker } from './broker.ts';
 import { startTestBroker } from './testing/test-broker.ts';
@@ -135,6 +136,38 @@ test('Pipelined produce requests are stored in order and answered in order', asy
     ),
   );
   expect(offsets).toEqual(Array.from({ length: 300 }, (_, i) => i));
+});
+
+test('INV-5: a client that sends and does not read is not read from either, until it does', async () => {
+  await using broker = await startTestBroker();
+  const { port } = broker.handle;
+  await using client = await TestClient.connect(port);
+  await client.send('Metadata', 9, { topics: [{ name: 'slow' }], allowAutoTopicCreation: true });
+  await client.produce('slow', 0, { values: ['x'.repeat(500_000)] });
+  const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 << 20 }];
+  const topics = [{ topic: 'slow', partitions }];
+  const body = { replicaId: -1, maxWaitMs: 0, minBytes: 1, maxBytes: 1 << 20, sessionEpoch: -1, topics };
+  const request = Buffer.concat(encodeRequest(API.Fetch, 12, 7, 'c'.repeat(20_000), body as Body));
+  const socket = connect(port, '127.0.0.1');
+  socket.pause();
+  const count = 1000;
+  for (let i = 0; i < count; i++) socket.write(request);
+  let left = 0;
+  await expect
+    .poll(() => {
+      const before = left;
+      left = socket.writableLength;
+      return left > 0 && left === before;
+    })
+    .toBe(true);
+  expect((await client.send('ApiVersions', 0, {})).errorCode).toBe(0);
+  let received = 0;
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+  });
+  socket.resume();
+  await expect.poll(() => received, { timeout: 30_000 }).toBeGreaterThan(count * 500_000);
+  socket.destroy();
 });
 
 test('Topics, records, groups and offsets are there after a restart', () =>

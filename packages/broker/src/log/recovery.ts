@@ -208,11 +208,14 @@ async function scanAndRewrite(
   const { file } = segment;
   let end = segment.baseOffset;
   let position = 0;
+  // One piece of memory for all windows: fresh pages would cost more than the check.
+  let memory = Buffer.alloc(0);
   let wanted = SCAN_BYTES;
   while (position < segment.size) {
     const left = segment.size - position;
-    const target = Buffer.allocUnsafeSlow(Math.min(wanted, left));
-    const bytes = target.subarray(0, await file.read(target, position));
+    const size = Math.min(wanted, left);
+    if (memory.length < size) memory = Buffer.allocUnsafeSlow(size);
+    const bytes = memory.subarray(0, await file.read(memory.subarray(0, size), position));
     const checked = checkWindow(bytes, left, end, request);
     if (checked.rewriteFrom >= 0) {
       const again = bytes.subarray(checked.rewriteFrom, checked.length);

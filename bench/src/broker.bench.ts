@@ -4,17 +4,7 @@ import { silentLogger, systemClock } from '@millrace/foundation';
 import { Admin, Cluster } from '@millrace/kafka-client';
 import { BrokerProcess } from './broker-process.ts';
 import { loopbackEcho, loopbackStream, PlainServer, rawSyncs } from './machine.ts';
-import {
-  count,
-  cpuSeconds,
-  median,
-  option,
-  percentile,
-  residentMb,
-  say,
-  seconds,
-  warmMemory,
-} from './measure.ts';
+import { count, cpuSeconds, median, option, percentile, residentMb, say, seconds } from './measure.ts';
 import { fetchRequest, pingRequest, produceRequest, RawClient } from './raw-client.ts';
 
 const MB = 1024 * 1024;

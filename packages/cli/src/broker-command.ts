@@ -1,6 +1,6 @@
 // `millrace broker`: the bundled broker alone.
 import path from 'node:path';
-import { startBrokerThread } from '@millrace/broker';
+import { startBrokerThread } from '@millrace/broker/thread';
 import { LogHub, type LogLevel } from '@millrace/foundation';
 import type { Command } from 'commander';
 import { formatHostPort, parseHostPort } from './addresses.ts';

@@ -1,6 +1,5 @@
 // Reads a file of settings.
 import { readFileSync } from 'node:fs';
-import { defaultProviders, resolveVariables } from '@millrace/connect-runtime';
 import { MillraceError, parseProperties } from '@millrace/foundation';
 
 /** The keys of a .properties file. @throws config.invalid when it cannot be read */
@@ -16,8 +15,9 @@ export function readProperties(file: string): Record<string, string> {
 }
 
 /** Settings with variables such as `${env:NAME}` replaced, so that secrets can be kept elsewhere. @throws connect.config_variable */
-export function withVariables(properties: Record<string, string>): Promise<Record<string, string>> {
-  return resolveVariables(properties, defaultProviders(process.env));
+export async function withVariables(properties: Record<string, string>): Promise<Record<string, string>> {
+  const { defaultProviders, resolveVariables } = await import('@millrace/connect-runtime/config');
+  return await resolveVariables(properties, defaultProviders(process.env));
 }
 
 /** The broker's settings; variables are looked for only where `config.providers` asks for it, as in Kafka. */

@@ -1,17 +1,11 @@
 // `millrace start`: bundled broker, worker and REST in one process.
 import path from 'node:path';
-import { type BrokerThreadHandle, startBrokerThread } from '@millrace/broker';
-import {
-  configFromEnvironment,
-  parseWorkerConfig,
-  restAddress,
-  startWorker,
-} from '@millrace/connect-runtime';
+import { type BrokerThreadHandle, startBrokerThread } from '@millrace/broker/thread';
+import { configFromEnvironment, parseWorkerConfig, restAddress } from '@millrace/connect-runtime/config';
 import { createMetrics, LogHub, type LogLevel, systemClock } from '@millrace/foundation';
 import type { Command } from 'commander';
 import { formatHostPort, type HostPort, parseHostPort } from './addresses.ts';
 import { logOutput, logToFile } from './log-output.ts';
-import { pluginEntries } from './plugins.ts';
 import { readBrokerProperties, readProperties, withVariables } from './read-properties.ts';
 import { RunningParts } from './running.ts';
 import { packageVersion } from './version.ts';
@@ -82,7 +76,12 @@ export async function startMillrace(
   if (flags.registry !== undefined) {
     logger.warn('this release has no schema registry yet; --registry has no effect');
   }
-  const broker = external === undefined ? await startBundledBroker(flags, dataDir, logHub, parts) : undefined;
+  // The broker's thread loads its code while this one loads the worker's.
+  const [broker, { startWorker }, { pluginEntries }] = await Promise.all([
+    external === undefined ? startBundledBroker(flags, dataDir, logHub, parts) : undefined,
+    import('@millrace/connect-runtime'),
+    import('./plugins.ts'),
+  ]);
   const { 'bootstrap.servers': inside, ...insideSecurity } = broker?.inside ?? {};
   const bootstrapServers = external ?? inside ?? '';
   const worker = await startWorker({

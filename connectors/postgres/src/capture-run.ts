@@ -17,6 +17,7 @@ import {
   matchesAny,
   type Notification,
   Notifications,
+  type PrivateRecords,
   type SnapshotRequest,
 } from '@millrace/connector-common';
 import type pg from 'pg';
@@ -52,6 +53,7 @@ export interface CaptureRunOptions {
   readonly queue: ChangeQueue<SourceRecord>;
   readonly sourcePartition: SourcePartition;
   readonly headers: Headers;
+  readonly privates: PrivateRecords;
   readonly stored: StoredOffset | undefined;
 }
 
@@ -433,6 +435,7 @@ export class CaptureRun {
       sourcePartition,
       headers,
       notifications: this.#notifications,
+      privates: this.#options.privates,
       from,
       resumed,
       start,

@@ -20,6 +20,7 @@ import {
   ChangeQueue,
   contextHeaders,
   Heartbeat,
+  PrivateRecords,
   SourceLag,
   type StreamingState,
   showSourceMetrics,
@@ -28,6 +29,7 @@ import {
 import { CaptureRun } from './capture-run.ts';
 import { type PostgresConfig, resolveConfig } from './config.ts';
 import { upgradeConfig } from './config-upgrade.ts';
+import { isLineage } from './lineage.ts';
 import { ChangeOffset, confirmablePosition, markAt, parseOffset } from './offset.ts';
 import type { Lsn } from './protocol/lsn.ts';
 
@@ -41,6 +43,7 @@ export class PostgresSourceTask implements SourceTask {
   #queue: ChangeQueue<SourceRecord> | undefined;
   #run: CaptureRun | undefined;
   #heartbeat: Heartbeat | undefined;
+  readonly #privates = new PrivateRecords(() => this.#queue?.wake());
   #partition: SourcePartition = {};
   /** The offset of the last record handed out, or the stored one. */
   #lastOffset: SourceOffset | undefined;
@@ -82,6 +85,7 @@ export class PostgresSourceTask implements SourceTask {
       queue: this.#queue,
       sourcePartition: this.#partition,
       headers: this.#headers(config, context),
+      privates: this.#privates,
       stored,
     });
     this.#hideMetrics = showSourceMetrics({
@@ -102,6 +106,8 @@ export class PostgresSourceTask implements SourceTask {
     const { queue, config, heartbeat, run } = this.#parts();
     const lineage = run.takeLineage();
     if (lineage !== undefined) return { records: [], position: lineage };
+    const kept = this.#privates.take();
+    if (kept !== undefined) return kept;
     const waitMs = Math.min(config.pollIntervalMs, MAX_WAIT_MS, heartbeat.remainingMs());
     await queue.wait(waitMs, signal);
     const batches = queue.take(config.queue.batch);
@@ -117,8 +123,8 @@ export class PostgresSourceTask implements SourceTask {
   }
 
   commit(offsets: readonly CommittedOffset[]): Promise<void> {
-    // Private to this task, and there is one: the lineage.
-    if (offsets.some(({ partition }) => ownerOfPrivate(partition) !== undefined)) this.#run?.lineageStored();
+    if (offsets.some(({ partition }) => isLineage(partition))) this.#run?.lineageStored();
+    this.#privates.stored(offsets);
     const mine = offsets.find(({ partition }) => ownerOfPrivate(partition) === undefined);
     if (mine !== undefined) this.#run?.offsetStored();
     const stored = mine === undefined ? undefined : parseOffset(mine.offset);

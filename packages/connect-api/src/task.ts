@@ -37,6 +37,8 @@ export interface SourceBatch {
    * keepalive. It is stored once everything before it is acknowledged.
    */
   readonly position?: { readonly partition: SourcePartition; readonly offset: SourceOffset };
+  /** The task waits until `position` is stored: that is done now and not with the next flush. */
+  readonly urgent?: boolean;
 }
 
 /** A source partition and the offset that is now durable for it. */

@@ -19,6 +19,7 @@ export {
   type NotificationsOptions,
   type NotificationType,
 } from './notifications.ts';
+export { PrivateRecords } from './private-records.ts';
 export {
   parseKafkaSignal,
   parseSignal,

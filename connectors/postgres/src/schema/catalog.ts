@@ -17,12 +17,38 @@ export interface PgType {
   readonly labels: readonly string[];
 }
 
+/** Oids below belong to what the server comes with. */
+const FIRST_OWN_OID = 16384;
+
 /** Types by oid, read from the server when first asked for. */
 export class TypeCatalog {
   readonly #types = new Map<number, PgType>();
 
   get(oid: number): PgType | undefined {
     return this.#types.get(oid);
+  }
+
+  /** The types of users' own among these and among what they are made of. */
+  ownTypes(oids: Iterable<number>): PgType[] {
+    const found = new Map<number, PgType>();
+    const follow = (oid: number): void => {
+      const type = this.#types.get(oid);
+      if (type === undefined || found.has(oid)) return;
+      if (oid >= FIRST_OWN_OID) found.set(oid, type);
+      follow(type.elementOid);
+      follow(type.baseOid);
+    };
+    for (const oid of oids) follow(oid);
+    return [...found.values()].sort((a, b) => a.oid - b.oid);
+  }
+
+  /** The same types, but for these. */
+  with(types: readonly PgType[]): TypeCatalog {
+    if (types.length === 0) return this;
+    const changed = new TypeCatalog();
+    for (const [oid, type] of this.#types) changed.#types.set(oid, type);
+    for (const type of types) changed.#types.set(type.oid, type);
+    return changed;
   }
 
   /** Forgets enumerations, whose labels may grow. */
@@ -115,6 +141,16 @@ export interface CatalogTable extends TableName {
   /** Columns of the unique index that stands in for a primary key; empty without one. */
   readonly uniqueKey: readonly string[];
   readonly comment: string | null;
+  /** When the server's entry was read. */
+  readonly version: CatalogVersion;
+}
+
+/** Transaction ids with their epoch, so that they can be compared. */
+export interface CatalogVersion {
+  /** The newest transaction that changed the table's entry or the labels of its enumerations. */
+  readonly changedBy: number;
+  /** The next id that the server gives. */
+  readonly nextXid: number;
 }
 
 /** Names of tables and of partitioned parents, in order; temporary ones and the server's own left out. */
@@ -145,6 +181,8 @@ export async function readTable(
     columns: CatalogColumn[] | null;
     pk: string[] | null;
     uk: string[] | null;
+    changed_by: number | null;
+    next_xid: number;
   }>(TABLE_SQL, [byOid ? wanted : null, byOid ? null : wanted.schema, byOid ? null : wanted.table]);
   const row = rows[0];
   if (!row) return undefined;
@@ -153,6 +191,7 @@ export async function readTable(
     schema: row.schema,
     table: row.table,
     comment: row.comment,
+    version: { changedBy: row.changed_by ?? 0, nextXid: row.next_xid },
     columns: row.columns ?? [],
     primaryKey: row.pk ?? [],
     uniqueKey: row.uk ?? [],
@@ -170,8 +209,22 @@ const UNVALIDATED = `
   exists (select from pg_catalog.pg_constraint v
            where v.conrelid = a.attrelid and v.contype = 'n' and v.conkey = array[a.attnum] and not v.convalidated)`;
 
+/** Ids below 3 stand for transactions of long ago. */
+const CHANGED_BY = `
+  (select max(case when x.id < 3 then 0 else x.next - ((x.next - x.id) & 4294967295) end)::float8
+     from (select r.id::text::bigint as id, txid_snapshot_xmax(txid_current_snapshot()) as next
+             from (select c.xmin as id
+                   union all select xmin from pg_catalog.pg_attribute where attrelid = c.oid and attnum > 0
+                   union all select xmin from pg_catalog.pg_attrdef where adrelid = c.oid
+                   union all select xmin from pg_catalog.pg_index where indrelid = c.oid
+                   union all select xmin from pg_catalog.pg_constraint where conrelid = c.oid
+                   union all select l.xmin from pg_catalog.pg_enum l
+                     join pg_catalog.pg_attribute u on u.atttypid = l.enumtypid
+                    where u.attrelid = c.oid and u.attnum > 0) as r) as x)`;
+
 const TABLE_SQL = `
-  select c.oid::int8::float8 as oid, n.nspname as schema, c.relname as table,
+  select ${CHANGED_BY} as changed_by, txid_snapshot_xmax(txid_current_snapshot())::float8 as next_xid,
+         c.oid::int8::float8 as oid, n.nspname as schema, c.relname as table,
          obj_description(c.oid, 'pg_class') as comment,
          (select json_agg(json_build_object(
                    'name', a.attname, 'typeOid', a.atttypid::int8, 'typmod', a.atttypmod, 'notNull', a.attnotnull and not ${UNVALIDATED},

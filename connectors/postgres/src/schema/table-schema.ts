@@ -64,7 +64,7 @@ export interface TableSchemaInput {
   readonly table: TableName;
   readonly columns: readonly RowColumn[];
   /** Undefined when the table is gone: the stream is behind. */
-  readonly catalog: CatalogTable | undefined;
+  readonly catalog: Pick<CatalogTable, 'columns' | 'primaryKey' | 'uniqueKey'> | undefined;
   readonly types: TypeCatalog;
   readonly rules: SchemaRules;
   readonly origin: 'snapshot' | 'stream';

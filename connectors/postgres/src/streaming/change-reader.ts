@@ -36,8 +36,8 @@ export interface ChangeReaderOptions {
   readonly clock: Clock;
   /** Whether a table is captured. */
   readonly captured: (table: TableName) => boolean;
-  /** Reads what the catalog knows of a relation. */
-  readonly describe: (relation: Relation) => Promise<TableSchema>;
+  /** Finds what rows of a relation looked like when a transaction wrote them. */
+  readonly describe: (relation: Relation, xid: number) => Promise<DescribedTable>;
   /** Goes on after this reader asked the stream to stop. */
   readonly resume: () => void;
   readonly fail: (error: unknown) => void;
@@ -49,6 +49,12 @@ export interface ChangeReaderOptions {
   readonly xmin: () => number | null;
   /** Signals and incremental snapshots, where the config has them. */
   readonly signals: SignalWatch | undefined;
+}
+
+export interface DescribedTable {
+  readonly schema: TableSchema;
+  /** The table has been altered by this later transaction: it has to be described anew once that is reached. */
+  readonly changedBy: number | undefined;
 }
 
 export interface SignalWatch {
@@ -78,6 +84,8 @@ export class ChangeReader implements ReplicationHandler {
   readonly #index = new TupleIndex();
   /** By relation oid; null = not captured. */
   readonly #tables = new Map<number, TableStream | null>();
+  /** Tables that later transactions have altered, by the lowest 32 bits of those. */
+  #altered: { readonly relation: Relation; readonly by: number }[] = [];
   readonly #restart: RestartPoint | undefined;
   #records: SourceRecord[] = [];
   #bytes = 0;
@@ -243,6 +251,15 @@ export class ChangeReader implements ReplicationHandler {
       announced: resumed,
     });
     this.#changeLsn = -1;
+    if (this.#altered.length > 0) this.#describeAltered(xid);
+  }
+
+  /** Describes anew what was altered by this transaction or an earlier one. */
+  #describeAltered(xid: number): void {
+    const due = this.#altered.filter(({ by }) => ((xid - by) | 0) >= 0);
+    if (due.length === 0) return;
+    this.#altered = this.#altered.filter((table) => !due.includes(table));
+    this.#wait = Promise.all(due.map(({ relation }) => this.#describe(relation, xid))).then(() => undefined);
   }
 
   #commit(): void {
@@ -277,23 +294,20 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   #relation(relation: Relation): boolean {
-    const { captured, describe, resume, fail } = this.#options;
-    if (!captured(relation)) {
+    this.#altered = this.#altered.filter((table) => table.relation.oid !== relation.oid);
+    if (!this.#options.captured(relation)) {
       this.#tables.set(relation.oid, null);
       return true;
     }
-    describe(relation).then(
-      (schema) => {
-        this.#tables.set(
-          relation.oid,
-          new TableStream(schema, relation, this.#events(schema), this.#options.identity),
-        );
-        resume();
-      },
-      (error: unknown) => fail(error),
-    );
-    this.#flush();
-    return false;
+    const xid = this.#transaction?.xid ?? this.#reader.fail('a relation outside a transaction');
+    return this.#startWaiting(this.#describe(relation, xid));
+  }
+
+  async #describe(relation: Relation, xid: number): Promise<void> {
+    const { describe, identity } = this.#options;
+    const { schema, changedBy } = await describe(relation, xid);
+    this.#tables.set(relation.oid, new TableStream(schema, relation, this.#events(schema), identity));
+    if (changedBy !== undefined) this.#altered.push({ relation, by: changedBy % 2 ** 32 });
   }
 
   #events(schema: TableSchema): TableEvents {

@@ -14,6 +14,7 @@ import {
 import {
   type ChangeQueue,
   type Notifications,
+  type PrivateRecords,
   parseKafkaSignal,
   type SnapshotRequest,
   TransactionMetadata,
@@ -27,11 +28,12 @@ import type { Relation } from '../protocol/pgoutput.ts';
 import { ReplicationStream } from '../protocol/replication-stream.ts';
 import { startCommand } from '../replication-slot.ts';
 import { qualified, readTable, type TypeCatalog } from '../schema/catalog.ts';
-import { type SchemaRules, type TableSchema, tableSchema } from '../schema/table-schema.ts';
+import { LayoutBook } from '../schema/layout-book.ts';
+import { type SchemaRules, tableSchema } from '../schema/table-schema.ts';
 import type { ServerFacts } from '../server.ts';
 import { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
 import type { SourceIdentity } from '../source-info.ts';
-import { ChangeReader, type SignalWatch } from './change-reader.ts';
+import { ChangeReader, type DescribedTable, type SignalWatch } from './change-reader.ts';
 import { logicalMessages } from './logical-messages.ts';
 import { SignalDesk } from './signal-desk.ts';
 import { WalEnd } from './wal-end.ts';
@@ -50,6 +52,7 @@ export interface StreamingRunOptions {
   readonly sourcePartition: SourcePartition;
   readonly headers: Headers;
   readonly notifications: Notifications;
+  readonly privates: PrivateRecords;
   /** Where to begin; undefined = where the slot is. */
   readonly from: StoredOffset | undefined;
   /** The offset of an earlier run, if that is what `from` is. */
@@ -79,6 +82,7 @@ export class StreamingRun {
   /** Reading the definition of a table, while the stream waits. */
   readonly #describing = new ActivityStep();
   readonly #walEnd: WalEnd;
+  readonly #layouts: LayoutBook;
   #stream: ReplicationStream | undefined;
   #signalLog: TopicLog | undefined;
 
@@ -89,6 +93,7 @@ export class StreamingRun {
       ? new TransactionMetadata({ topic: config.rules.naming.transactionTopic, sourcePartition })
       : undefined;
     if (resumed !== undefined) transactions?.restore(resumed.map);
+    this.#layouts = new LayoutBook({ offsets: context.offsets, records: options.privates, sourcePartition });
     this.#walEnd = new WalEnd({
       client: options.catalog,
       clock: context.clock,
@@ -109,7 +114,7 @@ export class StreamingRun {
       queue: options.queue,
       clock: context.clock,
       captured: config.captured,
-      describe: (relation) => this.#describe(relation),
+      describe: (relation, xid) => this.#describe(relation, xid),
       resume: () => this.#stream?.resume(),
       fail: options.fail,
       stored: options.from,
@@ -236,7 +241,7 @@ export class StreamingRun {
     }
   }
 
-  async #describe(relation: Relation): Promise<TableSchema> {
+  async #describe(relation: Relation, xid: number): Promise<DescribedTable> {
     const { catalog, types, rules } = this.#options;
     this.#describing.enter(`reading the definition of ${qualified(relation)} from the catalog`);
     try {
@@ -245,14 +250,17 @@ export class StreamingRun {
         catalog,
         relation.columns.map((column) => column.typeOid),
       );
-      return tableSchema({
+      const table = await readTable(catalog, relation.oid);
+      const { layout, changedBy } = await this.#layouts.find(relation, table, types, xid);
+      const schema = tableSchema({
         table: relation,
         columns: relation.columns,
-        catalog: await readTable(catalog, relation.oid),
-        types,
+        catalog: layout,
+        types: types.with(layout?.types ?? []),
         rules,
         origin: 'stream',
       });
+      return { schema, changedBy };
     } catch (error) {
       throw toPostgresError(error, `Cannot read the definition of ${qualified(relation)}`);
     } finally {

@@ -165,6 +165,7 @@ export class SourceTaskRunner implements TaskRunner {
     counters.polled(batch.records.length);
     this.#step.enter('sending records');
     await this.#sender.send(batch, signal);
+    if (batch.urgent === true && !signal.aborted) await this.#commit();
   }
 
   async #flushPeriodically(): Promise<void> {

@@ -126,8 +126,13 @@ class TaskRun implements AsyncDisposable {
     const { signal } = new AbortController();
     await eventually(`${count} records`, async () => {
       if (this.#ahead.length >= count) return true;
-      const records = (await this.task.poll(signal))?.records ?? [];
+      const batch = await this.task.poll(signal);
+      const records = batch?.records ?? [];
       this.#ahead.push(...records);
+      if (batch?.urgent === true && batch.position) {
+        const { partition, offset } = batch.position;
+        await this.task.commit([{ partition, offset: offsetMapOf(offset) }]);
+      }
       if (confirm) await this.task.commit(records.map(committed));
       return this.#ahead.length >= count;
     });

@@ -1,0 +1,74 @@
+// Finds the layout of rows of a relation, and stores it before the first record made by it.
+import { type OffsetReader, privatePartition, type SourcePartition } from '@millrace/connect-api';
+import type { PrivateRecords } from '@millrace/connector-common';
+import type { Relation } from '../protocol/pgoutput.ts';
+import { type CatalogTable, qualified, type TypeCatalog } from './catalog.ts';
+import { chooseLayout, type Layout, layoutAt, relationFingerprint, TableLayouts } from './layouts.ts';
+
+export interface LayoutBookOptions {
+  readonly offsets: OffsetReader;
+  readonly records: PrivateRecords;
+  readonly sourcePartition: SourcePartition;
+}
+
+export interface FoundLayout {
+  /** Undefined for a table that is gone and was never met. */
+  readonly layout: Layout | undefined;
+  /** A later transaction, from whose rows on the layout has to be asked for again. */
+  readonly changedBy: number | undefined;
+}
+
+export class LayoutBook {
+  readonly #options: LayoutBookOptions;
+  readonly #tables = new Map<number, TableLayouts>();
+
+  constructor(options: LayoutBookOptions) {
+    this.#options = options;
+  }
+
+  /** The layout of rows that transaction `xid` (32 bits, as the stream has it) wrote under this relation message. */
+  async find(
+    relation: Relation,
+    catalog: CatalogTable | undefined,
+    types: TypeCatalog,
+    xid: number,
+  ): Promise<FoundLayout> {
+    const stored = await this.#stored(relation);
+    const fingerprint = relationFingerprint(relation);
+    const known = stored.versions(fingerprint);
+    if (catalog === undefined) {
+      // Dropped since. All of its rows are older than that; the newest layout is as good as any.
+      const last = known.at(-1);
+      return { layout: last && layoutAt(known, last, Number.MAX_SAFE_INTEGER), changedBy: undefined };
+    }
+    const { columns, primaryKey, uniqueKey, version } = catalog;
+    const ownTypes = types.ownTypes(relation.columns.map((column) => column.typeOid));
+    const current: Layout = { columns, primaryKey, uniqueKey, types: ownTypes };
+    const full = withEpoch(xid, version.nextXid);
+    const { layout, store, changedBy } = chooseLayout(known, current, version.changedBy, full);
+    if (store !== undefined) {
+      stored.set(fingerprint, store);
+      await this.#options.records.keep(this.#partition(relation), { layouts: stored.toText() });
+    }
+    return { layout, changedBy };
+  }
+
+  async #stored(relation: Relation): Promise<TableLayouts> {
+    const known = this.#tables.get(relation.oid);
+    if (known !== undefined) return known;
+    const map = await this.#options.offsets.offset(this.#partition(relation));
+    const stored = TableLayouts.of(relation.oid, map?.['layouts']);
+    this.#tables.set(relation.oid, stored);
+    return stored;
+  }
+
+  #partition(relation: Relation): SourcePartition {
+    return privatePartition(this.#options.sourcePartition, `layouts of ${qualified(relation)}`);
+  }
+}
+
+/** A transaction id of 32 bits with its epoch; `nextXid` is later, and by less than half of all ids. */
+function withEpoch(xid: number, nextXid: number): number {
+  const epochs = 2 ** 32;
+  return nextXid - ((((nextXid - xid) % epochs) + epochs) % epochs);
+}

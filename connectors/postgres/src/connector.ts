@@ -13,6 +13,7 @@ import { checkValues, isPassThroughKey } from './config-check.ts';
 import { postgresConfigDef } from './config-keys.ts';
 import { upgradeConfig } from './config-upgrade.ts';
 import { connect } from './connection.ts';
+import { examine } from './doctor/examine.ts';
 import { serverMessage, sqlStateOf } from './errors.ts';
 import { PostgresSourceTask } from './task.ts';
 
@@ -73,6 +74,7 @@ export const plugin: SourceConnectorPlugin = {
   passThrough: isPassThroughKey,
   checkValues,
   validate: validateConnection,
+  examine,
   createConnector: () => new PostgresConnector(),
   createTask: () => new PostgresSourceTask(),
 };

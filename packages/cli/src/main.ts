@@ -11,6 +11,7 @@ const ownModules: Readonly<Record<string, () => Promise<Register>>> = {
   start: async () => (await import('./start.ts')).registerStart,
   broker: async () => (await import('./broker-command.ts')).registerBroker,
   demo: async () => (await import('./demo.ts')).registerDemo,
+  doctor: async () => (await import('./doctor.ts')).registerDoctor,
   version: () => Promise.resolve(registerVersion),
 };
 

@@ -32,6 +32,19 @@ export interface Connector {
   stop(): Promise<void>;
 }
 
+/** One point of a check list, as `millrace doctor` prints it. */
+export interface Finding {
+  /** What was looked at, in a few words. */
+  readonly check: string;
+  /** `problem`: the connector will not run, or not get what it should. `warning`: it will, at a price. */
+  readonly state: 'ok' | 'warning' | 'problem';
+  readonly detail: string;
+  /** Statements or steps that repair it, one a line, ready to be run. */
+  readonly fix?: readonly string[];
+  /** Whether the config is wrong, or something around us is missing. */
+  readonly about?: 'config' | 'environment';
+}
+
 interface ConnectorPluginBase {
   /** Java class name that configs use; also found by its simple name, with or without `Connector`. */
   readonly className: string;
@@ -56,6 +69,11 @@ interface ConnectorPluginBase {
   readonly checkValues?: (config: RawConfig) => readonly ConfigProblem[];
   /** Called when every key parsed; may connect. Within 90 s. */
   validate?(config: RawConfig, signal: AbortSignal): Promise<ConnectorValidation>;
+  /**
+   * Looks at everything the connector needs, without changing anything, and says how to get what is missing. Reports
+   * whatever can be found out although something else is wrong; does not throw for what it finds.
+   */
+  examine?(config: RawConfig, signal: AbortSignal): Promise<readonly Finding[]>;
   createConnector(): Connector;
 }
 

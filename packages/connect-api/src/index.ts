@@ -5,6 +5,7 @@ export type {
   ConnectorContext,
   ConnectorPlugin,
   ConnectorValidation,
+  Finding,
   Plugin,
   PluginEntry,
   SinkConnectorPlugin,

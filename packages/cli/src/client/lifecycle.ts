@@ -1,18 +1,11 @@
 // `millrace apply`, `delete`, `pause`, `resume`, `stop`, `restart`: changing connectors.
-import { readFileSync } from 'node:fs';
 import type { ConnectorInfo } from '@millrace/connect-api';
-import { messageOf } from '@millrace/foundation';
 import type { Command } from 'commander';
 import { CliError } from './cli-error.ts';
+import { type ConnectorFile, readConnectorFile } from './connector-file.ts';
 import { type RestOptions, restClient, withRest } from './options.ts';
 import { print } from './output.ts';
 import { connectorPath } from './rest-client.ts';
-
-/** A connector as a file holds it: Connect's `{name, config}` or the flat map with `name` in it. */
-export interface ConnectorFile {
-  readonly name: string;
-  readonly config: Readonly<Record<string, string>>;
-}
 
 export function registerLifecycle(program: Command): void {
   withRest(
@@ -80,49 +73,4 @@ function withRefusedValues(error: CliError, config: ConnectorFile['config']): Cl
       : `${problem} (it is '${value}')`;
   });
   return new CliError(error.message, problems.join('; '), error.fix, error.exitCode);
-}
-
-/** @throws CliError that names the file and what is wrong in it */
-export function readConnectorFile(file: string): ConnectorFile {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new CliError(
-      `Cannot read ${file}`,
-      messageOf(error),
-      'Name a JSON file with a connector config.',
-      2,
-    );
-  }
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new CliError(`${file} is not JSON`, messageOf(error), 'Correct the file at that position.', 2);
-  }
-  const shape =
-    'Write {"name": "...", "config": {"connector.class": "...", ...}} or the config alone with "name" in it.';
-  if (!isObject(json))
-    throw new CliError(`${file} holds no connector`, 'the document is not an object', shape, 2);
-  const config = isObject(json['config']) ? json['config'] : json;
-  const name = json['name'] ?? config['name'];
-  if (typeof name !== 'string' || name === '')
-    throw new CliError(`${file} names no connector`, '"name" is missing', shape, 2);
-  const entries = Object.entries(config).map(([key, value]) => {
-    if (isObject(value) || Array.isArray(value)) {
-      throw new CliError(
-        `${file}: ${key} has an object as value`,
-        'config values are text, numbers or booleans',
-        shape,
-        2,
-      );
-    }
-    return [key, String(value)] as const;
-  });
-  return { name, config: Object.fromEntries(entries) };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -196,6 +196,14 @@ it('One topic that is refused does not keep the others of a request', async () =
   expect(Object.fromEntries(codes)).toEqual({ t: 0, u: TOPIC_REFUSED });
 });
 
+it('Markers of transactions may be written by who may alter the cluster, without the right of brokers', async () => {
+  const markers = [{ producerId: 1, topics: [{ name: 't', partitionIndexes: [0] }] }];
+  const row = ROWS.find(({ api }) => api === 'WriteTxnMarkers');
+  expect(row?.body).toEqual({ markers });
+  await grant([alterCluster]);
+  expect(await refusals(row as Row)).toEqual([]);
+});
+
 it('A refusal under acks=0 closes the connection: there is no other way to tell', async () => {
   await using client = await TestClient.connect(broker.port('SASL_PLAINTEXT'));
   await client.login('alice', 'alice-secret');

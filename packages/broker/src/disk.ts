@@ -88,6 +88,10 @@ export async function makeDurableDirectory(disk: Disk, path: string): Promise<vo
   await disk.syncDirectory(parent);
 }
 
+/** Logs hold the data of all topics, the passwords in connectors' configs, and what SCRAM checks: the owner's alone. INV-11. */
+const OWN_FILE = 0o600;
+const OWN_DIRECTORY = 0o700;
+
 /** The real disk. */
 export const nodeDisk: Disk = {
   open: (path) => new NodeFile(path),
@@ -102,7 +106,7 @@ export const nodeDisk: Disk = {
     }
   },
   makeDirectory: (path) => {
-    mkdirSync(path, { recursive: true });
+    mkdirSync(path, { recursive: true, mode: OWN_DIRECTORY });
   },
   list: (path) => {
     try {
@@ -138,7 +142,7 @@ class NodeFile implements DiskFile {
 
   constructor(path: string) {
     this.path = path;
-    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
+    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, OWN_FILE);
   }
 
   size(): number {

@@ -1,5 +1,6 @@
 // TLS, SASL and what is durable of them, as clients meet it.
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -401,6 +402,30 @@ it('INV-11: no credential reaches a log line, an answer or the metadata log', as
   expect(lines.filter((line) => line.includes('a login failed'))).toHaveLength(2);
   expect(lines.filter((line) => line.includes('access was refused'))).toHaveLength(1);
   expect(lines.filter((line) => secrets.test(line))).toEqual([]);
+});
+
+it('INV-11: nobody but its owner may read what the broker keeps', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'millrace-broker-'));
+  const dataDirectory = join(home, 'new', 'data');
+  try {
+    const broker = await startBroker({
+      dataDirectory,
+      listen: { host: '127.0.0.1', port: 0 },
+      properties: { 'millrace.disk.reserve.bytes': '1048576' },
+    });
+    await using client = await TestClient.connect(broker.port);
+    await addScramUser(client, 'carol', 'carol-secret');
+    await client.send('CreateTopics', 5, { topics: [{ name: 't', numPartitions: 1, replicationFactor: 1 }] });
+    await client.produce('t', 0, { values: ['v'] });
+    await broker.close();
+    const entries = await readdir(dataDirectory, { recursive: true, withFileTypes: true });
+    const open = entries.filter((entry) => (statSync(join(entry.parentPath, entry.name)).mode & 0o077) !== 0);
+    expect(entries.length).toBeGreaterThan(5);
+    expect(open.map(({ name }) => name)).toEqual([]);
+    expect(statSync(dataDirectory).mode & 0o777).toBe(0o700);
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
 });
 
 it('SaslHandshake and SaslAuthenticate are advertised, as by Kafka', async () => {

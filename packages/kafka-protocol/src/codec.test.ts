@@ -117,6 +117,32 @@ test('a count that cannot fit is refused before anything is allocated', () => {
   expect(() => decodeRequestBody(API.Metadata, 1, frame, 0)).toThrowError(/do not fit/);
 });
 
+test('INV-5: elements that would take far more memory than their bytes are refused', () => {
+  // 3 bytes a group, of which an object is made.
+  const groups = Buffer.alloc(3 * 300_000);
+  for (let at = 0; at < groups.length; at += 3) groups[at] = 1;
+  const count = Buffer.from([0xe1, 0xa7, 0x12]);
+  const frame = Buffer.concat([count, groups, Buffer.from([0, 0])]);
+  expect(() => decodeRequestBody(API.OffsetFetch, 8, frame, 0)).toThrowError(/more elements than/);
+});
+
+test('INV-10: a string is no longer than Kafka takes it, in compact form, too', () => {
+  const joined = (groupId: string): Buffer => frameOf(encodeRequest(API.JoinGroup, 9, 1, null, { groupId }));
+  const longest = joined('x'.repeat(32_767));
+  const { bodyOffset } = decodeRequestHeader(longest);
+  expect(decodeRequestBody(API.JoinGroup, 9, longest, bodyOffset).groupId).toHaveLength(32_767);
+  // Its length is a varint of three bytes, the least significant first: one more.
+  const longer = Buffer.concat([
+    longest.subarray(0, bodyOffset),
+    Buffer.from([0x81, 0x80, 0x02]),
+    Buffer.alloc(40_000, 'x'),
+  ]);
+  expect(() => decodeRequestBody(API.JoinGroup, 9, longer, bodyOffset)).toThrowError(
+    /a string of 32768 bytes/,
+  );
+  expect(() => joined('x'.repeat(32_768))).toThrowError(/does not fit/);
+});
+
 test('structures outside requests have codecs of their own', () => {
   const codec = structCodec(
     'topics: [string]\nuserData: bytes? = null\nowned: [struct] 1+ {\n topic: string\n}',

@@ -23,6 +23,8 @@ interface Codec {
 }
 
 const UNSUPPORTED_VERSION = 35;
+/** Array elements of one request, those of nested arrays included: far more than a node has partitions. INV-5. */
+const MAX_ELEMENTS = 262_144;
 const parsed = new Map<string, readonly Field[]>();
 const codecs: Record<Direction, Map<number, Codec>> = { request: new Map(), response: new Map() };
 
@@ -53,7 +55,8 @@ export function decodeRequestBody<K extends number>(
   frame: Buffer,
   bodyOffset: number,
 ): RequestBody<K> {
-  return codec('request', key, version).read(new WireReader(frame, bodyOffset)) as RequestBody<K>;
+  const reader = new WireReader(frame, bodyOffset, frame.length, MAX_ELEMENTS);
+  return codec('request', key, version).read(reader) as RequestBody<K>;
 }
 
 /** Writes a request. Large byte fields come back as chunks of their own, not copied. */
@@ -170,7 +173,8 @@ export function structCodec(layout: string, flexibleFrom: number): StructCodec {
     return known;
   };
   return {
-    decode: (version, bytes, position = 0) => forVersion(version).read(new WireReader(bytes, position)),
+    decode: (version, bytes, position = 0) =>
+      forVersion(version).read(new WireReader(bytes, position, bytes.length, MAX_ELEMENTS)),
     encode: (version, value) => {
       const writer = new WireWriter();
       forVersion(version).write(writer, value);

@@ -13,16 +13,22 @@ export function joinInt64(high: number, low: number): Int64 {
   return Number.isSafeInteger(value) ? value : (BigInt(high) << 32n) | BigInt(low);
 }
 
+/** Longest string in bytes, in compact form, too: Kafka takes and sends no longer one. */
+const MAX_STRING_BYTES = 0x7fff;
+
 /** Reads one message. Every read checks what remains first and throws `kafka.malformed` with the position. */
 export class WireReader {
   readonly buffer: Buffer;
   position: number;
   readonly end: number;
+  #elementsLeft: number;
 
-  constructor(buffer: Buffer, position = 0, end: number = buffer.length) {
+  /** `maxElements` bounds the elements of all arrays together: in memory one may take fifty times its bytes. */
+  constructor(buffer: Buffer, position = 0, end: number = buffer.length, maxElements: number = Infinity) {
     this.buffer = buffer;
     this.position = position;
     this.end = end;
+    this.#elementsLeft = maxElements;
   }
 
   /** Moves over `size` bytes and returns where they start. */
@@ -85,7 +91,9 @@ export class WireReader {
     return this.#text(this.length(this.int16(), nullable));
   }
   compactString(nullable: boolean): string | null {
-    return this.#text(this.length(this.uvarint() - 1, nullable));
+    const size = this.length(this.uvarint() - 1, nullable);
+    if (size > MAX_STRING_BYTES) malformed(`a string of ${size} bytes`, this.position);
+    return this.#text(size);
   }
   bytes(nullable: boolean): Buffer | null {
     return this.#slice(this.length(this.int32(), nullable));
@@ -122,6 +130,8 @@ export class WireReader {
     if (count * elementSize > this.end - this.position) {
       malformed(`${count} elements do not fit into ${this.end - this.position} bytes`, this.position);
     }
+    this.#elementsLeft -= Math.max(0, count);
+    if (this.#elementsLeft < 0) malformed('more elements than a request may have', this.position);
     return count;
   }
 }
@@ -204,8 +214,7 @@ export class WireWriter {
       this.int16(-1);
       return;
     }
-    const size = Buffer.byteLength(value);
-    if (size > 0x7fff) fail('kafka.malformed', `A string of ${size} bytes does not fit into 32767.`);
+    const size = stringBytes(value);
     this.int16(size);
     this.#text(value, size);
   }
@@ -214,7 +223,7 @@ export class WireWriter {
       this.uvarint(0);
       return;
     }
-    const size = Buffer.byteLength(value);
+    const size = stringBytes(value);
     this.uvarint(size + 1);
     this.#text(value, size);
   }
@@ -298,6 +307,14 @@ export class WireWriter {
     this.#chunks.push(value);
     this.#chunkedBytes += value.length;
   }
+}
+
+function stringBytes(value: string): number {
+  const size = Buffer.byteLength(value);
+  if (size > MAX_STRING_BYTES) {
+    fail('kafka.malformed', `A string of ${size} bytes does not fit into ${MAX_STRING_BYTES}.`);
+  }
+  return size;
 }
 
 function byteLength(value: Buffer | readonly Buffer[]): number {

@@ -45,14 +45,12 @@ export const listOffsets: RegisteredApi = defineApi({
     for (const topic of request.topics) {
       const repeated = repeatedIndexes(topic.partitions);
       const partitions: (Found & { partitionIndex: number })[] = [];
+      const refused = new Set<number>();
       for (const asked of topic.partitions) {
-        if (
-          repeated.has(asked.partitionIndex) &&
-          partitions.some((p) => p.partitionIndex === asked.partitionIndex)
-        ) {
-          continue;
-        }
-        const found = repeated.has(asked.partitionIndex)
+        if (refused.has(asked.partitionIndex)) continue;
+        const isRepeated = repeated.has(asked.partitionIndex);
+        if (isRepeated) refused.add(asked.partitionIndex);
+        const found = isRepeated
           ? failed(KafkaErrors.INVALID_REQUEST)
           : await find(broker, topic.name, asked, request.isolationLevel, apiVersion);
         partitions.push({ partitionIndex: asked.partitionIndex, ...found });

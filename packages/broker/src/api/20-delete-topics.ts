@@ -16,12 +16,14 @@ export const deleteTopics: RegisteredApi = defineApi({
   versions: [1, 6],
   handle: async (request, { broker, apiVersion }) => {
     const asked = askedTopics(request, apiVersion);
-    const counts = new Map<string, number>();
-    for (const entry of asked) counts.set(keyOf(entry), (counts.get(keyOf(entry)) ?? 0) + 1);
+    const byKey = new Map<string, { entry: Asked; count: number }>();
+    for (const entry of asked) {
+      const known = byKey.get(keyOf(entry));
+      if (known) known.count++;
+      else byKey.set(keyOf(entry), { entry, count: 1 });
+    }
     const responses = [];
-    for (const [key, count] of counts) {
-      const entry = asked.find((candidate) => keyOf(candidate) === key);
-      if (!entry) continue;
+    for (const { entry, count } of byKey.values()) {
       if (count > 1) responses.push(failed(entry, KafkaErrors.INVALID_REQUEST, 'Duplicate topic name.'));
       else responses.push(await remove(entry, broker));
     }

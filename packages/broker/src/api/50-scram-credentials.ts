@@ -33,10 +33,11 @@ export const describeUserScramCredentials: RegisteredApi = defineApi<number>({
   versions: [0, 0],
   handle: (body, { broker }) => {
     const { users } = body as unknown as { users: readonly { name: string }[] | null };
-    const asked = users?.map(({ name }) => name) ?? [];
-    const names = asked.length > 0 ? [...new Set(asked)] : broker.scram.users();
+    const counts = new Map<string, number>();
+    for (const { name } of users ?? []) counts.set(name, (counts.get(name) ?? 0) + 1);
+    const names = counts.size > 0 ? [...counts.keys()] : broker.scram.users();
     const results = names.map((user) => {
-      const isRepeated = asked.filter((name) => name === user).length > 1;
+      const isRepeated = (counts.get(user) ?? 0) > 1;
       const credentialInfos = [...(broker.scram.stored(user) ?? [])].map(([mechanism, { iterations }]) => ({
         mechanism: SCRAM_MECHANISMS[mechanism].code,
         iterations,

@@ -1,4 +1,4 @@
-import { silentLogger } from '@millrace/foundation';
+import { LogHub, silentLogger } from '@millrace/foundation';
 import { describe, expect, it } from 'vitest';
 import { RULES } from '../api/authorization.ts';
 import { ApiRegistry } from '../api/registry.ts';
@@ -94,6 +94,27 @@ describe('the authorizer', () => {
     const made = authorizer([acl({ principal: 'User:bob' })], { allowWithoutAcl: true });
     expect(may(made, Operation.read, 'free')).toBe(true);
     expect(may(made, Operation.read, 'orders')).toBe(false);
+  });
+
+  it('INV-10: keeps what it remembers of two clients apart, whatever characters are in their names', () => {
+    const odd: Requester = { principal: 'User:alice\n10.0.0.1\n3 2 x', host: '10.0.0.9' };
+    const made = authorizer([acl({ principal: odd.principal, resourceName: 'y' })]);
+    expect(may(made, Operation.read, 'y', odd)).toBe(true);
+    expect(may(made, Operation.read, `x\n${odd.host}\n3 2 y`)).toBe(false);
+  });
+
+  it('INV-5: logs no more of a name than anybody wants to read', () => {
+    const lines: string[] = [];
+    const hub = new LogHub({ level: 'info', destination: { write: (line: string) => lines.push(line) } });
+    const made = new Authorizer({
+      superUsers: new Set(),
+      allowWithoutAcl: false,
+      logger: hub.logger('test'),
+    });
+    const action = { operation: Operation.read, resourceType: Resource.group };
+    for (const end of ['a', 'b'])
+      made.noteRefusal(alice, { ...action, resourceName: 'x'.repeat(30_000) + end });
+    expect(lines.map((line) => line.length < 2000)).toEqual([true]);
   });
 
   it('knows whether there is any resource somebody may write to (KIP-679)', () => {

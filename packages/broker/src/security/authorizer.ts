@@ -21,8 +21,9 @@ const IMPLIED: Readonly<Record<number, readonly number[]>> = {
   [Operation.describeConfigs]: [Operation.alterConfigs],
 };
 
-/** Decisions remembered until a rule changes; INV-5. */
+/** Decisions remembered until a rule changes, and the longest name with which one is: names come from clients. INV-5. */
 const MAX_REMEMBERED = 10_000;
+const MAX_REMEMBERED_NAME = 1_000;
 /** A name nobody has a rule for: what is allowed on it is allowed on every name. */
 const ANY_NAME = 'hardcode';
 
@@ -109,6 +110,7 @@ export class Authorizer {
     const known = this.#decisions.get(key);
     if (known !== undefined) return known;
     const allowed = this.#decide(requester, action);
+    if (action.resourceName.length > MAX_REMEMBERED_NAME) return allowed;
     if (this.#decisions.size >= MAX_REMEMBERED) this.#decisions.clear();
     this.#decisions.set(key, allowed);
     return allowed;
@@ -116,12 +118,13 @@ export class Authorizer {
 
   /** Logs a refusal of what was asked by name; the same one again only after the rules have changed. */
   noteRefusal(requester: Requester, action: Action): void {
-    const key = keyOf(requester, action);
+    const name = action.resourceName.slice(0, MAX_REMEMBERED_NAME);
+    const key = keyOf(requester, { ...action, resourceName: name });
     if (this.#told.has(key)) return;
     if (this.#told.size >= MAX_REMEMBERED) this.#told.clear();
     this.#told.add(key);
     const operation = nameOf(Operation, action.operation);
-    const resource = `${nameOf(RESOURCE_NAMES, action.resourceType)}:${action.resourceName}`;
+    const resource = `${nameOf(RESOURCE_NAMES, action.resourceType)}:${name}`;
     this.#options.logger.info({ ...requester, operation, resource }, 'access was refused');
   }
 
@@ -206,8 +209,9 @@ const RESOURCE_NAMES = {
   User: 7,
 } as const;
 
+/** Principals and names may hold any character: with its length in front no principal runs into what follows. */
 function keyOf({ principal, host }: Requester, { operation, resourceType, resourceName }: Action): string {
-  return `${principal}\n${host}\n${operation} ${resourceType} ${resourceName}`;
+  return `${operation} ${resourceType} ${principal.length} ${principal} ${host} ${resourceName}`;
 }
 
 function nameOf(numbers: Readonly<Record<string, number>>, value: number): string {

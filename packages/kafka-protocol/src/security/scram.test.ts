@@ -54,6 +54,7 @@ test('INV-10: messages that are none are refused with a typed error, and no clie
   for (const text of ['', 'r=abc,s=QQ==,i=1', 'r=xyzdef,s=QQ==,i=1', 'r=abcd,s=QQ==,i=-1', 'r=abcd,i=1']) {
     expect(() => parseServerFirst(Buffer.from(text), first), text).toThrow(ScramError);
   }
+  expect(() => parseServerFirst(Buffer.from('r=abcd,s=QQ==,i=4095'), first)).toThrow('fewer than 4096');
   expect(() => saltPassword('SCRAM-SHA-256', 'x', Buffer.alloc(4), 2_000_000_000)).toThrow(ScramError);
   expect(() => checkServerFinal(Buffer.from('v=QQ=='), Buffer.alloc(32))).toThrow(ScramError);
   expect(() => checkServerFinal(Buffer.from('e=other-error'), Buffer.alloc(32))).toThrow('other-error');

@@ -112,6 +112,10 @@ export function parseServerFirst(
   if (!nonce.startsWith(first.nonce) || nonce.length === first.nonce.length) {
     throw new ScramError("the server's nonce does not continue the client's");
   }
+  // Whoever plays the server could otherwise have a proof made that gives the password away.
+  if (Number(iterations) < SCRAM_MIN_ITERATIONS) {
+    throw new ScramError(`the server asks for ${iterations} iterations, fewer than ${SCRAM_MIN_ITERATIONS}`);
+  }
   return { text, nonce, salt: Buffer.from(salt, 'base64'), iterations: Number(iterations) };
 }
 

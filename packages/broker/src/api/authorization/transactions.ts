@@ -1,6 +1,6 @@
 // Rules of the APIs of idempotent and transactional producers.
 import { API, KafkaErrors } from '@millrace/kafka-protocol';
-import { Operation, Resource } from '../../security/acl.ts';
+import { CLUSTER_NAME, Operation, Resource } from '../../security/acl.ts';
 import {
   type Body,
   CLUSTER_REFUSED,
@@ -80,6 +80,8 @@ export const transactionRules: readonly [number, Rule][] = [
   ),
 
   ruleFor<WriteTxnMarkersRequest>(API.WriteTxnMarkers, ({ markers }, _, access) => {
+    // Brokers have the one right, who aborts a hanging transaction by hand the other (KIP-664).
+    if (access.sees(Operation.alter, Resource.cluster, CLUSTER_NAME)) return GRANTED;
     if (access.cluster(Operation.clusterAction)) return GRANTED;
     const refusals = markers.map(({ producerId, topics }) => ({
       producerId,

@@ -126,6 +126,13 @@ test('INV-5: elements that would take far more memory than their bytes are refus
   expect(() => decodeRequestBody(API.OffsetFetch, 8, frame, 0)).toThrowError(/more elements than/);
 });
 
+test('INV-5: a message is not written beyond 256 MB, however often it repeats itself', () => {
+  const records = Buffer.alloc(1 << 20);
+  const partitionData = Array.from({ length: 300 }, (_, index) => ({ index, records }));
+  const topicData = [{ name: 't', partitionData }];
+  expect(() => encodeRequest(API.Produce, 9, 1, null, { topicData })).toThrowError(/does not fit into/);
+});
+
 test('INV-10: a string is no longer than Kafka takes it, in compact form, too', () => {
   const joined = (groupId: string): Buffer => frameOf(encodeRequest(API.JoinGroup, 9, 1, null, { groupId }));
   const longest = joined('x'.repeat(32_767));

@@ -136,6 +136,8 @@ export class WireReader {
   }
 }
 
+/** Longest message written: what is asked for twice over should not be answered with gigabytes. INV-5 */
+const MAX_MESSAGE_BYTES = 0x1000_0000;
 /** Byte fields from this size on become chunks of their own. */
 const CHUNK_FROM_BYTES = 1024;
 
@@ -285,8 +287,7 @@ export class WireWriter {
   #flush(): void {
     if (this.#position === this.#flushed) return;
     const chunk = this.#buffer.subarray(this.#flushed, this.#position);
-    this.#chunks.push(chunk);
-    this.#chunkedBytes += chunk.length;
+    this.#add(chunk);
     this.#flushed = this.#position;
   }
   #text(value: string, size: number): void {
@@ -304,8 +305,14 @@ export class WireWriter {
       return;
     }
     this.#flush();
-    this.#chunks.push(value);
-    this.#chunkedBytes += value.length;
+    this.#add(value);
+  }
+  #add(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#chunkedBytes += chunk.length;
+    if (this.#chunkedBytes > MAX_MESSAGE_BYTES) {
+      fail('kafka.malformed', `A message does not fit into ${MAX_MESSAGE_BYTES} bytes.`);
+    }
   }
 }
 

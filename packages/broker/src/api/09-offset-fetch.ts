@@ -4,6 +4,7 @@ import { API, KafkaErrors } from '@millrace/kafka-protocol';
 import type { BrokerState } from '../broker-state.ts';
 import type { CommittedOffset } from '../groups/records.ts';
 import { ZERO_UUID } from '../metadata/topics.ts';
+import { once } from './answers.ts';
 import { defineApi, type RegisteredApi } from './definition.ts';
 
 interface AskedTopic {
@@ -24,10 +25,12 @@ export const offsetFetch: RegisteredApi = defineApi({
       return { topics: fetchOffsets(broker, groupId, topics, false, unstable(groupId)) };
     }
     const byId = apiVersion >= 10;
+    const allOf = once((groupId: string) => fetchOffsets(broker, groupId, null, byId, unstable(groupId)));
     return {
-      groups: request.groups.map((group) => ({
-        groupId: group.groupId,
-        topics: fetchOffsets(broker, group.groupId, group.topics, byId, unstable(group.groupId)),
+      groups: request.groups.map(({ groupId, topics }) => ({
+        groupId,
+        topics:
+          topics === null ? allOf(groupId) : fetchOffsets(broker, groupId, topics, byId, unstable(groupId)),
         errorCode: 0,
       })),
     };

@@ -3,6 +3,7 @@ import { API, KafkaErrors } from '@millrace/kafka-protocol';
 import type { Group } from '../groups/group.ts';
 import { NO_BYTES } from '../groups/member.ts';
 import { GROUP_OPERATIONS, NOT_ASKED } from './cluster-answers.ts';
+import { once } from './answers.ts';
 import { defineApi, type RegisteredApi } from './definition.ts';
 
 export const describeGroups: RegisteredApi = defineApi({
@@ -11,19 +12,21 @@ export const describeGroups: RegisteredApi = defineApi({
   handle: (request, { broker, apiVersion }) => {
     const authorizedOperations = request.includeAuthorizedOperations ? GROUP_OPERATIONS : NOT_ASKED;
     return {
-      groups: request.groups.map((groupId) => {
-        const group = broker.groups.group(groupId);
-        if (group) return { ...describe(group), authorizedOperations };
-        const unknown = { errorCode: 0, errorMessage: null, groupId, groupState: 'Dead' };
-        if (apiVersion < 6) return { ...unknown, authorizedOperations };
-        const errorMessage = `Group ${groupId} not found.`;
-        return {
-          ...unknown,
-          errorCode: KafkaErrors.GROUP_ID_NOT_FOUND.code,
-          errorMessage,
-          authorizedOperations,
-        };
-      }),
+      groups: request.groups.map(
+        once((groupId: string) => {
+          const group = broker.groups.group(groupId);
+          if (group) return { ...describe(group), authorizedOperations };
+          const unknown = { errorCode: 0, errorMessage: null, groupId, groupState: 'Dead' };
+          if (apiVersion < 6) return { ...unknown, authorizedOperations };
+          const errorMessage = `Group ${groupId} not found.`;
+          return {
+            ...unknown,
+            errorCode: KafkaErrors.GROUP_ID_NOT_FOUND.code,
+            errorMessage,
+            authorizedOperations,
+          };
+        }),
+      ),
     };
   },
 });

@@ -1,6 +1,7 @@
 // 61 DescribeProducers. The idempotent producers a partition remembers.
 import { API } from '@millrace/kafka-protocol';
 import { type BrokerState, partitionOf } from '../broker-state.ts';
+import { once } from './answers.ts';
 import { defineApi, type RegisteredApi } from './definition.ts';
 
 interface DescribeProducersRequest {
@@ -10,12 +11,17 @@ interface DescribeProducersRequest {
 export const describeProducers: RegisteredApi = defineApi<number>({
   key: API.DescribeProducers,
   versions: [0, 0],
-  handle: (body, { broker }) => ({
-    topics: (body as unknown as DescribeProducersRequest).topics.map(({ name, partitionIndexes }) => ({
-      name,
-      partitions: partitionIndexes.map((partition) => describe(broker, name, partition)),
-    })),
-  }),
+  handle: (body, { broker }) => {
+    const producersOf = once((topic: string) =>
+      once((partition: number) => describe(broker, topic, partition)),
+    );
+    return {
+      topics: (body as unknown as DescribeProducersRequest).topics.map(({ name, partitionIndexes }) => ({
+        name,
+        partitions: partitionIndexes.map((partition) => producersOf(name)(partition)),
+      })),
+    };
+  },
 });
 
 function describe(broker: BrokerState, topic: string, partitionIndex: number): object {

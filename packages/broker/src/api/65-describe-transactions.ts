@@ -1,6 +1,7 @@
 // 65 DescribeTransactions. What the coordinator knows of transactional ids.
 import { API, KafkaErrors } from '@millrace/kafka-protocol';
 import type { BrokerState } from '../broker-state.ts';
+import { once } from './answers.ts';
 import { defineApi, type RegisteredApi } from './definition.ts';
 
 export const describeTransactions: RegisteredApi = defineApi<number>({
@@ -8,7 +9,7 @@ export const describeTransactions: RegisteredApi = defineApi<number>({
   versions: [0, 0],
   handle: (body, { broker }) => {
     const { transactionalIds } = body as unknown as { readonly transactionalIds: readonly string[] };
-    return { transactionStates: transactionalIds.map((id) => describe(broker, id)) };
+    return { transactionStates: transactionalIds.map(once((id: string) => describe(broker, id))) };
   },
 });
 

@@ -6,6 +6,16 @@ import { isNoSpace } from '../disk.ts';
 import { KafkaFailure } from '../errors.ts';
 import { ResourceType } from '../metadata/config-resources.ts';
 
+/** Works each answer out once, for a request that asks the same thing over and over: a name takes a byte, its answer
+ * maybe megabytes. INV-5 */
+export function once<K, A>(answer: (key: K) => A): (key: K) => A {
+  const given = new Map<K, A>();
+  return (key) => {
+    if (!given.has(key)) given.set(key, answer(key));
+    return given.get(key) as A;
+  };
+}
+
 /** What a client is told when the disk refused a change of metadata. */
 export function storageFailure(broker: BrokerState, error: unknown): KafkaFailure {
   if (error instanceof KafkaFailure) return error;

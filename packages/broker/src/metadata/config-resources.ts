@@ -45,6 +45,12 @@ const CLIENT_METRICS: readonly (readonly [string, ConfigType, string])[] = [
 const GROUP_PREFIXES =
   /^group\.((?:consumer|share|streams)\.(?:session\.timeout|heartbeat\.interval|assignment\.interval)\.ms)$/;
 
+/** The configs of a group, by the broker's key for the default of each. */
+const GROUP_KEYS = [...BROKER_KEYS.values()].flatMap((key) => {
+  const name = GROUP_PREFIXES.exec(key.name)?.[1];
+  return name === undefined ? [] : [{ name, key }];
+});
+
 /** All configs of a resource. @throws KafkaFailure when there is no such resource */
 export function describeResource(broker: BrokerState, type: number, name: string): DescribedConfig[] {
   switch (type) {
@@ -106,11 +112,9 @@ function describeBroker(broker: BrokerState, name: string): DescribedConfig[] {
 }
 
 function describeGroup(broker: BrokerState): DescribedConfig[] {
-  return [...BROKER_KEYS.values()].flatMap((key) => {
-    const name = GROUP_PREFIXES.exec(key.name)?.[1];
-    if (name === undefined) return [];
+  return GROUP_KEYS.map(({ name, key }) => {
     const sources = broker.config.sources(key.name);
-    return [described(name, key.type, { value: sources[0]?.value ?? null, synonyms: sources })];
+    return described(name, key.type, { value: sources[0]?.value ?? null, synonyms: sources });
   });
 }
 

@@ -5,8 +5,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Compression, simpleBatch } from '@millrace/kafka-protocol';
+import { kafkaClassPath } from '@millrace/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { kafkaClassPath } from './testing/kafka-class-path.ts';
 import { startTestBroker, type TestBroker } from './testing/test-broker.ts';
 import { TestClient } from './testing/test-client.ts';
 

@@ -18,6 +18,7 @@ export { goldenLines, goldenPath } from './goldens.ts';
 export { type CommandOptions, type CommandResult, runCommand, runMillrace } from './millrace-command.ts';
 export { type MillraceOptions, MillraceProcess, startMillrace } from './millrace-process.ts';
 export { pythonWith } from './python.ts';
+export { RealKafka } from './real-kafka.ts';
 export { SeededRandom, testRandom, testRounds } from './seeded-random.ts';
 export { TcpProxy } from './tcp-proxy.ts';
 export { type TestDatabase, testDatabase } from './test-database.ts';

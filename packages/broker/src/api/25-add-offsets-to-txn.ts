@@ -14,7 +14,7 @@ export const addOffsetsToTxn: RegisteredApi = defineApi({
     if (groupId === '') return { errorCode: KafkaErrors.INVALID_GROUP_ID.code };
     const identity = { producerId: Number(request.producerId), producerEpoch };
     try {
-      await broker.transactions.addOffsets(transactionalId, identity, 0);
+      await broker.transactions.addOffsets(transactionalId, identity, groupId, 0);
       return { errorCode: 0 };
     } catch (error) {
       return { errorCode: fencedBefore(2, apiVersion, transactionFailure(broker, error)).code };

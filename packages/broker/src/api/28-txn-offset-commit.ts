@@ -66,17 +66,16 @@ async function admit(
   broker: BrokerState,
   apiVersion: number,
 ): Promise<ErrorAnswer | undefined> {
-  const log = broker.topics.get(OFFSETS_TOPIC)?.partitions[0];
-  if (log?.producers.hasOpen(identity.producerId, identity.producerEpoch)) return undefined;
-  const { transactions } = broker;
-  const { transactionalId } = request;
+  const { groups, transactions } = broker;
+  const { transactionalId, groupId } = request;
+  if (groups.hasOpenTransaction(groupId, identity)) return undefined;
   if (apiVersion < 5) {
-    const partition = [OFFSETS_TOPIC, 0] as const;
+    const partition = [OFFSETS_TOPIC, groups.partitionOf(groupId)] as const;
     await transactions.whenFinished(transactionalId);
     return transactions.verify(transactionalId, identity, partition, KafkaErrors.INVALID_TXN_STATE);
   }
   try {
-    await transactions.addOffsets(transactionalId, identity, 2);
+    await transactions.addOffsets(transactionalId, identity, groupId, 2);
     return undefined;
   } catch (error) {
     const failure = transactionFailure(broker, error);

@@ -31,6 +31,12 @@ async function grow(asked: Asked, validateOnly: boolean, broker: BrokerState): P
   const topic = broker.topics.get(asked.name);
   if (!topic) throw new KafkaFailure(KafkaErrors.UNKNOWN_TOPIC_OR_PARTITION);
   const present = topic.partitions.length;
+  if (topic.internal) {
+    throw new KafkaFailure(
+      KafkaErrors.INVALID_PARTITIONS,
+      `The number of partitions of ${asked.name} cannot be changed: it says where each group or transactional id is kept.`,
+    );
+  }
   if (asked.count <= present) {
     throw new KafkaFailure(
       KafkaErrors.INVALID_PARTITIONS,

@@ -152,6 +152,31 @@ test('Offsets of a transaction count from its commit on, also when a kill comes 
   expect(after.groups.pending.hasAny('g')).toBe(false);
 });
 
+test('Each group lies in the partition that Kafka would look in, with its transactions, and is found there again', async () => {
+  const disk = new MemoryDisk();
+  const { topics, groups } = await startOn(disk, Date.now);
+  const { id } = await topics.create('events', 1, {});
+  const { partitions } = await topics.create('__consumer_offsets', 50, {});
+  const in31 = { ...offset(id, Date.now()), group: 'orders' };
+  const in13 = { ...offset(id, Date.now()), group: 'payments' };
+  const producer = { producerId: 5, producerEpoch: 0 };
+  await groups.commit('g', [offset(id, Date.now())]);
+  for (const record of [in31, in13]) await groups.commitInTransaction(record.group, producer, [record]);
+  const written = partitions.flatMap((log, index) => (log && log.endOffset > 0 ? [index] : []));
+  // `Math.abs("g".hashCode()) % 50` and so on, as Java computes them.
+  expect(written).toEqual([3, 13, 31]);
+
+  const after = await startOn(disk.afterKill(), Date.now);
+  expect(after.groups.offsetsOf('g').get('events')?.get(0)).toMatchObject({ offset: 7 });
+  const log = after.topics.get('__consumer_offsets')?.partitions[31];
+  if (!log) throw new Error('no partition 31');
+  await writeMarker(log, { ...producer, commit: true, coordinatorEpoch: 0 }, after.groups, Date.now());
+  // The marker of one partition ends nothing in another.
+  expect(after.groups.offsetsOf('orders').get('events')?.get(0)).toMatchObject({ offset: 7 });
+  expect(after.groups.pending.hasAny('orders')).toBe(false);
+  expect(after.groups.pending.hasAny('payments')).toBe(true);
+});
+
 test('A commit after that of an open transaction is not undone by its end', async () => {
   const { topics, groups } = await startOn(new MemoryDisk(), Date.now);
   const { id } = await topics.create('events', 1, {});

@@ -2,20 +2,19 @@
 // that topic durably first; the maps here hold only what is.
 import { randomUUID } from 'node:crypto';
 import { type Clock, type Logger, toError } from '@millrace/foundation';
-import { BATCH_TRANSACTIONAL, KafkaErrors, readBatchHeader, simpleBatch } from '@millrace/kafka-protocol';
-import { KafkaFailure } from '../errors.ts';
+import { BATCH_TRANSACTIONAL, KafkaErrors } from '@millrace/kafka-protocol';
 import type { TransactionMarker } from '../log/control-batch.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
 import { replayLog } from '../log/replay-log.ts';
 import type { BrokerConfig } from '../metadata/broker-config.ts';
-import { OFFSETS_TOPIC, type Topic, type Topics, ZERO_UUID } from '../metadata/topics.ts';
+import { type Topic, type Topics, ZERO_UUID } from '../metadata/topics.ts';
 import { Group, type GroupEnvironment } from './group.ts';
 import { Member } from './member.ts';
-import { PendingOffsets } from './pending-offsets.ts';
+import { OffsetsLog, type OffsetsProducer } from './offsets-log.ts';
+import { PendingOffsets, type Place } from './pending-offsets.ts';
 import {
   type CommittedOffset,
   decodeGroupRecord,
-  encodeGroupRecord,
   type GroupRecord,
   type OffsetRecord,
   type StoredGroup,
@@ -25,7 +24,7 @@ import { subscribedTopics } from './subscription.ts';
 /** Committed offsets of one group: topic -> partition -> offset. */
 export type GroupOffsets = ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>;
 
-/** An offset and where its record lies: a transaction that ends must not undo what was committed after it. */
+/** An offset and where its record lies in the group's partition: a transaction that ends must not undo what was committed after it. */
 interface PlacedOffset extends CommittedOffset {
   readonly at: number;
 }
@@ -40,6 +39,7 @@ export class GroupCoordinator {
   readonly #config: BrokerConfig;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #log: OffsetsLog;
   readonly #groups = new Map<string, Group>();
   readonly #offsets = new Map<string, Map<string, Map<number, PlacedOffset>>>();
   /** Of transactions that are open. */
@@ -51,6 +51,7 @@ export class GroupCoordinator {
     this.#config = config;
     this.#clock = clock;
     this.#logger = logger;
+    this.#log = new OffsetsLog(topics, clock);
     this.#env = {
       nowMs: () => clock.nowMs(),
       schedule: (ms, callback) => {
@@ -58,7 +59,7 @@ export class GroupCoordinator {
         timer.unref();
         return () => clearTimeout(timer);
       },
-      store: (group) => this.#write([{ kind: 'group', group: group.id, value: group.toStored() }]),
+      store: (group) => this.#write(group.id, [{ kind: 'group', group: group.id, value: group.toStored() }]),
       newId: () => randomUUID(),
       initialRebalanceDelayMs: config.number('group.initial.rebalance.delay.ms'),
       newMemberTimeoutMs: NEW_MEMBER_TIMEOUT_MS,
@@ -68,12 +69,17 @@ export class GroupCoordinator {
 
   /** The topic that keeps groups and offsets; made at first use. */
   offsetsTopic(): Promise<Topic> {
-    // Small segments, since the active one is never cleaned.
-    return this.#topics.internal(OFFSETS_TOPIC, {
-      'cleanup.policy': 'compact',
-      'segment.bytes': this.#config.text('offsets.topic.segment.bytes') ?? '16777216',
-      'segment.ms': '600000',
-    });
+    return this.#log.topic();
+  }
+
+  /** The partition of that topic which keeps a group. */
+  partitionOf(groupId: string): number {
+    return this.#log.partitionOf(groupId);
+  }
+
+  /** Whether a producer has a transaction open where a group is kept. */
+  hasOpenTransaction(groupId: string, { producerId, producerEpoch }: OffsetsProducer): boolean {
+    return this.#log.logOf(groupId)?.producers.hasOpen(producerId, producerEpoch) ?? false;
   }
 
   group(id: string): Group | undefined {
@@ -99,7 +105,7 @@ export class GroupCoordinator {
   /** Commits offsets of a group. @throws KafkaFailure when they could not be stored */
   commit(groupId: string, offsets: readonly OffsetRecord[]): Promise<void> {
     this.ensure(groupId);
-    return this.#write(offsets);
+    return this.#write(groupId, offsets);
   }
 
   /**
@@ -109,40 +115,36 @@ export class GroupCoordinator {
    */
   async commitInTransaction(
     groupId: string,
-    producer: { readonly producerId: number; readonly producerEpoch: number },
+    producer: OffsetsProducer,
     offsets: readonly OffsetRecord[],
   ): Promise<void> {
     // Nothing is awaited before the append: the caller has checked that the transaction is open.
-    const log = this.#topics.get(OFFSETS_TOPIC)?.partitions[0];
-    if (!log) throw new KafkaFailure(KafkaErrors.COORDINATOR_NOT_AVAILABLE);
+    const { log, baseOffset, lastOffset } = this.#log.append(groupId, offsets, producer);
     this.ensure(groupId);
-    const now = this.#clock.nowMs();
-    const records = offsets.map((record) => encodeGroupRecord(record, now));
-    const batch = simpleBatch(records, { ...producer, baseSequence: 0, transactional: true });
-    const { baseOffset, lastOffset } = log.append(batch, readBatchHeader(batch, 0), 'coordinator');
+    const at = { partition: log.partition, offset: baseOffset };
     // From here on, since the marker may come before this is durable.
-    this.pending.add(producer.producerId, offsets, baseOffset);
+    this.pending.add(producer.producerId, offsets, at);
     try {
       await log.whenDurable(lastOffset);
     } catch (error) {
-      this.pending.withdraw(producer.producerId, baseOffset);
+      this.pending.withdraw(producer.producerId, at);
       throw error;
     }
   }
 
-  /** A producer's transaction has its durable marker in the topic of offsets. */
-  transactionEnded(marker: TransactionMarker, markerOffset: number): void {
-    for (const { record, at } of this.pending.take(marker.producerId, markerOffset)) {
+  /** A producer's transaction has its durable marker in a partition of the topic of offsets. */
+  transactionEnded(marker: TransactionMarker, at: Place): void {
+    for (const { record, at: placed } of this.pending.take(marker.producerId, at)) {
       if (!marker.commit) continue;
       this.ensure(record.group);
-      this.#applyStored(record, at);
+      this.#applyStored(record, placed.offset);
     }
   }
 
   /** Deletes an empty group with all its offsets. */
   async delete(group: Group): Promise<void> {
     const tombstones: GroupRecord[] = this.#offsetRecords(group.id).map(({ tombstone }) => tombstone);
-    await this.#write([...tombstones, { kind: 'group', group: group.id, value: undefined }]);
+    await this.#write(group.id, [...tombstones, { kind: 'group', group: group.id, value: undefined }]);
     this.pending.drop(group.id);
     // A member may have joined while the records were written; its next generation is stored again.
     if (!group.is('Empty')) return;
@@ -167,7 +169,11 @@ export class GroupCoordinator {
         ({ committed }) => Math.max(emptySince, committed.commitTimestamp) < limit,
       );
       if (expired.length === offsets.length) await this.delete(group);
-      else if (expired.length > 0) await this.#write(expired.map(({ tombstone }) => tombstone));
+      else if (expired.length > 0)
+        await this.#write(
+          group.id,
+          expired.map(({ tombstone }) => tombstone),
+        );
     }
   }
 
@@ -179,21 +185,32 @@ export class GroupCoordinator {
       if (old.length === 0) continue;
       const subscribed = subscribedTopics(group);
       const left = old.filter(({ tombstone }) => !subscribed.has(tombstone.topic));
-      if (left.length > 0) await this.#write(left.map(({ tombstone }) => tombstone));
+      if (left.length > 0)
+        await this.#write(
+          group.id,
+          left.map(({ tombstone }) => tombstone),
+        );
     }
   }
 
   /** Reads the topic from its start; to be awaited before clients come. */
   async load(): Promise<void> {
-    const log = this.#topics.get(OFFSETS_TOPIC)?.partitions[0];
-    if (!log) return;
     const stored = new Map<string, StoredGroup>();
+    for (const log of this.#log.logs()) await this.#replay(log, stored);
+    for (const [id, group] of stored) this.#restore(id, group);
+    for (const id of this.#offsets.keys()) this.ensure(id);
+  }
+
+  async #replay(log: PartitionLog, stored: Map<string, StoredGroup>): Promise<void> {
+    const { partition } = log;
+    let strays = 0;
     await replayLog(log, {
       record: ({ key, value, offset }, { producerId, attributes }) => {
         const record = key && this.#decode(key, value);
         if (!record) return;
-        if (record.kind === 'offset' && attributes & BATCH_TRANSACTIONAL) {
-          this.pending.add(producerId, [record], offset);
+        if (this.#log.partitionOf(record.group) !== partition) strays++;
+        else if (record.kind === 'offset' && attributes & BATCH_TRANSACTIONAL) {
+          this.pending.add(producerId, [record], { partition, offset });
         } else if (record.kind === 'offset') this.#applyStored(record, offset);
         else if (record.value) stored.set(record.group, record.value);
         else {
@@ -201,10 +218,13 @@ export class GroupCoordinator {
           this.pending.drop(record.group);
         }
       },
-      marker: (marker, offset) => this.transactionEnded(marker, offset),
+      marker: (marker, offset) => this.transactionEnded(marker, { partition, offset }),
     });
-    for (const [id, group] of stored) this.#restore(id, group);
-    for (const id of this.#offsets.keys()) this.ensure(id);
+    if (strays === 0) return;
+    this.#logger.warn(
+      { partition, records: strays },
+      'skipped records of groups that belong into another partition of the offsets topic',
+    );
   }
 
   /** Answers everything that waits. */
@@ -242,20 +262,9 @@ export class GroupCoordinator {
     );
   }
 
-  async #log(): Promise<PartitionLog> {
-    const topic = await this.offsetsTopic();
-    const log = topic.partitions[0];
-    if (!log) throw new KafkaFailure(KafkaErrors.COORDINATOR_NOT_AVAILABLE);
-    return log;
-  }
-
-  /** Writes records as one batch; resolves, and shows them, once they are durable. INV-12 */
-  async #write(records: readonly GroupRecord[]): Promise<void> {
-    const log = await this.#log();
-    const now = this.#clock.nowMs();
-    const batch = simpleBatch(records.map((record) => encodeGroupRecord(record, now)));
-    const { baseOffset, lastOffset } = log.append(batch, readBatchHeader(batch, 0));
-    await log.whenDurable(lastOffset);
+  /** Writes records of a group as one batch; resolves, and shows them, once they are durable. INV-12 */
+  async #write(groupId: string, records: readonly GroupRecord[]): Promise<void> {
+    const baseOffset = await this.#log.write(groupId, records);
     for (const record of records) if (record.kind === 'offset') this.#apply(record, baseOffset);
   }
 
@@ -282,16 +291,19 @@ export class GroupCoordinator {
 
   /** Offsets of a deleted topic mean nothing for a later one of that name. */
   #forgetTopic(topic: Topic): void {
-    const records: OffsetRecord[] = [];
-    for (const [group, topics] of this.#offsets) {
-      for (const partition of topics.get(topic.name)?.keys() ?? []) {
-        records.push({ kind: 'offset', group, topic: topic.name, partition, value: undefined });
-      }
+    const { name } = topic;
+    for (const [group, topics] of [...this.#offsets]) {
+      const records = [...(topics.get(name)?.keys() ?? [])].map(
+        (partition): OffsetRecord => ({ kind: 'offset', group, topic: name, partition, value: undefined }),
+      );
+      if (records.length === 0) continue;
+      for (const record of records) this.#apply(record, Number.MAX_SAFE_INTEGER);
+      this.#write(group, records).catch((error: unknown) => {
+        this.#logger.warn(
+          { err: toError(error), topic: name, group },
+          'offsets of a deleted topic stay stored',
+        );
+      });
     }
-    for (const record of records) this.#apply(record, Number.MAX_SAFE_INTEGER);
-    if (records.length === 0) return;
-    this.#write(records).catch((error: unknown) => {
-      this.#logger.warn({ err: toError(error), topic: topic.name }, 'offsets of a deleted topic stay stored');
-    });
   }
 }

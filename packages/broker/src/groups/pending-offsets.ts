@@ -2,10 +2,15 @@
 // the topic of offsets makes them count, or drops them.
 import type { OffsetRecord } from './records.ts';
 
+/** Where a batch lies in the topic of offsets. */
+export interface Place {
+  readonly partition: number;
+  readonly offset: number;
+}
+
 interface PendingOffset {
   readonly record: OffsetRecord;
-  /** Where its batch lies in the log. */
-  readonly at: number;
+  readonly at: Place;
 }
 
 export class PendingOffsets {
@@ -14,8 +19,8 @@ export class PendingOffsets {
   /** Group -> `topic-partition` -> how many are pending. */
   readonly #counts = new Map<string, Map<string, number>>();
 
-  /** Takes offsets whose records lie at `at` in the log. */
-  add(producerId: number, records: readonly OffsetRecord[], at: number): void {
+  /** Takes offsets whose records lie there. */
+  add(producerId: number, records: readonly OffsetRecord[], at: Place): void {
     const pending = this.#byProducer.get(producerId) ?? [];
     this.#byProducer.set(producerId, pending);
     for (const record of records) {
@@ -25,13 +30,17 @@ export class PendingOffsets {
   }
 
   /** Takes back what was added for `at`: it could not be stored. */
-  withdraw(producerId: number, at: number): void {
-    this.#remove(producerId, (pending) => pending.at === at);
+  withdraw(producerId: number, { partition, offset }: Place): void {
+    this.#remove(producerId, ({ at }) => at.partition === partition && at.offset === offset);
   }
 
-  /** The offsets of a producer's transaction whose marker lies at `markerOffset`; they are not pending any more. */
-  take(producerId: number, markerOffset: number): readonly PendingOffset[] {
-    return this.#remove(producerId, (pending) => pending.at < markerOffset);
+  /** The offsets of a producer's transaction whose marker lies there; they are not pending any more. */
+  take(producerId: number, marker: Place): readonly PendingOffset[] {
+    // Each partition has a marker of its own.
+    return this.#remove(
+      producerId,
+      ({ at }) => at.partition === marker.partition && at.offset < marker.offset,
+    );
   }
 
   /** A group was deleted: what was pending for it comes to nothing. */

@@ -24,6 +24,8 @@ const LOG_STARTS = 'log-start-offset-checkpoint';
 const REPLICATION = 'replication-offset-checkpoint';
 /** Folders of deleted topics: Kafka's suffix, with the topic's id in between. */
 const MAX_NAME = 255;
+/** The folder name of KRaft's own log. */
+const CLUSTER_METADATA = '__cluster_metadata';
 const DELETED = /\.[\w-]+-delete$/;
 
 /** A partition folder found at start. */
@@ -95,6 +97,8 @@ export class LogDirectory {
     const found: FoundPartition[] = [];
     for (const name of this.#disk.list(this.path)) {
       const key = parsePartitionFolder(name);
+      // What Kafka itself knows of its topics, users and rights is no topic, and stays as it is.
+      if (key?.topic === CLUSTER_METADATA) continue;
       const topicId = key && this.#topicIdOf(name);
       if (key && topicId) found.push({ ...key, topicId });
     }

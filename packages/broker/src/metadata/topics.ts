@@ -42,7 +42,11 @@ export interface Topic {
 
 export const OFFSETS_TOPIC = '__consumer_offsets';
 export const TRANSACTIONS_TOPIC = '__transaction_state';
-const INTERNAL_TOPICS = new Set([OFFSETS_TOPIC, TRANSACTIONS_TOPIC]);
+/** With the broker's key for the size of their segments. */
+const INTERNAL_TOPICS: ReadonlyMap<string, string> = new Map([
+  [OFFSETS_TOPIC, 'offsets.topic.segment.bytes'],
+  [TRANSACTIONS_TOPIC, 'transaction.state.log.segment.bytes'],
+]);
 /** Settings of topics that were found without any: what they hold may be all there is. */
 const KEEP_ALL: TopicOverrides = { 'retention.ms': '-1', 'retention.bytes': '-1' };
 const MAX_NAME = 249;
@@ -137,7 +141,7 @@ export class Topics {
       name,
       id,
       partitions: count,
-      configs: INTERNAL_TOPICS.has(name) ? { 'cleanup.policy': 'compact' } : KEEP_ALL,
+      configs: INTERNAL_TOPICS.has(name) ? this.#internalConfigs(name) : KEEP_ALL,
     }));
     if (records.length === 0) return;
     this.#logger.warn(
@@ -155,22 +159,33 @@ export class Topics {
         throw new KafkaFailure(KafkaErrors.TOPIC_ALREADY_EXISTS, `Topic '${name}' already exists.`);
       }
       const id = randomUuid();
-      await this.#metadata.append({ type: 'topic', name, id, partitions, configs });
-      return this.#addTopic(name, id, partitions, configs);
+      const all = INTERNAL_TOPICS.has(name) ? { ...this.#internalConfigs(name), ...configs } : configs;
+      await this.#metadata.append({ type: 'topic', name, id, partitions, configs: all });
+      return this.#addTopic(name, id, partitions, all);
     });
   }
 
   /** The internal topic of that name, made at first use. */
-  async internal(name: string, configs: TopicOverrides): Promise<Topic> {
+  async internal(name: string): Promise<Topic> {
     const known = this.#byName.get(name);
     if (known) return known;
     return this.#exclusive(async () => {
       const made = this.#byName.get(name);
       if (made) return made;
       const id = randomUuid();
+      const configs = this.#internalConfigs(name);
       await this.#metadata.append({ type: 'topic', name, id, partitions: 1, configs });
       return this.#addTopic(name, id, 1, configs);
     });
+  }
+
+  /** Small segments, since the active one is never cleaned. */
+  #internalConfigs(name: string): TopicOverrides {
+    return {
+      'cleanup.policy': 'compact',
+      'segment.bytes': this.#config.text(INTERNAL_TOPICS.get(name) ?? '') ?? '16777216',
+      'segment.ms': '600000',
+    };
   }
 
   /** Deletes a topic and its files. */

@@ -12,7 +12,7 @@ function assertNone(name: string, code: number | undefined): void {
 }
 
 export class TransactionalProducer {
-  readonly #client: TestClient;
+  #client: TestClient;
   readonly #id: string;
   readonly #generation: Generation;
   producerId: number = -1;
@@ -34,6 +34,11 @@ export class TransactionalProducer {
     });
     assertNone('InitProducerId', answer.errorCode);
     this.#become(Number(answer.producerId), answer.producerEpoch);
+  }
+
+  /** Goes on over another connection, maybe to another broker with the same folder. */
+  useClient(client: TestClient): void {
+    this.#client = client;
   }
 
   /** Writes one record in the transaction; its offset. */

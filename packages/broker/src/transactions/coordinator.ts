@@ -171,10 +171,16 @@ export class TransactionCoordinator {
     return result;
   }
 
-  /** Adds the partition that keeps committed offsets. @throws KafkaFailure */
-  async addOffsets(id: string, asked: ProducerIdentity, clientVersion: number): Promise<void> {
-    await this.#parts.groups.offsetsTopic();
-    await this.addPartitions(id, asked, [[OFFSETS_TOPIC, 0]], clientVersion);
+  /** Adds the partition that keeps the committed offsets of a group. @throws KafkaFailure */
+  async addOffsets(
+    id: string,
+    asked: ProducerIdentity,
+    groupId: string,
+    clientVersion: number,
+  ): Promise<void> {
+    const { groups } = this.#parts;
+    await groups.offsetsTopic();
+    await this.addPartitions(id, asked, [[OFFSETS_TOPIC, groups.partitionOf(groupId)]], clientVersion);
   }
 
   /** Resolves when the markers of a decided transaction were tried; undefined when none are due. */

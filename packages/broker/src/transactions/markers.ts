@@ -18,6 +18,6 @@ export async function writeMarker(
 ): Promise<void> {
   const { baseOffset } = appendMarker(log, marker, nowMs);
   await log.whenDurable(baseOffset);
-  // The groups' offsets are in the first partition, however many a folder that was taken over has.
-  if (log.topic === OFFSETS_TOPIC && log.partition === 0) groups.transactionEnded(marker, baseOffset);
+  if (log.topic !== OFFSETS_TOPIC) return;
+  groups.transactionEnded(marker, { partition: log.partition, offset: baseOffset });
 }

@@ -4,7 +4,6 @@ import type { StoredTransaction } from './records.ts';
 import { type EndStep, endStepV1, endStepV2, type InitStep, initStep } from './rules.ts';
 import { nextState, STATES, type TransactionState } from './states.ts';
 import { Transaction } from './transaction.ts';
-import { partitionOfId } from './transaction-log.ts';
 
 /** Producer 7 with epoch 3, unless told otherwise. */
 function transaction(state: TransactionState, change: Partial<StoredTransaction> = {}): Transaction {
@@ -103,13 +102,4 @@ test('Only what the table of states has can happen', () => {
   expect(() => nextState('PrepareCommit', 'abort')).toThrow('PrepareCommit cannot meet abort');
   for (const state of STATES)
     expect(() => nextState(state, 'complete') && nextState(state, 'commit')).toThrow();
-});
-
-test('An id lies where Kafka looks for it', () => {
-  // As Java computes them.
-  expect(partitionOfId('x', 1)).toBe(0);
-  expect(partitionOfId('x', 50)).toBe(20);
-  expect(partitionOfId('my-transactional-id', 50)).toBe(46);
-  // Hash -2^31, which has no absolute value.
-  expect(partitionOfId('polygenelubricants', 50)).toBe(0);
 });

@@ -5,6 +5,7 @@ import { KafkaFailure } from '../errors.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
 import { replayLog } from '../log/replay-log.ts';
 import type { BrokerConfig } from '../metadata/broker-config.ts';
+import { partitionOfId } from '../metadata/partition-of-id.ts';
 import { type Topic, type Topics, TRANSACTIONS_TOPIC } from '../metadata/topics.ts';
 import { decodeTransaction, encodeTransaction, type StoredTransaction } from './records.ts';
 import { Transaction } from './transaction.ts';
@@ -25,12 +26,7 @@ export class TransactionLog {
 
   /** The topic; made at first use. */
   topic(): Promise<Topic> {
-    // Small segments, since the active one is never cleaned.
-    return this.#parts.topics.internal(TRANSACTIONS_TOPIC, {
-      'cleanup.policy': 'compact',
-      'segment.bytes': this.#parts.config.text('transaction.state.log.segment.bytes') ?? '16777216',
-      'segment.ms': '600000',
-    });
+    return this.#parts.topics.internal(TRANSACTIONS_TOPIC);
   }
 
   /** What markers call the epoch of their coordinator: it rises with each unclean start. */
@@ -93,11 +89,4 @@ export class TransactionLog {
       return undefined;
     }
   }
-}
-
-/** Where Kafka keeps an id: by Java's hash of its text. */
-export function partitionOfId(id: string, partitionCount: number): number {
-  let hash = 0;
-  for (let index = 0; index < id.length; index++) hash = (Math.imul(31, hash) + id.charCodeAt(index)) | 0;
-  return hash === -2_147_483_648 ? 0 : Math.abs(hash) % partitionCount;
 }

@@ -1,0 +1,107 @@
+// A real Kafka of one node, out of its own jars: writes the folders that our broker starts on.
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { kafkaClassPath } from './foreign.ts';
+
+const run = promisify(execFile);
+const CLUSTER_ID = 'AAAAAAAAQACAAAAAAAAAAQ';
+const STARTED = /Kafka Server started/;
+const START_WITHIN_MS = 60_000;
+const LOG_TO_STDOUT = [
+  '-Dorg.slf4j.simpleLogger.logFile=System.out',
+  '-Dorg.slf4j.simpleLogger.defaultLogLevel=info',
+];
+
+export class RealKafka implements AsyncDisposable {
+  readonly port: number;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, port: number) {
+    this.#child = child;
+    this.port = port;
+  }
+
+  /**
+   * Starts it on `folder`, where its partitions are in `log`; formats that at the first start.
+   *
+   * @throws without Java 17 or Maven, and with the end of its output when it does not start
+   */
+  static async start(folder: string, settings: Readonly<Record<string, string>> = {}): Promise<RealKafka> {
+    const classPath = await kafkaClassPath();
+    const [port, controllerPort] = [await freePort(), await freePort()];
+    mkdirSync(folder, { recursive: true });
+    const file = path.join(folder, 'kafka.properties');
+    const properties = {
+      'process.roles': 'broker,controller',
+      'node.id': '1',
+      'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+      'controller.listener.names': 'CONTROLLER',
+      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+      'log.dirs': path.join(folder, 'log'),
+      'offsets.topic.replication.factor': '1',
+      'transaction.state.log.replication.factor': '1',
+      'transaction.state.log.min.isr': '1',
+      'group.initial.rebalance.delay.ms': '0',
+      ...settings,
+    };
+    const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`);
+    writeFileSync(file, lines.join(''));
+    const format = ['format', '--ignore-formatted', '-t', CLUSTER_ID, '-c', file];
+    await run('java', ['-cp', classPath, 'kafka.tools.StorageTool', ...format]);
+    const args = ['-Xmx512m', '-XX:TieredStopAtLevel=1', ...LOG_TO_STDOUT, '-cp', classPath];
+    const child = spawn('java', [...args, 'kafka.Kafka', file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await started(child);
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
+    return new RealKafka(child, port);
+  }
+
+  /** A clean shutdown. */
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = new Promise((resolve) => this.#child.once('exit', resolve));
+    this.#child.kill('SIGTERM');
+    await ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+function started(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let last = '';
+    const failed = (why: string): void => {
+      clearTimeout(timer);
+      reject(new Error(`Kafka ${why}:\n${last}`));
+    };
+    const timer = setTimeout(() => failed(`did not start within ${START_WITHIN_MS} ms`), START_WITHIN_MS);
+    child.once('exit', (code) => failed(`ended with ${code}`));
+    // Read to the end of its life: a full pipe would hold it up.
+    child.stdout?.on('data', (chunk: Buffer) => {
+      last = `${last}${chunk.toString('utf8')}`.slice(-4000);
+      if (!STARTED.test(last)) return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/** Free at the moment. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(address !== null && typeof address === 'object' ? address.port : 0));
+    });
+  });
+}

@@ -250,8 +250,7 @@ class RunningBroker implements BrokerHandle {
     const topics = new Topics(this.#directory, opened.log, config, logger);
     restoreBrokerConfig(config, opened.records);
     await this.#loadSecurity(opened.records);
-    if (opened.records.length === 0) await topics.adopt();
-    else await topics.open(opened.records);
+    await topics.open(opened.records);
     const producerIds = new ProducerIds(opened.log, nextProducerId(opened.records, topics));
     topics.alsoKeep(() => [
       producerIds.record(),

@@ -6,6 +6,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { readRecords } from '@millrace/kafka-protocol';
 import { eventually, kafkaClassPath, RealKafka } from '@millrace/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startBroker } from './broker.ts';
@@ -53,7 +54,10 @@ async function committed(client: TestClient, groupId: string): Promise<number> {
 function becomes(client: TestClient, expected: readonly number[]): Promise<boolean> {
   return eventually(`offsets ${expected.join(', ')}`, async () => {
     const found: number[] = [];
-    for (const groupId of GROUPS.keys()) found.push(await committed(client, groupId));
+    for (const groupId of GROUPS.keys()) {
+      await client.send('FindCoordinator', 3, { key: groupId, keyType: 0 });
+      found.push(await committed(client, groupId));
+    }
     if (String(found) !== String(expected)) throw new Error(`found ${found.join(', ')}`);
     return true;
   });
@@ -127,17 +131,25 @@ testJava(
     }
     for (const groupId of GROUPS.keys()) expect(await dumped(groupId), groupId).toContain(`"${groupId}"`);
     expect(await readdir(join(folder, 'log', '__cluster_metadata-0'))).toEqual(cluster);
-    // And back: Kafka goes on with what was committed here.
-    await using kafka = await RealKafka.start(folder);
-    await using client = await TestClient.connect(kafka.port);
-    await eventually('the coordinator', async () => {
-      for (const groupId of GROUPS.keys()) {
-        const { errorCode } = await client.send('FindCoordinator', 3, { key: groupId, keyType: 0 });
-        if (errorCode !== 0) return false;
-      }
-      return true;
-    });
-    await becomes(client, [400, 300, 300, 203, 401]);
+    // And back: Kafka goes on with what was committed here, and makes a topic that we take over in turn.
+    {
+      await using kafka = await RealKafka.start(folder);
+      await using client = await TestClient.connect(kafka.port);
+      await becomes(client, [400, 300, 300, 203, 401]);
+      const topic = { name: 'later', numPartitions: 2, replicationFactor: 1 };
+      expect((await client.send('CreateTopics', 5, { topics: [topic] })).topics[0]?.errorCode).toBe(0);
+      await eventually('a leader', () => client.produce('later', 1, { values: ['kept'] }).then(() => true));
+      await commit(client, 'alpha', 500);
+    }
+    const again = await startBroker({ dataDirectory: folder, listen: { host: '127.0.0.1', port: 0 } });
+    try {
+      await using client = await TestClient.connect(again.port);
+      await becomes(client, [400, 300, 300, 500, 401]);
+      const kept = readRecords(await client.fetch('later', 1, 0), 0);
+      expect(kept.map(({ value }) => String(value))).toEqual(['kept']);
+    } finally {
+      await again.close();
+    }
   },
   180_000,
 );

@@ -106,8 +106,11 @@ export class LogDirectory {
   }
 
   /** Removes the partition folders of topics that are gone: a crash came between their deletion and this. */
-  removeStrays(isKnown: (topic: string, topicId: string) => boolean): void {
-    for (const found of this.find()) {
+  removeStrays(
+    folders: readonly FoundPartition[],
+    isKnown: (topic: string, topicId: string) => boolean,
+  ): void {
+    for (const found of folders) {
       if (isKnown(found.topic, found.topicId)) continue;
       this.#logger.warn(
         { topic: found.topic, partition: found.partition },
@@ -182,6 +185,11 @@ export class LogDirectory {
     const doomed = join(this.path, `${name.slice(0, MAX_NAME - suffix.length)}${suffix}`);
     this.#disk.rename(log.directory, doomed);
     this.#disk.remove(doomed);
+  }
+
+  /** Makes durable which folders there are. */
+  sync(): Promise<void> {
+    return this.#disk.syncDirectory(this.path);
   }
 
   /** Stores how far each partition is durable and where it starts, when that changed. */

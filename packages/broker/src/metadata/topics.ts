@@ -9,6 +9,7 @@ import type { PartitionLog } from '../log/partition-log.ts';
 import type { Acl } from '../security/acl.ts';
 import type { ScramRecord } from '../security/scram-credentials.ts';
 import type { BrokerConfig } from './broker-config.ts';
+import { type FoundTopic, foundTopics } from './found-topics.ts';
 import type { MetadataLog } from './metadata-log.ts';
 import { logConfigOf, type TopicOverrides } from './topic-config.ts';
 
@@ -112,44 +113,47 @@ export class Topics {
     this.#deletionListeners.push(listener);
   }
 
-  /** Opens the logs of all topics that the metadata log knows. */
-  async open(records: readonly MetadataRecord[], mayHaveGaps: boolean = false): Promise<void> {
+  /** Opens the logs of all topics that the metadata log knows, and of those that others made in the log folder. */
+  async open(records: readonly MetadataRecord[]): Promise<void> {
     const known = new Map<string, TopicRecord>();
+    const deletedIds = new Set<string>();
     for (const record of records) {
       if (record.type === 'topic') known.set(record.name, record);
-      else if (record.type === 'topic-deleted' && known.get(record.name)?.id === record.id)
-        known.delete(record.name);
-    }
-    for (const record of known.values()) {
-      const topic = this.#register(record.name, record.id, record.configs);
-      for (let partition = 0; partition < record.partitions; partition++) {
-        topic.partitions.push(await this.#openPartition(topic, partition, mayHaveGaps));
+      else if (record.type === 'topic-deleted') {
+        deletedIds.add(record.id);
+        if (known.get(record.name)?.id === record.id) known.delete(record.name);
       }
     }
-    this.#directory.removeStrays((topic, id) => this.#byName.get(topic)?.id === id);
+    const folders = this.#directory.find();
+    const found = await this.#takeOver(foundTopics(folders, known, deletedIds), known);
+    for (const record of found) known.set(record.name, record);
+    this.#directory.removeStrays(folders, (topic, id) => known.get(topic)?.id === id);
+    const foundIds = new Set(found.map(({ id }) => id));
+    for (const { name, id, configs, partitions } of known.values()) {
+      const topic = this.#register(name, id, configs);
+      for (let partition = 0; partition < partitions; partition++) {
+        topic.partitions.push(await this.#openPartition(topic, partition, foundIds.has(id)));
+      }
+    }
   }
 
-  /** Takes over the partition folders of a log folder that has no metadata log yet, such as one of Kafka's. */
-  async adopt(): Promise<void> {
-    const partitions = new Map<string, { id: string; count: number }>();
-    for (const found of this.#directory.find()) {
-      const known = partitions.get(found.topic) ?? { id: found.topicId, count: 0 };
-      partitions.set(found.topic, { id: known.id, count: Math.max(known.count, found.partition + 1) });
-    }
-    const records: MetadataRecord[] = [...partitions].map(([name, { id, count }]) => ({
-      type: 'topic',
-      name,
-      id,
-      partitions: count,
-      configs: INTERNAL_TOPICS.has(name) ? this.#internalConfigs(name) : KEEP_ALL,
-    }));
-    if (records.length === 0) return;
+  /** Takes over the partition folders that the metadata log does not know, such as Kafka's. */
+  async #takeOver(
+    found: readonly FoundTopic[],
+    known: ReadonlyMap<string, TopicRecord>,
+  ): Promise<TopicRecord[]> {
+    if (found.length === 0) return [];
+    const records = found.map(({ name, id, partitions }): TopicRecord => {
+      const same = known.get(name)?.id === id ? known.get(name)?.configs : undefined;
+      const configs = INTERNAL_TOPICS.has(name) ? this.#internalConfigs(name) : KEEP_ALL;
+      return { type: 'topic', name, id, partitions, configs: same ?? configs };
+    });
     this.#logger.warn(
       { topics: records.length },
-      'took over the topics found in the log folder; their settings are not known, so nothing of them is deleted or compacted until that is configured',
+      'took over topics found in the log folder; their settings are not known, so nothing of them is deleted or compacted until that is configured',
     );
     await this.#metadata.append(...records);
-    await this.open(records, true);
+    return records;
   }
 
   /** Makes a topic. @throws KafkaFailure when the name is taken */
@@ -198,6 +202,8 @@ export class Topics {
       this.#byId.delete(topic.id);
       for (const log of topic.partitions) if (log) this.#directory.delete(log, topic.id);
       for (const listener of this.#deletionListeners) listener(topic);
+      // Before the record of it may go: a folder that nothing is known of would be taken for one of Kafka's.
+      await this.#directory.sync();
       await this.compactMetadata();
     });
   }

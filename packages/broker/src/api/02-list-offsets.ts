@@ -89,7 +89,7 @@ async function lookUp(log: PartitionLog, timestamp: number, isolationLevel: numb
   switch (timestamp) {
     case EARLIEST:
     case EARLIEST_LOCAL:
-      return { ...at(log.startOffset), leaderEpoch: epochAt(log, log.startOffset) };
+      return { ...at(log.startOffset), leaderEpoch: log.epochs.at(log.startOffset) };
     case LATEST_TIERED:
     case EARLIEST_PENDING_UPLOAD:
       return NONE;
@@ -105,10 +105,6 @@ async function lookUp(log: PartitionLog, timestamp: number, isolationLevel: numb
       ? await findMaxTimestamp(log, end)
       : await findByTimestamp(log, timestamp, end);
   return found ? { errorCode: 0, ...found } : NONE;
-}
-
-function epochAt(log: PartitionLog, offset: number): number {
-  return log.epochs.findLast((entry) => entry.startOffset <= offset)?.epoch ?? 0;
 }
 
 function failed(error: ErrorAnswer): Found {

@@ -14,8 +14,8 @@ import {
 } from '@millrace/kafka-protocol';
 import { writeAtomically } from '../disk.ts';
 import { KafkaFailure } from '../errors.ts';
-import { type EpochEntry, formatLeaderEpochs } from './checkpoint.ts';
 import { readMarker } from './control-batch.ts';
+import { LeaderEpochs } from './leader-epochs.ts';
 import { loadProducers } from './load-producers.ts';
 import { type LogConfig, showsUnsynced } from './log-config.ts';
 import type { LogEnvironment, LogState } from './log-environment.ts';
@@ -65,9 +65,8 @@ export class PartitionLog {
   #pinned = false;
   /** Base of a segment whose file is there for sure, though it may be empty. */
   #begunOffset: number;
+  readonly epochs: LeaderEpochs;
   #producers: ProducerState;
-  #epochs: EpochEntry[];
-  #epochsChanged: boolean;
   #startOffset: number;
   #end: LogPoint;
   #visible: LogPoint;
@@ -88,8 +87,7 @@ export class PartitionLog {
     this.internal = state.internal;
     this.#segments = [...state.segments];
     this.#begunOffset = state.segments.at(-1)?.baseOffset ?? -1;
-    this.#epochs = [...state.epochs];
-    this.#epochsChanged = state.epochsChanged;
+    this.epochs = new LeaderEpochs(env.disk, state.directory, state.epochs, state.epochsChanged);
     this.#producers = state.producers;
     this.#startOffset = state.startOffset;
     this.#end = { offset: state.endOffset, bytes: 0 };
@@ -103,7 +101,7 @@ export class PartitionLog {
       env.disk,
       env.turnEnd,
       {
-        prepare: () => this.#storeEpochs(),
+        prepare: () => this.epochs.store(),
         written: (point) => this.#onWritten(point),
         durable: (point) => this.#onDurable(point),
         makeRoom: () => env.space.makeRoom(this),
@@ -139,10 +137,7 @@ export class PartitionLog {
     return this.#visible.bytes;
   }
   get leaderEpoch(): number {
-    return this.#epochs.at(-1)?.epoch ?? 0;
-  }
-  get epochs(): readonly EpochEntry[] {
-    return this.#epochs;
+    return this.epochs.current;
   }
   get producers(): ProducerState {
     return this.#producers;
@@ -190,10 +185,7 @@ export class PartitionLog {
     const segment = this.#segmentFor(placed, lastOffset);
     segment.place(placed, lastOffset, this.config.indexIntervalBytes);
     if (header.producerId >= 0) this.#track(batch, placed, lastOffset, segment);
-    if (this.#epochs.length === 0) {
-      this.#epochs.push({ epoch: 0, startOffset: baseOffset });
-      this.#epochsChanged = true;
-    }
+    this.epochs.noteAppend(baseOffset);
     this.#end = { offset: lastOffset + 1, bytes: this.#end.bytes + batch.length };
     this.#tail.add(placed, baseOffset, batch);
     this.#pipeline.enqueue(segment, batch, this.#end);
@@ -246,12 +238,7 @@ export class PartitionLog {
 
   /** The leader epoch's end: first offset of the next one, or the log's end. -1/-1 for an epoch never used. */
   endOfEpoch(epoch: number): { epoch: number; endOffset: number } {
-    if (epoch > this.leaderEpoch || epoch < 0) return { epoch: -1, endOffset: -1 };
-    if (epoch === this.leaderEpoch) return { epoch, endOffset: this.#visible.offset };
-    const next = this.#epochs.findIndex((entry) => entry.epoch > epoch);
-    const known = this.#epochs[next - 1];
-    const end = this.#epochs[next]?.startOffset ?? -1;
-    return known ? { epoch: known.epoch, endOffset: end } : { epoch, endOffset: end };
+    return this.epochs.endOf(epoch, this.#visible.offset);
   }
 
   /** Notes that a segment was read, and lets go of older ones that were: a lagging reader holds few files open. */
@@ -465,13 +452,6 @@ export class PartitionLog {
       endOffset: this.#end.offset,
       nowMs: this.#env.clock.nowMs(),
     });
-  }
-
-  async #storeEpochs(): Promise<void> {
-    if (!this.#epochsChanged) return;
-    const path = join(this.directory, 'leader-epoch-checkpoint');
-    await writeAtomically(this.#env.disk, path, formatLeaderEpochs(this.#epochs));
-    this.#epochsChanged = false;
   }
 
   async #storeSnapshot(offset: number, bytes: Buffer): Promise<void> {

@@ -97,6 +97,14 @@ describe('topics', () => {
 });
 
 describe('produce and consume', () => {
+  test('A record that is refused is told with what is wrong with it', async () => {
+    await done(['topics', 'create', 'compacted', '-c', 'cleanup.policy=compact']);
+    const refused = await run(['produce', 'compacted'], 'no key\n');
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain('A record of a compacted topic needs a key.');
+    expect(await done(['produce', 'compacted', '-k', 'k'], 'v\n')).toBe('1 record written to compacted\n');
+  });
+
   const bytes = Buffer.from('key\tplain\nk\xff\tv\xfe\xff\nnull\tNULL\n', 'latin1');
 
   test('Keys, headers, nulls and bytes that are no text arrive as they were sent', async () => {

@@ -287,7 +287,8 @@ export class ProduceSender {
           errorCode: part.errorCode,
           baseOffset: Number(part.baseOffset),
           logStartOffset: Number(part.logStartOffset),
-          errorMessage: part.errorMessage ?? part.recordErrors[0]?.batchIndexErrorMessage ?? null,
+          // What is wrong with one record says more than that one is wrong.
+          errorMessage: part.recordErrors[0]?.batchIndexErrorMessage ?? part.errorMessage,
         });
       }
     }

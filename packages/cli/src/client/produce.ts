@@ -57,7 +57,11 @@ export function registerProduce(program: Command): void {
       ),
   ).action(async (topic: string, options: ProduceOptions) => {
     const written = await withCluster(options, (cluster) => produce(cluster, topic, options));
-    print(options.output, { topic, records: written }, () => `${written} records written to ${topic}`);
+    print(
+      options.output,
+      { topic, records: written },
+      () => `${written} ${written === 1 ? 'record' : 'records'} written to ${topic}`,
+    );
   });
 }
 

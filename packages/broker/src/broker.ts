@@ -25,6 +25,7 @@ import { type MetadataRecord, Topics } from './metadata/topics.ts';
 import { BrokerMetrics } from './metrics/broker-metrics.ts';
 import { renderMetrics } from './metrics/prometheus.ts';
 import { timedDisk } from './metrics/timed-disk.ts';
+import { AddressLimits } from './net/address-limits.ts';
 import { FramePool } from './net/frame-pool.ts';
 import { Listener } from './net/listener.ts';
 import { YoungCollector } from './net/young-collector.ts';
@@ -185,6 +186,7 @@ class RunningBroker implements BrokerHandle {
     const registry = new ApiRegistry();
     const youngCollector = new YoungCollector();
     const framePool = new FramePool(FRAME_POOL_BYTES);
+    const addressLimits = new AddressLimits(config);
     this.#listeners = setup.listenerConfigs.map(
       (listener) =>
         new Listener({
@@ -194,6 +196,7 @@ class RunningBroker implements BrokerHandle {
           logger,
           framePool,
           youngCollector,
+          addressLimits,
           metrics: this.#metrics,
           maxRequestBytes: config.number('socket.request.max.bytes'),
           maxConnections: Number(config.forListener(listener.name)('max.connections')),

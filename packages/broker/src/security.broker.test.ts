@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Logger, LogHub } from '@millrace/foundation';
 import { API, saltPassword } from '@millrace/kafka-protocol';
+import { eventually } from '@millrace/testkit';
 import { Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 import { startBroker } from './broker.ts';
@@ -144,6 +145,30 @@ describe('before a login', () => {
     await halfway.send('SaslHandshake', 1, { mechanism: 'PLAIN' });
     await halfway.closed();
     expect((await known.send('ApiVersions', 0, {})).errorCode).toBe(0);
+  });
+
+  it('INV-5: no address has more connections than it may, on any listener, until one of them has ended', async () => {
+    await using broker = await startTestBroker({
+      ...SECURED,
+      'max.connections.per.ip': '1',
+      'max.connections.per.ip.overrides': '10.0.0.1:5, 127.0.0.1:2',
+    });
+    await using first = await TestClient.connect(broker.port('PLAINTEXT'));
+    const second = await TestClient.connect(broker.port('SSL'), { ca });
+    await expect(TestClient.connect(broker.port('SSL'), { ca })).rejects.toMatchObject({
+      code: 'ECONNRESET',
+    });
+    await using third = await TestClient.connect(broker.port('PLAINTEXT'));
+    await third.closed();
+    expect((await second.send('ApiVersions', 0, {})).errorCode).toBe(0);
+    second.socket.destroy();
+    await second.closed();
+    // The broker hears of the end a little later.
+    await eventually('another connection', async () => {
+      await using next = await TestClient.connect(broker.port('PLAINTEXT'));
+      return (await next.send('ApiVersions', 0, {})).errorCode === 0;
+    });
+    expect((await first.send('ApiVersions', 0, {})).errorCode).toBe(0);
   });
 
   it('nothing is served but what leads to a login', async () => {

@@ -9,6 +9,7 @@ import type { BrokerMetrics } from '../metrics/broker-metrics.ts';
 import { ANONYMOUS } from '../security/acl.ts';
 import type { ListenerSecurity, ListenerTls } from '../security/listener-security.ts';
 import type { ListenerConfig } from '../server-properties.ts';
+import type { AddressLimits } from './address-limits.ts';
 import { Connection } from './connection.ts';
 import type { FramePool } from './frame-pool.ts';
 import { lendReads } from './lent-reads.ts';
@@ -24,6 +25,7 @@ export interface ListenerOptions {
   readonly youngCollector: YoungCollector;
   readonly metrics: BrokerMetrics;
   readonly maxConnections: number;
+  readonly addressLimits: AddressLimits;
   /** How long TLS and login together may take. */
   readonly authenticationMs: number;
   /** A connection on which nothing moves for so long is closed; none or less: never. */
@@ -47,14 +49,11 @@ export class Listener {
     this.name = options.config.name;
     this.#port = options.config.bind.port;
     const { tls } = options.security;
-    this.#server = tls
-      ? this.#secureServer(tls)
-      : createServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.#acceptPlain(socket));
+    this.#server = tls ? this.#secureServer(tls) : createServer({ noDelay: true, pauseOnConnect: true });
     // Counted from here on, so that those who never finish a TLS handshake count, too.
     this.#server.maxConnections = Math.min(options.maxConnections, 0x7fff_ffff);
     this.#server.on('connection', (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.on('close', () => this.#sockets.delete(socket));
+      if (this.#admits(socket) && !tls) this.#acceptPlain(socket);
     });
   }
 
@@ -109,6 +108,23 @@ export class Listener {
     for (const connection of this.#connections) connection.close();
     for (const socket of this.#sockets) socket.destroy();
     await closed;
+  }
+
+  /** Counts a connection as it came in; ends it when its address has too many. */
+  #admits(socket: Socket): boolean {
+    const { addressLimits, metrics, logger } = this.#options;
+    const address = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+    this.#sockets.add(socket);
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      addressLimits.leave(address);
+    });
+    if (addressLimits.enter(address)) return true;
+    metrics.connectionsRefused++;
+    const reason = 'it has as many connections as max.connections.per.ip allows';
+    logger.info({ client: `/${address}`, listener: this.name, reason }, 'a client was refused');
+    socket.destroy();
+    return false;
   }
 
   #secureServer(tls: ListenerTls): Server {

@@ -12,6 +12,11 @@ test('A name has its parts in the order of RFC 2253', () => {
   expect(distinguishedName(SUBJECT)).toBe('CN=Alice,OU=Kitchen\\, second,O=Millrace,C=DE');
 });
 
+test('A part of several attributes is written as Java writes it, and no value can pass for one', () => {
+  expect(distinguishedName('O=Millrace\nOU=a + CN=b')).toBe('OU=a+CN=b,O=Millrace');
+  expect(distinguishedName('O=Millrace\nCN=b \\+ OU=a')).toBe('CN=b \\+ OU=a,O=Millrace');
+});
+
 test('The first mapping rule that fits shapes the name', () => {
   expect(named('DEFAULT', SUBJECT)).toBe('User:CN=Alice,OU=Kitchen\\, second,O=Millrace,C=DE');
   const rules = 'RULE:^CN=(.*?),O=Other.*$/$1/, RULE:^CN=(.*?),OU=.*$/$1@kitchen/L, DEFAULT';

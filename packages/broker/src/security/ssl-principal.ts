@@ -27,12 +27,16 @@ export function sslPrincipals(rules: string): PrincipalOf {
   };
 }
 
-/** OpenSSL prints one part a line, in the order of the certificate; RFC 2253 has the last one first. */
+/**
+ * OpenSSL prints one part a line, in the order of the certificate; RFC 2253 has the last one first, and no spaces around
+ * the plus within one. A plus or comma in a value has a backslash before it.
+ */
 export function distinguishedName(subject: string): string {
   return subject
     .split('\n')
     .filter((line) => line !== '')
     .reverse()
+    .map((part) => part.replaceAll(' + ', '+'))
     .join(',');
 }
 

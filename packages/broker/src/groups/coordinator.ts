@@ -292,7 +292,7 @@ export class GroupCoordinator {
   /** Offsets of a deleted topic mean nothing for a later one of that name. */
   #forgetTopic(topic: Topic): void {
     const { name } = topic;
-    for (const [group, topics] of [...this.#offsets]) {
+    for (const [group, topics] of this.#offsets) {
       const records = [...(topics.get(name)?.keys() ?? [])].map(
         (partition): OffsetRecord => ({ kind: 'offset', group, topic: name, partition, value: undefined }),
       );

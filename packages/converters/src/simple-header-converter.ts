@@ -9,13 +9,13 @@ import {
   Double,
   javaBigDecimal,
   javaToString,
+  parseValueText,
   type Schema,
   type SchemaAndValue,
   STRING,
   Struct,
 } from '@millrace/data';
 import { ConfigDef } from '@millrace/foundation';
-import { parseValueText } from './value-text.ts';
 
 export const simpleHeaderConverterConfig: ConfigDef = new ConfigDef([]);
 

@@ -10,6 +10,36 @@ const SUBJECTS: Readonly<
     config: { 'delete.tombstone.handling.mode': 'rewrite' },
     refused: { 'delete.tombstone.handling.mode': { 'delete.tombstone.handling.mode': 'maybe' } },
   },
+  'io.debezium.transforms.ByLogicalTableRouter': {
+    config: { 'topic.regex': '(.*)', 'topic.replacement': 'all' },
+    refused: {
+      'topic.regex': { 'topic.regex': '(', 'topic.replacement': 'all' },
+      'topic.replacement': { 'topic.regex': '(.*)' },
+    },
+  },
+  'io.debezium.transforms.outbox.EventRouter': {
+    config: {},
+    refused: {
+      'table.op.invalid.behavior': { 'table.op.invalid.behavior': 'maybe' },
+      'table.fields.additional.placement': { 'table.fields.additional.placement': 'type' },
+    },
+  },
+  'org.apache.kafka.connect.transforms.ExtractField$Key': {
+    config: { field: 'id' },
+    refused: { field: {} },
+  },
+  'org.apache.kafka.connect.transforms.ExtractField$Value': {
+    config: { field: 'place.city', 'field.syntax.version': 'V2' },
+    refused: { 'field.syntax.version': { field: 'id', 'field.syntax.version': 'V3' } },
+  },
+  'org.apache.kafka.connect.transforms.InsertHeader': {
+    config: { header: 'origin', 'value.literal': 'here' },
+    refused: { header: { 'value.literal': 'here' } },
+  },
+  'org.apache.kafka.connect.transforms.ValueToKey': {
+    config: { fields: 'id' },
+    refused: { fields: {} },
+  },
   'org.apache.kafka.connect.transforms.Filter': { config: {} },
   'org.apache.kafka.connect.transforms.InsertField$Key': {
     config: { 'topic.field': 'topic', 'static.field': 'origin', 'static.value': 'here' },

@@ -1,21 +1,44 @@
 // The transformations and predicates as plug-ins: a new one is a file and a row here.
 import type { Plugin, PluginEntry, PredicatePlugin, TransformationPlugin } from '@millrace/connect-api';
 import { CONTRACT_VERSION } from '@millrace/data';
+import { ByLogicalTableRouter, byLogicalTableRouterConfig } from './by-logical-table-router.ts';
+import { ExtractField, extractFieldConfig } from './extract-field.ts';
 import { ExtractNewRecordState, extractNewRecordStateConfig } from './extract-new-record-state.ts';
 import { Filter, filterConfig } from './filter.ts';
 import { InsertField, insertFieldConfig } from './insert-field.ts';
+import { InsertHeader, insertHeaderConfig } from './insert-header.ts';
+import { EventRouter, eventRouterConfig } from './outbox/event-router.ts';
 import { HasHeaderKey, hasHeaderKeyConfig } from './predicates/has-header-key.ts';
 import { RecordIsTombstone, recordIsTombstoneConfig } from './predicates/record-is-tombstone.ts';
 import { TopicNameMatches, topicNameMatchesConfig } from './predicates/topic-name-matches.ts';
 import { RegexRouter, regexRouterConfig } from './regex-router.ts';
 import { ReplaceField, replaceFieldConfig } from './replace-field.ts';
 import type { SideName } from './side.ts';
+import { ValueToKey, valueToKeyConfig } from './value-to-key.ts';
 
 /** The version of Kafka Connect whose transforms these are. */
 const CONNECT_VERSION = '4.3.1';
 const CONNECT = 'org.apache.kafka.connect.transforms';
 
 type TransformRow = Omit<TransformationPlugin, 'kind'>;
+
+/** A class of Connect. */
+function connect(
+  name: string,
+  configDef: TransformRow['configDef'],
+  create: TransformRow['create'],
+): TransformRow {
+  return { className: `${CONNECT}.${name}`, version: CONNECT_VERSION, configDef, create };
+}
+
+/** A class of Debezium, by its name below `io.debezium`. */
+function debezium(
+  name: string,
+  configDef: TransformRow['configDef'],
+  create: TransformRow['create'],
+): TransformRow {
+  return { className: `io.debezium.${name}`, version: CONTRACT_VERSION, configDef, create };
+}
 
 /** The two classes of a transform that works on one side. */
 function sides(
@@ -32,26 +55,20 @@ function sides(
 }
 
 const transforms: readonly TransformRow[] = [
-  {
-    className: 'io.debezium.transforms.ExtractNewRecordState',
-    version: CONTRACT_VERSION,
-    configDef: extractNewRecordStateConfig,
-    create: () => new ExtractNewRecordState(),
-  },
-  {
-    className: `${CONNECT}.Filter`,
-    version: CONNECT_VERSION,
-    configDef: filterConfig,
-    create: () => new Filter(),
-  },
+  debezium('transforms.ByLogicalTableRouter', byLogicalTableRouterConfig, () => new ByLogicalTableRouter()),
+  debezium(
+    'transforms.ExtractNewRecordState',
+    extractNewRecordStateConfig,
+    () => new ExtractNewRecordState(),
+  ),
+  debezium('transforms.outbox.EventRouter', eventRouterConfig, () => new EventRouter()),
+  ...sides('ExtractField', extractFieldConfig, (side) => new ExtractField(side)),
+  connect('Filter', filterConfig, () => new Filter()),
   ...sides('InsertField', insertFieldConfig, (side) => new InsertField(side)),
-  {
-    className: `${CONNECT}.RegexRouter`,
-    version: CONNECT_VERSION,
-    configDef: regexRouterConfig,
-    create: () => new RegexRouter(),
-  },
+  connect('InsertHeader', insertHeaderConfig, () => new InsertHeader()),
+  connect('RegexRouter', regexRouterConfig, () => new RegexRouter()),
   ...sides('ReplaceField', replaceFieldConfig, (side) => new ReplaceField(side)),
+  connect('ValueToKey', valueToKeyConfig, () => new ValueToKey()),
 ];
 
 const predicates: readonly Omit<PredicatePlugin, 'kind'>[] = [

@@ -81,4 +81,4 @@ export {
   VARYING,
   VaryingText,
 } from './struct.ts';
-export { parseValueText } from './value-text.ts';
+export { dateText, parseValueText } from './value-text.ts';

@@ -84,6 +84,13 @@ function numeric(token: string): SchemaAndValue | undefined {
   return { schema: decimalSchema(decimal.scale), value: decimal };
 }
 
+/** `Values.dateFormatFor`: a moment as a time of day, a day or a moment, by how large its milliseconds are. */
+export function dateText(ms: number): string {
+  const iso = new Date(ms).toISOString();
+  if (ms < DAY_MS) return iso.slice(11);
+  return ms % DAY_MS === 0 ? iso.slice(0, 10) : iso;
+}
+
 /** Lists and maps; any irregularity makes the whole text a string. */
 class TextParser {
   readonly #text: string;

@@ -47,6 +47,12 @@ export const FIELD_SYNTAX_VERSION: ConfigKey = {
   validator: oneOfAnyCase('V1', 'V2'),
 };
 
-/** Refuses an empty list and entries that are empty, in Kafka's words. */
+/** Refuses an empty list, as Kafka's validator of list keys says it. */
+export const requiredList: Validator = (value, name) =>
+  Array.isArray(value) && value.length === 0
+    ? `Configuration '${name}' must not be empty. Valid values include: any non-empty value`
+    : undefined;
+
+/** Refuses an empty list, in the words of Connect's transforms. */
 export const nonEmptyList: Validator = (value) =>
   Array.isArray(value) && value.length === 0 ? 'Empty list' : undefined;

@@ -40,6 +40,61 @@ const SUBJECTS: Readonly<
     config: { fields: 'id' },
     refused: { fields: {} },
   },
+  'org.apache.kafka.connect.transforms.Cast$Key': {
+    config: { spec: 'id:string' },
+    refused: { spec: { spec: 'id:array' } },
+  },
+  'org.apache.kafka.connect.transforms.Cast$Value': {
+    config: { spec: 'id:string' },
+    refused: { spec: { spec: 'id:array' } },
+  },
+  'org.apache.kafka.connect.transforms.DropHeaders': {
+    config: { headers: 'h' },
+    refused: { headers: { headers: '' } },
+  },
+  'org.apache.kafka.connect.transforms.Flatten$Key': { config: { delimiter: '_' } },
+  'org.apache.kafka.connect.transforms.Flatten$Value': { config: { delimiter: '_' } },
+  'org.apache.kafka.connect.transforms.HeaderFrom$Key': {
+    config: { fields: 'id', headers: 'id', operation: 'move' },
+    refused: { operation: { fields: 'id', headers: 'id', operation: 'clone' } },
+  },
+  'org.apache.kafka.connect.transforms.HeaderFrom$Value': {
+    config: { fields: 'id', headers: 'id', operation: 'move' },
+    refused: { operation: { fields: 'id', headers: 'id', operation: 'clone' } },
+  },
+  'org.apache.kafka.connect.transforms.HoistField$Key': {
+    config: { field: 'all' },
+    refused: { field: {} },
+  },
+  'org.apache.kafka.connect.transforms.HoistField$Value': {
+    config: { field: 'all' },
+    refused: { field: {} },
+  },
+  'org.apache.kafka.connect.transforms.MaskField$Key': {
+    config: { fields: 'id' },
+    refused: { fields: { fields: '' } },
+  },
+  'org.apache.kafka.connect.transforms.MaskField$Value': {
+    config: { fields: 'id' },
+    refused: { fields: { fields: '' } },
+  },
+  'org.apache.kafka.connect.transforms.SetSchemaMetadata$Key': {
+    config: { 'schema.name': 'new' },
+    refused: { 'schema.version': { 'schema.version': 'x' } },
+  },
+  'org.apache.kafka.connect.transforms.SetSchemaMetadata$Value': {
+    config: { 'schema.name': 'new' },
+    refused: { 'schema.version': { 'schema.version': 'x' } },
+  },
+  'org.apache.kafka.connect.transforms.TimestampConverter$Key': {
+    config: { field: 'id', 'target.type': 'unix', 'unix.precision': 'nanoseconds' },
+    refused: { 'target.type': { 'target.type': 'time' } },
+  },
+  'org.apache.kafka.connect.transforms.TimestampConverter$Value': {
+    config: { field: 'id', 'target.type': 'unix', 'unix.precision': 'nanoseconds' },
+    refused: { 'target.type': { 'target.type': 'time' } },
+  },
+  'org.apache.kafka.connect.transforms.TimestampRouter': { config: {} },
   'org.apache.kafka.connect.transforms.Filter': { config: {} },
   'org.apache.kafka.connect.transforms.InsertField$Key': {
     config: { 'topic.field': 'topic', 'static.field': 'origin', 'static.value': 'here' },

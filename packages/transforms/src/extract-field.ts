@@ -5,6 +5,7 @@ import { FIELD_SYNTAX_VERSION, REPLACE_NULL_WITH_DEFAULT } from './config-keys.t
 import { ILLEGAL_ARGUMENT, recordError } from './errors.ts';
 import { FieldPath } from './field-path.ts';
 import { requireMap, requireStruct, type SideName, schemaOf, valueOf, withSide } from './side.ts';
+import { parseSettings } from './validated-config.ts';
 
 const PURPOSE = 'field extraction';
 
@@ -25,7 +26,7 @@ export class ExtractField implements Transformation {
   }
 
   configure(settings: RawConfig): void {
-    const { config } = extractFieldConfig.parseOrThrow(settings, () => true);
+    const config = parseSettings(extractFieldConfig, settings);
     this.#name = config.string('field');
     const version = config.string('field.syntax.version').toUpperCase() === 'V2' ? 'V2' : 'V1';
     this.#path = new FieldPath(this.#name, version);

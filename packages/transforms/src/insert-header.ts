@@ -2,6 +2,7 @@
 import type { ConnectRecord, Header, Transformation } from '@millrace/connect-api';
 import { parseValueText, STRING } from '@millrace/data';
 import { ConfigDef, type RawConfig } from '@millrace/foundation';
+import { parseSettings } from './validated-config.ts';
 
 export const insertHeaderConfig: ConfigDef = new ConfigDef([
   { name: 'header', type: 'STRING', importance: 'HIGH', doc: 'The name of the header.' },
@@ -17,7 +18,7 @@ export class InsertHeader implements Transformation {
   #header: Header = { key: '', schema: null, value: null };
 
   configure(settings: RawConfig): void {
-    const { config } = insertHeaderConfig.parseOrThrow(settings, () => true);
+    const config = parseSettings(insertHeaderConfig, settings);
     const literal = config.string('value.literal');
     const { schema, value } = literal === '' ? { schema: STRING, value: '' } : parseValueText(literal);
     this.#header = { key: config.string('header'), schema, value };

@@ -13,6 +13,15 @@ import { RecordIsTombstone, recordIsTombstoneConfig } from './predicates/record-
 import { TopicNameMatches, topicNameMatchesConfig } from './predicates/topic-name-matches.ts';
 import { RegexRouter, regexRouterConfig } from './regex-router.ts';
 import { ReplaceField, replaceFieldConfig } from './replace-field.ts';
+import { Cast, castConfig } from './cast.ts';
+import { DropHeaders, dropHeadersConfig } from './drop-headers.ts';
+import { Flatten, flattenConfig } from './flatten.ts';
+import { HeaderFrom, headerFromConfig } from './header-from.ts';
+import { HoistField, hoistFieldConfig } from './hoist-field.ts';
+import { MaskField, maskFieldConfig } from './mask-field.ts';
+import { SetSchemaMetadata, setSchemaMetadataConfig } from './set-schema-metadata.ts';
+import { TimestampConverter, timestampConverterConfig } from './timestamp-converter.ts';
+import { TimestampRouter, timestampRouterConfig } from './timestamp-router.ts';
 import type { SideName } from './side.ts';
 import { ValueToKey, valueToKeyConfig } from './value-to-key.ts';
 
@@ -68,6 +77,15 @@ const transforms: readonly TransformRow[] = [
   connect('InsertHeader', insertHeaderConfig, () => new InsertHeader()),
   connect('RegexRouter', regexRouterConfig, () => new RegexRouter()),
   ...sides('ReplaceField', replaceFieldConfig, (side) => new ReplaceField(side)),
+  ...sides('Cast', castConfig, (side) => new Cast(side)),
+  connect('DropHeaders', dropHeadersConfig, () => new DropHeaders()),
+  ...sides('Flatten', flattenConfig, (side) => new Flatten(side)),
+  ...sides('HeaderFrom', headerFromConfig, (side) => new HeaderFrom(side)),
+  ...sides('HoistField', hoistFieldConfig, (side) => new HoistField(side)),
+  ...sides('MaskField', maskFieldConfig, (side) => new MaskField(side)),
+  ...sides('SetSchemaMetadata', setSchemaMetadataConfig, (side) => new SetSchemaMetadata(side)),
+  ...sides('TimestampConverter', timestampConverterConfig, (side) => new TimestampConverter(side)),
+  connect('TimestampRouter', timestampRouterConfig, () => new TimestampRouter()),
   connect('ValueToKey', valueToKeyConfig, () => new ValueToKey()),
 ];
 

@@ -1,6 +1,15 @@
-// How Debezium's transforms refuse a config: one sentence without the reason, or the first key in its own words.
+// How transforms refuse a config: Connect's with the first problem, Debezium's with one sentence without the reason,
+// or with the first problem in words of their own.
 import { type ConfigDef, MillraceError, type RawConfig, type ResolvedConfig } from '@millrace/foundation';
 import { settingError } from './errors.ts';
+
+/** The parsed settings. @throws config.invalid with the first problem alone, as Kafka's `ConfigDef.parse` */
+export function parseSettings(def: ConfigDef, settings: RawConfig): ResolvedConfig {
+  const { config, problems } = def.parse(settings, () => true);
+  const first = problems[0];
+  if (first) throw settingError(first.key, first.message);
+  return config;
+}
 
 /** The parsed settings. @throws config.invalid `Unable to validate config.`; what is wrong is in the hint */
 export function validated(def: ConfigDef, settings: RawConfig): ResolvedConfig {

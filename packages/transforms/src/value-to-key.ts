@@ -2,9 +2,10 @@
 import type { ConnectRecord, Transformation } from '@millrace/connect-api';
 import type { Schema } from '@millrace/data';
 import { ConfigDef, type RawConfig } from '@millrace/foundation';
-import { nonEmptyList, REPLACE_NULL_WITH_DEFAULT } from './config-keys.ts';
+import { requiredList, REPLACE_NULL_WITH_DEFAULT } from './config-keys.ts';
 import { recordError } from './errors.ts';
 import { buildStruct, fieldValue, requireMap, requireStruct, SchemaCache, structOf } from './side.ts';
+import { parseSettings } from './validated-config.ts';
 
 const PURPOSE = 'copying fields from value to key';
 
@@ -14,7 +15,7 @@ export const valueToKeyConfig: ConfigDef = new ConfigDef([
     type: 'LIST',
     importance: 'HIGH',
     doc: 'Field names on the record value to extract as the record key.',
-    validator: nonEmptyList,
+    validator: requiredList,
   },
   REPLACE_NULL_WITH_DEFAULT,
 ]);
@@ -25,7 +26,7 @@ export class ValueToKey implements Transformation {
   #keys = new SchemaCache((schema) => this.#keyOf(schema));
 
   configure(settings: RawConfig): void {
-    const { config } = valueToKeyConfig.parseOrThrow(settings, () => true);
+    const config = parseSettings(valueToKeyConfig, settings);
     this.#fields = [...new Set(config.list('fields'))];
     this.#fillDefaults = config.boolean('replace.null.with.default');
     this.#keys = new SchemaCache((schema) => this.#keyOf(schema));

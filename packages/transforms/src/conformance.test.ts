@@ -17,6 +17,29 @@ const SUBJECTS: Readonly<
       'topic.replacement': { 'topic.regex': '(.*)' },
     },
   },
+  'io.debezium.connector.jdbc.transforms.CollectionNameTransformation': {
+    config: { 'collection.naming.style': 'snake_case' },
+    refused: { 'collection.naming.style': { 'collection.naming.style': 'kebab_case' } },
+  },
+  'io.debezium.connector.jdbc.transforms.FieldNameTransformation': {
+    config: { 'column.naming.style': 'upper_case' },
+    refused: { 'column.naming.style': { 'column.naming.style': 'kebab_case' } },
+  },
+  'io.debezium.connector.mysql.transforms.ReadToInsertEvent': { config: {} },
+  'io.debezium.transforms.ExtractChangedRecordState': { config: { 'header.changed.name': 'changed' } },
+  'io.debezium.transforms.ExtractSchemaToNewRecord': { config: {} },
+  'io.debezium.transforms.HeaderToValue': {
+    config: { headers: 'h', fields: 'place.h', operation: 'move' },
+    refused: { operation: { headers: 'h', fields: 'h' } },
+  },
+  'io.debezium.transforms.SchemaChangeEventFilter': {
+    config: { 'schema.change.event.exclude.list': 'DROP' },
+    refused: { 'schema.change.event.exclude.list': { 'schema.change.event.exclude.list': 'drop' } },
+  },
+  'io.debezium.transforms.partitions.PartitionRouting': {
+    config: { 'partition.payload.fields': 'change.id', 'partition.topic.num': '3' },
+    refused: { 'partition.topic.num': { 'partition.payload.fields': 'id', 'partition.topic.num': '0' } },
+  },
   'io.debezium.transforms.outbox.EventRouter': {
     config: {},
     refused: {

@@ -22,6 +22,20 @@ import { MaskField, maskFieldConfig } from './mask-field.ts';
 import { SetSchemaMetadata, setSchemaMetadataConfig } from './set-schema-metadata.ts';
 import { TimestampConverter, timestampConverterConfig } from './timestamp-converter.ts';
 import { TimestampRouter, timestampRouterConfig } from './timestamp-router.ts';
+import {
+  ExtractChangedRecordState,
+  extractChangedRecordStateConfig,
+} from './extract-changed-record-state.ts';
+import { ExtractSchemaToNewRecord, extractSchemaToNewRecordConfig } from './extract-schema-to-new-record.ts';
+import { HeaderToValue, headerToValueConfig } from './header-to-value.ts';
+import { PartitionRouting, partitionRoutingConfig } from './partition-routing.ts';
+import { ReadToInsertEvent, readToInsertEventConfig } from './read-to-insert-event.ts';
+import { SchemaChangeEventFilter, schemaChangeEventFilterConfig } from './schema-change-event-filter.ts';
+import {
+  CollectionNameTransformation,
+  collectionNameTransformationConfig,
+} from './collection-name-transformation.ts';
+import { FieldNameTransformation, fieldNameTransformationConfig } from './field-name-transformation.ts';
 import type { SideName } from './side.ts';
 import { ValueToKey, valueToKeyConfig } from './value-to-key.ts';
 
@@ -69,6 +83,38 @@ const transforms: readonly TransformRow[] = [
     'transforms.ExtractNewRecordState',
     extractNewRecordStateConfig,
     () => new ExtractNewRecordState(),
+  ),
+  debezium(
+    'transforms.ExtractChangedRecordState',
+    extractChangedRecordStateConfig,
+    () => new ExtractChangedRecordState(),
+  ),
+  debezium(
+    'transforms.ExtractSchemaToNewRecord',
+    extractSchemaToNewRecordConfig,
+    () => new ExtractSchemaToNewRecord(),
+  ),
+  debezium('transforms.HeaderToValue', headerToValueConfig, () => new HeaderToValue()),
+  debezium('transforms.partitions.PartitionRouting', partitionRoutingConfig, () => new PartitionRouting()),
+  debezium(
+    'connector.mysql.transforms.ReadToInsertEvent',
+    readToInsertEventConfig,
+    () => new ReadToInsertEvent(),
+  ),
+  debezium(
+    'transforms.SchemaChangeEventFilter',
+    schemaChangeEventFilterConfig,
+    () => new SchemaChangeEventFilter(),
+  ),
+  debezium(
+    'connector.jdbc.transforms.CollectionNameTransformation',
+    collectionNameTransformationConfig,
+    () => new CollectionNameTransformation(),
+  ),
+  debezium(
+    'connector.jdbc.transforms.FieldNameTransformation',
+    fieldNameTransformationConfig,
+    () => new FieldNameTransformation(),
   ),
   debezium('transforms.outbox.EventRouter', eventRouterConfig, () => new EventRouter()),
   ...sides('ExtractField', extractFieldConfig, (side) => new ExtractField(side)),

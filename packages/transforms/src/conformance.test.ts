@@ -40,6 +40,19 @@ const SUBJECTS: Readonly<
     config: { 'partition.payload.fields': 'change.id', 'partition.topic.num': '3' },
     refused: { 'partition.topic.num': { 'partition.payload.fields': 'id', 'partition.topic.num': '0' } },
   },
+  'io.debezium.connector.postgresql.transforms.DecodeLogicalDecodingMessageContent': {
+    config: { 'fields.null.include': 'true' },
+    refused: { 'fields.null.include': { 'fields.null.include': 'perhaps' } },
+  },
+  'io.debezium.transforms.GeometryFormatTransformer': {
+    config: { format: 'ewkb' },
+    refused: { format: { format: 'wkt' } },
+  },
+  'io.debezium.transforms.SwapGeometryCoordinates': {
+    config: { srids: '4326' },
+    refused: { srids: { srids: 'x' } },
+  },
+  'io.debezium.transforms.VectorToJsonConverter': { config: {} },
   'io.debezium.transforms.outbox.EventRouter': {
     config: {},
     refused: {

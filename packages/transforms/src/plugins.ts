@@ -36,6 +36,13 @@ import {
   collectionNameTransformationConfig,
 } from './collection-name-transformation.ts';
 import { FieldNameTransformation, fieldNameTransformationConfig } from './field-name-transformation.ts';
+import { GeometryFormatTransformer, geometryFormatTransformerConfig } from './geometry-format-transformer.ts';
+import { SwapGeometryCoordinates, swapGeometryCoordinatesConfig } from './swap-geometry-coordinates.ts';
+import { VectorToJsonConverter, vectorToJsonConverterConfig } from './vector-to-json-converter.ts';
+import {
+  DecodeLogicalDecodingMessageContent,
+  decodeLogicalDecodingMessageContentConfig,
+} from './decode-logical-message.ts';
 import type { SideName } from './side.ts';
 import { ValueToKey, valueToKeyConfig } from './value-to-key.ts';
 
@@ -115,6 +122,26 @@ const transforms: readonly TransformRow[] = [
     'connector.jdbc.transforms.FieldNameTransformation',
     fieldNameTransformationConfig,
     () => new FieldNameTransformation(),
+  ),
+  debezium(
+    'transforms.GeometryFormatTransformer',
+    geometryFormatTransformerConfig,
+    () => new GeometryFormatTransformer(),
+  ),
+  debezium(
+    'transforms.SwapGeometryCoordinates',
+    swapGeometryCoordinatesConfig,
+    () => new SwapGeometryCoordinates(),
+  ),
+  debezium(
+    'transforms.VectorToJsonConverter',
+    vectorToJsonConverterConfig,
+    () => new VectorToJsonConverter(),
+  ),
+  debezium(
+    'connector.postgresql.transforms.DecodeLogicalDecodingMessageContent',
+    decodeLogicalDecodingMessageContentConfig,
+    () => new DecodeLogicalDecodingMessageContent(),
   ),
   debezium('transforms.outbox.EventRouter', eventRouterConfig, () => new EventRouter()),
   ...sides('ExtractField', extractFieldConfig, (side) => new ExtractField(side)),

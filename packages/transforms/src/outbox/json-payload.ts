@@ -85,7 +85,7 @@ export class JsonPayload {
       const schema = this.#schemaOf(name === null || name === '' ? field : `${name}.${field}`, value);
       if (schema && !fields.has(field)) fields.set(field, schema);
     }
-    return this.#shared(structSchema([...fields], { name, optional: true }));
+    return this.#shared(structSchema([...fields], { name: name === '' ? null : name, optional: true }));
   }
 
   #itemSchema(name: string | null, items: readonly Json[]): Schema {

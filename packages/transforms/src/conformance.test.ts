@@ -53,6 +53,13 @@ const SUBJECTS: Readonly<
     refused: { srids: { srids: 'x' } },
   },
   'io.debezium.transforms.VectorToJsonConverter': { config: {} },
+  'io.debezium.transforms.TimezoneConverter': {
+    config: { 'converted.timezone': 'Europe/Paris' },
+    refused: {
+      'converted.timezone': { 'converted.timezone': 'Mars/Base' },
+      'include.list': { 'converted.timezone': 'UTC', 'include.list': 'name' },
+    },
+  },
   'io.debezium.transforms.outbox.EventRouter': {
     config: {},
     refused: {

@@ -43,6 +43,7 @@ import {
   DecodeLogicalDecodingMessageContent,
   decodeLogicalDecodingMessageContentConfig,
 } from './decode-logical-message.ts';
+import { TimezoneConverter, timezoneConverterConfig } from './timezone-converter.ts';
 import type { SideName } from './side.ts';
 import { ValueToKey, valueToKeyConfig } from './value-to-key.ts';
 
@@ -143,6 +144,7 @@ const transforms: readonly TransformRow[] = [
     decodeLogicalDecodingMessageContentConfig,
     () => new DecodeLogicalDecodingMessageContent(),
   ),
+  debezium('transforms.TimezoneConverter', timezoneConverterConfig, () => new TimezoneConverter()),
   debezium('transforms.outbox.EventRouter', eventRouterConfig, () => new EventRouter()),
   ...sides('ExtractField', extractFieldConfig, (side) => new ExtractField(side)),
   connect('Filter', filterConfig, () => new Filter()),

@@ -7,15 +7,16 @@ import {
   CONNECT_TIME,
   CONNECT_TIMESTAMP,
   Double,
+  dateText,
   javaBigDecimal,
   javaToString,
+  parseValueText,
   type Schema,
   type SchemaAndValue,
   STRING,
   Struct,
 } from '@millrace/data';
 import { ConfigDef } from '@millrace/foundation';
-import { parseValueText } from './value-text.ts';
 
 export const simpleHeaderConverterConfig: ConfigDef = new ConfigDef([]);
 
@@ -66,11 +67,4 @@ function headerText(schema: Schema | null, value: unknown, embedded: boolean): s
   }
   if (value instanceof Double) return javaToString(value, schema);
   return schema?.name === CONNECT_DECIMAL ? String(value) : javaToString(value, schema);
-}
-
-/** A time of day, a day or a moment, by how large it is: Connect's rule for java.util.Date. */
-function dateText(ms: number): string {
-  const iso = new Date(ms).toISOString();
-  if (ms < 86_400_000) return iso.slice(11);
-  return ms % 86_400_000 === 0 ? iso.slice(0, 10) : iso;
 }

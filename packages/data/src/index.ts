@@ -81,3 +81,4 @@ export {
   VARYING,
   VaryingText,
 } from './struct.ts';
+export { dateText, parseValueText } from './value-text.ts';

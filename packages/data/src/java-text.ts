@@ -25,7 +25,9 @@ function javaFloating(value: number, shortest: (value: number) => string): strin
   const text = shortest(magnitude);
   const sign = value < 0 ? '-' : '';
   if (magnitude >= 1e-3 && magnitude < 1e7) return sign + (text.includes('.') ? text : `${text}.0`);
-  const [mantissa = '', exponentText = '0'] = text.split('e');
+  // At least two digits, those closest to the value: the smallest double is 4.9E-324, not 5.0E-324.
+  const two = /^\d(?:e|$)/.test(text) ? magnitude.toPrecision(2) : text;
+  const [mantissa = '', exponentText = '0'] = (shortest(Number(two)) === text ? two : text).split('e');
   const [whole = '', fraction = ''] = mantissa.split('.');
   const digits = (whole + fraction).replace(/^0+/, '');
   const leadingZeros = (whole + fraction).length - digits.length;

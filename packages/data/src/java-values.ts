@@ -1,12 +1,28 @@
 // Connect values in Java's terms: class names for messages, `toString` texts.
 import { javaBigDecimal, javaDouble, javaFloat } from './java-text.ts';
-import { BigDecimal } from './logical-types.ts';
-import type { Schema } from './schema.ts';
+import { BigDecimal, CONNECT_DATE, CONNECT_TIME, CONNECT_TIMESTAMP } from './logical-types.ts';
+import type { Schema, SchemaType } from './schema.ts';
 import { Double } from './schemaless.ts';
 import { Struct } from './struct.ts';
 
-/** The Java class a value would have, as messages print it. */
-export function javaClassOf(value: unknown): string {
+const NUMBER_CLASSES: Partial<Record<SchemaType, string>> = {
+  int8: 'java.lang.Byte',
+  int16: 'java.lang.Short',
+  int32: 'java.lang.Integer',
+  int64: 'java.lang.Long',
+  float32: 'java.lang.Float',
+  float64: 'java.lang.Double',
+};
+const DATES: readonly (string | null)[] = [CONNECT_DATE, CONNECT_TIME, CONNECT_TIMESTAMP];
+
+/** The Java class a value would have, as messages print it; the schema tells the width of a number. */
+export function javaClassOf(value: unknown, schema: Schema | null = null): string {
+  if (value === null || value === undefined) return 'null';
+  if (schema && (typeof value === 'number' || typeof value === 'bigint')) {
+    if (DATES.includes(schema.name)) return 'java.util.Date';
+    const known = NUMBER_CLASSES[schema.type];
+    if (known !== undefined) return known;
+  }
   switch (typeof value) {
     case 'string':
       return 'java.lang.String';

@@ -239,8 +239,9 @@ function parseOne(key: ConfigKey, text: string | null | undefined): { value: Con
     : { value: parsed.value, problem: invalid(key.name, parsed.value, problem) };
 }
 
-/** Kafka's wording of a bad value. */
+/** Kafka's wording of a bad value. What Kafka's list validator says of a key is a whole sentence and stays one. */
 export function invalid(name: string, value: ConfigValue, problem: string): string {
+  if (problem.startsWith(`Configuration '${name}' `)) return problem;
   const shown = Array.isArray(value) ? `[${value.join(', ')}]` : String(value);
   return `Invalid value ${shown} for configuration ${name}${problem === '' ? '' : `: ${problem}`}`;
 }

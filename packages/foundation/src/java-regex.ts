@@ -158,7 +158,8 @@ function groupReference(
     throw illegalReplacement('Illegal group reference: group index is missing');
   let group = Number(replacement.charAt(at));
   let length = 1;
-  if (group >= match.length) throw illegalReplacement(`No group ${group}`);
+  if (group >= match.length)
+    throw illegalReplacement(`No group ${group}`, 'java.lang.IndexOutOfBoundsException');
   for (; /\d/.test(replacement.charAt(at + length)); length++) {
     const longer = group * 10 + Number(replacement.charAt(at + length));
     if (longer >= match.length) break;
@@ -167,8 +168,9 @@ function groupReference(
   return [match[group] ?? '', length];
 }
 
-function illegalReplacement(message: string): MillraceError {
-  return new MillraceError('config.regex_invalid', message, {
-    javaClass: 'java.lang.IllegalArgumentException',
-  });
+function illegalReplacement(
+  message: string,
+  javaClass = 'java.lang.IllegalArgumentException',
+): MillraceError {
+  return new MillraceError('config.regex_invalid', message, { javaClass });
 }

@@ -29,3 +29,30 @@ export const REPLACE_NULL_WITH_DEFAULT: ConfigKey = {
   importance: 'MEDIUM',
   doc: 'Whether to replace fields that have a default value and that are null to the default value. When set to true, the default value is used, otherwise null is used.',
 };
+
+/** A value out of a list whose case does not count, in Kafka's words. */
+export function oneOfAnyCase(...allowed: readonly string[]): Validator {
+  return (value) =>
+    allowed.some((each) => each.toLowerCase() === String(value).toLowerCase())
+      ? undefined
+      : `String must be one of (case insensitive): ${allowed.join(', ')}`;
+}
+
+export const FIELD_SYNTAX_VERSION: ConfigKey = {
+  name: 'field.syntax.version',
+  type: 'STRING',
+  default: 'V1',
+  importance: 'HIGH',
+  doc: 'Defines the version of the syntax to access fields. If set to V1, then the field paths are limited to access the elements at the root level of the struct or map. If set to V2, the syntax will support accessing nested elements.',
+  validator: oneOfAnyCase('V1', 'V2'),
+};
+
+/** Refuses an empty list, as Kafka's validator of list keys says it. */
+export const requiredList: Validator = (value, name) =>
+  Array.isArray(value) && value.length === 0
+    ? `Configuration '${name}' must not be empty. Valid values include: any non-empty value`
+    : undefined;
+
+/** Refuses an empty list, in the words of Connect's transforms. */
+export const nonEmptyList: Validator = (value) =>
+  Array.isArray(value) && value.length === 0 ? 'Empty list' : undefined;

@@ -16,11 +16,17 @@ export const transformErrors: Readonly<Record<TransformCode, ErrorCodeInfo>> =
     },
   });
 
+const DATA_EXCEPTION = 'org.apache.kafka.connect.errors.DataException';
+export const ILLEGAL_ARGUMENT = 'java.lang.IllegalArgumentException';
+
 /** A record that the transform cannot work on. */
-export function recordError(message: string): MillraceError {
-  return new MillraceError('transform.bad_record', message, {
-    javaClass: 'org.apache.kafka.connect.errors.DataException',
-  });
+export function recordError(message: string, javaClass: string = DATA_EXCEPTION): MillraceError {
+  return new MillraceError('transform.bad_record', message, { javaClass });
+}
+
+/** A field that the schema does not have, in the words of `Struct.get`. */
+export function noSuchField(name: string): MillraceError {
+  return recordError(`${name} is not a valid field name`);
 }
 
 /** A schema that cannot be built. */

@@ -18,6 +18,7 @@ import {
   valueOf,
   withSide,
 } from './side.ts';
+import { parseSettings } from './validated-config.ts';
 
 const PURPOSE = 'field insertion';
 const FIELD_NOTE =
@@ -106,7 +107,7 @@ export class InsertField implements Transformation {
   }
 
   configure(settings: RawConfig): void {
-    const { config } = insertFieldConfig.parseOrThrow(settings, () => true);
+    const config = parseSettings(insertFieldConfig, settings);
     const insertions: Insertion[] = [];
     for (const { key, schema, valueIn } of SOURCES) {
       const spec = config.optionalString(key);

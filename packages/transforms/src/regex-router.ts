@@ -2,6 +2,7 @@
 import type { ConnectRecord, Transformation } from '@millrace/connect-api';
 import { ConfigDef, javaRegexWhole, javaReplacement, type RawConfig } from '@millrace/foundation';
 import { validRegex } from './config-keys.ts';
+import { parseSettings } from './validated-config.ts';
 
 export const regexRouterConfig: ConfigDef = new ConfigDef([
   {
@@ -23,7 +24,7 @@ export class RegexRouter implements Transformation {
   #routes = new Map<string, string>();
 
   configure(settings: RawConfig): void {
-    const { config } = regexRouterConfig.parseOrThrow(settings, () => true);
+    const config = parseSettings(regexRouterConfig, settings);
     this.#regex = javaRegexWhole(config.string('regex'));
     this.#replacement = config.string('replacement');
     this.#routes = new Map();

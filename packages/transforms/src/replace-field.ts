@@ -16,6 +16,7 @@ import {
   valueOf,
   withSide,
 } from './side.ts';
+import { parseSettings } from './validated-config.ts';
 
 const PURPOSE = 'field replacement';
 
@@ -69,7 +70,7 @@ export class ReplaceField implements Transformation {
   }
 
   configure(settings: RawConfig): void {
-    const { config } = replaceFieldConfig.parseOrThrow(settings, () => true);
+    const config = parseSettings(replaceFieldConfig, settings);
     this.#exclude = new Set(config.list('exclude'));
     this.#include = new Set(config.list('include'));
     this.#renames = new Map(config.list('renames').map((mapping) => mapping.split(':') as [string, string]));

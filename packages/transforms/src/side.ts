@@ -35,9 +35,9 @@ export function withSide<R extends ConnectRecord>(
 }
 
 /** The value as a struct. @throws transform.bad_record in Connect's words */
-export function requireStruct(value: unknown, purpose: string): Struct {
+export function requireStruct(value: unknown, purpose: string, schema: Schema | null = null): Struct {
   if (value instanceof Struct) return value;
-  throw recordError(`Only Struct objects supported for [${purpose}], found: ${javaClassOf(value)}`);
+  throw recordError(`Only Struct objects supported for [${purpose}], found: ${javaClassOf(value, schema)}`);
 }
 
 /** The value as a schemaless map. @throws transform.bad_record in Connect's words */

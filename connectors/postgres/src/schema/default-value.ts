@@ -48,8 +48,8 @@ function literalText(expression: string): string | undefined {
 }
 
 function decoded(text: string, mapping: ColumnMapping): unknown {
-  const bytes = Buffer.from(text);
   try {
+    const bytes = Buffer.from(mapping.storedDefault?.(text) ?? text);
     return mapping.decode(bytes, 0, bytes.length) ?? undefined;
   } catch {
     return undefined;

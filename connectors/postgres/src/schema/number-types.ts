@@ -53,6 +53,12 @@ export const numeric: Row = ({ typmod }, modes) => {
       encoding: 'decode',
       decode: fromText((text) => decimalText(text, limits?.scale)),
       zero: '',
+      // `default 0` of a numeric(12,2) is 0.00 in every row that has it.
+      ...(limits
+        ? {
+            storedDefault: (text) => BigDecimal.parse(text)?.withScale(limits.scale)?.toPlainString() ?? text,
+          }
+        : {}),
     };
   }
   if (limits === undefined) {

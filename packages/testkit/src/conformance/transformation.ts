@@ -44,7 +44,7 @@ function records(): Readonly<Record<string, ConnectRecord>> {
     ['name', 'Ada'],
     ['place', new Map([['city', 'Ulm']])],
   ]);
-  const source = { sourcePartition: { server: 'a' }, sourceOffset: { at: 1 }, topic: 'a.b.c' };
+  const source = { sourcePartition: { server: 'a' }, sourceOffset: { at: 1 }, topic: 'a.b.c', timestamp: 5 };
   const headers = [{ key: 'h', schema: STRING, value: 'x' }];
   return {
     'a record with schemas': new SourceRecord({

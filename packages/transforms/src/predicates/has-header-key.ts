@@ -1,6 +1,7 @@
 // org.apache.kafka.connect.transforms.predicates.HasHeaderKey: the record has a header of that name.
 import type { ConnectRecord, Predicate } from '@millrace/connect-api';
 import { ConfigDef, type RawConfig, validators } from '@millrace/foundation';
+import { parseSettings } from '../validated-config.ts';
 
 export const hasHeaderKeyConfig: ConfigDef = new ConfigDef([
   {
@@ -16,7 +17,7 @@ export class HasHeaderKey implements Predicate {
   #name = '';
 
   configure(settings: RawConfig): void {
-    this.#name = hasHeaderKeyConfig.parseOrThrow(settings, () => true).config.string('name');
+    this.#name = parseSettings(hasHeaderKeyConfig, settings).string('name');
   }
   test(record: ConnectRecord): boolean {
     return record.headers.some((header) => header.key === this.#name);

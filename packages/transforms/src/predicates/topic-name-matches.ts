@@ -2,6 +2,7 @@
 import type { ConnectRecord, Predicate } from '@millrace/connect-api';
 import { ConfigDef, javaRegexWhole, type RawConfig } from '@millrace/foundation';
 import { validRegex } from '../config-keys.ts';
+import { parseSettings } from '../validated-config.ts';
 
 export const topicNameMatchesConfig: ConfigDef = new ConfigDef([
   {
@@ -17,9 +18,7 @@ export class TopicNameMatches implements Predicate {
   #pattern = /^$/;
 
   configure(settings: RawConfig): void {
-    this.#pattern = javaRegexWhole(
-      topicNameMatchesConfig.parseOrThrow(settings, () => true).config.string('pattern'),
-    );
+    this.#pattern = javaRegexWhole(parseSettings(topicNameMatchesConfig, settings).string('pattern'));
   }
   test(record: ConnectRecord): boolean {
     return this.#pattern.test(record.topic);

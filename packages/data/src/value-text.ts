@@ -1,23 +1,21 @@
 // Guesses what a text means, by the rules of Connect's `Values.parseString`: smallest integer type that holds it,
 // float32 before float64, decimals, ISO dates, lists and maps; anything else is the string itself.
+import { int64 } from './int64.ts';
+import { BigDecimal, decimalSchema, semantic } from './logical-types.ts';
 import {
   arraySchema,
-  BigDecimal,
   BOOLEAN,
-  decimalSchema,
   FLOAT32,
   FLOAT64,
   INT8,
   INT16,
   INT32,
   INT64,
-  int64,
   mapSchema,
   Schema,
   type SchemaAndValue,
   STRING,
-  semantic,
-} from '@millrace/data';
+} from './schema.ts';
 
 const DAY_MS = 86_400_000;
 const MAX_DEPTH = 32;
@@ -26,7 +24,13 @@ const MAX_DEPTH = 32;
 export function parseValueText(text: string): SchemaAndValue {
   const parser = new TextParser(text);
   const structured = parser.document();
-  return structured ?? scalar(text.trim(), false) ?? { schema: STRING, value: text };
+  return structured ?? scalar(text.trim(), false) ?? leading(text) ?? { schema: STRING, value: text };
+}
+
+/** A number before a comma: Connect reads no further than the first token. */
+function leading(text: string): SchemaAndValue | undefined {
+  const comma = text.indexOf(',');
+  return comma < 0 ? undefined : numeric(text.slice(0, comma).trim());
 }
 
 function scalar(token: string, embedded: boolean): SchemaAndValue | undefined {
@@ -78,6 +82,13 @@ function numeric(token: string): SchemaAndValue | undefined {
     return { schema: FLOAT32, value: Math.fround(number) };
   if (!isInteger && Number.isFinite(number)) return { schema: FLOAT64, value: number };
   return { schema: decimalSchema(decimal.scale), value: decimal };
+}
+
+/** `Values.dateFormatFor`: a moment as a time of day, a day or a moment, by how large its milliseconds are. */
+export function dateText(ms: number): string {
+  const iso = new Date(ms).toISOString();
+  if (ms < DAY_MS) return iso.slice(11);
+  return ms % DAY_MS === 0 ? iso.slice(0, 10) : iso;
 }
 
 /** Lists and maps; any irregularity makes the whole text a string. */
@@ -161,15 +172,23 @@ class TextParser {
   }
 }
 
-function listOf(items: readonly SchemaAndValue[]): SchemaAndValue {
+function listOf(items: readonly SchemaAndValue[]): SchemaAndValue | undefined {
   const schema = commonSchema(items);
+  if (lacksValue(schema, items)) return undefined;
   const values = items.map((item) => item.value);
   return { schema: schema ? arraySchema(schema) : new Schema('array'), value: values };
 }
 
-function mapOf(entries: readonly (readonly [SchemaAndValue, SchemaAndValue])[]): SchemaAndValue {
+/** Null under a schema that is not optional: Connect takes the whole text for a string then. */
+function lacksValue(schema: Schema | null, items: readonly SchemaAndValue[]): boolean {
+  return schema !== null && items.some((item) => item.value === null);
+}
+
+function mapOf(entries: readonly (readonly [SchemaAndValue, SchemaAndValue])[]): SchemaAndValue | undefined {
   const keySchema = commonSchema(entries.map(([key]) => key));
-  const valueSchema = commonSchema(entries.map(([, value]) => value));
+  const values = entries.map(([, value]) => value);
+  const valueSchema = commonSchema(values);
+  if (lacksValue(valueSchema, values)) return undefined;
   const map = new Map(entries.map(([key, value]) => [key.value, value.value]));
   const schema =
     keySchema && valueSchema

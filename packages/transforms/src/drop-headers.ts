@@ -1,0 +1,28 @@
+// org.apache.kafka.connect.transforms.DropHeaders: removes headers by name.
+import type { ConnectRecord, Transformation } from '@millrace/connect-api';
+import { ConfigDef, type RawConfig } from '@millrace/foundation';
+import { requiredList } from './config-keys.ts';
+import { parseSettings } from './validated-config.ts';
+
+export const dropHeadersConfig: ConfigDef = new ConfigDef([
+  {
+    name: 'headers',
+    type: 'LIST',
+    importance: 'HIGH',
+    doc: 'The name of the headers to be removed.',
+    validator: requiredList,
+  },
+]);
+
+export class DropHeaders implements Transformation {
+  #names: ReadonlySet<string> = new Set();
+
+  configure(settings: RawConfig): void {
+    this.#names = new Set(parseSettings(dropHeadersConfig, settings).list('headers'));
+  }
+
+  apply<R extends ConnectRecord>(record: R): R | null {
+    if (!record.headers.some(({ key }) => this.#names.has(key))) return record;
+    return record.with({ headers: record.headers.filter(({ key }) => !this.#names.has(key)) });
+  }
+}

@@ -1,0 +1,65 @@
+// io.debezium.transforms.ExtractChangedRecordState: lists in headers which columns an update changed.
+import type { ConnectRecord, Header, Transformation } from '@millrace/connect-api';
+import { arraySchema, isEnvelope, optional, type Schema, STRING, Struct, sameValue } from '@millrace/data';
+import { ConfigDef, type RawConfig } from '@millrace/foundation';
+import { debeziumKey } from './debezium-keys.ts';
+import { validatedByKey } from './validated-config.ts';
+
+const LOW = { importance: 'LOW', width: 'LONG' } as const;
+
+export const extractChangedRecordStateConfig: ConfigDef = new ConfigDef([
+  debeziumKey(
+    'header.changed.name',
+    'Header change name.',
+    'The name of the header that lists the fields an update changed.',
+    LOW,
+  ),
+  debeziumKey(
+    'header.unchanged.name',
+    'Header unchanged name.',
+    'The name of the header that lists the fields an update left as they were.',
+    LOW,
+  ),
+]);
+
+export class ExtractChangedRecordState implements Transformation {
+  #changed: ListHeader | undefined;
+  #unchanged: ListHeader | undefined;
+
+  configure(settings: RawConfig): void {
+    const config = validatedByKey(extractChangedRecordStateConfig, settings);
+    const changed = config.optionalString('header.changed.name');
+    const unchanged = config.optionalString('header.unchanged.name');
+    this.#changed = changed === undefined ? undefined : listHeader(changed);
+    this.#unchanged = unchanged === undefined ? undefined : listHeader(unchanged);
+  }
+
+  apply<R extends ConnectRecord>(record: R): R | null {
+    if (!this.#changed && !this.#unchanged) return record;
+    const event = record.value;
+    if (!(event instanceof Struct) || !isEnvelope(record.valueSchema)) return record;
+    const before = event.schema.field('before') ? event.getRaw('before') : null;
+    const after = event.schema.field('after') ? event.getRaw('after') : null;
+    const changed: string[] = [];
+    const unchanged: string[] = [];
+    if (before instanceof Struct && after instanceof Struct) {
+      for (const { name, index } of after.schema.fields) {
+        const was = before.schema.field(name) ? before.getRaw(name) : null;
+        (sameValue(was, after.at(index)) ? unchanged : changed).push(name);
+      }
+    }
+    const headers: Header[] = [...record.headers];
+    if (this.#changed) headers.push({ ...this.#changed, value: changed });
+    if (this.#unchanged) headers.push({ ...this.#unchanged, value: unchanged });
+    return record.with({ headers });
+  }
+}
+
+interface ListHeader {
+  readonly key: string;
+  readonly schema: Schema;
+}
+
+function listHeader(name: string): ListHeader {
+  return { key: name, schema: arraySchema(optional(STRING), { name, optional: true }) };
+}

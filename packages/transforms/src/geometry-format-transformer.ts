@@ -2,7 +2,7 @@
 // Debezium 3.6.2, `format` says what the geometries are now: `wkb` adds the SRID, `ewkb` takes it out.
 import type { ConnectRecord, Transformation } from '@millrace/connect-api';
 import { Struct } from '@millrace/data';
-import { ConfigDef, CONNECT_EXCEPTION, type RawConfig } from '@millrace/foundation';
+import { CONNECT_EXCEPTION, ConfigDef, type RawConfig } from '@millrace/foundation';
 import { debeziumKey, oneOfValues } from './debezium-keys.ts';
 import { recordError } from './errors.ts';
 import { type Geometry, mapGeometries, SRID_FLAG, WkbReader } from './geometry.ts';

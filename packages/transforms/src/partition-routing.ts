@@ -2,7 +2,7 @@
 import { type ConnectRecord, SinkRecord, type Transformation } from '@millrace/connect-api';
 import { isEnvelope, type Schema, Struct } from '@millrace/data';
 import { ConfigDef, type RawConfig } from '@millrace/foundation';
-import { debeziumKey, DEBEZIUM_EXCEPTION, oneOfValues, requiredValue } from './debezium-keys.ts';
+import { DEBEZIUM_EXCEPTION, debeziumKey, oneOfValues, requiredValue } from './debezium-keys.ts';
 import { recordError } from './errors.ts';
 import { javaHash, murmurHash } from './java-hash.ts';
 import { validatedByKey } from './validated-config.ts';

@@ -2,50 +2,50 @@
 import type { Plugin, PluginEntry, PredicatePlugin, TransformationPlugin } from '@millrace/connect-api';
 import { CONTRACT_VERSION } from '@millrace/data';
 import { ByLogicalTableRouter, byLogicalTableRouterConfig } from './by-logical-table-router.ts';
-import { ExtractField, extractFieldConfig } from './extract-field.ts';
-import { ExtractNewRecordState, extractNewRecordStateConfig } from './extract-new-record-state.ts';
-import { Filter, filterConfig } from './filter.ts';
-import { InsertField, insertFieldConfig } from './insert-field.ts';
-import { InsertHeader, insertHeaderConfig } from './insert-header.ts';
-import { EventRouter, eventRouterConfig } from './outbox/event-router.ts';
-import { HasHeaderKey, hasHeaderKeyConfig } from './predicates/has-header-key.ts';
-import { RecordIsTombstone, recordIsTombstoneConfig } from './predicates/record-is-tombstone.ts';
-import { TopicNameMatches, topicNameMatchesConfig } from './predicates/topic-name-matches.ts';
-import { RegexRouter, regexRouterConfig } from './regex-router.ts';
-import { ReplaceField, replaceFieldConfig } from './replace-field.ts';
 import { Cast, castConfig } from './cast.ts';
-import { DropHeaders, dropHeadersConfig } from './drop-headers.ts';
-import { Flatten, flattenConfig } from './flatten.ts';
-import { HeaderFrom, headerFromConfig } from './header-from.ts';
-import { HoistField, hoistFieldConfig } from './hoist-field.ts';
-import { MaskField, maskFieldConfig } from './mask-field.ts';
-import { SetSchemaMetadata, setSchemaMetadataConfig } from './set-schema-metadata.ts';
-import { TimestampConverter, timestampConverterConfig } from './timestamp-converter.ts';
-import { TimestampRouter, timestampRouterConfig } from './timestamp-router.ts';
-import {
-  ExtractChangedRecordState,
-  extractChangedRecordStateConfig,
-} from './extract-changed-record-state.ts';
-import { ExtractSchemaToNewRecord, extractSchemaToNewRecordConfig } from './extract-schema-to-new-record.ts';
-import { HeaderToValue, headerToValueConfig } from './header-to-value.ts';
-import { PartitionRouting, partitionRoutingConfig } from './partition-routing.ts';
-import { ReadToInsertEvent, readToInsertEventConfig } from './read-to-insert-event.ts';
-import { SchemaChangeEventFilter, schemaChangeEventFilterConfig } from './schema-change-event-filter.ts';
 import {
   CollectionNameTransformation,
   collectionNameTransformationConfig,
 } from './collection-name-transformation.ts';
-import { FieldNameTransformation, fieldNameTransformationConfig } from './field-name-transformation.ts';
-import { GeometryFormatTransformer, geometryFormatTransformerConfig } from './geometry-format-transformer.ts';
-import { SwapGeometryCoordinates, swapGeometryCoordinatesConfig } from './swap-geometry-coordinates.ts';
-import { VectorToJsonConverter, vectorToJsonConverterConfig } from './vector-to-json-converter.ts';
 import {
   DecodeLogicalDecodingMessageContent,
   decodeLogicalDecodingMessageContentConfig,
 } from './decode-logical-message.ts';
-import { TimezoneConverter, timezoneConverterConfig } from './timezone-converter.ts';
+import { DropHeaders, dropHeadersConfig } from './drop-headers.ts';
+import {
+  ExtractChangedRecordState,
+  extractChangedRecordStateConfig,
+} from './extract-changed-record-state.ts';
+import { ExtractField, extractFieldConfig } from './extract-field.ts';
+import { ExtractNewRecordState, extractNewRecordStateConfig } from './extract-new-record-state.ts';
+import { ExtractSchemaToNewRecord, extractSchemaToNewRecordConfig } from './extract-schema-to-new-record.ts';
+import { FieldNameTransformation, fieldNameTransformationConfig } from './field-name-transformation.ts';
+import { Filter, filterConfig } from './filter.ts';
+import { Flatten, flattenConfig } from './flatten.ts';
+import { GeometryFormatTransformer, geometryFormatTransformerConfig } from './geometry-format-transformer.ts';
+import { HeaderFrom, headerFromConfig } from './header-from.ts';
+import { HeaderToValue, headerToValueConfig } from './header-to-value.ts';
+import { HoistField, hoistFieldConfig } from './hoist-field.ts';
+import { InsertField, insertFieldConfig } from './insert-field.ts';
+import { InsertHeader, insertHeaderConfig } from './insert-header.ts';
+import { MaskField, maskFieldConfig } from './mask-field.ts';
+import { EventRouter, eventRouterConfig } from './outbox/event-router.ts';
+import { PartitionRouting, partitionRoutingConfig } from './partition-routing.ts';
+import { HasHeaderKey, hasHeaderKeyConfig } from './predicates/has-header-key.ts';
+import { RecordIsTombstone, recordIsTombstoneConfig } from './predicates/record-is-tombstone.ts';
+import { TopicNameMatches, topicNameMatchesConfig } from './predicates/topic-name-matches.ts';
+import { ReadToInsertEvent, readToInsertEventConfig } from './read-to-insert-event.ts';
+import { RegexRouter, regexRouterConfig } from './regex-router.ts';
+import { ReplaceField, replaceFieldConfig } from './replace-field.ts';
+import { SchemaChangeEventFilter, schemaChangeEventFilterConfig } from './schema-change-event-filter.ts';
+import { SetSchemaMetadata, setSchemaMetadataConfig } from './set-schema-metadata.ts';
 import type { SideName } from './side.ts';
+import { SwapGeometryCoordinates, swapGeometryCoordinatesConfig } from './swap-geometry-coordinates.ts';
+import { TimestampConverter, timestampConverterConfig } from './timestamp-converter.ts';
+import { TimestampRouter, timestampRouterConfig } from './timestamp-router.ts';
+import { TimezoneConverter, timezoneConverterConfig } from './timezone-converter.ts';
 import { ValueToKey, valueToKeyConfig } from './value-to-key.ts';
+import { VectorToJsonConverter, vectorToJsonConverterConfig } from './vector-to-json-converter.ts';
 
 /** The version of Kafka Connect whose transforms these are. */
 const CONNECT_VERSION = '4.3.1';

@@ -13,7 +13,7 @@ import {
   STRING,
   semantic,
 } from '@millrace/data';
-import { ConfigDef, CONNECT_EXCEPTION, messageOf, type RawConfig, validators } from '@millrace/foundation';
+import { CONNECT_EXCEPTION, ConfigDef, messageOf, type RawConfig, validators } from '@millrace/foundation';
 import { REPLACE_NULL_WITH_DEFAULT } from './config-keys.ts';
 import { recordError, settingError } from './errors.ts';
 import { JavaDateFormat } from './java-date-format.ts';

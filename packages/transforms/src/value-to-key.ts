@@ -2,7 +2,7 @@
 import type { ConnectRecord, Transformation } from '@millrace/connect-api';
 import type { Schema } from '@millrace/data';
 import { ConfigDef, type RawConfig } from '@millrace/foundation';
-import { requiredList, REPLACE_NULL_WITH_DEFAULT } from './config-keys.ts';
+import { REPLACE_NULL_WITH_DEFAULT, requiredList } from './config-keys.ts';
 import { recordError } from './errors.ts';
 import { buildStruct, fieldValue, requireMap, requireStruct, SchemaCache, structOf } from './side.ts';
 import { parseSettings } from './validated-config.ts';

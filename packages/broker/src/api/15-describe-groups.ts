@@ -2,8 +2,8 @@
 import { API, KafkaErrors } from '@millrace/kafka-protocol';
 import type { Group } from '../groups/group.ts';
 import { NO_BYTES } from '../groups/member.ts';
-import { GROUP_OPERATIONS, NOT_ASKED } from './cluster-answers.ts';
 import { once } from './answers.ts';
+import { GROUP_OPERATIONS, NOT_ASKED } from './cluster-answers.ts';
 import { defineApi, type RegisteredApi } from './definition.ts';
 
 export const describeGroups: RegisteredApi = defineApi({

@@ -11,8 +11,8 @@ import {
   Struct,
 } from '@millrace/data';
 import {
-  type ConfigDef,
   CONNECT_EXCEPTION,
+  type ConfigDef,
   javaRegexWhole,
   javaReplacement,
   type RawConfig,

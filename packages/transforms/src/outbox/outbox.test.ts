@@ -4,8 +4,8 @@ import {
   envelopeSchema,
   INT32,
   INT64,
-  sourceSchema,
   STRING,
+  sourceSchema,
   structSchema,
 } from '@millrace/data';
 import { expect, test } from 'vitest';

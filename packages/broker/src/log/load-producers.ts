@@ -20,12 +20,31 @@ export interface LoadProducersRequest {
 
 /** Producer state as of `endOffset`. */
 export function loadProducers(request: LoadProducersRequest): ProducerState {
+  const { endOffset, reindexFrom } = request;
+  const newest = newestSnapshot(request, endOffset);
+  if (reindexFrom === undefined) return replay(request, newest, false);
+  const older = newest && newest.offset > reindexFrom ? newestSnapshot(request, reindexFrom) : newest;
+  const state = replay(request, older, true);
+  // The newest also knows batches that a cleaner has taken out of the log since.
+  return older === newest ? state : replay(request, newest, false);
+}
+
+interface Snapshot {
+  readonly offset: number;
+  readonly state: ProducerState;
+}
+
+/** Walks over the batches behind a snapshot; the lists of aborted transactions are made anew on the way if asked. */
+function replay(
+  request: LoadProducersRequest,
+  snapshot: Snapshot | undefined,
+  reindexes: boolean,
+): ProducerState {
   const { segments, endOffset, nowMs, reindexFrom = Number.POSITIVE_INFINITY } = request;
-  const snapshot = newestSnapshot(request, Math.min(endOffset, reindexFrom));
   const from = snapshot?.offset ?? segments[0]?.baseOffset ?? 0;
   const state = snapshot?.state ?? new ProducerState();
   for (const [index, segment] of segments.entries()) {
-    const reindex = segment.baseOffset >= reindexFrom;
+    const reindex = reindexes && segment.baseOffset >= reindexFrom;
     if (reindex) segment.clearTransactions();
     const next = segments[index + 1];
     if (next && next.baseOffset <= from) continue;
@@ -51,10 +70,7 @@ function markerAt(segment: Segment, { header, position }: PlacedBatch): Transact
   return count === batch.length ? readMarker(batch, header) : undefined;
 }
 
-function newestSnapshot(
-  request: LoadProducersRequest,
-  limit: number,
-): { readonly offset: number; readonly state: ProducerState } | undefined {
+function newestSnapshot(request: LoadProducersRequest, limit: number): Snapshot | undefined {
   const { disk, directory, nowMs } = request;
   const offsets = disk
     .list(directory)

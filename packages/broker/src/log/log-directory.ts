@@ -52,8 +52,11 @@ export class LogDirectory {
   readonly #logger: Logger;
   readonly #logs = new Map<string, PartitionLog>();
   #clean = false;
-  #recoveryPoints: OffsetCheckpoint = new Map();
-  #logStarts: OffsetCheckpoint = new Map();
+  /** As stored by the last run, for partitions that are not open: they stay as they are. */
+  readonly #recoveryPoints = new Map<string, number>();
+  readonly #logStarts = new Map<string, number>();
+  /** Partitions that the stored checkpoints speak of. */
+  #checkpointed: ReadonlySet<string> = new Set();
   #storedPoints = '';
   #storedStarts = '';
   #storing: Promise<void> = Promise.resolve();
@@ -81,8 +84,10 @@ export class LogDirectory {
     const marker = join(this.path, CLEAN_MARKER);
     const fresh = this.#disk.list(this.path).length === 0;
     this.#clean = fresh || this.#disk.exists(marker);
-    this.#recoveryPoints = this.#readCheckpoint(RECOVERY_POINTS);
-    this.#logStarts = this.#readCheckpoint(LOG_STARTS);
+    for (const [name, offset] of this.#readCheckpoint(RECOVERY_POINTS))
+      this.#recoveryPoints.set(name, offset);
+    for (const [name, offset] of this.#readCheckpoint(LOG_STARTS)) this.#logStarts.set(name, offset);
+    this.#checkpointed = new Set([...this.#recoveryPoints.keys(), ...this.#logStarts.keys()]);
     if (this.#disk.exists(marker)) {
       this.#disk.remove(marker);
       await this.#disk.syncDirectory(this.path);
@@ -151,6 +156,7 @@ export class LogDirectory {
   async create(request: OpenRequest): Promise<PartitionLog> {
     const name = folderName(request);
     const directory = join(this.path, name);
+    await this.#forget(name);
     this.#disk.remove(directory);
     this.#disk.makeDirectory(directory);
     await writeAtomically(
@@ -194,12 +200,9 @@ export class LogDirectory {
 
   /** Stores how far each partition is durable and where it starts, when that changed. */
   checkpoint(): Promise<void> {
-    this.#storing = this.#storing
-      .then(() => this.#storeCheckpoints())
-      .catch((error: unknown) => {
-        this.#logger.warn({ err: toError(error) }, 'the checkpoints could not be stored');
-      });
-    return this.#storing;
+    return this.#store().catch((error: unknown) => {
+      this.#logger.warn({ err: toError(error) }, 'the checkpoints could not be stored');
+    });
   }
 
   /** Closes all logs and leaves the marker of a clean shutdown. */
@@ -214,13 +217,28 @@ export class LogDirectory {
     await writeAtomically(this.#disk, join(this.path, CLEAN_MARKER), '{"version":0,"brokerEpoch":-1}');
   }
 
+  /** INV-4: what was stored for an earlier topic of this name does not count for a new one. */
+  async #forget(name: string): Promise<void> {
+    this.#recoveryPoints.delete(name);
+    this.#logStarts.delete(name);
+    // One under way may have begun while the earlier topic was there.
+    await this.#storing;
+    if (this.#checkpointed.has(name)) await this.#store();
+  }
+
+  #store(): Promise<void> {
+    const stored = this.#storing.then(() => this.#storeCheckpoints());
+    this.#storing = stored.catch(() => undefined);
+    return stored;
+  }
+
   async #storeCheckpoints(): Promise<void> {
-    const points = new Map<string, number>();
-    const starts = new Map<string, number>();
+    const points = new Map(this.#recoveryPoints);
+    const starts = new Map(this.#logStarts);
     for (const [name, log] of this.#logs) {
       points.set(name, log.durableOffset);
-      const first = log.segments[0]?.baseOffset ?? 0;
-      if (log.startOffset > first) starts.set(name, log.startOffset);
+      // Also where the first segment begins there: those before it may come back when the power fails.
+      if (log.startOffset > 0) starts.set(name, log.startOffset);
     }
     const pointsText = formatOffsetCheckpoint(points);
     const startsText = formatOffsetCheckpoint(starts);
@@ -232,6 +250,7 @@ export class LogDirectory {
       await writeAtomically(this.#disk, join(this.path, RECOVERY_POINTS), pointsText);
       this.#storedPoints = pointsText;
     }
+    this.#checkpointed = new Set([...points.keys(), ...starts.keys()]);
   }
 
   #topicIdOf(name: string): string | undefined {
@@ -241,6 +260,8 @@ export class LogDirectory {
 
   #register(name: string, log: PartitionLog): PartitionLog {
     this.#logs.set(name, log);
+    this.#recoveryPoints.delete(name);
+    this.#logStarts.delete(name);
     return log;
   }
 

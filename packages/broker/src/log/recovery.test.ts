@@ -1,7 +1,8 @@
-import { batchCrcValid, readBatchHeader } from '@millrace/kafka-protocol';
+import { batchCrcValid, readBatchHeader, simpleBatch } from '@millrace/kafka-protocol';
 import { expect, test } from 'vitest';
 import { MemoryDisk } from '../testing/memory-disk.ts';
-import { appendDurably, appendTo, openTestLogs, readAllBytes } from '../testing/test-log.ts';
+import { appendDurably, appendTo, batchOf, openTestLogs, readAllBytes } from '../testing/test-log.ts';
+import { appendMarker } from './append-marker.ts';
 
 const FILE = '/data/log/t-0/00000000000000000000.log';
 const CHECKPOINT = '/data/log/recovery-point-offset-checkpoint';
@@ -141,4 +142,103 @@ test('Snapshots of producers above the cut are dropped, so that a retry of lost 
   const next = recovered.endOffset;
   const retried = appendTo(recovered, { values: ['v'], producerId: 3, sequence: next });
   expect(retried).toMatchObject({ baseOffset: next, duplicate: false });
+});
+
+test('A segment that was complete at the recovery point, but not followed by anything, gets its aborted transactions', async () => {
+  const disk = new MemoryDisk();
+  const { open, directory } = await openTestLogs(disk);
+  const log = await open();
+  const records = [{ key: null, value: Buffer.from('v'), timestamp: 1 }];
+  const identity = { producerId: 7, producerEpoch: 0, baseSequence: 0, transactional: true };
+  const batch = simpleBatch(records, identity);
+  log.append(batch, readBatchHeader(batch, 0));
+  const marker = { producerId: 7, producerEpoch: 0, commit: false, coordinatorEpoch: 0 };
+  const { lastOffset } = appendMarker(log, marker, 1);
+  await log.whenDurable(lastOffset);
+  await directory.checkpoint();
+  const rolling = log.roll();
+  await Promise.resolve();
+  // The next segment has its file; the lists of this one are not stored.
+  const killed = disk.afterKill();
+  await rolling;
+  expect(killed.list('/data/log/t-0')).toContain('00000000000000000002.log');
+  expect(killed.list('/data/log/t-0')).not.toContain('00000000000000000000.txnindex');
+  const found = await (await openTestLogs(killed)).open();
+  expect(found.abortedIn(0, found.endOffset)).toMatchObject([
+    { producerId: 7, firstOffset: 0, lastOffset: 1 },
+  ]);
+});
+
+test('The window of five outlives batches that a cleaner took, also without a recovery point', async () => {
+  const disk = new MemoryDisk();
+  const { open } = await openTestLogs(disk);
+  const log = await open({ compacted: true });
+  const batches = Array.from({ length: 5 }, (_, sequence) => ({ values: ['v'], producerId: 7, sequence }));
+  for (const batch of batches) await log.whenDurable(appendTo(log, batch).lastOffset);
+  await log.roll();
+  const killed = disk.afterKill();
+  // Of the first segment only the last batch is left, as after a cleaning.
+  const size = batchOf({ values: ['v'], producerId: 7, sequence: 0 }).length;
+  replace(killed, FILE, (killed.readFile(FILE) ?? Buffer.alloc(0)).subarray(4 * size));
+  for (const suffix of ['index', 'timeindex']) killed.remove(FILE.replace(/log$/, suffix));
+  const found = await (await openTestLogs(killed)).open({ compacted: true });
+  expect(batches.map((batch) => appendTo(found, batch))).toMatchObject(
+    batches.map((_, baseOffset) => ({ baseOffset, duplicate: true })),
+  );
+});
+
+test('A snapshot above the cut does not come back after a power cut', async () => {
+  const disk = new MemoryDisk();
+  const { open } = await openTestLogs(disk);
+  const log = await open();
+  await log.whenDurable(appendTo(log, { values: ['v'], producerId: 3, sequence: 0 }).lastOffset);
+  await log.whenDurable(appendTo(log, { values: ['lost'], producerId: 3, sequence: 1 }).lastOffset);
+  await log.roll();
+  const torn = disk.afterKill();
+  const file = torn.open(FILE);
+  file.truncate(file.size() - 1);
+  await (await openTestLogs(torn)).open();
+  expect(torn.afterPowerCut(() => 0).list('/data/log/t-0')).not.toContain('00000000000000000002.snapshot');
+});
+
+test('Lists of aborted transactions that recovery made anew survive a power cut after it', async () => {
+  const disk = new MemoryDisk();
+  const { open } = await openTestLogs(disk);
+  const log = await open();
+  const records = [{ key: null, value: Buffer.from('v'), timestamp: 1 }];
+  const identity = { producerId: 7, producerEpoch: 0, baseSequence: 0, transactional: true };
+  const batch = simpleBatch(records, identity);
+  log.append(batch, readBatchHeader(batch, 0));
+  appendMarker(log, { producerId: 7, producerEpoch: 0, commit: false, coordinatorEpoch: 0 }, 1);
+  await log.roll();
+  await appendDurably(log, 'behind');
+  const killed = disk.afterKill();
+  killed.remove('/data/log/t-0/00000000000000000000.txnindex');
+  const second = await openTestLogs(killed);
+  await second.open();
+  await second.directory.checkpoint();
+  const found = await (await openTestLogs(killed.afterPowerCut(() => 0))).open();
+  expect(found.abortedIn(0, found.endOffset)).toMatchObject([
+    { producerId: 7, firstOffset: 0, lastOffset: 1 },
+  ]);
+});
+
+test('A log without indexes, as a crash in the middle of its deletion leaves it, gets its aborted transactions', async () => {
+  const disk = new MemoryDisk();
+  const { open, directory } = await openTestLogs(disk);
+  const log = await open();
+  const records = [{ key: null, value: Buffer.from('v'), timestamp: 1 }];
+  const identity = { producerId: 7, producerEpoch: 0, baseSequence: 0, transactional: true };
+  const batch = simpleBatch(records, identity);
+  log.append(batch, readBatchHeader(batch, 0));
+  appendMarker(log, { producerId: 7, producerEpoch: 0, commit: false, coordinatorEpoch: 0 }, 1);
+  await log.roll();
+  await appendDurably(log, 'behind');
+  await directory.checkpoint();
+  const killed = disk.afterKill();
+  for (const suffix of ['index', 'timeindex', 'txnindex']) killed.remove(FILE.replace(/log$/, suffix));
+  const found = await (await openTestLogs(killed)).open();
+  expect(found.abortedIn(0, found.endOffset)).toMatchObject([
+    { producerId: 7, firstOffset: 0, lastOffset: 1 },
+  ]);
 });

@@ -55,13 +55,13 @@ export async function recoverLog(request: RecoveryRequest): Promise<LogState> {
       recoveryPoint: request.recoveryPoint,
     });
   }
-  dropAbove(disk, directory, endOffset);
+  await dropAbove(disk, directory, endOffset);
   const { nowMs } = request;
   const producers = loadProducers({ disk, directory, segments, endOffset, nowMs, reindexFrom });
-  // The list of the last segment is written when that is complete.
-  for (const segment of segments.slice(0, -1)) {
-    if (segment.baseOffset >= (reindexFrom ?? endOffset)) await segment.storeTransactions();
-  }
+  // The list of the last segment is written when that is complete. A later start takes a missing file for an empty list.
+  const made = segments.slice(0, -1).filter(({ baseOffset }) => baseOffset >= (reindexFrom ?? endOffset));
+  for (const segment of made) await segment.storeTransactions();
+  if (made.length > 0) await disk.syncDirectory(directory);
   const kept = epochs.filter((entry) => entry.startOffset <= endOffset);
   // An unclean start is a new leader epoch, so that clients can tell offsets given anew from those they read.
   const bumped = !request.clean && endOffset > 0;
@@ -117,12 +117,16 @@ function openClean(segments: Segment[], indexIntervalBytes: number): Opened {
   return { endOffset: last ? endOf(last) : 0, reindexFrom };
 }
 
-/** Loads or makes the indexes; returns the first segment whose list of aborted transactions makes no sense. */
+/**
+ * Loads or makes the indexes; returns the first segment whose list of aborted transactions makes no sense, or may have
+ * gone with the indexes: a crash in the middle of a deletion leaves a log without them.
+ */
 function loadAllIndexes(segments: readonly Segment[], indexIntervalBytes: number): number | undefined {
   let damaged: number | undefined;
   for (const segment of segments) {
-    if (!segment.loadIndexes()) segment.rebuild(segment.size, indexIntervalBytes);
-    if (!segment.loadTransactions()) damaged ??= segment.baseOffset;
+    const isWhole = segment.loadIndexes();
+    if (!isWhole) segment.rebuild(segment.size, indexIntervalBytes);
+    if (!segment.loadTransactions() || !isWhole) damaged ??= segment.baseOffset;
   }
   return damaged;
 }
@@ -137,9 +141,11 @@ function endOf(segment: Segment): number {
 
 async function openDirty(segments: Segment[], request: RecoveryRequest): Promise<Opened> {
   const { recoveryPoint, indexIntervalBytes } = request;
+  // A segment that ends right at the recovery point may be durable without its lists: it counts as complete only when
+  // something behind it is.
   const first = Math.max(
     0,
-    segments.findLastIndex((segment) => segment.baseOffset <= recoveryPoint),
+    segments.findLastIndex((segment) => segment.baseOffset < recoveryPoint),
   );
   const damaged = loadAllIndexes(segments.slice(0, first), indexIntervalBytes);
   const firstDirty = segments[first]?.baseOffset;
@@ -192,12 +198,16 @@ function dropFrom(segments: Segment[], index: number): void {
   for (const segment of segments.splice(index)) segment.remove();
 }
 
-/** Index entries are rebuilt; snapshots above the cut would call a retry of lost records a duplicate. */
-function dropAbove(disk: Disk, directory: string, endOffset: number): void {
-  for (const name of disk.list(directory)) {
-    if (name.endsWith('.snapshot') && Number(name.slice(0, 20)) > endOffset)
-      disk.remove(join(directory, name));
-  }
+/**
+ * Index entries are rebuilt; snapshots above the cut would call a retry of lost records a duplicate. They must not come
+ * back either, once the log has grown over their offset with other records.
+ */
+async function dropAbove(disk: Disk, directory: string, endOffset: number): Promise<void> {
+  const above = disk
+    .list(directory)
+    .filter((name) => name.endsWith('.snapshot') && Number(name.slice(0, 20)) > endOffset);
+  for (const name of above) disk.remove(join(directory, name));
+  if (above.length > 0) await disk.syncDirectory(directory);
 }
 
 /** Checks all batches of a segment and writes those behind the recovery point once more, durably. */

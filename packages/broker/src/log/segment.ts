@@ -16,7 +16,7 @@ const MAX_RELATIVE_OFFSET = 2_147_483_647;
 export const NO_TIMESTAMP = -1;
 
 /** Files of a segment, the one that decides whether it exists last. */
-export const SEGMENT_FILES = ['.txnindex', '.timeindex', '.index', '.log'] as const;
+export const SEGMENT_FILES = ['.timeindex', '.index', '.txnindex', '.log'] as const;
 /** What Kafka calls files that wait for their removal. */
 const DELETED_SUFFIX = '.deleted';
 
@@ -48,6 +48,8 @@ export class Segment {
   #indexes: { offsets: OffsetIndex; times: TimeIndex } | undefined;
   #transactions: TransactionIndex | undefined;
   #bytesSinceIndexed = 0;
+  /** Its lists hold what their files do not. */
+  #unstored = false;
   /** Behind the names of the files: empty, or that of files that are not part of the log yet, or no more. */
   #suffix: string;
   #gone = false;
@@ -122,6 +124,7 @@ export class Segment {
     }
     this.#bytesSinceIndexed += header.sizeInBytes;
     this.size += header.sizeInBytes;
+    this.#unstored = true;
     return position;
   }
 
@@ -177,9 +180,11 @@ export class Segment {
     this.firstTimestamp = undefined;
     this.#bytesSinceIndexed = 0;
     this.#indexes = { offsets: OffsetIndex.empty(), times: TimeIndex.empty() };
+    const unstored = this.#unstored;
     for (const { header } of this.headers(0, size)) {
       this.place(header, header.baseOffset + header.lastOffsetDelta, indexIntervalBytes);
     }
+    this.#unstored = unstored;
   }
 
   /** Takes indexes and timestamps from their files; false when those are missing or make no sense. */
@@ -210,6 +215,7 @@ export class Segment {
   /** Forgets the aborted transactions, to find them anew. */
   clearTransactions(): void {
     this.#transactions = new TransactionIndex();
+    this.#unstored = true;
   }
 
   /** Writes the aborted transactions durably; a segment without any has no such file. */
@@ -217,6 +223,7 @@ export class Segment {
     const { transactions } = this;
     if (transactions.sizeInBytes > 0) await this.#store('.txnindex', transactions.toBytes());
     else this.#disk.remove(this.#path('.txnindex'));
+    this.#unstored = false;
   }
 
   /** Writes the index files durably, as Kafka leaves them when a segment is complete. */
@@ -227,6 +234,7 @@ export class Segment {
     await this.#store('.index', offsets.toBytes());
     await this.#store('.timeindex', times.toBytes());
     if (this.#transactions) await this.storeTransactions();
+    this.#unstored = false;
   }
 
   /** Makes the file durable. One that was removed meanwhile needs it no more. */
@@ -234,11 +242,14 @@ export class Segment {
     if (!this.#gone) await this.file.sync();
   }
 
-  /** Gives back memory and descriptor of a segment that is not written any more; both come back at need. */
+  /**
+   * Gives back memory and descriptor of a segment that is not written any more; both come back at need. Of one whose
+   * lists are not stored yet, the descriptor only.
+   */
   release(): void {
     this.#file?.close();
     this.#file = undefined;
-    if (this.size === 0) return;
+    if (this.size === 0 || this.#unstored) return;
     this.#indexes = undefined;
     if ((this.#transactions?.sizeInBytes ?? 0) > KEPT_TRANSACTION_BYTES) this.#transactions = undefined;
   }
@@ -252,7 +263,8 @@ export class Segment {
 
   /** Renames the files so that no start finds them; who reads the segment still can, until `remove`. */
   retire(): void {
-    // Without its log a segment is gone: the indexes first, so that a crash leaves none that belong to nothing.
+    // Without its log a segment is gone: the indexes first, so that a crash leaves none that belong to nothing. The list
+    // of aborted transactions behind them, since a log without indexes has its list made anew.
     for (const suffix of SEGMENT_FILES) {
       const path = this.#path(suffix);
       if (this.#disk.exists(path)) this.#disk.rename(path, `${path}${DELETED_SUFFIX}`);

@@ -17,7 +17,8 @@ class Inode {
 type Entry = Inode | 'directory';
 interface EntryChange {
   readonly set: readonly (readonly [string, Entry])[];
-  readonly remove: readonly string[];
+  /** With what lay there: something made later under the same name stays. */
+  readonly remove: readonly (readonly [string, Entry])[];
 }
 
 /** What happens to the next operations of a kind. */
@@ -36,6 +37,8 @@ export class MemoryDisk implements Disk {
   capacityBytes: number = Number.MAX_SAFE_INTEGER;
   /** How long a sync takes, in turns of the event loop. */
   syncTurns: () => number = () => 1;
+  /** How long an asynchronous read takes; called when it begins. */
+  readTurns: () => number = () => 1;
   readonly #entries = new Map<string, Entry>();
   /** Entries as of the last sync of their folder. */
   readonly #durableEntries = new Map<string, Entry>();
@@ -95,14 +98,14 @@ export class MemoryDisk implements Disk {
     if (moved.length === 0) throw diskError('ENOENT', from);
     this.#change(dirname(to), {
       set: moved.map(([path, entry]) => [to + path.slice(from.length), entry] as const),
-      remove: moved.map(([path]) => path),
+      remove: moved,
     });
   }
 
   remove(path: string): void {
     const doomed = this.#below(path);
     for (const [, entry] of doomed) if (entry instanceof Inode) this.#usedBytes -= entry.content.length;
-    if (doomed.length > 0) this.#change(dirname(path), { set: [], remove: doomed.map(([name]) => name) });
+    if (doomed.length > 0) this.#change(dirname(path), { set: [], remove: doomed });
   }
 
   async syncDirectory(path: string): Promise<void> {
@@ -126,30 +129,44 @@ export class MemoryDisk implements Disk {
       const survivors = changes.slice(0, Math.floor(random() * (changes.length + 1)));
       for (const change of survivors) applyEntries(entries, change);
     }
-    return this.#restarted(entries, (inode) => survivingContent(inode, random));
+    const disk = new MemoryDisk();
+    const copyOf = disk.#adopt(this, (inode) => {
+      const copy = new Inode();
+      copy.content = survivingContent(inode, random);
+      copy.durable = Buffer.from(copy.content);
+      return copy;
+    });
+    for (const [path, entry] of entries) {
+      if (path !== '/' && dirname(path) !== '/' && entries.get(dirname(path)) !== 'directory') continue;
+      const copy = copyOf(entry);
+      if (copy instanceof Inode) disk.#usedBytes += copy.content.length;
+      disk.#entries.set(path, copy);
+      disk.#durableEntries.set(path, copy);
+    }
+    return disk;
   }
 
   /** The disk as a process finds it that was killed and started again: all writes are there, synced or not. */
   afterKill(): MemoryDisk {
-    const restarted = this.#restarted(this.#entries, (inode) => Buffer.from(inode.content));
-    for (const [path, entry] of restarted.#entries) {
-      const before = this.#entries.get(path);
-      if (!(entry instanceof Inode) || !(before instanceof Inode)) continue;
-      entry.durable = Buffer.from(before.durable);
-      entry.unsynced = [...before.unsynced];
-    }
-    restarted.#durableEntries.clear();
-    for (const [path, entry] of this.#durableEntries) {
-      restarted.#durableEntries.set(path, restarted.#entries.get(path) ?? entry);
-    }
-    for (const [path, changes] of this.#unsyncedEntries) {
-      const renewed = changes.map((change) => ({
-        set: change.set.map(([name, entry]) => [name, restarted.#entries.get(name) ?? entry] as const),
-        remove: change.remove,
+    const disk = new MemoryDisk();
+    const copyOf = disk.#adopt(this, (inode) => {
+      const copy = new Inode();
+      copy.content = Buffer.from(inode.content);
+      copy.durable = Buffer.from(inode.durable);
+      copy.unsynced = [...inode.unsynced];
+      return copy;
+    });
+    for (const [path, entry] of this.#entries) disk.#entries.set(path, copyOf(entry));
+    for (const [path, entry] of this.#durableEntries) disk.#durableEntries.set(path, copyOf(entry));
+    for (const [folder, changes] of this.#unsyncedEntries) {
+      const renewed = changes.map(({ set, remove }) => ({
+        set: set.map(([path, entry]) => [path, copyOf(entry)] as const),
+        remove: remove.map(([path, entry]) => [path, copyOf(entry)] as const),
       }));
-      restarted.#unsyncedEntries.set(path, renewed);
+      disk.#unsyncedEntries.set(folder, renewed);
     }
-    return restarted;
+    disk.#usedBytes = this.#usedBytes;
+    return disk;
   }
 
   /** Throws if the operation was chosen to fail. */
@@ -184,21 +201,16 @@ export class MemoryDisk implements Disk {
     this.#unsyncedEntries.set(folder, pending);
   }
 
-  #restarted(entries: ReadonlyMap<string, Entry>, contentOf: (inode: Inode) => Buffer): MemoryDisk {
-    const disk = new MemoryDisk();
-    disk.capacityBytes = this.capacityBytes;
-    for (const [path, entry] of entries) {
-      if (path !== '/' && dirname(path) !== '/' && entries.get(dirname(path)) !== 'directory') continue;
-      const copy = entry === 'directory' ? entry : new Inode();
-      if (copy instanceof Inode && entry instanceof Inode) {
-        copy.content = contentOf(entry);
-        copy.durable = Buffer.from(copy.content);
-        disk.#usedBytes += copy.content.length;
-      }
-      disk.#entries.set(path, copy);
-      disk.#durableEntries.set(path, copy);
-    }
-    return disk;
+  /** Takes over what a disk is; the function gives each of its files as it is here. */
+  #adopt(other: MemoryDisk, copy: (inode: Inode) => Inode): (entry: Entry) => Entry {
+    this.capacityBytes = other.capacityBytes;
+    const copies = new Map<Inode, Inode>();
+    return (entry) => {
+      if (entry === 'directory') return entry;
+      const known = copies.get(entry) ?? copy(entry);
+      copies.set(entry, known);
+      return known;
+    };
   }
 }
 
@@ -222,7 +234,7 @@ class MemoryFile implements DiskFile {
   }
 
   async read(target: Buffer, position: number): Promise<number> {
-    await nextTurn();
+    for (let turns = this.#disk.readTurns(); turns > 0; turns--) await nextTurn();
     return this.readSync(target, position);
   }
 
@@ -271,7 +283,7 @@ class MemoryFile implements DiskFile {
 }
 
 function applyEntries(entries: Map<string, Entry>, change: EntryChange): void {
-  for (const path of change.remove) entries.delete(path);
+  for (const [path, entry] of change.remove) if (entries.get(path) === entry) entries.delete(path);
   for (const [path, entry] of change.set) entries.set(path, entry);
 }
 
@@ -288,18 +300,19 @@ function applyContent(content: Buffer, change: ContentChange): Buffer {
   return changed;
 }
 
-/** Each change that was not synced is there whole, up to some sector, as zeros, or not at all. */
+/** Each change that was not synced is there whole, up to some sector, with zeros where the file grew, or not at all. */
 function survivingContent(inode: Inode, random: () => number): Buffer {
   let content = inode.durable;
   for (const change of inode.unsynced) {
     const fate = random();
     if (fate < 0.4) content = applyContent(content, change);
     else if (fate < 0.8 && 'bytes' in change) {
-      const kept = Math.floor(random() * change.bytes.length);
-      const isZeroed = fate < 0.6;
-      const bytes = isZeroed ? Buffer.alloc(change.bytes.length) : change.bytes.subarray(0, kept);
-      if (isZeroed) change.bytes.copy(bytes, 0, 0, kept);
-      content = applyContent(content, { position: change.position, bytes });
+      const { position, bytes } = change;
+      const kept = Math.floor(random() * bytes.length);
+      // The size may be there before the bytes are; what is overwritten is as it was before or as it is after.
+      if (fate < 0.6)
+        content = applyContent(content, { truncateTo: Math.max(content.length, position + bytes.length) });
+      content = applyContent(content, { position, bytes: bytes.subarray(0, kept) });
     }
   }
   return Buffer.from(content);

@@ -249,6 +249,7 @@ class RunningBroker implements BrokerHandle {
       disk,
       join(this.#directory.path, 'metadata.log'),
       this.#space,
+      this.#directory.wasClean,
     );
     const topics = new Topics(this.#directory, opened.log, config, logger);
     restoreBrokerConfig(config, opened.records);

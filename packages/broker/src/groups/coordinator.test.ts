@@ -15,7 +15,12 @@ const { config } = BrokerConfig.parse({ 'group.initial.rebalance.delay.ms': '0' 
 
 async function openTopics(disk: MemoryDisk): Promise<Topics> {
   const { directory, space } = await openTestLogs(disk);
-  const opened = await MetadataLog.open<MetadataRecord>(disk, '/data/log/metadata.log', space);
+  const opened = await MetadataLog.open<MetadataRecord>(
+    disk,
+    '/data/log/metadata.log',
+    space,
+    directory.wasClean,
+  );
   const topics = new Topics(directory, opened.log, config, silentLogger);
   await topics.open(opened.records);
   return topics;

@@ -1,7 +1,8 @@
 // A small durable log of JSON records: topics, configs, producer id blocks. Appended and synced record by record,
 // rewritten whole when it has grown to a multiple of what it says.
 //
-//   record: length uint32, crc32c uint32 of the text, UTF-8 JSON of that length
+//   record: length uint32, crc32c uint32 of the text, UTF-8 JSON of that length; an array when several were
+//     appended together, so that a crash leaves all of them or none
 import { dirname } from 'node:path';
 import { crc32c } from '@millrace/kafka-protocol';
 import { type Disk, type DiskFile, isNoSpace, writeAtomically } from '../disk.ts';
@@ -29,7 +30,8 @@ export class MetadataLog<R extends object> {
   }
 
   /**
-   * Opens the log and returns what it says. A torn last record is cut: nobody was told of it.
+   * Opens the log and returns what it says. A torn last record is cut: nobody was told of it. Unless the last run ended
+   * well, the rest is made durable first, since a kill may have left it in the page cache only (INV-12).
    *
    * @throws broker.data_folder_invalid when a record before the last one is damaged
    */
@@ -37,6 +39,7 @@ export class MetadataLog<R extends object> {
     disk: Disk,
     path: string,
     space: DiskSpace,
+    wasClean: boolean,
   ): Promise<{ log: MetadataLog<R>; records: R[] }> {
     const isNew = !disk.exists(path);
     const bytes = disk.readFile(path) ?? Buffer.alloc(0);
@@ -45,23 +48,29 @@ export class MetadataLog<R extends object> {
     while (at + HEAD <= bytes.length) {
       const length = bytes.readUInt32BE(at);
       const end = at + HEAD + length;
-      if (end > bytes.length) break;
+      // Some file systems leave a tail of zeros, of which the head alone would be sound.
+      if (length === 0 || end > bytes.length) break;
       if (crc32c(bytes, at + HEAD, end) !== bytes.readUInt32BE(at + 4)) {
-        if (end === bytes.length || length === 0) break;
+        if (end === bytes.length) break;
         throw brokerError('broker.data_folder_invalid', `${path} is damaged at ${at}.`, { position: at });
       }
-      records.push(JSON.parse(bytes.toString('utf8', at + HEAD, end)) as R);
+      const found = JSON.parse(bytes.toString('utf8', at + HEAD, end)) as R | R[];
+      records.push(...(Array.isArray(found) ? found : [found]));
       at = end;
     }
     const log = new MetadataLog<R>(disk, path, space, at);
     if (at < bytes.length) log.#file.truncate(at);
-    if (isNew) await disk.syncDirectory(dirname(path));
+    if (!wasClean && at > 0) {
+      log.#file.writeSync([bytes.subarray(0, at)], 0);
+      await log.#file.sync();
+    }
+    if (isNew || !wasClean) await disk.syncDirectory(dirname(path));
     return { log, records };
   }
 
   /** Resolves when the records are on the device. Calls are served in order. */
   append(...records: readonly R[]): Promise<void> {
-    const bytes = Buffer.concat(records.map(encode));
+    const bytes = encode(records.length === 1 && records[0] ? records[0] : records);
     const done = this.#writing.then(() => this.#write(bytes));
     this.#writing = done.catch(() => undefined);
     return done;

@@ -16,7 +16,12 @@ const { config } = BrokerConfig.parse({});
 
 async function startOn(disk: MemoryDisk): Promise<{ topics: Topics; transactions: TransactionCoordinator }> {
   const { directory, space } = await openTestLogs(disk);
-  const opened = await MetadataLog.open<MetadataRecord>(disk, '/data/log/metadata.log', space);
+  const opened = await MetadataLog.open<MetadataRecord>(
+    disk,
+    '/data/log/metadata.log',
+    space,
+    directory.wasClean,
+  );
   const topics = new Topics(directory, opened.log, config, silentLogger);
   await topics.open(opened.records);
   const groups = new GroupCoordinator(topics, config, systemClock, silentLogger);

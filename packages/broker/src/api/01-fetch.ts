@@ -194,10 +194,13 @@ function readOne(
   }
   const committed = isolationLevel === READ_COMMITTED;
   const limitOffset = committed ? log.lastStableOffset : log.highWatermark;
+  // Before the read: it may take a while, and the lists go with segments that are deleted meanwhile.
+  const aborted =
+    committed && asked.offset < limitOffset ? log.abortedIn(asked.offset, limitOffset) : NO_TRANSACTIONS;
   const fetchedOf = (read: ReadBytes): FetchedPartition => {
     const answer = answerFor(asked, log, read.chunks);
     if (!committed) return { target, size: read.size, answer };
-    const abortedTransactions = abortedAmong(log, asked.offset, limitOffset, read);
+    const abortedTransactions = abortedAmong(aborted, read);
     return { target, size: read.size, answer: { ...answer, abortedTransactions } };
   };
   const read = readLog(log, {
@@ -211,14 +214,10 @@ function readOne(
 
 /** The aborted transactions a client must know of to skip their records among `read`. */
 function abortedAmong(
-  log: PartitionLog,
-  offset: number,
-  limitOffset: number,
+  aborted: readonly AbortedTransaction[],
   read: ReadBytes,
 ): readonly AbortedTransaction[] {
-  if (read.size === 0) return NO_TRANSACTIONS;
-  const aborted = log.abortedIn(offset, limitOffset);
-  if (aborted.length === 0) return NO_TRANSACTIONS;
+  if (read.size === 0 || aborted.length === 0) return NO_TRANSACTIONS;
   const end = endOfBatches(read);
   return aborted.filter(({ firstOffset }) => firstOffset < end);
 }

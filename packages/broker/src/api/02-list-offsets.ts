@@ -1,6 +1,7 @@
 // 2 ListOffsets. Offsets by timestamp, and by the special timestamps below.
 //   v1 one offset instead of a list · v2 isolation level: the end for read_committed is the last stable offset · v4 leader epochs · v6 flexible · v7 -3 · v8 -4 · v9 -5
 //   v11 -6
+import { MillraceError } from '@millrace/foundation';
 import { API, KafkaErrors, type RequestBody } from '@millrace/kafka-protocol';
 import { type BrokerState, type ErrorAnswer, leaderEpochError, partitionOf } from '../broker-state.ts';
 import { KafkaFailure } from '../errors.ts';
@@ -80,6 +81,10 @@ async function find(
     return await lookUp(log, timestamp, isolationLevel);
   } catch (thrown) {
     if (thrown instanceof KafkaFailure) return { ...NONE, errorCode: thrown.errorCode };
+    // Records are stored as they came, and a client may have packed something that cannot be unpacked.
+    if (thrown instanceof MillraceError && thrown.code.startsWith('kafka.')) {
+      return failed(KafkaErrors.CORRUPT_MESSAGE);
+    }
     throw thrown;
   }
 }

@@ -20,6 +20,8 @@ export interface BrokerProcess extends AsyncDisposable {
   readonly logs: () => string;
   /** Ends it in order and starts it on the same folder and port. */
   restart(): Promise<void>;
+  /** SIGKILL, and a start on the same folder and port. */
+  kill(): Promise<void>;
 }
 
 /** Starts it on a free port with these keys of a server.properties. */
@@ -66,9 +68,9 @@ export async function startBrokerProcess(
     return child;
   };
   let child = await start();
-  const end = async (): Promise<void> => {
+  const end = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
     const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGTERM');
+    child.kill(signal);
     await ended;
   };
   return {
@@ -78,6 +80,10 @@ export async function startBrokerProcess(
     logs: () => logs,
     restart: async () => {
       await end();
+      child = await start();
+    },
+    kill: async () => {
+      await end('SIGKILL');
       child = await start();
     },
     [Symbol.asyncDispose]: async () => {

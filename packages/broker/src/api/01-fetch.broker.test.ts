@@ -54,7 +54,7 @@ test('Records of an aborted transaction are marked as such also when they are de
     expect(Number(deleted.topics[0]?.partitions[0]?.lowWatermark)).toBe(5);
     const fetched = (await fetching).responses[0]?.partitions[0];
     expect(fetched?.records?.includes('aborted')).toBe(true);
-    expect(fetched?.abortedTransactions).toMatchObject([{ producerId: BigInt(producer.producerId) }]);
+    expect(fetched?.abortedTransactions).toMatchObject([{ producerId: producer.producerId }]);
   } finally {
     await broker.close();
   }

@@ -30,7 +30,7 @@ for (const isUnderWay of [false, true]) {
     const logs = await withCheckpoints(disk);
     const storing = logs.directory.checkpoint();
     if (!isUnderWay) await storing;
-    for (const [, log] of [...logs.directory.logs()]) logs.directory.delete(log, 'X39I2LdzSNq0EHdPEavubQ');
+    for (const [, log] of logs.directory.logs()) logs.directory.delete(log, 'X39I2LdzSNq0EHdPEavubQ');
     const later = await logs.directory.create(LATER);
     await appendDurably(later, 'only');
     for (const left of [disk.afterKill(), disk.afterPowerCut(() => 0)]) {

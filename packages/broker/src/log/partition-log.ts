@@ -271,11 +271,12 @@ export class PartitionLog {
 
   /** A log without files would start at 0 again: the last one goes only when its successor survives a crash. */
   #isOnDisk(segment: Segment): boolean {
-    return (
-      segment !== this.#segments.at(-1) ||
-      this.durableOffset > segment.baseOffset ||
-      this.#begunOffset === segment.baseOffset
-    );
+    return segment !== this.#segments.at(-1) || this.isFollowedBy(segment);
+  }
+
+  /** Whether a segment's file is there for sure, and with it the lists and the snapshot of the one before it. */
+  isFollowedBy({ baseOffset }: Segment): boolean {
+    return this.durableOffset > baseOffset || this.#begunOffset === baseOffset;
   }
 
   /** Starts a new segment although the active one has room; not when records come in meanwhile. */

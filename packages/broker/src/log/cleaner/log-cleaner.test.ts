@@ -14,6 +14,7 @@ import { openTestLogs, type TestLogs } from '../../testing/test-log.ts';
 import { markerBatch } from '../control-batch.ts';
 import type { LogConfig } from '../log-config.ts';
 import type { PartitionLog } from '../partition-log.ts';
+import { planCleaning } from './plan.ts';
 
 const T0 = 1_700_000_000_000;
 const DAY = 86_400_000;
@@ -321,4 +322,20 @@ test('Keyless records of a topic that became compacted are dropped', async () =>
   for (let i = 0; i < 6; i++) await write(log, [record('fill', `v${i} ${'x'.repeat(40)}`)]);
   await cleanLogs(disk, directory);
   expect((await kept(log))[0]).toBe('1 k=v');
+});
+
+test('A segment is not cleaned before its snapshot of producers is stored, from which retries are told after a crash', async () => {
+  const { log, disk } = await compacted({ segmentBytes: 1 << 20 });
+  for (let i = 0; i < 5; i++) await write(log, [record('k', `v${i}`)], { producerId: 7, sequence: i });
+  disk.syncTurns = () => 50;
+  const rolling = log.roll();
+  for (let turn = 0; turn < 10; turn++) {
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+  expect(log.segments).toHaveLength(2);
+  expect(planCleaning(log, 0, T0)).toBeUndefined();
+  await rolling;
+  expect(planCleaning(log, 0, T0)).toMatchObject({ endOffset: 5 });
 });

@@ -57,8 +57,10 @@ function cleanableCount(log: PartitionLog, firstDirtyOffset: number, nowMs: numb
   let count = 0;
   for (; count < segments.length - 1; count++) {
     const segment = segments[count];
-    const end = segments[count + 1]?.baseOffset ?? 0;
-    if (!segment || end > limit) break;
+    const next = segments[count + 1];
+    const end = next?.baseOffset ?? 0;
+    // Its snapshot of producers is stored after it is durable; before that only its batches know of retries.
+    if (!segment || !next || end > limit || !log.isFollowedBy(next)) break;
     const isDirty = end > firstDirtyOffset;
     if (isDirty && minCompactionLagMs > 0 && segment.largestTimestamp > nowMs - minCompactionLagMs) break;
   }

@@ -74,9 +74,12 @@ export class Ledger {
   readonly commits = new Map<string, Commit>();
   /** How often each thing happened, to see that a run did something. */
   readonly counts = new Map<string, number>();
+  /** Everything that was counted. */
+  done = 0;
   #nextId = 0;
 
   count(what: string): void {
+    this.done++;
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 

@@ -118,7 +118,10 @@ async function work(
       if (!isLast && !isEnd(error)) failure ??= error;
     }
   });
+  // Some turns, and in any case until something was done.
+  const enough = session.ledger.done + session.below(40);
   for (let left = session.below(turns); left > 0 && !failure; left--) await nextTurn();
+  while (session.ledger.done < enough && !failure) await nextTurn();
   await end();
   await Promise.all(working);
   return failure;

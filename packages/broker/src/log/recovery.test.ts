@@ -242,3 +242,24 @@ test('A log without indexes, as a crash in the middle of its deletion leaves it,
     { producerId: 7, firstOffset: 0, lastOffset: 1 },
   ]);
 });
+
+test('The window of five outlives a crash in the middle of a roll, then a cleaning and another crash', async () => {
+  const disk = new MemoryDisk();
+  const { open } = await openTestLogs(disk);
+  const log = await open({ compacted: true });
+  const batches = Array.from({ length: 5 }, (_, sequence) => ({ values: ['v'], producerId: 7, sequence }));
+  for (const batch of batches) await log.whenDurable(appendTo(log, batch).lastOffset);
+  const rolling = log.roll();
+  // The next segment has its file, and no snapshot stands at its start.
+  const killed = disk.afterKill();
+  await rolling;
+  await (await openTestLogs(killed)).open({ compacted: true });
+  const again = killed.afterKill();
+  const size = batchOf({ values: ['v'], producerId: 7, sequence: 0 }).length;
+  replace(again, FILE, (again.readFile(FILE) ?? Buffer.alloc(0)).subarray(4 * size));
+  for (const suffix of ['index', 'timeindex']) again.remove(FILE.replace(/log$/, suffix));
+  const found = await (await openTestLogs(again)).open({ compacted: true });
+  expect(batches.map((batch) => appendTo(found, batch))).toMatchObject(
+    batches.map((_, baseOffset) => ({ baseOffset, duplicate: true })),
+  );
+});

@@ -4,13 +4,13 @@
 import { join } from 'node:path';
 import type { Logger } from '@millrace/foundation';
 import { BATCH_OVERHEAD, batchCrcValid, readBatchHeader } from '@millrace/kafka-protocol';
-import type { Disk } from '../disk.ts';
+import { type Disk, writeAtomically } from '../disk.ts';
 import { brokerError } from '../errors.ts';
 import { type EpochEntry, parseLeaderEpochs } from './checkpoint.ts';
 import { finishSwaps } from './cleaner/swap.ts';
 import { loadProducers } from './load-producers.ts';
 import type { LogState } from './log-environment.ts';
-import { Segment } from './segment.ts';
+import { offsetFileName, Segment } from './segment.ts';
 
 export interface RecoveryRequest {
   readonly disk: Disk;
@@ -62,6 +62,8 @@ export async function recoverLog(request: RecoveryRequest): Promise<LogState> {
   const made = segments.slice(0, -1).filter(({ baseOffset }) => baseOffset >= (reindexFrom ?? endOffset));
   for (const segment of made) await segment.storeTransactions();
   if (made.length > 0) await disk.syncDirectory(directory);
+  if (!request.clean && request.mayHaveGaps)
+    await keepSnapshot(disk, directory, segments.at(-1), { producers, endOffset });
   const kept = epochs.filter((entry) => entry.startOffset <= endOffset);
   // An unclean start is a new leader epoch, so that clients can tell offsets given anew from those they read.
   const bumped = !request.clean && endOffset > 0;
@@ -79,6 +81,25 @@ export async function recoverLog(request: RecoveryRequest): Promise<LogState> {
     epochsChanged: bumped || kept.length !== epochs.length,
     producers,
   };
+}
+
+/**
+ * A crash may have come before the snapshot at the last segment's start was stored. From here on a cleaner may take the
+ * batches before it, which then would be all that knows of retries.
+ */
+async function keepSnapshot(
+  disk: Disk,
+  directory: string,
+  last: Segment | undefined,
+  { producers, endOffset }: Pick<LogState, 'producers' | 'endOffset'>,
+): Promise<void> {
+  if (!last || producers.size === 0) return;
+  if (disk.exists(join(directory, offsetFileName(last.baseOffset, '.snapshot')))) return;
+  await writeAtomically(
+    disk,
+    join(directory, offsetFileName(endOffset, '.snapshot')),
+    producers.toSnapshot(),
+  );
 }
 
 function listSegments(disk: Disk, directory: string): Segment[] {

@@ -1,7 +1,8 @@
 // A run of the model: many clients work on one broker, which ends again and again in the middle of it; after each start
 // everything that any of them was told is held against what the broker serves.
-import { seededRandom } from '../test-log.ts';
+
 import type { TestClient } from '../test-client.ts';
+import { seededRandom } from '../test-log.ts';
 import { Committer, checkCommit, Member, type ModelGroup, OFFSETS_TOPIC } from './group-actors.ts';
 import type { Host } from './hosts.ts';
 import { Ledger, must, Refused } from './ledger.ts';

@@ -14,6 +14,8 @@ import {
 import { readTopic } from './testing/topic-reader.ts';
 
 const TABLES = { item: ['id'] } as const;
+/** The key of the record in which the source keeps its lineage. */
+const LINEAGE = '["source",{"server":"lineage","millrace":"lineage"}]';
 const redis = testRedis();
 let millrace: MillraceProcess;
 let database: Awaited<ReturnType<typeof testDatabase>>;
@@ -117,13 +119,13 @@ test('INV-3 INV-9: with snapshot.mode=when_needed the tables are read again', as
 test('INV-3: an offset that is given by hand takes the lineage with it', async () => {
   await stop('source');
   const { body } = await millrace.request('GET', '/connectors/source/offsets');
-  expect(await storedKeys()).toHaveLength(2);
+  expect(await storedKeys()).toContain(LINEAGE);
   expect((await millrace.request('PATCH', '/connectors/source/offsets', body)).status).toBe(200);
   expect(await storedKeys()).toEqual(['["source",{"server":"lineage"}]']);
   await put('/connectors/source/resume');
   await database.query("insert into item values (2000, 'by hand')");
   await untilCacheEquals(database, redis, TABLES);
-  await eventually('the lineage is stored again', async () => (await storedKeys()).length === 2);
+  await eventually('the lineage is stored again', async () => (await storedKeys()).includes(LINEAGE));
 });
 
 test('INV-3 INV-9: records that are gone before the sink read them fail it, until the config says how to go on', async () => {

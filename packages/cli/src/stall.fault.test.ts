@@ -177,6 +177,9 @@ describe('INV-7', () => {
       const items = { 'connector.class': 'FileStreamSink', file: path.join(folder, 'items') };
       await putConnector(worker, 'reader', { ...items, topics: `${name}.public.item` });
       await untilDelivered(worker, name);
+      // From its first streamed change on, what the table looks like is stored.
+      await insert(1);
+      await untilDelivered(worker, name);
       await untilReady(worker);
       stopProcess(broker);
       await insert(20);

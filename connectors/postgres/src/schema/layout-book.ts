@@ -9,6 +9,8 @@ export interface LayoutBookOptions {
   readonly offsets: OffsetReader;
   readonly records: PrivateRecords;
   readonly sourcePartition: SourcePartition;
+  /** Called before a layout is stored, which can take as long as the brokers do. */
+  readonly onStoring: (table: string) => void;
 }
 
 export interface FoundLayout {
@@ -47,6 +49,7 @@ export class LayoutBook {
     const full = withEpoch(xid, version.nextXid);
     const { layout, store, changedBy } = chooseLayout(known, current, version.changedBy, full);
     if (store !== undefined) {
+      this.#options.onStoring(qualified(relation));
       stored.set(fingerprint, store);
       await this.#options.records.keep(this.#partition(relation), { layouts: stored.toText() });
     }

@@ -93,7 +93,16 @@ export class StreamingRun {
       ? new TransactionMetadata({ topic: config.rules.naming.transactionTopic, sourcePartition })
       : undefined;
     if (resumed !== undefined) transactions?.restore(resumed.map);
-    this.#layouts = new LayoutBook({ offsets: context.offsets, records: options.privates, sourcePartition });
+    this.#layouts = new LayoutBook({
+      offsets: context.offsets,
+      records: options.privates,
+      sourcePartition,
+      onStoring: (table) =>
+        this.#describing.enter(
+          `storing what ${table} looks like, before its first record`,
+          'Check that the brokers run and can write: the offsets topic does not take the record.',
+        ),
+    });
     this.#walEnd = new WalEnd({
       client: options.catalog,
       clock: context.clock,

@@ -44,10 +44,7 @@ export class DiskSpace {
   /** Lays the reserve down where it is missing; users' records are taken again once that works. */
   async restore(): Promise<void> {
     if (!this.#full && this.#disk.exists(this.#path)) return;
-    try {
-      await this.#fill();
-    } catch (error) {
-      if (!isNoSpace(error)) throw error;
+    if (!(await this.#fits())) {
       this.#full = true;
       return;
     }
@@ -55,20 +52,28 @@ export class DiskSpace {
     this.#full = false;
   }
 
-  async #fill(): Promise<void> {
+  async #fits(): Promise<boolean> {
+    try {
+      return await this.#fill();
+    } catch (error) {
+      if (!isNoSpace(error)) throw error;
+      return false;
+    }
+  }
+
+  /** Lays the reserve down; false when there is no room for it. */
+  async #fill(): Promise<boolean> {
     // Without headroom beyond the reserve the next record would find the disk full again.
     const file = this.#disk.open(this.#path);
     try {
       let size = file.size();
-      if (size >= this.#reserveBytes && !this.#full) return;
-      if (this.#disk.space(this.#path).freeBytes < this.#reserveBytes - size + CHUNK.length) {
-        this.#full = true;
-        return;
-      }
+      if (size >= this.#reserveBytes && !this.#full) return true;
+      if (this.#disk.space(this.#path).freeBytes < this.#reserveBytes - size + CHUNK.length) return false;
       for (; size < this.#reserveBytes; size += CHUNK.length) {
         await file.write([CHUNK.subarray(0, this.#reserveBytes - size)], size);
       }
       await file.sync();
+      return true;
     } finally {
       file.close();
     }

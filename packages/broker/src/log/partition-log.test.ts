@@ -159,6 +159,12 @@ test('A full disk leaves room for internal topics', async () => {
   disk.capacityBytes = disk.usedBytes;
   await appendDurably(log, 'committed');
   expect([log.highWatermark, space.full]).toEqual([1, true]);
+  // What the reserve gave up is not for the records of users.
+  await space.restore();
+  expect(space.full).toBe(true);
+  disk.capacityBytes += 4 << 20;
+  await space.restore();
+  expect(space.full).toBe(false);
 });
 
 test('INV-12: after a failed sync nothing is acknowledged or written any more', async () => {

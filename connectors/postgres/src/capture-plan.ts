@@ -6,6 +6,7 @@ import { DEBEZIUM_EXCEPTION, postgresError } from './errors.ts';
 import type { StoredOffset } from './offset.ts';
 import { formatLsn } from './protocol/lsn.ts';
 import type { PositionCheck, SlotState } from './replication-slot.ts';
+import { parseSnapshotState } from './snapshot/snapshot-state.ts';
 
 export interface Plan {
   readonly snapshot: boolean;
@@ -13,6 +14,8 @@ export interface Plan {
   readonly resume: StoredOffset | undefined;
   /** The slot to go on with; absent = one is made. */
   readonly slot: SlotState | undefined;
+  /** The offset of a snapshot that was interrupted and can be gone on with. */
+  readonly interrupted?: StoredOffset | undefined;
   /** Why the server has given up the slot that is there: it is dropped before another is made. */
   readonly givenUp?: string;
 }
@@ -42,9 +45,13 @@ export function makePlan(input: PlanInput): Plan {
   return { ...plan, slot: undefined, givenUp };
 }
 
-function decide({ config, logger, stored, slot, lineage, position }: PlanInput): Plan {
+function decide(input: PlanInput): Plan {
+  const { config, logger, stored, slot, lineage, position } = input;
   const { mode, readData, stream } = config.snapshot;
-  if (!isFinished(stored) || mode === 'always') return { snapshot: readData, resume: undefined, slot };
+  if (!isFinished(stored) || mode === 'always') {
+    const interrupted = isResumable(input) ? stored : undefined;
+    return { snapshot: readData, resume: undefined, slot, interrupted };
+  }
   const resume: Plan = { snapshot: false, resume: stored, slot };
   if (!config.checkPosition || !stream) return resume;
   const broken = lineage(stored);
@@ -66,6 +73,17 @@ function decide({ config, logger, stored, slot, lineage, position }: PlanInput):
     return { snapshot: false, resume: undefined, slot };
   }
   throw positionLost(config, stored, state === 'ahead', slot?.givenUp);
+}
+
+/** A snapshot that was interrupted is gone on with while the slot still holds everything since its beginning. */
+function isResumable({ config, logger, stored, lineage, position }: PlanInput): boolean {
+  const { readData, stream } = config.snapshot;
+  if (!readData || !stream || stored?.snapshot?.complete !== false) return false;
+  if (parseSnapshotState(stored.map) === undefined) return false;
+  const gone = lineage(stored) ?? position(stored);
+  if (gone === 'available') return true;
+  logger.warn({ slot: config.slot.name, reason: gone }, 'the snapshot that was interrupted starts again');
+  return false;
 }
 
 function lineageChanged(config: PostgresConfig, stored: StoredOffset, why: string): Error {

@@ -44,6 +44,7 @@ import { listTables, qualified, type TableName, TypeCatalog } from './schema/cat
 import type { SchemaRules } from './schema/table-schema.ts';
 import { readServerFacts, requireLogicalWal, type ServerFacts } from './server.ts';
 import { runSnapshot, type SnapshotRunOptions } from './snapshot/snapshot-run.ts';
+import { parseSnapshotState } from './snapshot/snapshot-state.ts';
 import type { SourceIdentity } from './source-info.ts';
 import { StreamingRun } from './streaming/streaming-run.ts';
 
@@ -121,7 +122,8 @@ export class CaptureRun {
     const plan = await this.#plan(client, facts);
     if (plan.givenUp !== undefined) await this.#dropGivenUp(client, plan.givenUp);
     this.#readsTables = plan.snapshot;
-    if (plan.slot !== undefined && config.snapshot.stream) this.#settle(plan.slot, plan.resume);
+    if (plan.slot !== undefined && config.snapshot.stream)
+      this.#settle(plan.slot, plan.resume ?? plan.interrupted);
     if (config.snapshot.stream) {
       await preparePublication(client, config, captured, context.logger);
       await prepareIdentities(client, config, captured);
@@ -354,7 +356,8 @@ export class CaptureRun {
 
   /**
    * Reads the tables as of the moment a slot was made: our own when there was none, else a temporary
-   * one, since only the making of a slot gives an exact pair of snapshot and position.
+   * one, since only the making of a slot gives an exact pair of snapshot and position. A snapshot that was interrupted
+   * is gone on with; the stream begins where its first run was.
    */
   async #snapshot(plan: Plan, captured: readonly TableName[]): Promise<StoredOffset | undefined> {
     const { config } = this.#options;
@@ -366,9 +369,10 @@ export class CaptureRun {
       create: (creator) => this.#create(creator, name, { temporary }),
       tables: captured.filter((table) => config.snapshot.tables(qualified(table))),
       select: config.snapshot.select,
+      ...(config.snapshot.stream ? { resumable: resumableBy(plan) } : {}),
     });
     if (result.rows === 0) this.#completedSnapshot = result.completeOffset;
-    return bareOffset(result.consistentPoint, result.completeOffset);
+    return bareOffset(result.start, result.completeOffset);
   }
 
   #snapshotParts(): Omit<SnapshotRunOptions, 'creator' | 'create' | 'tables' | 'select' | 'offset'> {
@@ -493,6 +497,13 @@ export class CaptureRun {
     this.#options.context.logger.debug({ err: error }, 'capture ended');
     this.#options.queue.fail(error);
   }
+}
+
+function resumableBy({ interrupted }: Plan): NonNullable<SnapshotRunOptions['resumable']> {
+  return {
+    start: interrupted?.lsn,
+    state: interrupted === undefined ? undefined : parseSnapshotState(interrupted.map),
+  };
 }
 
 function temporaryName(): string {

@@ -1,6 +1,7 @@
 // The position of the connector as Debezium stores it, and what a restart skips because of it.
 import type { DeferredOffset, JsonValue, OffsetMap } from '@millrace/connect-api';
 import type { Lsn } from './protocol/lsn.ts';
+import { SNAPSHOT_STATE } from './snapshot/snapshot-state.ts';
 
 export type MessageType = 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE' | 'MESSAGE' | 'BEGIN' | 'COMMIT';
 
@@ -80,7 +81,9 @@ export function confirmablePosition(offset: StoredOffset): Lsn {
 export function markAt(map: OffsetMap, lsn: Lsn, incremental?: OffsetMap): OffsetMap {
   const moved: Record<string, JsonValue> = {};
   for (const [key, value] of Object.entries(map)) {
-    if (key !== 'lsn_events_processed' && !key.startsWith(INCREMENTAL_PREFIX)) moved[key] = value;
+    if (key === 'lsn_events_processed' || key === SNAPSHOT_STATE || key.startsWith(INCREMENTAL_PREFIX))
+      continue;
+    moved[key] = value;
   }
   if ('lsn_proc' in map) moved['lsn_proc'] = lsn;
   else moved['lsn'] = lsn;

@@ -16,8 +16,8 @@ export interface ChangeQueueOptions {
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
 /**
- * One writer, one reader. The writer asks `isFull` before it reads on and is called back once there is room; the
- * reader takes up to a number of records and waits when there are none. The bounds hold but for the last batch put.
+ * One reader; writers that take turns. A writer asks `isFull` before it reads on and is called back once there is room; the
+ * reader takes up to a number of records and waits when there are none. The bounds hold but for the last batch that each writer puts.
  */
 export class ChangeQueue<T> {
   // INV-5: no unbounded queue.
@@ -28,7 +28,7 @@ export class ChangeQueue<T> {
   #bytes = 0;
   #error: unknown;
   #wakeReader: (() => void) | undefined;
-  #onRoom: (() => void) | undefined;
+  #onRoom: (() => void)[] = [];
 
   constructor(options: ChangeQueueOptions) {
     this.#maxRecords = options.maxRecords;
@@ -57,7 +57,7 @@ export class ChangeQueue<T> {
 
   /** Calls back once, as soon as the queue is no longer full. */
   onRoom(callback: () => void): void {
-    this.#onRoom = callback;
+    this.#onRoom.push(callback);
   }
 
   /** Resolves when the queue is no longer full, or has failed. */
@@ -116,8 +116,8 @@ export class ChangeQueue<T> {
   }
 
   #callBack(): void {
-    const callback = this.#onRoom;
-    this.#onRoom = undefined;
-    callback?.();
+    const callbacks = this.#onRoom;
+    this.#onRoom = [];
+    for (const callback of callbacks) callback();
   }
 }

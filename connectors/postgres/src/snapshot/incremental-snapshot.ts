@@ -1,7 +1,7 @@
 // Incremental snapshots: tables are read in chunks by key while the stream goes on. Each chunk is read
 // between two marks written to the signal table; what the stream shows between them is newer than what was read, so
 // those rows of the chunk are dropped, and the rest is delivered where the closing mark stands in the stream.
-import type { Headers, OffsetMap, SourcePartition, SourceRecord } from '@millrace/connect-api';
+import type { Headers, OffsetMap, SourceOffset, SourcePartition, SourceRecord } from '@millrace/connect-api';
 import { matchesAny, type Notification, type SnapshotRequest, TableEvents } from '@millrace/connector-common';
 import { RAW_NULL, RawRow } from '@millrace/data';
 import type { Clock, Logger } from '@millrace/foundation';
@@ -9,7 +9,6 @@ import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
 import { openSession, quoteIdentifier, quoteTable } from '../connection.ts';
 import { toPostgresError } from '../errors.ts';
-import type { ChangeOffset } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import { listTables, qualified, readTable, type TableName, type TypeCatalog } from '../schema/catalog.ts';
 import { type SchemaRules, type TableSchema, tableSchema } from '../schema/table-schema.ts';
@@ -38,7 +37,7 @@ export interface StreamPlace {
   readonly lsn: Lsn;
   readonly lastCommitLsn: Lsn | null;
   /** The offset of this place, with the state of the snapshot at the time of the call. */
-  readonly offset: () => ChangeOffset;
+  readonly offset: () => SourceOffset;
   readonly processedNs: () => bigint;
 }
 

@@ -1,21 +1,18 @@
-// Reads tables within one exported snapshot, by COPY, and hands their rows over as records. One row is held back all
-// the time, because the last one is marked as such.
+// Reads tables within one exported snapshot, by COPY, and hands their rows over as records. Several readers may share
+// the tables, each with a session of its own in the same snapshot. One row is held back all the time, because the last
+// one is marked as such.
 import { finished } from 'node:stream/promises';
-import type { Headers, OffsetMap, SourceOffset, SourcePartition, SourceRecord } from '@millrace/connect-api';
-import { type ChangeContext, type ChangeQueue, TableEvents } from '@millrace/connector-common';
+import type { SourceOffset, SourceRecord } from '@millrace/connect-api';
+import type { ChangeContext, ChangeQueue } from '@millrace/connector-common';
 import { RawRow, type Struct } from '@millrace/data';
 import type { Clock, Logger } from '@millrace/foundation';
-import type pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import type { PostgresConfig } from '../config.ts';
-import { quoteIdentifier, quoteTable } from '../connection.ts';
-import { postgresError, toPostgresError } from '../errors.ts';
-import { type SnapshotPosition, snapshotOffset } from '../offset.ts';
+import { quoteTable } from '../connection.ts';
+import { toPostgresError } from '../errors.ts';
 import { CopyRows, indexRows } from '../protocol/copy-text.ts';
 import { TupleIndex } from '../protocol/pgoutput.ts';
-import { qualified, readTable, type TableName, type TypeCatalog } from '../schema/catalog.ts';
-import { type SchemaRules, type TableSchema, tableSchema } from '../schema/table-schema.ts';
-import { mapType } from '../schema/type-mapping.ts';
+import { qualified, type TableName } from '../schema/catalog.ts';
 import {
   type Moment,
   momentOfNs,
@@ -24,176 +21,93 @@ import {
   type SourceIdentity,
   snapshotSource,
 } from '../source-info.ts';
+import type { SharedSnapshot } from './shared-snapshot.ts';
+import { openTable, type SnapshotTable, type TableOptions } from './snapshot-table.ts';
 
-export interface SnapshotOptions {
-  /** A session in the transaction of the snapshot. */
-  readonly client: pg.Client;
+export interface SnapshotOptions extends TableOptions {
   readonly config: PostgresConfig;
-  readonly rules: SchemaRules;
-  readonly types: TypeCatalog;
   readonly identity: SourceIdentity;
-  readonly sourcePartition: SourcePartition;
-  readonly headers: Headers;
   readonly queue: ChangeQueue<SourceRecord>;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly position: SnapshotPosition;
+  readonly shared: SharedSnapshot;
   readonly signal: AbortSignal;
-  /** The offset of all records, where it is not that of an initial snapshot. */
-  readonly offset?: SourceOffset | undefined;
-  /** The SELECT for a table named `schema.table`, where there is one. */
-  readonly select: (table: string) => string | undefined;
   /** Called when a table is begun, and with the number of its rows when it was read. */
   readonly onTable: (table: TableName, rows?: number) => void;
 }
 
 /** A row whose marker is not known yet. */
 interface HeldRow {
-  readonly table: OpenTable;
+  readonly table: SnapshotTable;
   readonly bytes: Buffer;
   readonly entries: Int32Array;
   readonly base: number;
   readonly firstOfTable: boolean;
-  readonly firstOfAll: boolean;
-}
-
-interface OpenTable {
-  readonly name: TableName;
-  readonly schema: TableSchema;
-  readonly events: TableEvents;
-  readonly sources: Map<SnapshotMarker, Struct>;
 }
 
 export class SnapshotReader {
   readonly #options: SnapshotOptions;
   readonly #index = new TupleIndex();
   readonly #moment: Moment;
-  readonly #running: SourceOffset;
-  readonly #complete: SourceOffset;
-  readonly #completeMap: OffsetMap;
   #records: SourceRecord[] = [];
+  #offset: SourceOffset | undefined;
   #processed: Moment | undefined;
   #context: ChangeContext | undefined;
   #held: HeldRow | undefined;
-  #rowCount = 0;
+  /** The last row among the records that are not handed over yet. */
+  #emitted: HeldRow | undefined;
+  /** Tables whose last row is among those records. */
+  #ended: SnapshotTable[] = [];
 
   constructor(options: SnapshotOptions) {
     this.#options = options;
-    this.#moment = momentOfUs(options.position.timestampUs);
-    this.#completeMap = snapshotOffset(options.position, true);
-    this.#running = options.offset ?? snapshotOffset(options.position, false);
-    this.#complete = options.offset ?? this.#completeMap;
+    this.#moment = momentOfUs(options.shared.position.timestampUs);
   }
 
-  /** Reads the tables one after the other; resolves to the number of rows when all are in the queue. */
-  async read(tables: readonly TableName[]): Promise<number> {
-    for (const table of tables) {
-      this.#options.signal.throwIfAborted();
+  /** Reads one table after the other until `next` has none; resolves when all rows but the one it holds are queued. */
+  async read(next: () => TableName | undefined): Promise<void> {
+    const { signal, shared } = this.#options;
+    for (let table = next(); table !== undefined; table = next()) {
+      signal.throwIfAborted();
       await this.#readTable(table);
     }
-    if (this.#held !== undefined) {
-      this.#emit(this.#held, 'last');
+    const held = this.#held;
+    if (held === undefined) return;
+    shared.readerDone((marker) => {
+      this.#emit(held, marker);
       this.#flush(0);
-    }
-    return this.#rowCount;
-  }
-
-  /** The offset of a snapshot whose every row is delivered. */
-  get completeOffset(): OffsetMap {
-    return this.#completeMap;
+    });
   }
 
   async #readTable(name: TableName): Promise<void> {
-    const { client, config, logger, clock, onTable } = this.#options;
+    const { client, config, logger, clock, onTable, shared } = this.#options;
     const started = clock.monotonicMs();
-    const open = await this.#open(name);
-    if (open === undefined) return;
+    const table = await openTable(this.#options, name);
+    if (table === undefined || shared.isDone(table)) return;
+    const after = shared.begin(table);
     onTable(name);
-    const { table, sql } = open;
     if (config.snapshot.locking === 'shared') {
       await client.query(`SET LOCAL lock_timeout = ${config.snapshot.lockTimeoutMs}`);
       await client.query(`LOCK TABLE ${quoteTable(name)} IN ACCESS SHARE MODE`);
     }
     let rows = 0;
     try {
-      rows = await this.#copy(sql, table);
+      rows = await this.#copy(table, after);
     } catch (error) {
       if (this.#options.signal.aborted) throw error;
       throw toPostgresError(error, `Cannot read table ${qualified(name)}`);
     }
+    if (this.#held?.table !== table) shared.finish(table);
     onTable(name, rows);
     logger.info(
-      { table: qualified(name), rows, ms: Math.round(clock.monotonicMs() - started) },
+      { table: qualified(name), rows, after, ms: Math.round(clock.monotonicMs() - started) },
       'read a table for the snapshot',
     );
   }
 
-  /** The table's schema and the COPY that reads it; undefined when it is gone or has no column we can read. */
-  async #open(name: TableName): Promise<{ table: OpenTable; sql: string } | undefined> {
-    const { client, rules, types, headers, sourcePartition } = this.#options;
-    const catalog = await readTable(client, name);
-    if (catalog === undefined) return undefined;
-    await types.load(
-      client,
-      catalog.columns.map((column) => column.typeOid),
-    );
-    const all = tableSchema({
-      table: name,
-      columns: catalog.columns,
-      catalog,
-      types,
-      rules,
-      origin: 'snapshot',
-    });
-    const keys = new Set(all.keyColumns);
-    const wanted = catalog.columns.filter(
-      (column, i) =>
-        mapType(types, column.typeOid, column.typmod, rules.modes) !== undefined &&
-        (keys.has(i) || rules.columns(`${qualified(name)}.${column.name}`)),
-    );
-    const schema = tableSchema({ table: name, columns: wanted, catalog, types, rules, origin: 'snapshot' });
-    const { topic, keySchema, envelopeSchema } = schema;
-    const events = new TableEvents({
-      topic,
-      keySchema,
-      envelopeSchema,
-      headers,
-      sourcePartition,
-      tombstones: false,
-    });
-    const override = this.#options.select(qualified(name));
-    const columns =
-      override === undefined
-        ? wanted.map((column) => quoteIdentifier(column.name))
-        : await this.#columnsOf(
-            override,
-            wanted.map((column) => column.name),
-            name,
-          );
-    const from = override === undefined ? quoteTable(name) : `(${override}) as t`;
-    return {
-      table: { name, schema, events, sources: new Map() },
-      sql: `COPY (SELECT ${columns.join(', ')} FROM ${from}) TO STDOUT`,
-    };
-  }
-
-  /** The select list over a SELECT of the user's; columns that it does not give are null. */
-  async #columnsOf(select: string, wanted: readonly string[], table: TableName): Promise<string[]> {
-    try {
-      const { fields } = await this.#options.client.query(`SELECT * FROM (${select}) as t LIMIT 0`);
-      const given = new Set(fields.map((field) => field.name));
-      return wanted.map((name) => (given.has(name) ? quoteIdentifier(name) : 'null'));
-    } catch (error) {
-      throw postgresError('postgres.table_unusable', `The SELECT for ${qualified(table)} fails`, {
-        cause: error,
-        configKey: `snapshot.select.statement.overrides.${qualified(table)}`,
-      });
-    }
-  }
-
-  async #copy(sql: string, table: OpenTable): Promise<number> {
-    const { client, queue, signal } = this.#options;
-    const stream = client.query(copyTo(sql));
+  async #copy(table: SnapshotTable, after: readonly string[] | undefined): Promise<number> {
+    const { client, queue, signal, shared } = this.#options;
+    const stream = client.query(copyTo(table.copy(after)));
     const gather = new CopyRows();
     const columns = table.schema.columnCount;
     let rows = 0;
@@ -204,16 +118,9 @@ export class SnapshotReader {
         const bytes = gather.push(chunk as Buffer);
         if (bytes === undefined) continue;
         indexRows(bytes, columns, this.#index, (entries, base) => {
-          this.#row({
-            table,
-            bytes,
-            entries,
-            base,
-            firstOfTable: rows === 0,
-            firstOfAll: this.#rowCount === 0,
-          });
+          this.#row({ table, bytes, entries, base, firstOfTable: rows === 0 && after === undefined });
           rows++;
-          this.#rowCount++;
+          shared.rowCount++;
         });
         this.#flush(bytes.length);
         // INV-5: a full queue stops the reading; the stream stops the server.
@@ -229,15 +136,24 @@ export class SnapshotReader {
   #row(row: HeldRow): void {
     const held = this.#held;
     this.#held = row;
-    if (held !== undefined) this.#emit(held, markerOf(held, row.table !== held.table));
+    if (held === undefined) return;
+    const isLast = row.table !== held.table;
+    this.#emit(held, isLast ? 'last_in_data_collection' : undefined);
   }
 
-  #emit(row: HeldRow, marker: SnapshotMarker): void {
+  /** Makes the record of a row; without a marker it is neither the last of its table nor of all. */
+  #emit(row: HeldRow, ending: SnapshotMarker | undefined): void {
+    const { shared } = this.#options;
     const { table, bytes, entries, base } = row;
     const { keyLayout, rowLayout } = table.schema;
+    const isFirst = shared.handedOver === 0 && !shared.isResumed;
+    const marker = markerOf(row, isFirst, ending);
+    shared.handedOver++;
+    this.#emitted = row;
+    if (ending !== undefined) this.#ended.push(table);
     table.events.created(
       this.#records,
-      this.#contextOf(table, marker),
+      this.#contextOf(table, marker, ending === 'last'),
       keyLayout === null ? null : new RawRow(keyLayout, bytes, entries, base),
       new RawRow(rowLayout, bytes, entries, base),
       'r',
@@ -245,25 +161,29 @@ export class SnapshotReader {
   }
 
   /** What a row shares with others: all but the first and last ones of a batch and table share all of it. */
-  #contextOf(table: OpenTable, marker: SnapshotMarker): ChangeContext {
-    this.#processed ??= momentOfNs(this.#options.clock.nowNs());
+  #contextOf(table: SnapshotTable, marker: SnapshotMarker, isLast: boolean): ChangeContext {
+    const { clock, shared } = this.#options;
+    this.#processed ??= momentOfNs(clock.nowNs());
     const processed = this.#processed;
     const source = this.#source(table, marker);
     const last = this.#context;
-    if (last !== undefined && last.source === source && last.processed === processed) return last;
-    const offset = marker === 'last' ? this.#complete : this.#running;
+    if (!isLast && last !== undefined && last.source === source && last.processed === processed) return last;
+    // INV-3: what the offset of a record says was handed over before that record.
+    this.#offset ??= shared.offset();
+    if (isLast) shared.finish(table);
+    const offset = isLast ? shared.complete() : this.#offset;
     const context = { source, processed, offset, offsetBefore: offset, transaction: null };
     this.#context = context;
     return context;
   }
 
-  #source(table: OpenTable, marker: SnapshotMarker): Struct {
+  #source(table: SnapshotTable, marker: SnapshotMarker): Struct {
     let source = table.sources.get(marker);
     if (source === undefined) {
-      const { identity, position } = this.#options;
+      const { identity, shared } = this.#options;
       source = snapshotSource(identity, table.name, marker, {
-        lsn: position.lsn,
-        xid: position.transactionId,
+        lsn: shared.position.lsn,
+        xid: shared.position.transactionId,
         moment: this.#moment,
       });
       table.sources.set(marker, source);
@@ -273,14 +193,27 @@ export class SnapshotReader {
 
   #flush(bytes: number): void {
     if (this.#records.length === 0) return;
-    this.#options.queue.put({ records: this.#records, bytes });
+    const { queue, shared } = this.#options;
+    queue.put({ records: this.#records, bytes });
+    const { table, entries, base, bytes: row } = this.#emitted ?? {};
+    if (table?.order !== undefined && row !== undefined && entries !== undefined && base !== undefined) {
+      const textOf = (column: number): string => {
+        const start = entries[base + 2 * column] ?? 0;
+        return row.toString('utf8', start, start + (entries[base + 2 * column + 1] ?? 0));
+      };
+      shared.advance(table, table.order.columns.map(textOf));
+    }
+    for (const table of this.#ended) shared.finish(table);
+    this.#ended = [];
+    this.#emitted = undefined;
     this.#records = [];
+    this.#offset = undefined;
     this.#processed = undefined;
   }
 }
 
-function markerOf(row: HeldRow, lastOfTable: boolean): SnapshotMarker {
-  if (row.firstOfAll) return 'first';
-  if (lastOfTable) return 'last_in_data_collection';
-  return row.firstOfTable ? 'first_in_data_collection' : 'true';
+function markerOf(row: HeldRow, firstOfAll: boolean, ending: SnapshotMarker | undefined): SnapshotMarker {
+  if (ending === 'last') return 'last';
+  if (firstOfAll) return 'first';
+  return ending ?? (row.firstOfTable ? 'first_in_data_collection' : 'true');
 }

@@ -1,18 +1,20 @@
 // One snapshot from start to end: a slot is made for its exact pair of snapshot and position, the snapshot is taken
 // over by a session of our own, and the tables are read in it.
-import type { ActivityStep, SourceRecord } from '@millrace/connect-api';
+import type { ActivityStep, OffsetMap, SourceOffset, SourceRecord } from '@millrace/connect-api';
 import type { Notification, Notifications } from '@millrace/connector-common';
 import type pg from 'pg';
 import { openSession, quoteLiteral } from '../connection.ts';
 import { toPostgresError } from '../errors.ts';
-import { type SnapshotPosition, snapshotOffset } from '../offset.ts';
+import type { SnapshotPosition } from '../offset.ts';
 import { formatLsn, type Lsn } from '../protocol/lsn.ts';
 import type { CreatedSlot } from '../replication-slot.ts';
 import { qualified, type TableName } from '../schema/catalog.ts';
+import { SharedSnapshot } from './shared-snapshot.ts';
 import { type SnapshotOptions, SnapshotReader } from './snapshot-reader.ts';
+import type { SnapshotState } from './snapshot-state.ts';
 import { tablesBySize } from './table-order.ts';
 
-export interface SnapshotRunOptions extends Omit<SnapshotOptions, 'client' | 'position' | 'onTable'> {
+export interface SnapshotRunOptions extends Omit<SnapshotOptions, 'client' | 'shared' | 'onTable'> {
   /** A replication session that does nothing else; ended when the snapshot was taken over. */
   readonly creator: pg.Client;
   readonly create: (creator: pg.Client) => Promise<CreatedSlot>;
@@ -22,88 +24,116 @@ export interface SnapshotRunOptions extends Omit<SnapshotOptions, 'client' | 'po
   readonly step: ActivityStep;
   /** Ends a session when the task stops; returns how to take that back. */
   readonly endOnStop: (client: pg.Client) => () => void;
+  /** The offset of all records, where it is not that of an initial snapshot. */
+  readonly offset?: SourceOffset;
+  /** A later run may go on with this snapshot, from what `state` says; without `start` the stream begins at its point. */
+  readonly resumable?: { readonly start: Lsn | undefined; readonly state: SnapshotState | undefined };
 }
 
 export interface SnapshotResult {
   readonly rows: number;
-  readonly consistentPoint: Lsn;
-  readonly completeOffset: ReturnType<typeof snapshotOffset>;
+  /** Where the stream begins. */
+  readonly start: Lsn;
+  readonly completeOffset: OffsetMap;
 }
 
 export async function runSnapshot(options: SnapshotRunOptions): Promise<SnapshotResult> {
-  const { creator, config, clock, logger, queue } = options;
-  const client = await openSession(config.connection).catch(async (error: unknown) => {
-    await creator.end().catch(() => undefined);
-    throw error;
-  });
-  const releases = [options.endOnStop(client), options.endOnStop(creator)];
+  const { creator, config, clock, logger, queue, resumable } = options;
+  const sessions: pg.Client[] = [creator];
+  const releases = [options.endOnStop(creator)];
   try {
+    for (let i = Math.max(1, Math.min(config.snapshot.threads, options.tables.length)); i > 0; i--) {
+      const session = await openSession(config.connection);
+      sessions.push(session);
+      releases.push(options.endOnStop(session));
+    }
+    const [, first, ...others] = sessions;
+    if (first === undefined) throw new Error('no session');
     const { consistentPoint, snapshotName } = await options.create(creator);
     options.step.enter('taking over the snapshot');
-    await importSnapshot(client, snapshotName);
-    // The snapshot is held by the import now; the exporter may go, and with it a temporary slot.
+    for (const session of [first, ...others]) await importSnapshot(session, snapshotName);
+    // The snapshot is held by the imports now; the exporter may go, and with it a temporary slot.
     await creator.end().catch(() => undefined);
-    const position = await snapshotPosition(client, consistentPoint, clock.nowMs());
-    const tables = await tablesBySize(client, options.tables, config);
-    const notify = notifier(options, position);
+    const position = await snapshotPosition(first, consistentPoint, clock.nowMs());
+    const start = resumable?.start ?? consistentPoint;
+    const shared = new SharedSnapshot({
+      position,
+      resumable: resumable === undefined ? undefined : { start, state: resumable.state },
+      offset: options.offset,
+    });
+    if (shared.isResumed)
+      logger.info({ lsn: formatLsn(consistentPoint) }, 'going on with the snapshot that was interrupted');
+    const tables = await tablesBySize(first, options.tables, config);
+    const notify = notifier(options, shared);
     notify({ aggregate: 'Initial Snapshot', type: 'STARTED' });
     const list = tables.map(qualified).join(',');
-    const reader = new SnapshotReader({
-      ...options,
-      client,
-      position,
-      onTable: (table, rows) => {
-        const name = qualified(table);
-        options.step.enter(
-          rows === undefined
-            ? `reading ${name} for the snapshot`
-            : 'preparing the next table of the snapshot',
-          'Look in pg_stat_activity at what the query waits for, such as a lock.',
-        );
-        notify(
-          rows === undefined
-            ? {
-                aggregate: 'Initial Snapshot',
-                type: 'IN_PROGRESS',
-                data: { data_collections: list, current_collection_in_progress: name },
-              }
-            : {
-                aggregate: 'Initial Snapshot',
-                type: 'TABLE_SCAN_COMPLETED',
-                data: {
-                  data_collections: list,
-                  scanned_collection: name,
-                  total_rows_scanned: String(rows),
-                  status: 'SUCCEEDED',
-                },
+    const onTable = (table: TableName, rows?: number): void => {
+      const name = qualified(table);
+      options.step.enter(
+        rows === undefined ? `reading ${name} for the snapshot` : 'preparing the next table of the snapshot',
+        'Look in pg_stat_activity at what the query waits for, such as a lock.',
+      );
+      notify({
+        aggregate: 'Initial Snapshot',
+        ...(rows === undefined
+          ? { type: 'IN_PROGRESS', data: { data_collections: list, current_collection_in_progress: name } }
+          : {
+              type: 'TABLE_SCAN_COMPLETED',
+              data: {
+                data_collections: list,
+                scanned_collection: name,
+                total_rows_scanned: String(rows),
+                status: 'SUCCEEDED',
               },
-        );
-      },
-    });
-    const rows = await reader.read(tables);
-    const { completeOffset } = reader;
+            }),
+      });
+    };
+    const waiting = tables.values();
+    const next = (): TableName | undefined => waiting.next().value;
+    await allOrNone(options.signal, (signal) =>
+      [first, ...others].map((client) =>
+        new SnapshotReader({ ...options, client, shared, onTable, signal }).read(next),
+      ),
+    );
+    shared.end();
+    const { completeOffset, rowCount } = shared;
     const completed = options.notifications.record(
       { aggregate: 'Initial Snapshot', type: 'COMPLETED' },
       completeOffset,
     );
     if (completed !== undefined) queue.put({ records: [completed], bytes: 0 });
-    logger.info({ tables: tables.length, rows, lsn: formatLsn(consistentPoint) }, 'the snapshot is complete');
-    return { rows: rows + (completed === undefined ? 0 : 1), consistentPoint, completeOffset };
+    logger.info(
+      { tables: tables.length, rows: rowCount, lsn: formatLsn(consistentPoint) },
+      'the snapshot is complete',
+    );
+    return { rows: rowCount + (completed === undefined ? 0 : 1), start, completeOffset };
   } finally {
     options.step.leave();
     for (const release of releases) release();
-    await client.end().catch(() => undefined);
-    await creator.end().catch(() => undefined);
+    for (const session of sessions) await session.end().catch(() => undefined);
   }
 }
 
-function notifier(
-  options: SnapshotRunOptions,
-  position: SnapshotPosition,
-): (notification: Notification) => void {
-  const offset = options.offset ?? snapshotOffset(position, false);
+/** Waits for all; when one fails the others are told to stop, and its error is thrown once they have. */
+async function allOrNone(
+  outer: AbortSignal,
+  begin: (signal: AbortSignal) => readonly Promise<void>[],
+): Promise<void> {
+  const failing = new AbortController();
+  let failure: { readonly error: unknown } | undefined;
+  const all = begin(AbortSignal.any([outer, failing.signal])).map((one) =>
+    one.catch((error: unknown) => {
+      failure ??= { error };
+      failing.abort();
+    }),
+  );
+  await Promise.all(all);
+  if (failure !== undefined) throw failure.error;
+}
+
+function notifier(options: SnapshotRunOptions, shared: SharedSnapshot): (notification: Notification) => void {
   return (notification) => {
-    const record: SourceRecord | undefined = options.notifications.record(notification, offset);
+    const record: SourceRecord | undefined = options.notifications.record(notification, shared.offset());
     if (record !== undefined) options.queue.put({ records: [record], bytes: 0 });
   };
 }

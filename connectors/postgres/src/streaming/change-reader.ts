@@ -21,8 +21,10 @@ import { momentOfNs, type SourceIdentity } from '../source-info.ts';
 import type { LogicalMessages } from './logical-messages.ts';
 import { RestartPoint } from './restart-point.ts';
 import type { SignalDesk, SignalEffect } from './signal-desk.ts';
+import type { SnapshotWindow } from './snapshot-window.ts';
 import { TableStream, type Tuple } from './table-stream.ts';
 import { StreamTransaction } from './transaction.ts';
+import { changeInWindow } from './windowed-changes.ts';
 
 export interface ChangeReaderOptions {
   readonly identity: SourceIdentity;
@@ -43,6 +45,8 @@ export interface ChangeReaderOptions {
   readonly fail: (error: unknown) => void;
   /** Where an earlier run stopped. */
   readonly stored: StoredOffset | undefined;
+  /** Until its end `stored` stays the offset of all records, so that a restart begins with it again. */
+  readonly window: SnapshotWindow | undefined;
   readonly transactions: TransactionMetadata | undefined;
   readonly messages: LogicalMessages | undefined;
   /** The oldest transaction still running, where the config asks for it. */
@@ -102,12 +106,14 @@ export class ChangeReader implements ReplicationHandler {
   #ended: StreamTransaction | undefined;
   /** What the stream waits for at this place. */
   #wait: Promise<void> | undefined;
+  #window: SnapshotWindow | undefined;
 
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
     this.#restart = options.stored === undefined ? undefined : new RestartPoint(options.stored);
     this.#lastCommitLsn = options.stored?.lastCommitLsn ?? null;
     this.#lastOffset = options.stored?.map ?? {};
+    this.#window = options.window;
   }
 
   /**
@@ -115,7 +121,8 @@ export class ChangeReader implements ReplicationHandler {
    * transaction and while some records are not in the queue yet.
    */
   get completeLsn(): Lsn | undefined {
-    return this.#records.length === 0 && this.#transaction === undefined ? this.#complete : undefined;
+    const isOpen = this.#transaction !== undefined || this.#window !== undefined;
+    return this.#records.length === 0 && !isOpen ? this.#complete : undefined;
   }
 
   /**
@@ -126,6 +133,7 @@ export class ChangeReader implements ReplicationHandler {
     const ended = this.#ended;
     const lastCommitLsn = this.#lastCommitLsn;
     if (ended === undefined || lastCommitLsn === null || this.#transaction !== undefined) return undefined;
+    if (this.#window !== undefined) return undefined;
     const { xid, commitTimeUs, xmin } = ended;
     return new ChangeOffset({ xid, commitTimeUs, lastCommitLsn, xmin }, lastCommitLsn, 'COMMIT', 1);
   }
@@ -198,8 +206,9 @@ export class ChangeReader implements ReplicationHandler {
   keepalive(lsn: Lsn, urgent: boolean): void {
     if (urgent) this.#urgent = true;
     // Within a transaction the server's position may lie past rows that are still to come.
-    if (this.#transaction === undefined && (this.#complete === undefined || lsn > this.#complete))
-      this.#complete = lsn;
+    if (this.#transaction !== undefined) return;
+    if (this.#complete === undefined || lsn > this.#complete) this.#complete = lsn;
+    this.#closeWindow(lsn);
   }
 
   caughtUp(): boolean {
@@ -241,6 +250,7 @@ export class ChangeReader implements ReplicationHandler {
     const commitLsn = reader.lsn();
     const commitTimeUs = reader.timestampUs();
     const xid = reader.uint32();
+    this.#closeWindow(commitLsn);
     const resumed = this.#restart?.begin(xid, commitLsn) === 'partial';
     this.#transaction = new StreamTransaction({
       xid,
@@ -252,6 +262,13 @@ export class ChangeReader implements ReplicationHandler {
     });
     this.#changeLsn = -1;
     if (this.#altered.length > 0) this.#describeAltered(xid);
+  }
+
+  /** Once the stream has come as far as the rows that were read: every change counts, and moves the offset. */
+  #closeWindow(lsn: Lsn): void {
+    if (this.#window === undefined || lsn < this.#window.end) return;
+    this.#records.push(...this.#window.close());
+    this.#window = undefined;
   }
 
   /** Describes anew what was altered by this transaction or an earlier one. */
@@ -278,7 +295,7 @@ export class ChangeReader implements ReplicationHandler {
     this.#ended = transaction;
     if (transactions !== undefined && transaction.announced) {
       const id = `${transaction.xid}:${endLsn}`;
-      const offset = new ChangeOffset(transaction, endLsn, 'COMMIT', 1, this.#extra());
+      const offset = this.#offset(new ChangeOffset(transaction, endLsn, 'COMMIT', 1, this.#extra()));
       this.#keep(this.#reader.bytes);
       this.#records.push(transactions.end(id, transaction.committed.ms, offset));
       this.#lastOffset = offset;
@@ -344,23 +361,52 @@ export class ChangeReader implements ReplicationHandler {
     const first = this.#tuple(table);
     const out = this.#records;
     if (type === LETTER.I) {
-      table.inserted(out, this.#context(table, lsn, 'INSERT'), first);
+      if (!this.#windowed(table, lsn, 'INSERT', undefined, first))
+        table.inserted(out, this.#context(table, lsn, 'INSERT'), first);
       this.#observe(table, lsn, 'INSERT', first);
     } else if (type === LETTER.U) {
       const before = kind === 'N' ? undefined : first;
       if (before !== undefined && reader.tupleKind() !== 'N') reader.fail('an update without its new row');
       const after = before === undefined ? first : this.#tuple(table);
       if (before !== undefined && this.#options.skipUnchanged && table.isUnchanged(before, after)) return;
-      const context = this.#context(table, lsn, 'UPDATE');
-      table.updated(out, context, () => ({ ...context, transaction: this.#block(table, lsn) }), {
-        before,
-        after,
-      });
+      if (!this.#windowed(table, lsn, 'UPDATE', before, after)) {
+        const context = this.#context(table, lsn, 'UPDATE');
+        table.updated(out, context, () => ({ ...context, transaction: this.#block(table, lsn) }), {
+          before,
+          after,
+        });
+      }
       this.#observe(table, lsn, 'UPDATE', after, before);
     } else {
-      table.deleted(out, this.#context(table, lsn, 'DELETE'), first);
+      if (!this.#windowed(table, lsn, 'DELETE', first, undefined))
+        table.deleted(out, this.#context(table, lsn, 'DELETE'), first);
       this.#observe(table, lsn, 'DELETE', first);
     }
+  }
+
+  /** Delivers what a window leaves of a change; false when it leaves the change as it is. */
+  #windowed(
+    table: TableStream,
+    lsn: Lsn,
+    type: MessageType,
+    before: Tuple | undefined,
+    after: Tuple | undefined,
+  ): boolean {
+    const transaction = this.#transaction;
+    if (this.#window === undefined || transaction === undefined) return false;
+    const context = (): ChangeContext => ({
+      source: table.source(transaction, lsn),
+      processed: this.#now(),
+      offset: this.#lastOffset,
+      offsetBefore: this.#lastOffset,
+      transaction: null,
+    });
+    const { commitLsn } = transaction;
+    const records = changeInWindow(this.#window, table, { type, commitLsn, before, after, context });
+    if (records === undefined) return false;
+    this.#keep(this.#reader.bytes);
+    this.#records.push(...records);
+    return true;
   }
 
   /** Lets signals and incremental snapshots see a row that passes. */
@@ -378,7 +424,7 @@ export class ChangeReader implements ReplicationHandler {
     const place = {
       lsn,
       lastCommitLsn: transaction.lastCommitLsn,
-      offset: () => new ChangeOffset(transaction, lsn, type, this.#changesAtLsn, this.#extra()),
+      offset: () => this.#offset(new ChangeOffset(transaction, lsn, type, this.#changesAtLsn, this.#extra())),
       processedNs: () => this.#options.clock.nowNs(),
     };
     const columns = table.firstTexts(row, 3);
@@ -412,7 +458,10 @@ export class ChangeReader implements ReplicationHandler {
     reader.byte();
     for (let i = 0; i < count; i++) {
       const table = this.#table(reader.uint32(), 't', lsn);
-      if (table !== undefined) table.truncated(this.#records, this.#context(table, lsn, 'TRUNCATE'));
+      if (table === undefined) continue;
+      // What comes after it fills an empty table.
+      this.#records.push(...(this.#window?.release(`${table.schema.schema}.${table.schema.table}`) ?? []));
+      table.truncated(this.#records, this.#context(table, lsn, 'TRUNCATE'));
     }
   }
 
@@ -437,12 +486,8 @@ export class ChangeReader implements ReplicationHandler {
       lastCommitLsn: this.#lastCommitLsn,
       xmin: null,
     };
-    const offset = new ChangeOffset(
-      position,
-      lsn,
-      'MESSAGE',
-      transaction === undefined ? 1 : this.#changesAtLsn,
-    );
+    const count = transaction === undefined ? 1 : this.#changesAtLsn;
+    const offset = this.#offset(new ChangeOffset(position, lsn, 'MESSAGE', count));
     this.#keep(reader.bytes);
     this.#records.push(
       messages.record({
@@ -462,7 +507,9 @@ export class ChangeReader implements ReplicationHandler {
     const transaction = this.#transaction ?? this.#reader.fail('a change outside a transaction');
     this.#keep(this.#reader.bytes);
     const block = this.#block(table, lsn);
-    const offset = new ChangeOffset(transaction, lsn, messageType, this.#changesAtLsn, this.#extra());
+    const offset = this.#offset(
+      new ChangeOffset(transaction, lsn, messageType, this.#changesAtLsn, this.#extra()),
+    );
     const offsetBefore = this.#lastOffset;
     this.#lastOffset = offset;
     return {
@@ -472,6 +519,11 @@ export class ChangeReader implements ReplicationHandler {
       offsetBefore,
       transaction: block,
     };
+  }
+
+  /** `offset`, unless the stream has to begin before it again. */
+  #offset(offset: ChangeOffset): SourceOffset {
+    return this.#window === undefined ? offset : this.#lastOffset;
   }
 
   #block(table: TableStream, lsn: Lsn): ArrayStruct | null {

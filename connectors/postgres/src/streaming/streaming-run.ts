@@ -36,6 +36,7 @@ import type { SourceIdentity } from '../source-info.ts';
 import { ChangeReader, type DescribedTable, type SignalWatch } from './change-reader.ts';
 import { logicalMessages } from './logical-messages.ts';
 import { SignalDesk } from './signal-desk.ts';
+import { SnapshotWindow } from './snapshot-window.ts';
 import { WalEnd } from './wal-end.ts';
 import { XminWatch } from './xmin-watch.ts';
 
@@ -127,6 +128,7 @@ export class StreamingRun {
       resume: () => this.#stream?.resume(),
       fail: options.fail,
       stored: options.from,
+      window: options.from === undefined ? undefined : SnapshotWindow.of(options.from.map),
       transactions,
       messages: logicalMessages(config, identity, sourcePartition),
       xmin: () => this.#xmin?.current ?? null,

@@ -119,6 +119,23 @@ export class TableStream {
     return Array.from({ length: Math.min(count, this.columnCount) }, (_, column) => textAt(row, column));
   }
 
+  get hasKey(): boolean {
+    return this.schema.keyLayout !== null;
+  }
+  /** The texts of the columns of the records' key, joined. */
+  keyText(row: Tuple): string {
+    return this.schema.keyColumns.map((column) => textAt(row, column) ?? '').join('\u0000');
+  }
+  hasColumns(names: readonly string[]): boolean {
+    return names.every((name) => this.#columnNames.includes(name));
+  }
+  /** Whether an update moves the row to another key. */
+  changesKey(before: Tuple, after: Tuple): boolean {
+    const keyBefore = this.#key(before);
+    const keyAfter = this.#key(after);
+    return keyBefore !== null && keyAfter !== null && this.#keyChanged(before, after, keyBefore, keyAfter);
+  }
+
   #row({ bytes, entries, base }: Tuple): RawRow {
     return new RawRow(this.schema.rowLayout, bytes, entries, base);
   }
@@ -135,6 +152,23 @@ export class TableStream {
     }
     return false;
   }
+}
+
+/** A tuple that keeps nothing but itself in memory. */
+export function ownTuple({ bytes, entries, base }: Tuple, columns: number): Tuple {
+  const own = new Int32Array(2 * columns);
+  let size = 0;
+  for (let i = 0; i < own.length; i += 2) size += Math.max(0, entries[base + i + 1] ?? 0);
+  const copy = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  for (let i = 0; i < own.length; i += 2) {
+    const start = entries[base + i] ?? 0;
+    const length = entries[base + i + 1] ?? 0;
+    own[i] = at;
+    own[i + 1] = length;
+    if (length > 0) at += bytes.copy(copy, at, start, start + length);
+  }
+  return { bytes: copy, entries: own, base: 0 };
 }
 
 function sameBytes(a: Tuple, b: Tuple, at: number): boolean {

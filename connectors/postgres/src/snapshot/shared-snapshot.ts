@@ -1,0 +1,113 @@
+// What the readers of one snapshot share: how far they have come together, the offsets that say so, and which row is
+// the last of all.
+import type { OffsetMap, SourceOffset } from '@millrace/connect-api';
+import { type SnapshotPosition, snapshotOffset } from '../offset.ts';
+import type { Lsn } from '../protocol/lsn.ts';
+import { qualified } from '../schema/catalog.ts';
+import type { SnapshotMarker } from '../source-info.ts';
+import {
+  SNAPSHOT_STATE,
+  SnapshotOffset,
+  type SnapshotState,
+  SnapshotTracker,
+  stateText,
+} from './snapshot-state.ts';
+import type { SnapshotTable } from './snapshot-table.ts';
+
+/** A snapshot that another run may go on with. */
+export interface Resumable {
+  /** Where the stream begins afterwards: the point of the slot, which no run changes. */
+  readonly start: Lsn;
+  /** What earlier runs have read. */
+  readonly state: SnapshotState | undefined;
+}
+
+export interface SharedSnapshotOptions {
+  /** The point of this run's snapshot. */
+  readonly position: SnapshotPosition;
+  /** Undefined = a snapshot that is interrupted starts again. */
+  readonly resumable: Resumable | undefined;
+  /** The offset of all records, where it is not that of an initial snapshot. */
+  readonly offset: SourceOffset | undefined;
+}
+
+export class SharedSnapshot {
+  readonly position: SnapshotPosition;
+  /** Rows read in this run. */
+  rowCount = 0;
+  /** Rows handed over in this run, and whether earlier runs have handed over some. */
+  handedOver = 0;
+  readonly isResumed: boolean;
+  readonly #fixed: SourceOffset | undefined;
+  readonly #running: OffsetMap;
+  readonly #complete: OffsetMap;
+  readonly #start: Lsn;
+  readonly #tracker: SnapshotTracker | undefined;
+  #last: ((marker: SnapshotMarker) => void) | undefined;
+
+  constructor({ position, resumable, offset }: SharedSnapshotOptions) {
+    this.position = position;
+    this.isResumed = resumable?.state !== undefined;
+    this.#start = resumable?.start ?? position.lsn;
+    this.#fixed = offset;
+    const base = { ...position, lsn: this.#start };
+    this.#running = snapshotOffset(base, false);
+    this.#complete = snapshotOffset(base, true);
+    this.#tracker = resumable === undefined ? undefined : new SnapshotTracker(position.lsn, resumable.state);
+  }
+
+  /** For records that are handed over now. */
+  offset(): SourceOffset {
+    if (this.#fixed !== undefined) return this.#fixed;
+    return this.#tracker === undefined ? this.#running : new SnapshotOffset(this.#running, this.#tracker);
+  }
+
+  /** For the last record; the offset of a snapshot whose every row is delivered. */
+  complete(): SourceOffset {
+    return this.#fixed ?? this.completeOffset;
+  }
+
+  /**
+   * What was read later than the stream begins stays in it: the changes from before are in the rows already, until the
+   * stream has passed the point they were read at.
+   */
+  get completeOffset(): OffsetMap {
+    const later = [...(this.#tracker?.capture()() ?? [])].filter(([, { parts }]) =>
+      parts.some(({ at }) => at > this.#start),
+    );
+    return later.length === 0 ? this.#complete : { ...this.#complete, [SNAPSHOT_STATE]: stateText(later) };
+  }
+
+  /** Whether an earlier run has read all of a table. */
+  isDone({ name, oid }: Pick<SnapshotTable, 'name' | 'oid'>): boolean {
+    return this.#tracker?.isDone(qualified(name), oid) === true;
+  }
+
+  /** A table will be read; returns the key to go on after. */
+  begin(table: SnapshotTable): readonly string[] | undefined {
+    return this.#tracker?.begin(qualified(table.name), table.oid, table.order?.key);
+  }
+
+  /** All rows up to this key are handed over. */
+  advance(table: SnapshotTable, until: readonly string[]): void {
+    this.#tracker?.advance(qualified(table.name), until);
+  }
+
+  /** All rows of a table are handed over. */
+  finish(table: SnapshotTable): void {
+    // Which rows the SELECT of a user's leaves out the stream cannot tell: all changes of that table are delivered.
+    this.#tracker?.finish(qualified(table.name), table.overridden ? this.#start : undefined);
+  }
+
+  /** A reader is through; `emit` hands over the row that it still holds. */
+  readerDone(emit: (marker: SnapshotMarker) => void): void {
+    this.#last?.('last_in_data_collection');
+    this.#last = emit;
+  }
+
+  /** All readers are through. */
+  end(): void {
+    this.#last?.('last');
+    this.#last = undefined;
+  }
+}

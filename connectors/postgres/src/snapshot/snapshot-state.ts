@@ -1,0 +1,177 @@
+// How far a snapshot has come, kept in the offset of its records so that another run goes on from there. An exported
+// snapshot ends with its connection: who resumes has to read at a later point, given by a temporary slot. So each table
+// is stored with the ranges of its key that were read, and the point of each (CORRECTNESS 2).
+import type { DeferredOffset, JsonValue, OffsetMap } from '@millrace/connect-api';
+import { formatLsn, type Lsn, parseLsn } from '../protocol/lsn.ts';
+import type { KeyKind, OrderKey } from './key-order.ts';
+
+/** A range of a table's key: from where the part before it ended up to `until`, included. */
+export interface ReadPart {
+  /** What committed before this position is in what was read. */
+  readonly at: Lsn;
+  /** Undefined = to the end of the table. */
+  readonly until: readonly string[] | undefined;
+}
+
+/** What was read of one table. */
+export interface TableProgress {
+  readonly oid: number;
+  /** What its rows were ordered by; undefined = read as a whole, in no order. */
+  readonly key: readonly OrderKey[] | undefined;
+  /** By ascending key. All of the table was read when the last one has no end. */
+  readonly parts: readonly ReadPart[];
+}
+
+/** The key of an offset map that holds the state. */
+export const SNAPSHOT_STATE = 'millrace_snapshot';
+
+/** Tables by `schema.table`. */
+export type SnapshotState = ReadonlyMap<string, TableProgress>;
+
+/** Reads the state in an offset map; undefined when there is none that can be read. */
+export function parseSnapshotState(map: OffsetMap): SnapshotState | undefined {
+  const text = map[SNAPSHOT_STATE];
+  if (typeof text !== 'string') return undefined;
+  try {
+    const state = new Map<string, TableProgress>();
+    for (const [name, value] of Object.entries(fieldsOf(JSON.parse(text))))
+      state.set(name, progressOf(value));
+    return state;
+  } catch {
+    return undefined;
+  }
+}
+
+export function isWhole({ parts }: TableProgress): boolean {
+  const last = parts.at(-1);
+  return last !== undefined && last.until === undefined;
+}
+
+export function stateText(state: Iterable<readonly [string, TableProgress]>): string {
+  const tables: Record<string, JsonValue> = {};
+  for (const [name, { oid, key, parts }] of state) {
+    tables[name] = {
+      oid,
+      ...(key === undefined ? {} : { key: key.map((column) => [column.name, column.kind]) }),
+      parts: parts.map(({ at, until }) => ({ at: formatLsn(at), ...(until === undefined ? {} : { until }) })),
+    };
+  }
+  return JSON.stringify(tables);
+}
+
+/**
+ * Follows one run of a snapshot. Each table is begun, moved on and ended by the reader that reads it; what `capture`
+ * returns is true of the moment of the call.
+ */
+export class SnapshotTracker {
+  readonly #point: Lsn;
+  #done: (readonly [string, TableProgress])[] = [];
+  readonly #partial = new Map<string, TableProgress>();
+
+  /** `point` is what this run reads at; `state` is what earlier ones have read. */
+  constructor(point: Lsn, state: SnapshotState = new Map()) {
+    this.#point = point;
+    for (const [name, progress] of state) {
+      if (isWhole(progress)) this.#done.push([name, progress]);
+      else this.#partial.set(name, progress);
+    }
+  }
+
+  /** Whether an earlier run has read all of this table. */
+  isDone(name: string, oid: number): boolean {
+    return this.#done.some(([other, progress]) => other === name && progress.oid === oid);
+  }
+
+  /** A table will be read. Returns the key to go on after, if earlier runs have come that far in the same order. */
+  begin(name: string, oid: number, key: readonly OrderKey[] | undefined): readonly string[] | undefined {
+    this.#done = this.#done.filter(([other]) => other !== name);
+    const earlier = this.#partial.get(name);
+    const goesOn =
+      earlier !== undefined && earlier.oid === oid && key !== undefined && sameKey(earlier.key, key);
+    if (!goesOn) this.#partial.set(name, { oid, key, parts: [] });
+    return goesOn ? earlier.parts.at(-1)?.until : undefined;
+  }
+
+  /** All rows up to this key have been handed over. */
+  advance(name: string, until: readonly string[]): void {
+    this.#end(name, until, this.#point);
+  }
+
+  /** All rows have been handed over. `at` is the point whose later changes are all to be delivered. */
+  finish(name: string, at: Lsn = this.#point): void {
+    this.#end(name, undefined, at);
+    const progress = this.#partial.get(name);
+    this.#partial.delete(name);
+    if (progress !== undefined) this.#done.push([name, progress]);
+  }
+
+  capture(): () => Iterable<readonly [string, TableProgress]> {
+    const done = this.#done;
+    const count = done.length;
+    const partial = [...this.#partial].filter(([, { parts }]) => parts.length > 0);
+    return () => [...done.slice(0, count), ...partial];
+  }
+
+  #end(name: string, until: readonly string[] | undefined, at: Lsn): void {
+    const progress = this.#partial.get(name);
+    if (progress === undefined) return;
+    const last = progress.parts.at(-1);
+    const before = last?.at === at ? progress.parts.slice(0, -1) : progress.parts;
+    this.#partial.set(name, { ...progress, parts: [...before, { at, until }] });
+  }
+}
+
+/** The offset of snapshot records: what was read when they were handed over. */
+export class SnapshotOffset implements DeferredOffset {
+  readonly #base: OffsetMap;
+  readonly #state: () => Iterable<readonly [string, TableProgress]>;
+
+  constructor(base: OffsetMap, tracker: SnapshotTracker) {
+    this.#base = base;
+    this.#state = tracker.capture();
+  }
+
+  toOffsetMap(): OffsetMap {
+    const text = stateText(this.#state());
+    return text === '{}' ? this.#base : { ...this.#base, [SNAPSHOT_STATE]: text };
+  }
+}
+
+function sameKey(a: readonly OrderKey[] | undefined, b: readonly OrderKey[]): boolean {
+  return (
+    a?.length === b.length && a.every((column, i) => column.name === b[i]?.name && column.kind === b[i]?.kind)
+  );
+}
+
+function progressOf(value: unknown): TableProgress {
+  const { oid, key, parts } = fieldsOf(value);
+  if (typeof oid !== 'number') throw new Error('no oid');
+  return {
+    oid,
+    key: key === undefined ? undefined : listOf(key).map(orderKeyOf),
+    parts: listOf(parts).map((part) => {
+      const { at, until } = fieldsOf(part);
+      const lsn = parseLsn(String(at));
+      if (lsn === undefined) throw new Error('no position');
+      return { at: lsn, until: until === undefined ? undefined : listOf(until).map(String) };
+    }),
+  };
+}
+
+const KINDS: readonly string[] = ['integer', 'numeric', 'bytes', 'time'] satisfies KeyKind[];
+
+function orderKeyOf(value: unknown): OrderKey {
+  const [name, kind] = listOf(value);
+  if (typeof name !== 'string' || typeof kind !== 'string' || !KINDS.includes(kind))
+    throw new Error('no key');
+  return { name, kind: kind as KeyKind };
+}
+
+function fieldsOf(value: unknown): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('no object');
+  return value as Record<string, unknown>;
+}
+function listOf(value: unknown): readonly unknown[] {
+  if (!Array.isArray(value)) throw new Error('no list');
+  return value as unknown[];
+}

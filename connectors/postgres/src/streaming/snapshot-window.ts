@@ -1,0 +1,109 @@
+// The stretch of the stream that lies before the points at which a resumed snapshot has read. The stream begins at the
+// first run's point; rows that a later run read hold everything that committed before its own point already. Those
+// changes are left out here, so that no row is seen to go back. Deletes are not just left out: the run that was
+// interrupted may have delivered a row that a later one did not find any more. They wait until it is certain that the
+// row did not come back, and are delivered at the end (CORRECTNESS 2).
+import type { OffsetMap, SourceRecord } from '@millrace/connect-api';
+import type { Lsn } from '../protocol/lsn.ts';
+import { qualified, type TableName } from '../schema/catalog.ts';
+import { compareKeys } from '../snapshot/key-order.ts';
+import { parseSnapshotState, type TableProgress } from '../snapshot/snapshot-state.ts';
+
+/** INV-5: deletes that wait. With more of them, their tables' changes are delivered as they come from there on. */
+const MAX_WAITING = 20_000;
+
+/** What a change means for a table that was read later than the stream begins. */
+export interface JudgedTable {
+  readonly name: string;
+  /** The columns that tell where a row lies; undefined = all rows were read at one point. */
+  readonly keyColumns: readonly string[] | undefined;
+}
+
+interface Waiting {
+  readonly table: string;
+  readonly records: readonly SourceRecord[];
+}
+
+export class SnapshotWindow {
+  /** From here on every change counts. */
+  readonly end: Lsn;
+  readonly #maxWaiting: number;
+  readonly #tables: Map<string, TableProgress>;
+  readonly #deletes = new Map<string, Waiting>();
+
+  constructor(tables: ReadonlyMap<string, TableProgress>, maxWaiting: number = MAX_WAITING) {
+    this.#tables = new Map(tables);
+    this.#maxWaiting = maxWaiting;
+    let end: Lsn = 0;
+    for (const { parts } of tables.values()) for (const { at } of parts) if (at > end) end = at;
+    this.end = end;
+  }
+
+  /** The window that an offset was stored in; undefined when it was in none. */
+  static of(offset: OffsetMap): SnapshotWindow | undefined {
+    const state = parseSnapshotState(offset);
+    return state === undefined || state.size === 0 ? undefined : new SnapshotWindow(state);
+  }
+
+  /** How to judge changes of a table; undefined when all are delivered. */
+  table(name: TableName): JudgedTable | undefined {
+    const progress = this.#tables.get(qualified(name));
+    if (progress === undefined) return undefined;
+    return { name: qualified(name), keyColumns: progress.key?.map((column) => column.name) };
+  }
+
+  /** Whether a row with this key was read after `commitLsn`. */
+  covers(table: JudgedTable, key: readonly string[], commitLsn: Lsn): boolean {
+    const progress = this.#tables.get(table.name);
+    if (progress === undefined) return false;
+    const { key: order, parts } = progress;
+    const part = parts.find(
+      ({ until }) => until === undefined || order === undefined || compareKeys(order, key, until) <= 0,
+    );
+    return part !== undefined && commitLsn < part.at;
+  }
+
+  /** A row that was deleted before it was read: delivered at the end, unless it comes back. */
+  deleted(table: JudgedTable, recordKey: string, records: readonly SourceRecord[]): SourceRecord[] {
+    this.#deletes.set(waitingKey(table.name, recordKey), { table: table.name, records });
+    return this.#deletes.size > this.#maxWaiting ? this.#giveUp() : [];
+  }
+
+  /** A row is there (again): either it is read as such, or its change is delivered. */
+  created(table: JudgedTable, recordKey: string): void {
+    this.#deletes.delete(waitingKey(table.name, recordKey));
+  }
+
+  /**
+   * From here on all changes of this table are delivered, since some cannot be judged: what comes later must not be
+   * left out then. Returns the deletes that waited.
+   */
+  release(name: string): SourceRecord[] {
+    this.#tables.delete(name);
+    const records: SourceRecord[] = [];
+    for (const [key, waiting] of this.#deletes) {
+      if (waiting.table !== name) continue;
+      records.push(...waiting.records);
+      this.#deletes.delete(key);
+    }
+    return records;
+  }
+
+  /** The end is reached: the deletes that waited. */
+  close(): SourceRecord[] {
+    const records = [...this.#deletes.values()].flatMap((waiting) => waiting.records);
+    this.#deletes.clear();
+    this.#tables.clear();
+    return records;
+  }
+
+  #giveUp(): SourceRecord[] {
+    return [...new Set([...this.#deletes.values()].map(({ table }) => table))].flatMap((name) =>
+      this.release(name),
+    );
+  }
+}
+
+function waitingKey(table: string, recordKey: string): string {
+  return `${table}\u0000${recordKey}`;
+}

@@ -18,6 +18,7 @@ import {
   type Notification,
   Notifications,
   type PrivateRecords,
+  type SnapshotProgress,
   type SnapshotRequest,
 } from '@millrace/connector-common';
 import type pg from 'pg';
@@ -54,6 +55,7 @@ export interface CaptureRunOptions {
   readonly sourcePartition: SourcePartition;
   readonly headers: Headers;
   readonly privates: PrivateRecords;
+  readonly progress: SnapshotProgress;
   readonly stored: StoredOffset | undefined;
 }
 
@@ -279,7 +281,10 @@ export class CaptureRun {
     const { signal } = this.#stopping;
     let from: StoredOffset | undefined = plan.resume;
     this.#step.leave();
-    if (!plan.snapshot) this.#notify({ aggregate: 'Initial Snapshot', type: 'SKIPPED' });
+    if (!plan.snapshot) {
+      this.#options.progress.skipped();
+      this.#notify({ aggregate: 'Initial Snapshot', type: 'SKIPPED' });
+    }
     if (plan.snapshot) {
       if (config.snapshot.delayMs > 0) await context.clock.sleep(config.snapshot.delayMs, signal);
       from = await this.#snapshot(plan, captured);
@@ -372,8 +377,9 @@ export class CaptureRun {
   }
 
   #snapshotParts(): Omit<SnapshotRunOptions, 'creator' | 'create' | 'tables' | 'select' | 'offset'> {
-    const { config, context, queue, sourcePartition, headers } = this.#options;
+    const { config, context, queue, sourcePartition, headers, progress } = this.#options;
     return {
+      progress,
       notifications: this.#notifications,
       step: this.#step,
       endOnStop: (client) => endOnAbort(client, this.#stopping.signal),

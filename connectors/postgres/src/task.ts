@@ -21,8 +21,10 @@ import {
   contextHeaders,
   Heartbeat,
   PrivateRecords,
+  SnapshotProgress,
   SourceLag,
   type StreamingState,
+  showSnapshotMetrics,
   showSourceMetrics,
   timeOrderedUuid,
 } from '@millrace/connector-common';
@@ -79,6 +81,7 @@ export class PostgresSourceTask implements SourceTask {
     const map = await context.offsets.offset(this.#partition);
     const stored = parseOffset(map);
     this.#lastOffset = stored?.map;
+    const progress = new SnapshotProgress(context.clock);
     this.#run = new CaptureRun({
       config,
       context,
@@ -86,17 +89,26 @@ export class PostgresSourceTask implements SourceTask {
       sourcePartition: this.#partition,
       headers: this.#headers(config, context),
       privates: this.#privates,
+      progress,
       stored,
     });
-    this.#hideMetrics = showSourceMetrics({
+    const source = {
       metrics: context.metrics,
       plugin: 'postgres',
       name: config.topicPrefix,
       task: context.taskId,
+    };
+    const hideStreaming = showSourceMetrics({
+      ...source,
       maxRecords,
       maxBytes,
       state: () => this.#streamingState(),
     });
+    const hideSnapshot = showSnapshotMetrics({ ...source, progress });
+    this.#hideMetrics = () => {
+      hideStreaming();
+      hideSnapshot();
+    };
     await this.#run.start();
     // An offset that is given up must not be stored again beside what is read anew.
     if (this.#run.readsTables) this.#lastOffset = undefined;

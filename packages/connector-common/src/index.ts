@@ -27,6 +27,14 @@ export {
   type SnapshotRequest,
   snapshotRequest,
 } from './signals.ts';
+export { type SnapshotMetricsOptions, showSnapshotMetrics } from './snapshot-metrics.ts';
+export {
+  SnapshotProgress,
+  type SnapshotState,
+  type SnapshotTable,
+  type SnapshotView,
+  type TableProgress,
+} from './snapshot-progress.ts';
 export {
   SourceLag,
   type SourceMetricsOptions,

@@ -2,7 +2,12 @@
 // the time, because the last one is marked as such.
 import { finished } from 'node:stream/promises';
 import type { Headers, OffsetMap, SourceOffset, SourcePartition, SourceRecord } from '@millrace/connect-api';
-import { type ChangeContext, type ChangeQueue, TableEvents } from '@millrace/connector-common';
+import {
+  type ChangeContext,
+  type ChangeQueue,
+  type SnapshotProgress,
+  TableEvents,
+} from '@millrace/connector-common';
 import { RawRow, type Struct } from '@millrace/data';
 import type { Clock, Logger } from '@millrace/foundation';
 import type pg from 'pg';
@@ -35,6 +40,7 @@ export interface SnapshotOptions {
   readonly sourcePartition: SourcePartition;
   readonly headers: Headers;
   readonly queue: ChangeQueue<SourceRecord>;
+  readonly progress: SnapshotProgress;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly position: SnapshotPosition;
@@ -192,7 +198,7 @@ export class SnapshotReader {
   }
 
   async #copy(sql: string, table: OpenTable): Promise<number> {
-    const { client, queue, signal } = this.#options;
+    const { client, queue, signal, progress } = this.#options;
     const stream = client.query(copyTo(sql));
     const gather = new CopyRows();
     const columns = table.schema.columnCount;
@@ -203,6 +209,7 @@ export class SnapshotReader {
       for await (const chunk of stream) {
         const bytes = gather.push(chunk as Buffer);
         if (bytes === undefined) continue;
+        const before = rows;
         indexRows(bytes, columns, this.#index, (entries, base) => {
           this.#row({
             table,
@@ -215,6 +222,7 @@ export class SnapshotReader {
           rows++;
           this.#rowCount++;
         });
+        progress.rowsScanned(qualified(table.name), rows - before);
         this.#flush(bytes.length);
         // INV-5: a full queue stops the reading; the stream stops the server.
         await queue.room();

@@ -10,6 +10,7 @@ import { formatLsn, type Lsn } from '../protocol/lsn.ts';
 import type { CreatedSlot } from '../replication-slot.ts';
 import { qualified, type TableName } from '../schema/catalog.ts';
 import { type SnapshotOptions, SnapshotReader } from './snapshot-reader.ts';
+import { estimateRows } from './table-estimates.ts';
 import { tablesBySize } from './table-order.ts';
 
 export interface SnapshotRunOptions extends Omit<SnapshotOptions, 'client' | 'position' | 'onTable'> {
@@ -31,7 +32,7 @@ export interface SnapshotResult {
 }
 
 export async function runSnapshot(options: SnapshotRunOptions): Promise<SnapshotResult> {
-  const { creator, config, clock, logger, queue } = options;
+  const { creator, config, clock, logger, queue, progress } = options;
   const client = await openSession(config.connection).catch(async (error: unknown) => {
     await creator.end().catch(() => undefined);
     throw error;
@@ -45,6 +46,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     await creator.end().catch(() => undefined);
     const position = await snapshotPosition(client, consistentPoint, clock.nowMs());
     const tables = await tablesBySize(client, options.tables, config);
+    progress.started(await estimateRows(client, tables));
     const notify = notifier(options, position);
     notify({ aggregate: 'Initial Snapshot', type: 'STARTED' });
     const list = tables.map(qualified).join(',');
@@ -60,6 +62,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
             : 'preparing the next table of the snapshot',
           'Look in pg_stat_activity at what the query waits for, such as a lock.',
         );
+        if (rows !== undefined) progress.tableDone(name);
         notify(
           rows === undefined
             ? {
@@ -81,6 +84,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
       },
     });
     const rows = await reader.read(tables);
+    progress.completed();
     const { completeOffset } = reader;
     const completed = options.notifications.record(
       { aggregate: 'Initial Snapshot', type: 'COMPLETED' },
@@ -90,6 +94,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     logger.info({ tables: tables.length, rows, lsn: formatLsn(consistentPoint) }, 'the snapshot is complete');
     return { rows: rows + (completed === undefined ? 0 : 1), consistentPoint, completeOffset };
   } finally {
+    progress.aborted();
     options.step.leave();
     for (const release of releases) release();
     await client.end().catch(() => undefined);

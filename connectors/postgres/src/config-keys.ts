@@ -289,6 +289,25 @@ const UNLISTED: readonly Row[] = [
     'Signal group',
     'Accepted for compatibility.',
   ],
+  [
+    'millrace.streaming',
+    'STRING',
+    'off',
+    'LOW',
+    'SHORT',
+    'Receive transactions in progress',
+    'on: large transactions are received while they are in progress and kept on disk until they commit, which spares the server the same; off: the server keeps them. Needs Postgres 14.',
+    { values: ['off', 'on'] },
+  ],
+  [
+    'millrace.streaming.max.bytes',
+    'LONG',
+    10 * 1024 ** 3,
+    'LOW',
+    'SHORT',
+    'Bytes of transactions in progress',
+    'Most bytes of transactions in progress that are kept on disk, with millrace.streaming=on.',
+  ],
   ['signal.kafka.poll.timeout.ms', 'INT', 0, 'LOW', 'SHORT', 'Signal timeout', 'Accepted for compatibility.'],
   ['signal.file', 'STRING', null, 'LOW', 'MEDIUM', 'Signal file', 'File of the file signal channel.'],
   [
@@ -343,7 +362,7 @@ export const postgresConfigDef: ConfigDef = new ConfigDef([
 
 /** The values each key with a fixed set may have, in the order Debezium lists them. */
 export const KEY_VALUES: ReadonlyMap<string, readonly string[]> = new Map(
-  [...POSTGRES, ...CONNECTOR, ...EVENTS].flatMap(([name, , , , , , , extras]) =>
+  [...POSTGRES, ...CONNECTOR, ...EVENTS, ...UNLISTED].flatMap(([name, , , , , , , extras]) =>
     extras?.values === undefined ? [] : [[name, extras.values] as const],
   ),
 );

@@ -35,6 +35,8 @@ export interface PostgresConfig {
     readonly dropOnStop: boolean;
     readonly failover: boolean;
     readonly streamParams: readonly (readonly [name: string, value: string])[];
+    /** Receive transactions while they are in progress, and keep up to so many bytes of them. */
+    readonly streaming: { readonly maxBytes: number } | undefined;
     readonly maxRetries: number;
     readonly retryDelayMs: number;
   };
@@ -105,7 +107,8 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
       name: config.string('slot.name'),
       dropOnStop: config.boolean('slot.drop.on.stop'),
       failover: config.boolean('slot.failover'),
-      streamParams: pairs(config.optionalString('slot.stream.params')),
+      streamParams: pairs(config.optionalString('slot.stream.params')).filter(([key]) => !OURS.has(key)),
+      streaming: streaming(config),
       maxRetries: config.int('slot.max.retries'),
       retryDelayMs: config.int('slot.retry.delay.ms'),
     },
@@ -317,6 +320,17 @@ function selects(raw: RawConfig): (table: string) => string | undefined {
     select: raw[`${prefix}.${table}`] ?? undefined,
   }));
   return (table) => rules.find((rule) => rule.matches(table))?.select;
+}
+
+/** Parameters of the decoder that follow from what is supported. */
+const OURS: ReadonlySet<string> = new Set(['streaming', 'proto_version']);
+
+/** By a key of ours, or the way one asks the decoder for it. */
+function streaming(config: ResolvedConfig): PostgresConfig['slot']['streaming'] {
+  const params = new Map(pairs(config.optionalString('slot.stream.params')));
+  const asked = /^(on|true|1|parallel)$/i.test(params.get('streaming') ?? '');
+  if (word(config, 'millrace.streaming') !== 'on' && !asked) return undefined;
+  return { maxBytes: config.int('millrace.streaming.max.bytes') };
 }
 
 function pairs(text: string | undefined): (readonly [string, string])[] {

@@ -1,68 +1,20 @@
 // Reads pgoutput messages and fills the queue with records. One message at a time, in place; it stops the stream when
 // the queue is full, and when a relation is met whose catalog entry has to be read first.
-import type { Headers, OffsetMap, SourceOffset, SourcePartition, SourceRecord } from '@millrace/connect-api';
-import {
-  type ChangeContext,
-  type ChangeQueue,
-  type ProcessedAt,
-  TableEvents,
-  type TransactionMetadata,
-} from '@millrace/connector-common';
+import type { OffsetMap, SourceOffset, SourceRecord } from '@millrace/connect-api';
+import { type ChangeContext, type ProcessedAt, TableEvents } from '@millrace/connector-common';
 import type { ArrayStruct } from '@millrace/data';
-import type { Clock } from '@millrace/foundation';
-import { ChangeOffset, type MessageType, type StoredOffset } from '../offset.ts';
+import { ChangeOffset, type MessageType } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import { PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
-import type { TableName } from '../schema/catalog.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
-import type { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
-import { momentOfNs, type SourceIdentity } from '../source-info.ts';
-import type { LogicalMessages } from './logical-messages.ts';
+import { momentOfNs } from '../source-info.ts';
+import type { ChangeReaderOptions } from './reader-options.ts';
 import { RestartPoint } from './restart-point.ts';
-import type { SignalDesk, SignalEffect } from './signal-desk.ts';
+import type { SignalEffect } from './signal-desk.ts';
+import type { StreamedCommit, StreamedTransactions } from './streamed-transactions.ts';
 import { TableStream, type Tuple } from './table-stream.ts';
 import { StreamTransaction } from './transaction.ts';
-
-export interface ChangeReaderOptions {
-  readonly identity: SourceIdentity;
-  readonly sourcePartition: SourcePartition;
-  readonly headers: Headers;
-  readonly tombstones: boolean;
-  readonly skipped: ReadonlySet<string>;
-  /** Leave out updates that change no captured column. */
-  readonly skipUnchanged: boolean;
-  readonly queue: ChangeQueue<SourceRecord>;
-  readonly clock: Clock;
-  /** Whether a table is captured. */
-  readonly captured: (table: TableName) => boolean;
-  /** Finds what rows of a relation looked like when a transaction wrote them. */
-  readonly describe: (relation: Relation, xid: number) => Promise<DescribedTable>;
-  /** Goes on after this reader asked the stream to stop. */
-  readonly resume: () => void;
-  readonly fail: (error: unknown) => void;
-  /** Where an earlier run stopped. */
-  readonly stored: StoredOffset | undefined;
-  readonly transactions: TransactionMetadata | undefined;
-  readonly messages: LogicalMessages | undefined;
-  /** The oldest transaction still running, where the config asks for it. */
-  readonly xmin: () => number | null;
-  /** Signals and incremental snapshots, where the config has them. */
-  readonly signals: SignalWatch | undefined;
-}
-
-export interface DescribedTable {
-  readonly schema: TableSchema;
-  /** The table has been altered by this later transaction: it has to be described anew once that is reached. */
-  readonly changedBy: number | undefined;
-}
-
-export interface SignalWatch {
-  /** The signal table, as `schema.table`; undefined when signals do not come from one. */
-  readonly table: string | undefined;
-  readonly desk: SignalDesk;
-  readonly incremental: IncrementalSnapshot;
-}
 
 const FLUSH_RECORDS = 1024;
 const LETTER = {
@@ -148,6 +100,21 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   change(lsn: Lsn, bytes: Buffer, start: number, end: number): boolean {
+    const { streamed } = this.#options;
+    if (streamed !== undefined) {
+      const taken = streamed.take(lsn, bytes, start, end);
+      if (taken === 'kept') return true;
+      if (taken instanceof Promise) return this.#startWaiting(taken);
+      if (taken !== 'other') return this.#startWaiting(this.#replay(streamed, taken));
+    }
+    this.#handle(lsn, bytes, start, end);
+    if (this.#wait !== undefined) return this.#startWaiting(this.#wait);
+    if (this.#records.length < FLUSH_RECORDS) return true;
+    this.#flush();
+    return !this.#stopWhileFull();
+  }
+
+  #handle(lsn: Lsn, bytes: Buffer, start: number, end: number): void {
     const reader = this.#reader;
     const type = reader.open(bytes, start, end);
     switch (type) {
@@ -163,7 +130,8 @@ export class ChangeReader implements ReplicationHandler {
         this.#commit();
         break;
       case LETTER.R:
-        return this.#relation(reader.relation());
+        this.#relation(reader.relation());
+        break;
       case LETTER.T:
         this.#truncate(lsn);
         break;
@@ -178,10 +146,35 @@ export class ChangeReader implements ReplicationHandler {
       default:
         reader.fail(`a message of unknown kind ${type}`);
     }
-    if (this.#wait !== undefined) return this.#startWaiting(this.#wait);
-    if (this.#records.length < FLUSH_RECORDS) return true;
-    this.#flush();
-    return !this.#stopWhileFull();
+  }
+
+  /** What a transaction has sent while it was in progress, now that it has committed: as if it came now. */
+  async #replay(streamed: StreamedTransactions, commit: StreamedCommit): Promise<void> {
+    const { queue } = this.#options;
+    const { xid, commitLsn, commitTimeUs, endLsn } = commit;
+    if (commit.isEmpty) {
+      await streamed.replay(xid, () => undefined);
+      this.#complete = endLsn;
+      return;
+    }
+    this.#beginTransaction(xid, commitLsn, commitTimeUs);
+    if (this.#wait !== undefined) await this.#takeWait();
+    await streamed.replay(xid, (lsn, bytes, start, end) => {
+      // Nobody takes what comes now; the queue would grow without end.
+      if (queue.isFailed) throw new Error('the stream is over');
+      this.#handle(lsn, bytes, start, end);
+      const wait = this.#wait === undefined ? undefined : this.#takeWait();
+      if (wait === undefined && this.#records.length < FLUSH_RECORDS) return undefined;
+      this.#flush();
+      return wait ?? (queue.isFull ? queue.room() : undefined);
+    });
+    this.#commitTransaction(endLsn);
+  }
+
+  #takeWait(): Promise<void> | undefined {
+    const wait = this.#wait;
+    this.#wait = undefined;
+    return wait;
   }
 
   /** Puts a record of another kind at the place reached; `make` is given the offset that belongs there. */
@@ -240,7 +233,10 @@ export class ChangeReader implements ReplicationHandler {
     const reader = this.#reader;
     const commitLsn = reader.lsn();
     const commitTimeUs = reader.timestampUs();
-    const xid = reader.uint32();
+    this.#beginTransaction(reader.uint32(), commitLsn, commitTimeUs);
+  }
+
+  #beginTransaction(xid: number, commitLsn: Lsn, commitTimeUs: number): void {
     const resumed = this.#restart?.begin(xid, commitLsn) === 'partial';
     this.#transaction = new StreamTransaction({
       xid,
@@ -266,10 +262,13 @@ export class ChangeReader implements ReplicationHandler {
     const reader = this.#reader;
     reader.byte();
     reader.lsn();
-    const endLsn = reader.lsn();
+    this.#commitTransaction(reader.lsn());
+  }
+
+  #commitTransaction(endLsn: Lsn): void {
     const transaction = this.#transaction;
     this.#transaction = undefined;
-    if (transaction === undefined) return reader.fail('a commit without its begin');
+    if (transaction === undefined) return this.#reader.fail('a commit without its begin');
     const { transactions } = this.#options;
     this.#complete = endLsn;
     // Debezium counts commits from the first change on that it was not told to skip.
@@ -293,14 +292,14 @@ export class ChangeReader implements ReplicationHandler {
     transaction.origin = this.#reader.text();
   }
 
-  #relation(relation: Relation): boolean {
+  #relation(relation: Relation): void {
     this.#altered = this.#altered.filter((table) => table.relation.oid !== relation.oid);
     if (!this.#options.captured(relation)) {
       this.#tables.set(relation.oid, null);
-      return true;
+      return;
     }
     const xid = this.#transaction?.xid ?? this.#reader.fail('a relation outside a transaction');
-    return this.#startWaiting(this.#describe(relation, xid));
+    this.#wait = this.#describe(relation, xid);
   }
 
   async #describe(relation: Relation, xid: number): Promise<void> {

@@ -1,5 +1,7 @@
 // The streaming part of a run: the replication connection, the reader behind it, and what listens to signals.
 import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import {
   ActivityStep,
   type Headers,
@@ -21,21 +23,24 @@ import {
 } from '@millrace/connector-common';
 import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
-import { toPostgresError } from '../errors.ts';
+import { streamingError, toPostgresError } from '../errors.ts';
 import type { ChangeOffset, StoredOffset } from '../offset.ts';
 import { formatLsn, type Lsn } from '../protocol/lsn.ts';
 import type { Relation } from '../protocol/pgoutput.ts';
 import { ReplicationStream } from '../protocol/replication-stream.ts';
-import { startCommand } from '../replication-slot.ts';
+import { startCommand, streamsInProgress } from '../replication-slot.ts';
 import { qualified, readTable, type TypeCatalog } from '../schema/catalog.ts';
 import { LayoutBook } from '../schema/layout-book.ts';
 import { type SchemaRules, tableSchema } from '../schema/table-schema.ts';
 import type { ServerFacts } from '../server.ts';
 import { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
 import type { SourceIdentity } from '../source-info.ts';
-import { ChangeReader, type DescribedTable, type SignalWatch } from './change-reader.ts';
+import { ChangeReader } from './change-reader.ts';
 import { logicalMessages } from './logical-messages.ts';
+import type { DescribedTable, SignalWatch } from './reader-options.ts';
 import { SignalDesk } from './signal-desk.ts';
+import { StreamedTransactions } from './streamed-transactions.ts';
+import { TransactionSpool } from './transaction-spool.ts';
 import { WalEnd } from './wal-end.ts';
 import { XminWatch } from './xmin-watch.ts';
 
@@ -83,6 +88,7 @@ export class StreamingRun {
   readonly #describing = new ActivityStep();
   readonly #walEnd: WalEnd;
   readonly #layouts: LayoutBook;
+  readonly #streamed: StreamedTransactions | undefined;
   #stream: ReplicationStream | undefined;
   #signalLog: TopicLog | undefined;
 
@@ -111,6 +117,7 @@ export class StreamingRun {
       ask: () => this.#stream?.ask(),
     });
     this.#xmin = XminWatch.start(config.xminIntervalMs, config.connection, context);
+    this.#streamed = streamedTransactions(options);
     const signals = this.#signals();
     this.#incremental = signals?.incremental;
     this.#reader = new ChangeReader({
@@ -125,12 +132,13 @@ export class StreamingRun {
       captured: config.captured,
       describe: (relation, xid) => this.#describe(relation, xid),
       resume: () => this.#stream?.resume(),
-      fail: options.fail,
+      fail: (error) => options.fail(this.#streamed === undefined ? error : streamingError(error)),
       stored: options.from,
       transactions,
       messages: logicalMessages(config, identity, sourcePartition),
       xmin: () => this.#xmin?.current ?? null,
       signals,
+      streamed: this.#streamed,
     });
   }
 
@@ -199,6 +207,7 @@ export class StreamingRun {
     await this.#incremental?.close();
     await this.#signalLog?.close().catch(() => undefined);
     await this.#stream?.close();
+    await this.#streamed?.close();
   }
 
   #signals(): SignalWatch | undefined {
@@ -277,6 +286,28 @@ export class StreamingRun {
     }
   }
 }
+
+/** Where the config asks for transactions in progress and the server can send them. */
+function streamedTransactions({
+  config,
+  facts,
+  context,
+}: StreamingRunOptions): StreamedTransactions | undefined {
+  const { streaming } = config.slot;
+  if (streaming === undefined) return undefined;
+  if (!streamsInProgress(config, facts.version)) {
+    context.logger.warn(
+      { key: 'millrace.streaming' },
+      'the server is too old to send transactions in progress; it keeps them until they commit',
+    );
+    return undefined;
+  }
+  const folder = context.spoolFolder ?? path.join(tmpdir(), 'millrace-spool');
+  const spool = new TransactionSpool({ folder, maxBytes: streaming.maxBytes });
+  return new StreamedTransactions(spool, { commitsEmpty: facts.version < SILENT_ON_EMPTY });
+}
+/** From this version on the server does not tell of transactions that have nothing for us. */
+const SILENT_ON_EMPTY = 150000;
 
 /** As long as the server would bear our silence. */
 function silenceLimitMs({ walSenderTimeoutMs }: ServerFacts): number {

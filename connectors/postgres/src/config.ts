@@ -83,6 +83,8 @@ export interface PostgresConfig {
     readonly table: string | undefined;
     readonly channels: ReadonlySet<string>;
     readonly kafkaTopic: string;
+    readonly file: string;
+    readonly pollIntervalMs: number;
   };
   readonly notifications: { readonly channels: readonly string[]; readonly topic: string | undefined };
   readonly incremental: {
@@ -167,6 +169,8 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
         config.list('signal.enabled.channels').map((channel) => channel.trim().toLowerCase()),
       ),
       kafkaTopic: config.optionalString('signal.kafka.topic') ?? `${config.string('topic.prefix')}-signal`,
+      file: config.optionalString('signal.file') ?? 'file-signals.txt',
+      pollIntervalMs: config.int('signal.poll.interval.ms'),
     },
     notifications: {
       channels: config.list('notification.enabled.channels'),

@@ -136,6 +136,11 @@ export class ReplicationStream {
     this.#sendStatus();
   }
 
+  /** Asks the handler whether it can take more, as after each read: for one that has something to do in between. */
+  nudge(): void {
+    if (!this.#blocked && !this.#closed && this.#streaming) this.#pump();
+  }
+
   /** Goes on after `change` returned false. */
   resume(): void {
     if (!this.#blocked || this.#closed) return;

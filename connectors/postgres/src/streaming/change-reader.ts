@@ -5,7 +5,7 @@ import { type ChangeContext, type ProcessedAt, TableEvents } from '@millrace/con
 import type { ArrayStruct } from '@millrace/data';
 import { ChangeOffset, type MessageType } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
-import { PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
+import { MESSAGE, PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
 import { momentOfNs } from '../source-info.ts';
@@ -17,19 +17,6 @@ import { TableStream, type Tuple } from './table-stream.ts';
 import { StreamTransaction } from './transaction.ts';
 
 const FLUSH_RECORDS = 1024;
-const LETTER = {
-  B: 0x42,
-  C: 0x43,
-  R: 0x52,
-  I: 0x49,
-  U: 0x55,
-  D: 0x44,
-  T: 0x54,
-  M: 0x4d,
-  O: 0x4f,
-  Y: 0x59,
-} as const;
-
 export class ChangeReader implements ReplicationHandler {
   readonly #options: ChangeReaderOptions;
   readonly #reader = new PgOutputReader();
@@ -52,6 +39,7 @@ export class ChangeReader implements ReplicationHandler {
   #started = false;
   #urgent = false;
   #ended: StreamTransaction | undefined;
+  readonly #interrupts: (() => Promise<void>)[] = [];
   /** What the stream waits for at this place. */
   #wait: Promise<void> | undefined;
 
@@ -118,30 +106,30 @@ export class ChangeReader implements ReplicationHandler {
     const reader = this.#reader;
     const type = reader.open(bytes, start, end);
     switch (type) {
-      case LETTER.I:
-      case LETTER.U:
-      case LETTER.D:
+      case MESSAGE.insert:
+      case MESSAGE.update:
+      case MESSAGE.delete:
         this.#row(type, lsn);
         break;
-      case LETTER.B:
+      case MESSAGE.begin:
         this.#begin();
         break;
-      case LETTER.C:
+      case MESSAGE.commit:
         this.#commit();
         break;
-      case LETTER.R:
+      case MESSAGE.relation:
         this.#relation(reader.relation());
         break;
-      case LETTER.T:
+      case MESSAGE.truncate:
         this.#truncate(lsn);
         break;
-      case LETTER.M:
+      case MESSAGE.message:
         this.#message(lsn);
         break;
-      case LETTER.O:
+      case MESSAGE.origin:
         this.#origin();
         break;
-      case LETTER.Y:
+      case MESSAGE.type:
         break; // types are read from the catalog by oid
       default:
         reader.fail(`a message of unknown kind ${type}`);
@@ -195,7 +183,15 @@ export class ChangeReader implements ReplicationHandler {
       this.#complete = lsn;
   }
 
+  /** Does something while the stream stands still between two messages; it goes on when that is done. */
+  interrupt(work: () => Promise<void>): void {
+    this.#interrupts.push(work);
+    this.#options.nudge();
+  }
+
   caughtUp(): boolean {
+    const work = this.#interrupts.shift();
+    if (work !== undefined) return this.#startWaiting(work());
     this.#flush();
     return !this.#stopWhileFull();
   }
@@ -336,16 +332,16 @@ export class ChangeReader implements ReplicationHandler {
 
   #row(type: number, lsn: Lsn): void {
     const reader = this.#reader;
-    const op = type === LETTER.I ? 'c' : type === LETTER.U ? 'u' : 'd';
+    const op = type === MESSAGE.insert ? 'c' : type === MESSAGE.update ? 'u' : 'd';
     const table = this.#table(reader.uint32(), op, lsn);
     if (table === undefined) return;
     const kind = reader.tupleKind();
     const first = this.#tuple(table);
     const out = this.#records;
-    if (type === LETTER.I) {
+    if (type === MESSAGE.insert) {
       table.inserted(out, this.#context(table, lsn, 'INSERT'), first);
       this.#observe(table, lsn, 'INSERT', first);
-    } else if (type === LETTER.U) {
+    } else if (type === MESSAGE.update) {
       const before = kind === 'N' ? undefined : first;
       if (before !== undefined && reader.tupleKind() !== 'N') reader.fail('an update without its new row');
       const after = before === undefined ? first : this.#tuple(table);

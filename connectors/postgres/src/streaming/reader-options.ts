@@ -28,6 +28,8 @@ export interface ChangeReaderOptions {
   readonly describe: (relation: Relation, xid: number) => Promise<DescribedTable>;
   /** Goes on after this reader asked the stream to stop. */
   readonly resume: () => void;
+  /** Has `caughtUp` called soon, also while nothing comes. */
+  readonly nudge: () => void;
   readonly fail: (error: unknown) => void;
   /** Where an earlier run stopped. */
   readonly stored: StoredOffset | undefined;

@@ -5,7 +5,7 @@
 //   E Stream stop                        A Stream abort   xid:4 subxid:4 [lsn:8 time:8]
 //   between start and stop every message has an xid:4 after its letter: that of the subtransaction it belongs to
 import type { Lsn } from '../protocol/lsn.ts';
-import { PgOutputReader } from '../protocol/pgoutput.ts';
+import { MESSAGE, PgOutputReader } from '../protocol/pgoutput.ts';
 import type { ChangeHandler, TransactionSpool } from './transaction-spool.ts';
 
 /** A transaction that was received in parts has committed. */
@@ -22,7 +22,6 @@ export interface StreamedCommit {
 /** `other`: not of a transaction in progress. `kept`: dealt with. A promise: dealt with once it resolves. */
 export type Taken = 'other' | 'kept' | Promise<void> | StreamedCommit;
 
-const LETTER = { S: 0x53, E: 0x45, c: 0x63, A: 0x41, O: 0x4f } as const;
 const XID_BYTES = 4;
 
 export class StreamedTransactions {
@@ -47,21 +46,21 @@ export class StreamedTransactions {
     const reader = this.#reader;
     const type = reader.open(bytes, start, end);
     if (this.#spool.isTaking) {
-      if (type === LETTER.E) return this.#spool.end() ?? 'kept';
+      if (type === MESSAGE.streamStop) return this.#spool.end() ?? 'kept';
       // The origin of a transaction is the one message that stands without one.
-      const isOrigin = type === LETTER.O;
+      const isOrigin = type === MESSAGE.origin;
       const sub = isOrigin ? this.#xid : reader.uint32();
       const from = start + 1 + (isOrigin ? 0 : XID_BYTES);
       return this.#spool.append(sub, lsn, { type, bytes, from, end }) ?? 'kept';
     }
     switch (type) {
-      case LETTER.S:
+      case MESSAGE.streamStart:
         this.#xid = reader.uint32();
         this.#spool.begin(this.#xid);
         return 'kept';
-      case LETTER.A:
+      case MESSAGE.streamAbort:
         return this.#spool.abort(reader.uint32(), reader.uint32());
-      case LETTER.c:
+      case MESSAGE.streamCommit:
         return this.#commit();
       default:
         return 'other';

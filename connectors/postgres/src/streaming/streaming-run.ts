@@ -11,14 +11,15 @@ import {
   type SourceRecord,
   type SourceTaskContext,
   type TaskActivity,
-  type TopicLog,
 } from '@millrace/connect-api';
 import {
   type ChangeQueue,
+  FileSignals,
   type Notifications,
   type PrivateRecords,
-  parseKafkaSignal,
+  type Signal,
   type SnapshotRequest,
+  TopicSignals,
   TransactionMetadata,
 } from '@millrace/connector-common';
 import type pg from 'pg';
@@ -90,7 +91,8 @@ export class StreamingRun {
   readonly #layouts: LayoutBook;
   readonly #streamed: StreamedTransactions | undefined;
   #stream: ReplicationStream | undefined;
-  #signalLog: TopicLog | undefined;
+  #topicSignals: TopicSignals | undefined;
+  #fileSignals: FileSignals | undefined;
 
   constructor(options: StreamingRunOptions) {
     this.#options = options;
@@ -132,6 +134,7 @@ export class StreamingRun {
       captured: config.captured,
       describe: (relation, xid) => this.#describe(relation, xid),
       resume: () => this.#stream?.resume(),
+      nudge: () => this.#stream?.nudge(),
       fail: (error) => options.fail(this.#streamed === undefined ? error : streamingError(error)),
       stored: options.from,
       transactions,
@@ -205,7 +208,8 @@ export class StreamingRun {
     this.#xmin?.stop();
     this.#walEnd.stop();
     await this.#incremental?.close();
-    await this.#signalLog?.close().catch(() => undefined);
+    this.#fileSignals?.stop();
+    await this.#topicSignals?.close();
     await this.#stream?.close();
     await this.#streamed?.close();
   }
@@ -213,8 +217,8 @@ export class StreamingRun {
   #signals(): SignalWatch | undefined {
     const { config, rules, types, identity, context, sourcePartition, headers, notifications } =
       this.#options;
-    const { table, channels, kafkaTopic } = config.signals;
-    if (table === undefined) return undefined;
+    const { table, channels } = config.signals;
+    if (table === undefined && !channels.has('kafka') && !channels.has('file')) return undefined;
     const incremental = new IncrementalSnapshot({
       config,
       rules,
@@ -233,29 +237,49 @@ export class StreamingRun {
       incremental,
       blocking: (request) => this.#options.blockingSnapshot(request, this.#reader.lastOffset),
       logger: context.logger,
+      hasTable: table !== undefined,
       deletesMarks: config.incremental.deletesMarks,
     });
-    if (channels.has('kafka')) void this.#followTopic(kafkaTopic, desk);
+    this.#followSignals(desk);
     return { table: channels.has('source') ? table : undefined, desk, incremental };
   }
 
-  /** Signals from a topic: those that come while the connector runs. */
-  async #followTopic(topic: string, desk: SignalDesk): Promise<void> {
-    const { config, context, fail } = this.#options;
-    try {
-      this.#signalLog = await context.topicLog(topic, {
-        from: 'end',
-        onRecord: ({ key, value }) => {
-          const signal = parseKafkaSignal(key?.toString(), value?.toString(), config.topicPrefix, {
-            logger: context.logger,
-            randomId: randomUUID,
-          });
-          if (signal !== undefined) void desk.handle(signal);
-        },
-        onError: fail,
+  /** Signals that do not come with the stream: it stands still while one is dealt with. */
+  #followSignals(desk: SignalDesk): void {
+    const { config, context, sourcePartition, privates, fail } = this.#options;
+    const { channels, kafkaTopic, file, pollIntervalMs } = config.signals;
+    const onSignal = (signal: Signal): Promise<void> =>
+      new Promise((resolve) => {
+        this.#reader.interrupt(async () => {
+          try {
+            await desk.handle(signal);
+          } finally {
+            resolve();
+          }
+        });
       });
-    } catch (error) {
-      fail(error);
+    const source = { logger: context.logger, randomId: randomUUID, onSignal };
+    if (channels.has('kafka')) {
+      this.#topicSignals = new TopicSignals({
+        ...source,
+        topic: kafkaTopic,
+        key: config.topicPrefix,
+        topicLog: (name, options) => context.topicLog(name, options),
+        offsets: context.offsets,
+        records: privates,
+        sourcePartition,
+        fail,
+      });
+      void this.#topicSignals.follow();
+    }
+    if (channels.has('file')) {
+      this.#fileSignals = new FileSignals({
+        ...source,
+        file,
+        intervalMs: pollIntervalMs,
+        clock: context.clock,
+      });
+      this.#fileSignals.follow().catch(fail);
     }
   }
 

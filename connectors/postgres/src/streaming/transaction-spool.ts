@@ -173,7 +173,7 @@ export class TransactionSpool {
   /** Idempotent. */
   async close(): Promise<void> {
     this.#current = undefined;
-    for (const spooled of [...this.#open.values()]) await this.#drop(spooled).catch(() => undefined);
+    for (const spooled of this.#open.values()) await this.#drop(spooled).catch(() => undefined);
   }
 
   async #write(spooled: Spooled, block: Buffer): Promise<void> {

@@ -26,6 +26,7 @@ import { isFinished, makePlan, type Plan } from './capture-plan.ts';
 import type { PostgresConfig } from './config.ts';
 import { endOnAbort, openSession, runHeartbeatQuery } from './connection.ts';
 import { ask, postgresError, producerError } from './errors.ts';
+import { checkGuardrail } from './guardrail.ts';
 import { LineageGuard } from './lineage-guard.ts';
 import { bareOffset, confirmablePosition, type StoredOffset } from './offset.ts';
 import { type Lsn, maxLsn } from './protocol/lsn.ts';
@@ -120,6 +121,7 @@ export class CaptureRun {
     const captured = (
       await ask(() => listTables(client, config.includeBuiltin), 'Cannot list the tables')
     ).filter(config.captured);
+    checkGuardrail(config, captured.length, context.logger);
     const plan = await this.#plan(client, facts);
     if (plan.givenUp !== undefined) await this.#dropGivenUp(client, plan.givenUp);
     this.#readsTables = plan.snapshot;

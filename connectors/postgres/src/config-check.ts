@@ -101,6 +101,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'poll.interval.ms': positive,
   'heartbeat.interval.ms': nonNegative,
   'max.queue.size.in.bytes': nonNegative,
+  'lsn.flush.timeout.ms': positive,
   'snapshot.max.threads': positive,
   'incremental.snapshot.chunk.size': positive,
   'tombstones.on.delete': (value) => (value !== undefined && isBad('BOOLEAN', value) ? BOOLEAN : undefined),

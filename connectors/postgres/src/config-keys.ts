@@ -55,12 +55,12 @@ const POSTGRES: readonly Row[] = [
   ['slot.retry.delay.ms', 'LONG', 10000, 'LOW', 'NONE', 'Retry delay', 'Milliseconds between those tries.'],
   ['database.sslfactory', 'STRING', null, 'MEDIUM', 'LONG', 'SSL Root Certificate', 'Accepted for compatibility; has no effect.'],
   ['status.update.interval.ms', 'INT', 10000, 'MEDIUM', 'SHORT', 'Status update interval (ms)', 'Milliseconds between status updates to the server; never more than a third of its wal_sender_timeout.'],
-  ['lsn.flush.timeout.ms', 'LONG', 30000, 'MEDIUM', 'SHORT', 'LSN flush timeout (ms)', 'Accepted for compatibility: confirming a position never blocks.'],
-  ['lsn.flush.timeout.action', 'STRING', 'fail', 'MEDIUM', 'MEDIUM', 'LSN flush timeout action', 'Accepted for compatibility: confirming a position never blocks.', { values: ['fail', 'warn', 'ignore'] }],
+  ['lsn.flush.timeout.ms', 'LONG', 30000, 'MEDIUM', 'SHORT', 'LSN flush timeout (ms)', 'Milliseconds in which a confirmed position has to be on its way to the server.'],
+  ['lsn.flush.timeout.action', 'STRING', 'fail', 'MEDIUM', 'MEDIUM', 'LSN flush timeout action', 'What to do when it is not: fail (and connect again), warn or ignore.', { values: ['fail', 'warn', 'ignore'] }],
   ['database.tcpKeepAlive', 'BOOLEAN', true, 'MEDIUM', 'SHORT', 'TCP keep-alive probe', 'Send TCP keep-alive probes.'],
   ['xmin.fetch.interval.ms', 'LONG', 0, 'MEDIUM', 'SHORT', 'Xmin fetch interval (ms)', 'Milliseconds between reads of the oldest running transaction for source.xmin; 0 = never.'],
   ['skipped.operations', 'LIST', ['t'], 'LOW', 'SHORT', 'Skipped Operations', 'Operations to leave out: c, u, d, t, or none.'],
-  ['lsn.flush.mode', 'STRING', null, 'LOW', 'SHORT', 'LSN flush mode', 'Who moves the slot: connector (as offsets become durable), connector_and_driver (also while idle), manual (nobody).', { values: ['connector_and_driver', 'connector', 'manual'] }],
+  ['lsn.flush.mode', 'STRING', null, 'LOW', 'SHORT', 'LSN flush mode', 'Who moves the slot: connector (as offsets become durable, also while nothing for the connector changes), connector_and_driver (the same), manual (nobody).', { values: ['connector_and_driver', 'connector', 'manual'] }],
   ['flush.lsn.source', 'BOOLEAN', true, 'LOW', 'SHORT', 'Boolean to determine if Debezium should flush LSN in the source database', 'Old form of lsn.flush.mode: true is connector, false is manual.'],
 ];
 

@@ -75,6 +75,9 @@ export interface PostgresConfig {
   readonly statusIntervalMs: number;
   readonly queryTimeoutMs: number;
   readonly confirms: boolean;
+  readonly flushTimeout: { readonly ms: number; readonly action: 'fail' | 'warn' | 'ignore' };
+  /** Most tables to capture, and what to do beyond that; undefined = without limit. */
+  readonly guardrail: { readonly max: number; readonly fails: boolean } | undefined;
   readonly messagePrefixes: NameFilter;
   readonly xminIntervalMs: number;
   readonly checkPosition: boolean;
@@ -160,6 +163,11 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
     confirms:
       (config.optionalString('lsn.flush.mode') ?? (config.boolean('flush.lsn.source') ? '' : 'manual')) !==
       'manual',
+    flushTimeout: {
+      ms: config.int('lsn.flush.timeout.ms'),
+      action: word(config, 'lsn.flush.timeout.action') as 'fail',
+    },
+    guardrail: guardrail(config),
     messagePrefixes: nameFilter(raw['message.prefix.include.list'], raw['message.prefix.exclude.list']),
     xminIntervalMs: config.int('xmin.fetch.interval.ms'),
     checkPosition: config.boolean('internal.log.position.check.enable'),
@@ -324,6 +332,12 @@ function selects(raw: RawConfig): (table: string) => string | undefined {
     select: raw[`${prefix}.${table}`] ?? undefined,
   }));
   return (table) => rules.find((rule) => rule.matches(table))?.select;
+}
+
+function guardrail(config: ResolvedConfig): PostgresConfig['guardrail'] {
+  const max = config.int('guardrail.collections.max');
+  if (max <= 0) return undefined;
+  return { max, fails: word(config, 'guardrail.collections.limit.action') === 'fail' };
 }
 
 /** Parameters of the decoder that follow from what is supported. */

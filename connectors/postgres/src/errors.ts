@@ -27,7 +27,8 @@ export type PostgresErrorCode =
   | 'postgres.spool_full'
   | 'postgres.spool_failed'
   | 'postgres.query_failed'
-  | 'postgres.table_unusable';
+  | 'postgres.table_unusable'
+  | 'postgres.too_many_tables';
 
 const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   'postgres.connection_failed': {
@@ -116,6 +117,10 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   'postgres.table_unusable': {
     policy: 'needs_operator',
     remedy: 'Change the table or take it out of table.include.list.',
+  },
+  'postgres.too_many_tables': {
+    policy: 'needs_operator',
+    remedy: 'Capture fewer tables (table.include.list), or raise guardrail.collections.max.',
   },
 };
 defineErrorCodes(CODES);

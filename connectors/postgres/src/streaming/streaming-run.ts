@@ -24,7 +24,7 @@ import {
 } from '@millrace/connector-common';
 import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
-import { streamingError, toPostgresError } from '../errors.ts';
+import { DEBEZIUM_EXCEPTION, postgresError, streamingError, toPostgresError } from '../errors.ts';
 import type { ChangeOffset, StoredOffset } from '../offset.ts';
 import { formatLsn, type Lsn } from '../protocol/lsn.ts';
 import type { Relation } from '../protocol/pgoutput.ts';
@@ -154,6 +154,8 @@ export class StreamingRun {
       clock: context.clock,
       statusIntervalMs: statusIntervalMs(config, facts),
       silenceLimitMs: silenceLimitMs(facts),
+      flushTimeoutMs: config.flushTimeout.ms,
+      flushOverdue: (lsn) => this.#flushOverdue(lsn),
     });
     this.#stream = stream;
     await stream.start(startCommand(config, start, facts.version), durable);
@@ -212,6 +214,20 @@ export class StreamingRun {
     await this.#topicSignals?.close();
     await this.#stream?.close();
     await this.#streamed?.close();
+  }
+
+  #flushOverdue(lsn: Lsn): Error | undefined {
+    const { config, context } = this.#options;
+    const { ms, action } = config.flushTimeout;
+    const text = `LSN flush operation for '${formatLsn(lsn)}' timed out after ${ms} ms`;
+    if (action === 'fail') {
+      return postgresError('postgres.connection_stalled', text, {
+        configKey: 'lsn.flush.timeout.ms',
+        javaClass: DEBEZIUM_EXCEPTION,
+      });
+    }
+    if (action === 'warn') context.logger.warn({ key: 'lsn.flush.timeout.ms' }, text);
+    return undefined;
   }
 
   #signals(): SignalWatch | undefined {

@@ -20,6 +20,7 @@ import {
   type PrivateRecords,
   type SnapshotProgress,
   type SnapshotRequest,
+  type StreamCounts,
 } from '@millrace/connector-common';
 import type pg from 'pg';
 import { isFinished, makePlan, type Plan } from './capture-plan.ts';
@@ -41,6 +42,7 @@ import {
   readSlot,
   requireUsable,
   type SlotState,
+  temporaryName,
 } from './replication-slot.ts';
 import { listTables, qualified, type TableName, TypeCatalog } from './schema/catalog.ts';
 import type { SchemaRules } from './schema/table-schema.ts';
@@ -57,6 +59,7 @@ export interface CaptureRunOptions {
   readonly headers: Headers;
   readonly privates: PrivateRecords;
   readonly progress: SnapshotProgress;
+  readonly counts: StreamCounts;
   readonly stored: StoredOffset | undefined;
 }
 
@@ -121,6 +124,7 @@ export class CaptureRun {
     const captured = (
       await ask(() => listTables(client, config.includeBuiltin), 'Cannot list the tables')
     ).filter(config.captured);
+    this.#options.counts.capturedTables = captured.length;
     checkGuardrail(config, captured.length, context.logger);
     const plan = await this.#plan(client, facts);
     if (plan.givenUp !== undefined) await this.#dropGivenUp(client, plan.givenUp);
@@ -172,6 +176,10 @@ export class CaptureRun {
   /** Whether changes are being received. */
   get connected(): boolean {
     return this.#streaming !== undefined && !this.#failed;
+  }
+  /** What reads changes now; undefined before it does. */
+  get streaming(): StreamingRun | undefined {
+    return this.#streaming;
   }
   /** See StreamingRun.caughtUp. */
   get caughtUp(): boolean {
@@ -423,7 +431,7 @@ export class CaptureRun {
   }
 
   async #open(from: StoredOffset | undefined, start: Lsn): Promise<void> {
-    const { config, context, queue, sourcePartition, headers, stored } = this.#options;
+    const { config, context, queue, counts, sourcePartition, headers, stored } = this.#options;
     const catalog = this.#client;
     const facts = this.#facts;
     if (catalog === undefined || facts === undefined) return;
@@ -440,6 +448,7 @@ export class CaptureRun {
       identity: this.#identity(),
       context,
       queue,
+      counts,
       sourcePartition,
       headers,
       notifications: this.#notifications,
@@ -501,8 +510,4 @@ export class CaptureRun {
     this.#options.context.logger.debug({ err: error }, 'capture ended');
     this.#options.queue.fail(error);
   }
-}
-
-function temporaryName(): string {
-  return `millrace_${process.pid}_${randomUUID().replaceAll('-', '')}`;
 }

@@ -1,4 +1,5 @@
 // The replication slot: its state on the server, its creation, and whether it still serves a stored position.
+import { randomUUID } from 'node:crypto';
 import { MillraceError } from '@millrace/foundation';
 import type pg from 'pg';
 import type { PostgresConfig } from './config.ts';
@@ -107,6 +108,11 @@ export async function createSlot(
   } catch (error) {
     throw creationFailed(error);
   }
+}
+
+/** A name for a slot that lives as long as its session. */
+export function temporaryName(): string {
+  return `millrace_${process.pid}_${randomUUID().replaceAll('-', '')}`;
 }
 
 /** Opens the connection that is to create a slot. @throws what keeps the user from replicating */

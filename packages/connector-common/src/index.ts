@@ -27,7 +27,6 @@ export {
   type SnapshotRequest,
   snapshotRequest,
 } from './signals.ts';
-export { type SnapshotMetricsOptions, showSnapshotMetrics } from './snapshot-metrics.ts';
 export {
   SnapshotProgress,
   type SnapshotState,
@@ -41,6 +40,7 @@ export {
   type StreamingState,
   showSourceMetrics,
 } from './source-metrics.ts';
+export { StreamCounts } from './stream-counts.ts';
 export {
   type ChangeContext,
   keyDiffers,

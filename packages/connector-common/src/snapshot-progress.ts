@@ -32,6 +32,8 @@ export interface SnapshotView {
   readonly durationSeconds: number;
   readonly pausedSeconds: number;
   readonly rows: number;
+  /** Since rows were read last; -1 before the first. */
+  readonly sinceLastRowMs: number;
   /** 0 to 100; 100 only once it is complete. */
   readonly percent: number;
   /** Estimated from what this run has read; undefined while nothing can be said, and when none runs. */
@@ -60,6 +62,7 @@ export class SnapshotProgress {
   #endedMs: number | undefined;
   #pausedSinceMs: number | undefined;
   #pausedMs = 0;
+  #lastRowMs: number | undefined;
   /** The share that was done before this run. */
   #shareBefore = 0;
 
@@ -90,6 +93,7 @@ export class SnapshotProgress {
   /** `rows` more rows of a table were read. Called once a batch. */
   rowsScanned(table: string, rows: number): void {
     this.#entry(table).rows += rows;
+    this.#lastRowMs = this.#clock.monotonicMs();
   }
 
   /** A table has to be read again from its beginning. */
@@ -164,6 +168,8 @@ export class SnapshotProgress {
       durationSeconds: durationMs / 1000,
       pausedSeconds: pausedMs / 1000,
       rows: entries.reduce((sum, [, { rows }]) => sum + rows, 0),
+      sinceLastRowMs:
+        this.#lastRowMs === undefined ? -1 : Math.round(this.#clock.monotonicMs() - this.#lastRowMs),
       percent: this.#state === 'completed' ? 100 : Math.min(ALMOST, 100 * share),
       secondsLeft: this.#secondsLeft(share, durationMs),
     };

@@ -1,7 +1,12 @@
 // Reads pgoutput messages and fills the queue with records. One message at a time, in place; it stops the stream when
 // the queue is full, and when a relation is met whose catalog entry has to be read first.
 import type { OffsetMap, SourceOffset, SourceRecord } from '@millrace/connect-api';
-import { type ChangeContext, type ProcessedAt, TableEvents } from '@millrace/connector-common';
+import {
+  type ChangeContext,
+  type ProcessedAt,
+  type StreamCounts,
+  TableEvents,
+} from '@millrace/connector-common';
 import type { ArrayStruct } from '@millrace/data';
 import { ChangeOffset, type MessageType } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
@@ -39,12 +44,14 @@ export class ChangeReader implements ReplicationHandler {
   #started = false;
   #urgent = false;
   #ended: StreamTransaction | undefined;
+  readonly #counts: StreamCounts;
   readonly #interrupts: (() => Promise<void>)[] = [];
   /** What the stream waits for at this place. */
   #wait: Promise<void> | undefined;
 
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
+    this.#counts = options.counts;
     this.#restart = options.stored === undefined ? undefined : new RestartPoint(options.stored);
     this.#lastCommitLsn = options.stored?.lastCommitLsn ?? null;
     this.#lastOffset = options.stored?.map ?? {};
@@ -68,6 +75,11 @@ export class ChangeReader implements ReplicationHandler {
     if (ended === undefined || lastCommitLsn === null || this.#transaction !== undefined) return undefined;
     const { xid, commitTimeUs, xmin } = ended;
     return new ChangeOffset({ xid, commitTimeUs, lastCommitLsn, xmin }, lastCommitLsn, 'COMMIT', 1);
+  }
+
+  /** As far as all was read; undefined before the first commit or keepalive. */
+  get readLsn(): Lsn | undefined {
+    return this.#complete;
   }
 
   /** Whether the server waits for its position to be confirmed; asking resets it. */
@@ -197,6 +209,8 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   failed(error: unknown): void {
+    if (error instanceof Error && 'code' in error && error.code === 'postgres.protocol')
+      this.#counts.erroneous++;
     this.#flush();
     this.#options.fail(error);
   }
@@ -233,6 +247,7 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   #beginTransaction(xid: number, commitLsn: Lsn, commitTimeUs: number): void {
+    this.#counts.lastTransactionId = xid;
     const resumed = this.#restart?.begin(xid, commitLsn) === 'partial';
     this.#transaction = new StreamTransaction({
       xid,
@@ -265,6 +280,7 @@ export class ChangeReader implements ReplicationHandler {
     const transaction = this.#transaction;
     this.#transaction = undefined;
     if (transaction === undefined) return this.#reader.fail('a commit without its begin');
+    this.#counts.committedTransactions++;
     const { transactions } = this.#options;
     this.#complete = endLsn;
     // Debezium counts commits from the first change on that it was not told to skip.
@@ -319,7 +335,9 @@ export class ChangeReader implements ReplicationHandler {
     if (this.#restart !== undefined && !this.#restart.isNew(lsn)) return undefined;
     const skipped = this.#options.skipped.has(op);
     if (!skipped || op === 't') this.#started = true;
-    return table === null || skipped ? undefined : table;
+    if (table !== null && !skipped) return table;
+    this.#counts.filtered++;
+    return undefined;
   }
 
   #countChange(lsn: Lsn): void {
@@ -339,13 +357,18 @@ export class ChangeReader implements ReplicationHandler {
     const first = this.#tuple(table);
     const out = this.#records;
     if (type === MESSAGE.insert) {
+      this.#counts.created++;
       table.inserted(out, this.#context(table, lsn, 'INSERT'), first);
       this.#observe(table, lsn, 'INSERT', first);
     } else if (type === MESSAGE.update) {
       const before = kind === 'N' ? undefined : first;
       if (before !== undefined && reader.tupleKind() !== 'N') reader.fail('an update without its new row');
       const after = before === undefined ? first : this.#tuple(table);
-      if (before !== undefined && this.#options.skipUnchanged && table.isUnchanged(before, after)) return;
+      if (before !== undefined && this.#options.skipUnchanged && table.isUnchanged(before, after)) {
+        this.#counts.unchanged++;
+        return;
+      }
+      this.#counts.updated++;
       const context = this.#context(table, lsn, 'UPDATE');
       table.updated(out, context, () => ({ ...context, transaction: this.#block(table, lsn) }), {
         before,
@@ -353,6 +376,7 @@ export class ChangeReader implements ReplicationHandler {
       });
       this.#observe(table, lsn, 'UPDATE', after, before);
     } else {
+      this.#counts.deleted++;
       table.deleted(out, this.#context(table, lsn, 'DELETE'), first);
       this.#observe(table, lsn, 'DELETE', first);
     }
@@ -407,7 +431,9 @@ export class ChangeReader implements ReplicationHandler {
     reader.byte();
     for (let i = 0; i < count; i++) {
       const table = this.#table(reader.uint32(), 't', lsn);
-      if (table !== undefined) table.truncated(this.#records, this.#context(table, lsn, 'TRUNCATE'));
+      if (table === undefined) continue;
+      this.#counts.truncated++;
+      table.truncated(this.#records, this.#context(table, lsn, 'TRUNCATE'));
     }
   }
 
@@ -425,31 +451,15 @@ export class ChangeReader implements ReplicationHandler {
       if (!(transaction === undefined ? this.#restart.isNewOutside(at) : this.#restart.isNew(lsn))) return;
     }
     this.#started = true;
+    this.#counts.messages++;
     const processed = this.#now();
-    const position = transaction ?? {
-      xid: 0,
-      commitTimeUs: processed.us,
-      lastCommitLsn: this.#lastCommitLsn,
-      xmin: null,
-    };
-    const offset = new ChangeOffset(
-      position,
-      lsn,
-      'MESSAGE',
-      transaction === undefined ? 1 : this.#changesAtLsn,
-    );
+    const lastCommitLsn = this.#lastCommitLsn;
+    const position = transaction ?? { xid: 0, commitTimeUs: processed.us, lastCommitLsn, xmin: null };
+    const changes = transaction === undefined ? 1 : this.#changesAtLsn;
+    const offset = new ChangeOffset(position, lsn, 'MESSAGE', changes);
     this.#keep(reader.bytes);
-    this.#records.push(
-      messages.record({
-        prefix,
-        content,
-        lsn,
-        transaction,
-        processed,
-        lastCommitLsn: this.#lastCommitLsn,
-        offset,
-      }),
-    );
+    const place = { lsn, transaction, processed, lastCommitLsn, offset };
+    this.#records.push(messages.record({ prefix, content, ...place }));
     this.#lastOffset = offset;
   }
 

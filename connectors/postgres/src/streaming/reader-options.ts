@@ -1,6 +1,6 @@
 // What the reader of changes is made of.
 import type { Headers, SourcePartition, SourceRecord } from '@millrace/connect-api';
-import type { ChangeQueue, TransactionMetadata } from '@millrace/connector-common';
+import type { ChangeQueue, StreamCounts, TransactionMetadata } from '@millrace/connector-common';
 import type { Clock } from '@millrace/foundation';
 import type { StoredOffset } from '../offset.ts';
 import type { Relation } from '../protocol/pgoutput.ts';
@@ -21,6 +21,7 @@ export interface ChangeReaderOptions {
   /** Leave out updates that change no captured column. */
   readonly skipUnchanged: boolean;
   readonly queue: ChangeQueue<SourceRecord>;
+  readonly counts: StreamCounts;
   readonly clock: Clock;
   /** Whether a table is captured. */
   readonly captured: (table: TableName) => boolean;

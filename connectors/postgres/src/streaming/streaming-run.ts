@@ -19,6 +19,7 @@ import {
   type PrivateRecords,
   type Signal,
   type SnapshotRequest,
+  type StreamCounts,
   TopicSignals,
   TransactionMetadata,
 } from '@millrace/connector-common';
@@ -55,6 +56,7 @@ export interface StreamingRunOptions {
   readonly identity: SourceIdentity;
   readonly context: SourceTaskContext;
   readonly queue: ChangeQueue<SourceRecord>;
+  readonly counts: StreamCounts;
   readonly sourcePartition: SourcePartition;
   readonly headers: Headers;
   readonly notifications: Notifications;
@@ -113,6 +115,7 @@ export class StreamingRun {
     });
     this.#walEnd = new WalEnd({
       client: options.catalog,
+      slot: config.slot.name,
       clock: context.clock,
       logger: context.logger,
       isReached: () => this.caughtUp,
@@ -130,6 +133,7 @@ export class StreamingRun {
       skipped: config.skipped,
       skipUnchanged: config.skipUnchanged,
       queue: options.queue,
+      counts: options.counts,
       clock: context.clock,
       captured: config.captured,
       describe: (relation, xid) => this.#describe(relation, xid),
@@ -182,6 +186,25 @@ export class StreamingRun {
     const { completeLsn } = this.#reader;
     const end = this.#walEnd.current;
     return completeLsn !== undefined && (end === undefined || completeLsn >= end);
+  }
+  /** What the server had written when it was last asked, and was not read yet, in bytes; undefined if unknown. */
+  get lagBytes(): number | undefined {
+    const end = this.#walEnd.current;
+    const { readLsn } = this.#reader;
+    if (end === undefined || readLsn === undefined) return undefined;
+    return Math.max(0, Number(BigInt(end) - BigInt(readLsn)));
+  }
+  /** Bytes of WAL that the server keeps for the slot; undefined if unknown. */
+  get retainedBytes(): number | undefined {
+    return this.#walEnd.retainedBytes;
+  }
+  /** Bytes of transactions in progress that are kept on disk. */
+  get spooledBytes(): number {
+    return this.#streamed?.bytes ?? 0;
+  }
+  /** How far all was read. */
+  get readLsn(): Lsn | undefined {
+    return this.#reader.readLsn;
   }
   /** See ChangeReader.completeLsn. */
   get completeLsn(): Lsn | undefined {

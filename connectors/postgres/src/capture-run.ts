@@ -18,13 +18,16 @@ import {
   type Notification,
   Notifications,
   type PrivateRecords,
+  type SnapshotProgress,
   type SnapshotRequest,
+  type StreamCounts,
 } from '@millrace/connector-common';
 import type pg from 'pg';
 import { isFinished, makePlan, type Plan } from './capture-plan.ts';
 import type { PostgresConfig } from './config.ts';
 import { endOnAbort, openSession, runHeartbeatQuery } from './connection.ts';
 import { ask, postgresError, producerError } from './errors.ts';
+import { checkGuardrail } from './guardrail.ts';
 import { LineageGuard } from './lineage-guard.ts';
 import { bareOffset, confirmablePosition, type StoredOffset } from './offset.ts';
 import { type Lsn, maxLsn } from './protocol/lsn.ts';
@@ -39,6 +42,7 @@ import {
   readSlot,
   requireUsable,
   type SlotState,
+  temporaryName,
 } from './replication-slot.ts';
 import { listTables, qualified, type TableName, TypeCatalog } from './schema/catalog.ts';
 import type { SchemaRules } from './schema/table-schema.ts';
@@ -55,6 +59,8 @@ export interface CaptureRunOptions {
   readonly sourcePartition: SourcePartition;
   readonly headers: Headers;
   readonly privates: PrivateRecords;
+  readonly progress: SnapshotProgress;
+  readonly counts: StreamCounts;
   readonly stored: StoredOffset | undefined;
 }
 
@@ -119,6 +125,8 @@ export class CaptureRun {
     const captured = (
       await ask(() => listTables(client, config.includeBuiltin), 'Cannot list the tables')
     ).filter(config.captured);
+    this.#options.counts.capturedTables = captured.length;
+    checkGuardrail(config, captured.length, context.logger);
     const plan = await this.#plan(client, facts);
     if (plan.givenUp !== undefined) await this.#dropGivenUp(client, plan.givenUp);
     this.#readsTables = plan.snapshot;
@@ -170,6 +178,10 @@ export class CaptureRun {
   /** Whether changes are being received. */
   get connected(): boolean {
     return this.#streaming !== undefined && !this.#failed;
+  }
+  /** What reads changes now; undefined before it does. */
+  get streaming(): StreamingRun | undefined {
+    return this.#streaming;
   }
   /** See StreamingRun.caughtUp. */
   get caughtUp(): boolean {
@@ -281,7 +293,10 @@ export class CaptureRun {
     const { signal } = this.#stopping;
     let from: StoredOffset | undefined = plan.resume;
     this.#step.leave();
-    if (!plan.snapshot) this.#notify({ aggregate: 'Initial Snapshot', type: 'SKIPPED' });
+    if (!plan.snapshot) {
+      this.#options.progress.skipped();
+      this.#notify({ aggregate: 'Initial Snapshot', type: 'SKIPPED' });
+    }
     if (plan.snapshot) {
       if (config.snapshot.delayMs > 0) await context.clock.sleep(config.snapshot.delayMs, signal);
       from = await this.#snapshot(plan, captured);
@@ -376,8 +391,9 @@ export class CaptureRun {
   }
 
   #snapshotParts(): Omit<SnapshotRunOptions, 'creator' | 'create' | 'tables' | 'select' | 'offset'> {
-    const { config, context, queue, sourcePartition, headers } = this.#options;
+    const { config, context, queue, sourcePartition, headers, progress } = this.#options;
     return {
+      progress,
       notifications: this.#notifications,
       step: this.#step,
       endOnStop: (client) => endOnAbort(client, this.#stopping.signal),
@@ -419,7 +435,7 @@ export class CaptureRun {
   }
 
   async #open(from: StoredOffset | undefined, start: Lsn): Promise<void> {
-    const { config, context, queue, sourcePartition, headers, stored } = this.#options;
+    const { config, context, queue, counts, sourcePartition, headers, stored } = this.#options;
     const catalog = this.#client;
     const facts = this.#facts;
     if (catalog === undefined || facts === undefined) return;
@@ -436,6 +452,7 @@ export class CaptureRun {
       identity: this.#identity(),
       context,
       queue,
+      counts,
       sourcePartition,
       headers,
       notifications: this.#notifications,
@@ -504,8 +521,4 @@ function resumableBy({ interrupted }: Plan): NonNullable<SnapshotRunOptions['res
     start: interrupted?.lsn,
     state: interrupted === undefined ? undefined : parseSnapshotState(interrupted.map),
   };
-}
-
-function temporaryName(): string {
-  return `millrace_${process.pid}_${randomUUID().replaceAll('-', '')}`;
 }

@@ -86,6 +86,12 @@ const CHECKS: Readonly<Record<string, Check>> = {
     value === undefined || /^[a-z0-9_]{1,63}$/.test(value)
       ? undefined
       : 'Valid replication slot name must contain only digits, lowercase characters and underscores with length <= 63',
+  // CORRECTNESS 5: rows consumed at PREPARE are gone after a restart.
+  'slot.stream.params': (value) =>
+    /(^|;)\s*two_phase\s*=\s*(on|true|1|yes)\s*(;|$)/i.test(value ?? '')
+      ? 'two_phase loses rows after a restart; without it prepared transactions come at COMMIT PREPARED'
+      : undefined,
+  'millrace.streaming.max.bytes': positive,
   'max.batch.size': positive,
   'max.queue.size': (value, config) => {
     const size = numberOf(value);
@@ -95,6 +101,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'poll.interval.ms': positive,
   'heartbeat.interval.ms': nonNegative,
   'max.queue.size.in.bytes': nonNegative,
+  'lsn.flush.timeout.ms': positive,
   'snapshot.max.threads': positive,
   'incremental.snapshot.chunk.size': positive,
   'tombstones.on.delete': (value) => (value !== undefined && isBad('BOOLEAN', value) ? BOOLEAN : undefined),

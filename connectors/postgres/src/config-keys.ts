@@ -55,12 +55,12 @@ const POSTGRES: readonly Row[] = [
   ['slot.retry.delay.ms', 'LONG', 10000, 'LOW', 'NONE', 'Retry delay', 'Milliseconds between those tries.'],
   ['database.sslfactory', 'STRING', null, 'MEDIUM', 'LONG', 'SSL Root Certificate', 'Accepted for compatibility; has no effect.'],
   ['status.update.interval.ms', 'INT', 10000, 'MEDIUM', 'SHORT', 'Status update interval (ms)', 'Milliseconds between status updates to the server; never more than a third of its wal_sender_timeout.'],
-  ['lsn.flush.timeout.ms', 'LONG', 30000, 'MEDIUM', 'SHORT', 'LSN flush timeout (ms)', 'Accepted for compatibility: confirming a position never blocks.'],
-  ['lsn.flush.timeout.action', 'STRING', 'fail', 'MEDIUM', 'MEDIUM', 'LSN flush timeout action', 'Accepted for compatibility: confirming a position never blocks.', { values: ['fail', 'warn', 'ignore'] }],
+  ['lsn.flush.timeout.ms', 'LONG', 30000, 'MEDIUM', 'SHORT', 'LSN flush timeout (ms)', 'Milliseconds in which a confirmed position has to be on its way to the server.'],
+  ['lsn.flush.timeout.action', 'STRING', 'fail', 'MEDIUM', 'MEDIUM', 'LSN flush timeout action', 'What to do when it is not: fail (and connect again), warn or ignore.', { values: ['fail', 'warn', 'ignore'] }],
   ['database.tcpKeepAlive', 'BOOLEAN', true, 'MEDIUM', 'SHORT', 'TCP keep-alive probe', 'Send TCP keep-alive probes.'],
   ['xmin.fetch.interval.ms', 'LONG', 0, 'MEDIUM', 'SHORT', 'Xmin fetch interval (ms)', 'Milliseconds between reads of the oldest running transaction for source.xmin; 0 = never.'],
   ['skipped.operations', 'LIST', ['t'], 'LOW', 'SHORT', 'Skipped Operations', 'Operations to leave out: c, u, d, t, or none.'],
-  ['lsn.flush.mode', 'STRING', null, 'LOW', 'SHORT', 'LSN flush mode', 'Who moves the slot: connector (as offsets become durable), connector_and_driver (also while idle), manual (nobody).', { values: ['connector_and_driver', 'connector', 'manual'] }],
+  ['lsn.flush.mode', 'STRING', null, 'LOW', 'SHORT', 'LSN flush mode', 'Who moves the slot: connector (as offsets become durable, also while nothing for the connector changes), connector_and_driver (the same), manual (nobody).', { values: ['connector_and_driver', 'connector', 'manual'] }],
   ['flush.lsn.source', 'BOOLEAN', true, 'LOW', 'SHORT', 'Boolean to determine if Debezium should flush LSN in the source database', 'Old form of lsn.flush.mode: true is connector, false is manual.'],
 ];
 
@@ -137,8 +137,8 @@ const EVENTS: readonly Row[] = [
   ['heartbeat.interval.ms', 'INT', 0, 'MEDIUM', 'MEDIUM', 'Connector heartbeat interval (milli-seconds)', 'Milliseconds between heartbeat records; 0 = none.'],
   ['heartbeat.topics.prefix', 'STRING', '__debezium-heartbeat', 'LOW', 'MEDIUM', 'A prefix used for naming of heartbeat topics', 'First part of the heartbeat topic.'],
   ['signal.data.collection', 'LIST', null, 'MEDIUM', 'MEDIUM', 'Signaling data collection', 'Table that signals are written to, as schema.table.'],
-  ['signal.poll.interval.ms', 'LONG', 5000, 'MEDIUM', 'SHORT', 'Signal processor poll interval', 'Milliseconds between looks for signals.'],
-  ['signal.enabled.channels', 'LIST', ['source'], 'MEDIUM', 'LONG', 'Enabled channels names', 'Where signals come from.'],
+  ['signal.poll.interval.ms', 'LONG', 5000, 'MEDIUM', 'SHORT', 'Signal processor poll interval', 'Milliseconds between looks into the file of signals.'],
+  ['signal.enabled.channels', 'LIST', ['source'], 'MEDIUM', 'LONG', 'Enabled channels names', 'Where signals come from: source (the table), kafka (a topic), file.'],
   ['topic.naming.strategy', 'CLASS', 'io.debezium.schema.SchemaTopicNamingStrategy', 'MEDIUM', 'MEDIUM', 'Topic naming strategy class', 'Class that names topics.'],
   ['notification.enabled.channels', 'LIST', null, 'MEDIUM', 'LONG', 'Enabled notification channels names', 'Where notifications go.'],
   ['notification.sink.topic.name', 'STRING', null, 'HIGH', 'LONG', 'Notification topic name', 'Topic for notifications.'],
@@ -289,8 +289,35 @@ const UNLISTED: readonly Row[] = [
     'Signal group',
     'Accepted for compatibility.',
   ],
+  [
+    'millrace.streaming',
+    'STRING',
+    'off',
+    'LOW',
+    'SHORT',
+    'Receive transactions in progress',
+    'on: large transactions are received while they are in progress and kept on disk until they commit, which spares the server the same; off: the server keeps them. Needs Postgres 14.',
+    { values: ['off', 'on'] },
+  ],
+  [
+    'millrace.streaming.max.bytes',
+    'LONG',
+    10 * 1024 ** 3,
+    'LOW',
+    'SHORT',
+    'Bytes of transactions in progress',
+    'Most bytes of transactions in progress that are kept on disk, with millrace.streaming=on.',
+  ],
   ['signal.kafka.poll.timeout.ms', 'INT', 0, 'LOW', 'SHORT', 'Signal timeout', 'Accepted for compatibility.'],
-  ['signal.file', 'STRING', null, 'LOW', 'MEDIUM', 'Signal file', 'File of the file signal channel.'],
+  [
+    'signal.file',
+    'STRING',
+    'file-signals.txt',
+    'LOW',
+    'MEDIUM',
+    'Signal file',
+    'File of the file signal channel: one JSON object a line; it is emptied when it was read.',
+  ],
   [
     'poll.dispatch.interval.ms',
     'LONG',
@@ -343,7 +370,7 @@ export const postgresConfigDef: ConfigDef = new ConfigDef([
 
 /** The values each key with a fixed set may have, in the order Debezium lists them. */
 export const KEY_VALUES: ReadonlyMap<string, readonly string[]> = new Map(
-  [...POSTGRES, ...CONNECTOR, ...EVENTS].flatMap(([name, , , , , , , extras]) =>
+  [...POSTGRES, ...CONNECTOR, ...EVENTS, ...UNLISTED].flatMap(([name, , , , , , , extras]) =>
     extras?.values === undefined ? [] : [[name, extras.values] as const],
   ),
 );

@@ -35,6 +35,8 @@ export interface PostgresConfig {
     readonly dropOnStop: boolean;
     readonly failover: boolean;
     readonly streamParams: readonly (readonly [name: string, value: string])[];
+    /** Receive transactions while they are in progress, and keep up to so many bytes of them. */
+    readonly streaming: { readonly maxBytes: number } | undefined;
     readonly maxRetries: number;
     readonly retryDelayMs: number;
   };
@@ -73,6 +75,9 @@ export interface PostgresConfig {
   readonly statusIntervalMs: number;
   readonly queryTimeoutMs: number;
   readonly confirms: boolean;
+  readonly flushTimeout: { readonly ms: number; readonly action: 'fail' | 'warn' | 'ignore' };
+  /** Most tables to capture, and what to do beyond that; undefined = without limit. */
+  readonly guardrail: { readonly max: number; readonly fails: boolean } | undefined;
   readonly messagePrefixes: NameFilter;
   readonly xminIntervalMs: number;
   readonly checkPosition: boolean;
@@ -81,6 +86,8 @@ export interface PostgresConfig {
     readonly table: string | undefined;
     readonly channels: ReadonlySet<string>;
     readonly kafkaTopic: string;
+    readonly file: string;
+    readonly pollIntervalMs: number;
   };
   readonly notifications: { readonly channels: readonly string[]; readonly topic: string | undefined };
   readonly incremental: {
@@ -105,7 +112,8 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
       name: config.string('slot.name'),
       dropOnStop: config.boolean('slot.drop.on.stop'),
       failover: config.boolean('slot.failover'),
-      streamParams: pairs(config.optionalString('slot.stream.params')),
+      streamParams: pairs(config.optionalString('slot.stream.params')).filter(([key]) => !OURS.has(key)),
+      streaming: streaming(config),
       maxRetries: config.int('slot.max.retries'),
       retryDelayMs: config.int('slot.retry.delay.ms'),
     },
@@ -155,6 +163,11 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
     confirms:
       (config.optionalString('lsn.flush.mode') ?? (config.boolean('flush.lsn.source') ? '' : 'manual')) !==
       'manual',
+    flushTimeout: {
+      ms: config.int('lsn.flush.timeout.ms'),
+      action: word(config, 'lsn.flush.timeout.action') as 'fail',
+    },
+    guardrail: guardrail(config),
     messagePrefixes: nameFilter(raw['message.prefix.include.list'], raw['message.prefix.exclude.list']),
     xminIntervalMs: config.int('xmin.fetch.interval.ms'),
     checkPosition: config.boolean('internal.log.position.check.enable'),
@@ -164,6 +177,8 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
         config.list('signal.enabled.channels').map((channel) => channel.trim().toLowerCase()),
       ),
       kafkaTopic: config.optionalString('signal.kafka.topic') ?? `${config.string('topic.prefix')}-signal`,
+      file: config.optionalString('signal.file') ?? 'file-signals.txt',
+      pollIntervalMs: config.int('signal.poll.interval.ms'),
     },
     notifications: {
       channels: config.list('notification.enabled.channels'),
@@ -317,6 +332,23 @@ function selects(raw: RawConfig): (table: string) => string | undefined {
     select: raw[`${prefix}.${table}`] ?? undefined,
   }));
   return (table) => rules.find((rule) => rule.matches(table))?.select;
+}
+
+function guardrail(config: ResolvedConfig): PostgresConfig['guardrail'] {
+  const max = config.int('guardrail.collections.max');
+  if (max <= 0) return undefined;
+  return { max, fails: word(config, 'guardrail.collections.limit.action') === 'fail' };
+}
+
+/** Parameters of the decoder that follow from what is supported. */
+const OURS: ReadonlySet<string> = new Set(['streaming', 'proto_version']);
+
+/** By a key of ours, or the way one asks the decoder for it. */
+function streaming(config: ResolvedConfig): PostgresConfig['slot']['streaming'] {
+  const params = new Map(pairs(config.optionalString('slot.stream.params')));
+  const asked = /^(on|true|1|parallel)$/i.test(params.get('streaming') ?? '');
+  if (word(config, 'millrace.streaming') !== 'on' && !asked) return undefined;
+  return { maxBytes: config.int('millrace.streaming.max.bytes') };
 }
 
 function pairs(text: string | undefined): (readonly [string, string])[] {

@@ -23,8 +23,12 @@ export type PostgresErrorCode =
   | 'postgres.slot_unusable'
   | 'postgres.lineage_changed'
   | 'postgres.protocol'
+  | 'postgres.streaming_failed'
+  | 'postgres.spool_full'
+  | 'postgres.spool_failed'
   | 'postgres.query_failed'
-  | 'postgres.table_unusable';
+  | 'postgres.table_unusable'
+  | 'postgres.too_many_tables';
 
 const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   'postgres.connection_failed': {
@@ -91,6 +95,21 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
     remedy:
       'The server sent what the protocol does not allow; if it repeats, report it with the server version.',
   },
+  'postgres.streaming_failed': {
+    policy: 'needs_operator',
+    remedy:
+      'Set millrace.streaming=off until the connector is past this transaction: some servers cannot decode a transaction in progress in which a change of a table was rolled back to a savepoint. Nothing is lost.',
+  },
+  'postgres.spool_full': {
+    policy: 'needs_operator',
+    remedy:
+      'Raise millrace.streaming.max.bytes where the disk has room, or set millrace.streaming=off: then the server keeps transactions until they commit.',
+  },
+  'postgres.spool_failed': {
+    policy: 'retry',
+    remedy:
+      'Free space on the disk of the data folder, or set millrace.streaming=off: then the server keeps transactions until they commit. Nothing is lost: the server sends them again.',
+  },
   'postgres.query_failed': {
     policy: 'needs_operator',
     remedy: 'Read the server message; the user may lack a privilege.',
@@ -98,6 +117,10 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   'postgres.table_unusable': {
     policy: 'needs_operator',
     remedy: 'Change the table or take it out of table.include.list.',
+  },
+  'postgres.too_many_tables': {
+    policy: 'needs_operator',
+    remedy: 'Capture fewer tables (table.include.list), or raise guardrail.collections.max.',
   },
 };
 defineErrorCodes(CODES);
@@ -153,6 +176,23 @@ export function toPostgresError(error: unknown, doing: string): MillraceError {
   const cause = serverError(error);
   return new MillraceError(cause.code, `${doing}: ${cause.message}`, { cause, javaClass: CONNECT_EXCEPTION });
 }
+
+/** What the server reports of its own insides while it decodes transactions in progress. */
+export function streamingError(error: unknown): unknown {
+  const state = error instanceof MillraceError ? error.context?.['sqlState'] : undefined;
+  const cause =
+    error instanceof MillraceError && error.cause instanceof MillraceError ? error.cause : undefined;
+  if (state !== INTERNAL_ERROR && cause?.context?.['sqlState'] !== INTERNAL_ERROR) return error;
+  return postgresError(
+    'postgres.streaming_failed',
+    `${messageOf(error)}, while it sent transactions in progress`,
+    {
+      cause: error,
+      configKey: 'millrace.streaming',
+    },
+  );
+}
+const INTERNAL_ERROR = 'XX000';
 
 /** Asks the server; the error says what was being done. @throws what `toPostgresError` makes of the answer */
 export async function ask<T>(query: () => Promise<T>, doing: string): Promise<T> {

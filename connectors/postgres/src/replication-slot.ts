@@ -1,4 +1,5 @@
 // The replication slot: its state on the server, its creation, and whether it still serves a stored position.
+import { randomUUID } from 'node:crypto';
 import { MillraceError } from '@millrace/foundation';
 import type pg from 'pg';
 import type { PostgresConfig } from './config.ts';
@@ -109,6 +110,11 @@ export async function createSlot(
   }
 }
 
+/** A name for a slot that lives as long as its session. */
+export function temporaryName(): string {
+  return `millrace_${process.pid}_${randomUUID().replaceAll('-', '')}`;
+}
+
 /** Opens the connection that is to create a slot. @throws what keeps the user from replicating */
 export async function openForCreation(settings: ConnectionSettings): Promise<pg.Client> {
   try {
@@ -165,13 +171,21 @@ export function maxPosition(stored: StoredOffset): Lsn {
   return lastCommitLsn !== undefined && lastCommitLsn > lsn ? lastCommitLsn : lsn;
 }
 
+/** Whether the server is to send transactions while they are in progress. */
+export function streamsInProgress(config: PostgresConfig, serverVersion: number): boolean {
+  return config.slot.streaming !== undefined && serverVersion >= STREAMING_VERSION;
+}
+const STREAMING_VERSION = 140000;
+
 /** The START_REPLICATION command for the slot, from `lsn` on. */
 export function startCommand(config: PostgresConfig, lsn: Lsn, serverVersion: number): string {
+  const streams = streamsInProgress(config, serverVersion);
   const options: [string, string][] = [
-    ['proto_version', '1'],
+    ['proto_version', streams ? '2' : '1'],
     ['publication_names', quoteIdentifier(config.publication.name)],
   ];
   if (serverVersion >= 140000) options.push(['messages', 'true']);
+  if (streams) options.push(['streaming', 'on']);
   options.push(...config.slot.streamParams.map(([name, value]): [string, string] => [name, value]));
   const list = options.map(([name, value]) => `${quoteIdentifier(name)} ${quoteLiteral(value)}`).join(', ');
   return `START_REPLICATION SLOT ${quoteIdentifier(config.slot.name)} LOGICAL ${formatLsn(lsn)} (${list})`;

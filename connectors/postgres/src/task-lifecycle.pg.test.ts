@@ -58,6 +58,32 @@ describe('a task and its server', () => {
     },
   );
 
+  test('more tables than guardrail.collections.max stop the task where the config says so', async () => {
+    await using db = await testDatabase();
+    await db.query('create table a (id int primary key); create table b (id int primary key)');
+    const limit = (max: string, action: string): Promise<TaskDriver> =>
+      TaskDriver.start(
+        testConfig(db, `${db.name}_g`, {
+          'guardrail.collections.max': max,
+          'guardrail.collections.limit.action': action,
+          'slot.drop.on.stop': 'true',
+        }),
+      );
+    await expect(limit('1', 'fail')).rejects.toMatchObject({
+      code: 'postgres.too_many_tables',
+      configKey: 'guardrail.collections.max',
+    });
+    expect(await db.query('select 1 from pg_publication')).toEqual([]);
+    for (const [max, action] of [
+      ['1', 'warn'],
+      ['2', 'fail'],
+    ] as const) {
+      await using driver = await limit(max, action);
+      await db.query(`insert into a values (${Number(max)})`);
+      await driver.untilTrue(() => driver.delivered.some((one) => id(one) === Number(max)));
+    }
+  });
+
   test('a transaction that is open when the slot is made delays the snapshot and loses nothing (INV-3)', async () => {
     await using db = await testDatabase();
     await db.query('create table t (id int primary key); insert into t values (1)');

@@ -21,7 +21,9 @@ import {
   contextHeaders,
   Heartbeat,
   PrivateRecords,
+  SnapshotProgress,
   SourceLag,
+  StreamCounts,
   type StreamingState,
   showSourceMetrics,
   timeOrderedUuid,
@@ -32,6 +34,7 @@ import { upgradeConfig } from './config-upgrade.ts';
 import { isLineage } from './lineage.ts';
 import { ChangeOffset, confirmablePosition, markAt, parseOffset } from './offset.ts';
 import type { Lsn } from './protocol/lsn.ts';
+import { showSlotMetrics } from './slot-metrics.ts';
 
 const MAX_WAIT_MS = 500;
 /** How often a position that only keepalives moved is stored. */
@@ -52,6 +55,7 @@ export class PostgresSourceTask implements SourceTask {
   /** An incremental snapshot is in the last position handed out. */
   #incremental = false;
   readonly #lag = new SourceLag();
+  readonly #counts = new StreamCounts();
   /** Polls that brought records: what a snapshot is measured by. */
   #handedOn = 0;
   #hideMetrics: (() => void) | undefined;
@@ -79,6 +83,7 @@ export class PostgresSourceTask implements SourceTask {
     const map = await context.offsets.offset(this.#partition);
     const stored = parseOffset(map);
     this.#lastOffset = stored?.map;
+    const progress = new SnapshotProgress(context.clock);
     this.#run = new CaptureRun({
       config,
       context,
@@ -86,17 +91,11 @@ export class PostgresSourceTask implements SourceTask {
       sourcePartition: this.#partition,
       headers: this.#headers(config, context),
       privates: this.#privates,
+      progress,
+      counts: this.#counts,
       stored,
     });
-    this.#hideMetrics = showSourceMetrics({
-      metrics: context.metrics,
-      plugin: 'postgres',
-      name: config.topicPrefix,
-      task: context.taskId,
-      maxRecords,
-      maxBytes,
-      state: () => this.#streamingState(),
-    });
+    this.#hideMetrics = this.#showMetrics(context, { maxRecords, maxBytes }, progress);
     await this.#run.start();
     // An offset that is given up must not be stored again beside what is read anew.
     if (this.#run.readsTables) this.#lastOffset = undefined;
@@ -163,15 +162,42 @@ export class PostgresSourceTask implements SourceTask {
     return this.#queue?.isEmpty === true && this.#run?.caughtUp === true;
   }
 
+  #showMetrics(
+    { metrics, taskId }: SourceTaskContext,
+    limits: { readonly maxRecords: number; readonly maxBytes: number },
+    progress: SnapshotProgress,
+  ): () => void {
+    const source = { plugin: 'postgres', name: this.#config?.topicPrefix ?? '' };
+    const hide = [
+      showSourceMetrics({
+        ...source,
+        ...limits,
+        metrics,
+        task: taskId,
+        state: () => this.#streamingState(),
+        counts: this.#counts,
+        lag: this.#lag,
+        progress,
+      }),
+      showSlotMetrics(metrics, { ...source, task: String(taskId) }, () => this.#run?.streaming),
+    ];
+    return () => {
+      for (const each of hide) each();
+    };
+  }
+
   #streamingState(): StreamingState {
     const { queue, run, context } = this.#parts();
     const now = context.clock.nowMs();
+    const readLsn = run.streaming?.readLsn;
     return {
       connected: run.connected,
       behindMs: this.#lag.behindMs(now, this.#isCaughtUp()),
       sinceLastEventMs: this.#lag.sinceLastEventMs(now),
       queuedRecords: queue.recordCount,
       queuedBytes: queue.byteCount,
+      position: readLsn === undefined ? {} : { lsn: Number(readLsn) },
+      lagBytes: run.caughtUp ? 0 : run.streaming?.lagBytes,
     };
   }
 

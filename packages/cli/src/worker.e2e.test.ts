@@ -122,6 +122,26 @@ describe('millrace start with file connectors', () => {
     await reaches(millrace, 'sink', 'RUNNING', 20_000);
   });
 
+  it('restarts a task no more often than errors.max.retries of its connector says', {
+    timeout: 60_000,
+  }, async () => {
+    await using millrace = await startMillrace({ properties: { 'task.restart.backoff.ms': '60000' } });
+    writeFileSync(path.join(folder, 'few.txt'), 'line 0\n');
+    await create(millrace, 'few', {
+      'connector.class': 'FileStreamSink',
+      file: path.join(folder, 'never', 'out.txt'),
+      topics: 'few',
+      'errors.max.retries': '2',
+      'retriable.restart.connector.wait.ms': '50',
+    });
+    // The last failure has no restart after it.
+    await eventually('the task is left FAILED', async () => {
+      const { body } = await millrace.request('GET', '/connectors/few/tasks/0/status');
+      const { state, trace } = body as { state: string; trace?: string };
+      return state === 'FAILED' && trace !== undefined && !trace.includes('restarts this task by itself');
+    });
+  });
+
   it('reaches connectors whose names need escaping', { timeout: 60_000 }, async () => {
     await using millrace = await startMillrace();
     const name = 'a/b %ü\\';

@@ -24,6 +24,8 @@ export interface OffsetReader {
 
 export interface SourceTaskContext extends TaskContext {
   readonly offsets: OffsetReader;
+  /** A folder for files that a task may lose; undefined where the host has none: then that for temporary files. */
+  readonly spoolFolder?: string | undefined;
   /** Opens a topic as an ordered log, for signals and schema history. Closed with the task. */
   topicLog(name: string, options: TopicLogOptions): Promise<TopicLog>;
 }

@@ -243,6 +243,7 @@ class Worker implements WorkerHandle {
       bootstrapServers: this.#options.bootstrapServers,
       groupId: resolved.string('group.id'),
       workerInstanceId,
+      spoolFolder: path.join(this.#options.dataDir, 'spool'),
       workerConverters: converterSettings(this.#config),
       workerClient: securitySettings(raw, ''),
       workerProducer: clientSettings(raw, 'producer.'),

@@ -44,6 +44,10 @@ export class ChangeQueue<T> {
   get isFull(): boolean {
     return this.#records >= this.#maxRecords || this.#bytes >= this.#maxBytes;
   }
+  /** Whether `fail` was called: what is put now may never be taken. */
+  get isFailed(): boolean {
+    return this.#error !== undefined;
+  }
   get isEmpty(): boolean {
     return this.#batches.length === 0;
   }

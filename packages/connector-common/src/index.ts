@@ -9,6 +9,7 @@ export {
   timeOrderedUuid,
   withKeyHeader,
 } from './context-headers.ts';
+export { FileSignals, type FileSignalsOptions } from './file-signals.ts';
 export { Heartbeat, type HeartbeatOptions } from './heartbeat.ts';
 export { matchesAny, type NameFilter, nameFilter, namePatterns } from './name-filter.ts';
 export { splitList } from './name-list.ts';
@@ -21,18 +22,25 @@ export {
 } from './notifications.ts';
 export { PrivateRecords } from './private-records.ts';
 export {
-  parseKafkaSignal,
   parseSignal,
   type Signal,
   type SnapshotRequest,
   snapshotRequest,
 } from './signals.ts';
 export {
+  SnapshotProgress,
+  type SnapshotState,
+  type SnapshotTable,
+  type SnapshotView,
+  type TableProgress,
+} from './snapshot-progress.ts';
+export {
   SourceLag,
   type SourceMetricsOptions,
   type StreamingState,
   showSourceMetrics,
 } from './source-metrics.ts';
+export { StreamCounts } from './stream-counts.ts';
 export {
   type ChangeContext,
   keyDiffers,
@@ -40,6 +48,7 @@ export {
   TableEvents,
   type TableEventsOptions,
 } from './table-events.ts';
+export { TopicSignals, type TopicSignalsOptions } from './topic-signals.ts';
 export {
   TRANSACTION_ID_KEY,
   TransactionMetadata,

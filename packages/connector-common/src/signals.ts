@@ -27,25 +27,28 @@ export function parseSignal(id: string, type: string, data: unknown, logger: Log
   return undefined;
 }
 
-/** A message of the Kafka channel, `{"id"?, "type", "data"}`, if it is for this connector. */
-export function parseKafkaSignal(
-  key: string | undefined,
-  value: string | undefined,
-  expectedKey: string,
-  source: { readonly logger: Logger; readonly randomId: () => string },
-): Signal | undefined {
-  if (key !== expectedKey || value === undefined) return undefined;
+export interface SignalSource {
+  readonly logger: Logger;
+  /** For signals that have no id. */
+  readonly randomId: () => string;
+}
+
+/** A signal as JSON, `{"id"?, "type", "data"}`: a message of a topic, a line of a file. */
+export function parseSignalText(text: string, { logger, randomId }: SignalSource): Signal | undefined {
   let message: unknown;
   try {
-    message = JSON.parse(value);
+    message = JSON.parse(text);
   } catch {
-    source.logger.warn('a signal in the topic is no JSON; it is ignored');
+    message = undefined;
+  }
+  const { id, type, data } =
+    typeof message === 'object' && message !== null ? (message as Record<string, unknown>) : {};
+  if (typeof type !== 'string') {
+    logger.warn('a signal is no JSON object with a type; it is ignored');
     return undefined;
   }
-  if (typeof message !== 'object' || message === null) return undefined;
-  const { id, type, data } = message as Record<string, unknown>;
-  if (typeof type !== 'string') return undefined;
-  return parseSignal(typeof id === 'string' ? id : source.randomId(), type, data, source.logger);
+  const known = typeof id === 'string' || typeof id === 'number' ? String(id) : undefined;
+  return parseSignal(known ?? randomId(), type, data, logger);
 }
 
 /** What `execute-snapshot` asks for. */

@@ -39,11 +39,14 @@ export { javaRegex, javaRegexWhole, javaReplacement } from './java-regex.ts';
 export { parseProperties } from './properties.ts';
 export {
   createMetrics,
+  type GaugeFamily,
+  type GaugeLine,
   type Logger,
   LogHub,
   type LogHubOptions,
   type LogLevel,
   type Metrics,
   showGauge,
+  showGauges,
   silentLogger,
 } from './telemetry.ts';

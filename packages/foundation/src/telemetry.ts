@@ -121,33 +121,62 @@ export interface GaugeInfo {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** One line of a family: its labels beyond those of the family, and its value. */
+export interface GaugeLine {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Numbers of one name whose lines are not known beforehand, such as one a table. */
+export interface GaugeFamily extends GaugeInfo {
+  /** Names of the labels that each line adds to `labels`. */
+  readonly lineLabels: readonly string[];
+}
+
 interface Reading {
   readonly labels: Readonly<Record<string, string>>;
-  readonly read: () => number;
+  readonly read: () => Iterable<GaugeLine>;
 }
 
 const readings = new WeakMap<Gauge, Set<Reading>>();
+const NO_LABELS: Readonly<Record<string, string>> = {};
 
-/** Shows a number that is read whenever somebody looks, so that it costs nothing else; returns how to take it back. */
+/**
+ * Shows a number that is read whenever somebody looks, so that it costs nothing else; NaN leaves it out. Returns how to
+ * take it back.
+ */
 export function showGauge(metrics: Metrics, info: GaugeInfo, read: () => number): () => void {
-  const known = metrics.getSingleMetric(info.name);
-  const gauge = known instanceof Gauge ? known : createGauge(metrics, info);
+  return showGauges(metrics, { ...info, lineLabels: [] }, () => [{ labels: NO_LABELS, value: read() }]);
+}
+
+/** Shows numbers as `showGauge` does, as many as there are when somebody looks. */
+export function showGauges(
+  metrics: Metrics,
+  family: GaugeFamily,
+  read: () => Iterable<GaugeLine>,
+): () => void {
+  const known = metrics.getSingleMetric(family.name);
+  const gauge = known instanceof Gauge ? known : createGauge(metrics, family);
   const shown = readings.get(gauge);
-  const reading: Reading = { labels: info.labels, read };
+  const reading: Reading = { labels: family.labels, read };
   shown?.add(reading);
   return () => shown?.delete(reading);
 }
 
-function createGauge(metrics: Metrics, { name, help, labels }: GaugeInfo): Gauge {
+function createGauge(metrics: Metrics, { name, help, labels, lineLabels }: GaugeFamily): Gauge {
   const shown = new Set<Reading>();
   const gauge: Gauge = new Gauge({
     name,
     help,
-    labelNames: Object.keys(labels),
+    labelNames: [...Object.keys(labels), ...lineLabels],
     registers: [metrics],
     collect: () => {
       gauge.reset();
-      for (const reading of shown) gauge.set(reading.labels, reading.read());
+      for (const reading of shown) {
+        for (const line of reading.read()) {
+          if (!Number.isNaN(line.value)) gauge.set({ ...reading.labels, ...line.labels }, line.value);
+        }
+      }
     },
   });
   readings.set(gauge, shown);

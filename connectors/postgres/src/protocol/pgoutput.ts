@@ -11,6 +11,24 @@ import { RAW_NULL, RAW_UNAVAILABLE } from '@millrace/data';
 import { postgresError } from '../errors.ts';
 import { type Lsn, readLsn } from './lsn.ts';
 
+/** The letters that messages begin with. */
+export const MESSAGE = {
+  begin: 0x42,
+  commit: 0x43,
+  relation: 0x52,
+  insert: 0x49,
+  update: 0x55,
+  delete: 0x44,
+  truncate: 0x54,
+  message: 0x4d,
+  origin: 0x4f,
+  type: 0x59,
+  streamStart: 0x53,
+  streamStop: 0x45,
+  streamCommit: 0x63,
+  streamAbort: 0x41,
+} as const;
+
 /** Microseconds from the Unix epoch to 2000-01-01, where Postgres counts from. */
 export const POSTGRES_EPOCH_US = 946684800000000;
 

@@ -34,6 +34,10 @@ export interface ReplicationStreamOptions {
   readonly statusIntervalMs: number;
   /** So long a silence in spite of questions ends the stream: see Watchdog. */
   readonly silenceLimitMs: number;
+  /** So long it may take to hand a confirmed position to the network; then `flushOverdue` decides. */
+  readonly flushTimeoutMs: number;
+  /** Returns the error that ends the stream; undefined to go on. */
+  readonly flushOverdue: (lsn: Lsn) => Error | undefined;
 }
 
 const TYPE = { copyData: 0x64, copyBoth: 0x57, error: 0x45, copyDone: 0x63 } as const;
@@ -67,6 +71,11 @@ export class ReplicationStream {
   readonly #watchdog: Watchdog;
   readonly #frames = new FrameReader();
   readonly #status = Buffer.alloc(STATUS_BYTES);
+  readonly #flushTimeoutMs: number;
+  readonly #flushOverdue: (lsn: Lsn) => Error | undefined;
+  #flushTimer: NodeJS.Timeout | undefined;
+  /** Confirmed positions on their way to the network. */
+  #unsent = 0;
   #durable: Lsn = 0;
   #timer: NodeJS.Timeout | undefined;
   #pacer: NodeJS.Timeout | undefined;
@@ -86,6 +95,8 @@ export class ReplicationStream {
     this.#handler = options.handler;
     this.#clock = options.clock;
     this.#statusIntervalMs = options.statusIntervalMs;
+    this.#flushTimeoutMs = options.flushTimeoutMs;
+    this.#flushOverdue = options.flushOverdue;
     this.#watchdog = new Watchdog({
       limitMs: options.silenceLimitMs,
       reading: () => !this.#blocked,
@@ -133,7 +144,23 @@ export class ReplicationStream {
   confirm(lsn: Lsn): void {
     if (lsn <= this.#durable) return;
     this.#durable = lsn;
-    this.#sendStatus();
+    if (!this.#streaming) return;
+    this.#unsent++;
+    this.#flushTimer ??= setTimeout(() => {
+      this.#flushTimer = undefined;
+      const error = this.#flushOverdue(lsn);
+      if (error !== undefined) this.#fail(error);
+    }, this.#flushTimeoutMs);
+    this.#sendStatus(false, () => {
+      if (--this.#unsent > 0) return;
+      clearTimeout(this.#flushTimer);
+      this.#flushTimer = undefined;
+    });
+  }
+
+  /** Asks the handler whether it can take more, as after each read: for one that has something to do in between. */
+  nudge(): void {
+    if (!this.#blocked && !this.#closed && this.#streaming) this.#pump();
   }
 
   /** Goes on after `change` returned false. */
@@ -149,14 +176,19 @@ export class ReplicationStream {
     if (this.#closed) return;
     this.#closed = true;
     this.#watchdog.stop();
-    clearInterval(this.#timer);
-    clearTimeout(this.#pacer);
+    this.#clearTimers();
     if (this.#streaming && !this.#socket.destroyed) {
       this.#sendStatus();
       this.#socket.write(Buffer.from([TYPE.copyDone, 0, 0, 0, 4]));
     }
     this.#socket.resume();
     await endClient(this.#client, this.#socket);
+  }
+
+  #clearTimers(): void {
+    clearInterval(this.#timer);
+    clearTimeout(this.#pacer);
+    clearTimeout(this.#flushTimer);
   }
 
   #onData(chunk: Buffer): void {
@@ -254,7 +286,7 @@ export class ReplicationStream {
   }
 
   // INV-1: the position sent is the one last made durable, never one that was only received.
-  #sendStatus(replyRequested = false): void {
+  #sendStatus(replyRequested = false, sent?: () => void): void {
     if (!this.#streaming || this.#socket.destroyed || !this.#socket.writable) return;
     const status = this.#status;
     status[0] = TYPE.copyData;
@@ -265,15 +297,14 @@ export class ReplicationStream {
     writeLsn(status, this.#durable, 22);
     status.writeBigInt64BE(BigInt(this.#clock.nowMs() * 1000 - POSTGRES_EPOCH_US), 30);
     status[38] = replyRequested ? 1 : 0;
-    this.#socket.write(Buffer.from(status));
+    this.#socket.write(Buffer.from(status), sent);
   }
 
   #fail(cause: unknown): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#watchdog.stop();
-    clearInterval(this.#timer);
-    clearTimeout(this.#pacer);
+    this.#clearTimers();
     const error =
       cause === undefined
         ? postgresError('postgres.connection_lost', 'The server closed the replication connection')

@@ -1,6 +1,7 @@
 // What the readers of one snapshot share: how far they have come together, the offsets that say so, and which row is
 // the last of all.
 import type { OffsetMap, SourceOffset } from '@millrace/connect-api';
+import type { SnapshotTable } from '@millrace/connector-common';
 import { type SnapshotPosition, snapshotOffset } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import { qualified } from '../schema/catalog.ts';
@@ -8,18 +9,18 @@ import type { SnapshotMarker } from '../source-info.ts';
 import {
   SNAPSHOT_STATE,
   SnapshotOffset,
-  type SnapshotState,
   SnapshotTracker,
+  type StoredSnapshot,
   stateText,
 } from './snapshot-state.ts';
-import type { SnapshotTable } from './snapshot-table.ts';
+import type { OpenTable } from './snapshot-table.ts';
 
 /** A snapshot that another run may go on with. */
 export interface Resumable {
   /** Where the stream begins afterwards: the point of the slot, which no run changes. */
   readonly start: Lsn;
   /** What earlier runs have read. */
-  readonly state: SnapshotState | undefined;
+  readonly state: StoredSnapshot | undefined;
 }
 
 export interface SharedSnapshotOptions {
@@ -79,22 +80,27 @@ export class SharedSnapshot {
   }
 
   /** Whether an earlier run has read all of a table. */
-  isDone({ name, oid }: Pick<SnapshotTable, 'name' | 'oid'>): boolean {
+  isDone({ name, oid }: Pick<OpenTable, 'name' | 'oid'>): boolean {
     return this.#tracker?.isDone(qualified(name), oid) === true;
   }
 
+  /** The tables with the rows that earlier runs have read. */
+  earlier(tables: readonly SnapshotTable[]): SnapshotTable[] {
+    return tables.map((table) => ({ ...table, rowsDone: this.#tracker?.rowsOf(table.name) ?? 0 }));
+  }
+
   /** A table will be read; returns the key to go on after. */
-  begin(table: SnapshotTable): readonly string[] | undefined {
+  begin(table: OpenTable): readonly string[] | undefined {
     return this.#tracker?.begin(qualified(table.name), table.oid, table.order?.key);
   }
 
   /** All rows up to this key are handed over. */
-  advance(table: SnapshotTable, until: readonly string[]): void {
-    this.#tracker?.advance(qualified(table.name), until);
+  advance(table: OpenTable, until: readonly string[], rows: number): void {
+    this.#tracker?.advance(qualified(table.name), until, rows);
   }
 
   /** All rows of a table are handed over. */
-  finish(table: SnapshotTable): void {
+  finish(table: OpenTable): void {
     // Which rows the SELECT of a user's leaves out the stream cannot tell: all changes of that table are delivered.
     this.#tracker?.finish(qualified(table.name), table.overridden ? this.#start : undefined);
   }

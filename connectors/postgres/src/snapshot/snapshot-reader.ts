@@ -3,7 +3,7 @@
 // one is marked as such.
 import { finished } from 'node:stream/promises';
 import type { SourceOffset, SourceRecord } from '@millrace/connect-api';
-import type { ChangeContext, ChangeQueue } from '@millrace/connector-common';
+import type { ChangeContext, ChangeQueue, SnapshotProgress } from '@millrace/connector-common';
 import { RawRow, type Struct } from '@millrace/data';
 import type { Clock, Logger } from '@millrace/foundation';
 import { to as copyTo } from 'pg-copy-streams';
@@ -22,12 +22,13 @@ import {
   snapshotSource,
 } from '../source-info.ts';
 import type { SharedSnapshot } from './shared-snapshot.ts';
-import { openTable, type SnapshotTable, type TableOptions } from './snapshot-table.ts';
+import { type OpenTable, openTable, type TableOptions } from './snapshot-table.ts';
 
 export interface SnapshotOptions extends TableOptions {
   readonly config: PostgresConfig;
   readonly identity: SourceIdentity;
   readonly queue: ChangeQueue<SourceRecord>;
+  readonly progress: SnapshotProgress;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly shared: SharedSnapshot;
@@ -38,7 +39,7 @@ export interface SnapshotOptions extends TableOptions {
 
 /** A row whose marker is not known yet. */
 interface HeldRow {
-  readonly table: SnapshotTable;
+  readonly table: OpenTable;
   readonly bytes: Buffer;
   readonly entries: Int32Array;
   readonly base: number;
@@ -57,7 +58,7 @@ export class SnapshotReader {
   /** The last row among the records that are not handed over yet. */
   #emitted: HeldRow | undefined;
   /** Tables whose last row is among those records. */
-  #ended: SnapshotTable[] = [];
+  #ended: OpenTable[] = [];
 
   constructor(options: SnapshotOptions) {
     this.#options = options;
@@ -80,11 +81,16 @@ export class SnapshotReader {
   }
 
   async #readTable(name: TableName): Promise<void> {
-    const { client, config, logger, clock, onTable, shared } = this.#options;
+    const { client, config, logger, clock, onTable, shared, progress } = this.#options;
     const started = clock.monotonicMs();
     const table = await openTable(this.#options, name);
-    if (table === undefined || shared.isDone(table)) return;
+    if (table === undefined) return;
+    if (shared.isDone(table)) {
+      progress.tableDone(qualified(name));
+      return;
+    }
     const after = shared.begin(table);
+    if (after === undefined) progress.restarted(qualified(name));
     onTable(name);
     if (config.snapshot.locking === 'shared') {
       await client.query(`SET LOCAL lock_timeout = ${config.snapshot.lockTimeoutMs}`);
@@ -105,8 +111,8 @@ export class SnapshotReader {
     );
   }
 
-  async #copy(table: SnapshotTable, after: readonly string[] | undefined): Promise<number> {
-    const { client, queue, signal, shared } = this.#options;
+  async #copy(table: OpenTable, after: readonly string[] | undefined): Promise<number> {
+    const { client, queue, signal, shared, progress } = this.#options;
     const stream = client.query(copyTo(table.copy(after)));
     const gather = new CopyRows();
     const columns = table.schema.columnCount;
@@ -117,11 +123,13 @@ export class SnapshotReader {
       for await (const chunk of stream) {
         const bytes = gather.push(chunk as Buffer);
         if (bytes === undefined) continue;
+        const before = rows;
         indexRows(bytes, columns, this.#index, (entries, base) => {
           this.#row({ table, bytes, entries, base, firstOfTable: rows === 0 && after === undefined });
           rows++;
           shared.rowCount++;
         });
+        progress.rowsScanned(qualified(table.name), rows - before);
         this.#flush(bytes.length);
         // INV-5: a full queue stops the reading; the stream stops the server.
         await queue.room();
@@ -161,7 +169,7 @@ export class SnapshotReader {
   }
 
   /** What a row shares with others: all but the first and last ones of a batch and table share all of it. */
-  #contextOf(table: SnapshotTable, marker: SnapshotMarker, isLast: boolean): ChangeContext {
+  #contextOf(table: OpenTable, marker: SnapshotMarker, isLast: boolean): ChangeContext {
     const { clock, shared } = this.#options;
     this.#processed ??= momentOfNs(clock.nowNs());
     const processed = this.#processed;
@@ -177,7 +185,7 @@ export class SnapshotReader {
     return context;
   }
 
-  #source(table: SnapshotTable, marker: SnapshotMarker): Struct {
+  #source(table: OpenTable, marker: SnapshotMarker): Struct {
     let source = table.sources.get(marker);
     if (source === undefined) {
       const { identity, shared } = this.#options;
@@ -201,7 +209,7 @@ export class SnapshotReader {
         const start = entries[base + 2 * column] ?? 0;
         return row.toString('utf8', start, start + (entries[base + 2 * column + 1] ?? 0));
       };
-      shared.advance(table, table.order.columns.map(textOf));
+      shared.advance(table, table.order.columns.map(textOf), this.#records.length);
     }
     for (const table of this.#ended) shared.finish(table);
     this.#ended = [];

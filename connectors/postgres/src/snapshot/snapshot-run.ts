@@ -11,7 +11,8 @@ import type { CreatedSlot } from '../replication-slot.ts';
 import { qualified, type TableName } from '../schema/catalog.ts';
 import { SharedSnapshot } from './shared-snapshot.ts';
 import { type SnapshotOptions, SnapshotReader } from './snapshot-reader.ts';
-import type { SnapshotState } from './snapshot-state.ts';
+import type { StoredSnapshot } from './snapshot-state.ts';
+import { estimateRows } from './table-estimates.ts';
 import { tablesBySize } from './table-order.ts';
 
 export interface SnapshotRunOptions extends Omit<SnapshotOptions, 'client' | 'shared' | 'onTable'> {
@@ -27,7 +28,7 @@ export interface SnapshotRunOptions extends Omit<SnapshotOptions, 'client' | 'sh
   /** The offset of all records, where it is not that of an initial snapshot. */
   readonly offset?: SourceOffset;
   /** A later run may go on with this snapshot, from what `state` says; without `start` the stream begins at its point. */
-  readonly resumable?: { readonly start: Lsn | undefined; readonly state: SnapshotState | undefined };
+  readonly resumable?: { readonly start: Lsn | undefined; readonly state: StoredSnapshot | undefined };
 }
 
 export interface SnapshotResult {
@@ -38,7 +39,7 @@ export interface SnapshotResult {
 }
 
 export async function runSnapshot(options: SnapshotRunOptions): Promise<SnapshotResult> {
-  const { creator, config, clock, logger, queue, resumable } = options;
+  const { creator, config, clock, logger, queue, progress, resumable } = options;
   const sessions: pg.Client[] = [creator];
   const releases = [options.endOnStop(creator)];
   try {
@@ -64,6 +65,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     if (shared.isResumed)
       logger.info({ lsn: formatLsn(consistentPoint) }, 'going on with the snapshot that was interrupted');
     const tables = await tablesBySize(first, options.tables, config);
+    progress.started(shared.earlier(await estimateRows(first, tables)));
     const notify = notifier(options, shared);
     notify({ aggregate: 'Initial Snapshot', type: 'STARTED' });
     const list = tables.map(qualified).join(',');
@@ -73,6 +75,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
         rows === undefined ? `reading ${name} for the snapshot` : 'preparing the next table of the snapshot',
         'Look in pg_stat_activity at what the query waits for, such as a lock.',
       );
+      if (rows !== undefined) progress.tableDone(name);
       notify({
         aggregate: 'Initial Snapshot',
         ...(rows === undefined
@@ -96,6 +99,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
       ),
     );
     shared.end();
+    progress.completed();
     const { completeOffset, rowCount } = shared;
     const completed = options.notifications.record(
       { aggregate: 'Initial Snapshot', type: 'COMPLETED' },
@@ -108,6 +112,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     );
     return { rows: rowCount + (completed === undefined ? 0 : 1), start, completeOffset };
   } finally {
+    progress.aborted();
     options.step.leave();
     for (const release of releases) release();
     for (const session of sessions) await session.end().catch(() => undefined);

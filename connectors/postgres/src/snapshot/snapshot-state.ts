@@ -14,8 +14,10 @@ export interface ReadPart {
 }
 
 /** What was read of one table. */
-export interface TableProgress {
+export interface ReadTable {
   readonly oid: number;
+  /** Rows handed over. */
+  readonly rows: number;
   /** What its rows were ordered by; undefined = read as a whole, in no order. */
   readonly key: readonly OrderKey[] | undefined;
   /** By ascending key. All of the table was read when the last one has no end. */
@@ -26,14 +28,14 @@ export interface TableProgress {
 export const SNAPSHOT_STATE = 'millrace_snapshot';
 
 /** Tables by `schema.table`. */
-export type SnapshotState = ReadonlyMap<string, TableProgress>;
+export type StoredSnapshot = ReadonlyMap<string, ReadTable>;
 
 /** Reads the state in an offset map; undefined when there is none that can be read. */
-export function parseSnapshotState(map: OffsetMap): SnapshotState | undefined {
+export function parseSnapshotState(map: OffsetMap): StoredSnapshot | undefined {
   const text = map[SNAPSHOT_STATE];
   if (typeof text !== 'string') return undefined;
   try {
-    const state = new Map<string, TableProgress>();
+    const state = new Map<string, ReadTable>();
     for (const [name, value] of Object.entries(fieldsOf(JSON.parse(text))))
       state.set(name, progressOf(value));
     return state;
@@ -42,16 +44,17 @@ export function parseSnapshotState(map: OffsetMap): SnapshotState | undefined {
   }
 }
 
-export function isWhole({ parts }: TableProgress): boolean {
+export function isWhole({ parts }: ReadTable): boolean {
   const last = parts.at(-1);
   return last !== undefined && last.until === undefined;
 }
 
-export function stateText(state: Iterable<readonly [string, TableProgress]>): string {
+export function stateText(state: Iterable<readonly [string, ReadTable]>): string {
   const tables: Record<string, JsonValue> = {};
-  for (const [name, { oid, key, parts }] of state) {
+  for (const [name, { oid, rows, key, parts }] of state) {
     tables[name] = {
       oid,
+      rows,
       ...(key === undefined ? {} : { key: key.map((column) => [column.name, column.kind]) }),
       parts: parts.map(({ at, until }) => ({ at: formatLsn(at), ...(until === undefined ? {} : { until }) })),
     };
@@ -65,11 +68,11 @@ export function stateText(state: Iterable<readonly [string, TableProgress]>): st
  */
 export class SnapshotTracker {
   readonly #point: Lsn;
-  #done: (readonly [string, TableProgress])[] = [];
-  readonly #partial = new Map<string, TableProgress>();
+  #done: (readonly [string, ReadTable])[] = [];
+  readonly #partial = new Map<string, ReadTable>();
 
   /** `point` is what this run reads at; `state` is what earlier ones have read. */
-  constructor(point: Lsn, state: SnapshotState = new Map()) {
+  constructor(point: Lsn, state: StoredSnapshot = new Map()) {
     this.#point = point;
     for (const [name, progress] of state) {
       if (isWhole(progress)) this.#done.push([name, progress]);
@@ -88,43 +91,48 @@ export class SnapshotTracker {
     const earlier = this.#partial.get(name);
     const goesOn =
       earlier !== undefined && earlier.oid === oid && key !== undefined && sameKey(earlier.key, key);
-    if (!goesOn) this.#partial.set(name, { oid, key, parts: [] });
+    if (!goesOn) this.#partial.set(name, { oid, rows: 0, key, parts: [] });
     return goesOn ? earlier.parts.at(-1)?.until : undefined;
   }
 
-  /** All rows up to this key have been handed over. */
-  advance(name: string, until: readonly string[]): void {
-    this.#end(name, until, this.#point);
+  /** Rows that earlier runs have handed over, and this one so far. */
+  rowsOf(name: string): number {
+    return (this.#partial.get(name) ?? this.#done.find(([other]) => other === name)?.[1])?.rows ?? 0;
+  }
+
+  /** `rows` more were handed over, and with them all up to this key. */
+  advance(name: string, until: readonly string[], rows: number): void {
+    this.#end(name, until, this.#point, rows);
   }
 
   /** All rows have been handed over. `at` is the point whose later changes are all to be delivered. */
   finish(name: string, at: Lsn = this.#point): void {
-    this.#end(name, undefined, at);
+    this.#end(name, undefined, at, 0);
     const progress = this.#partial.get(name);
     this.#partial.delete(name);
     if (progress !== undefined) this.#done.push([name, progress]);
   }
 
-  capture(): () => Iterable<readonly [string, TableProgress]> {
+  capture(): () => Iterable<readonly [string, ReadTable]> {
     const done = this.#done;
     const count = done.length;
     const partial = [...this.#partial].filter(([, { parts }]) => parts.length > 0);
     return () => [...done.slice(0, count), ...partial];
   }
 
-  #end(name: string, until: readonly string[] | undefined, at: Lsn): void {
+  #end(name: string, until: readonly string[] | undefined, at: Lsn, rows: number): void {
     const progress = this.#partial.get(name);
     if (progress === undefined) return;
     const last = progress.parts.at(-1);
     const before = last?.at === at ? progress.parts.slice(0, -1) : progress.parts;
-    this.#partial.set(name, { ...progress, parts: [...before, { at, until }] });
+    this.#partial.set(name, { ...progress, rows: progress.rows + rows, parts: [...before, { at, until }] });
   }
 }
 
 /** The offset of snapshot records: what was read when they were handed over. */
 export class SnapshotOffset implements DeferredOffset {
   readonly #base: OffsetMap;
-  readonly #state: () => Iterable<readonly [string, TableProgress]>;
+  readonly #state: () => Iterable<readonly [string, ReadTable]>;
 
   constructor(base: OffsetMap, tracker: SnapshotTracker) {
     this.#base = base;
@@ -143,11 +151,12 @@ function sameKey(a: readonly OrderKey[] | undefined, b: readonly OrderKey[]): bo
   );
 }
 
-function progressOf(value: unknown): TableProgress {
-  const { oid, key, parts } = fieldsOf(value);
+function progressOf(value: unknown): ReadTable {
+  const { oid, rows, key, parts } = fieldsOf(value);
   if (typeof oid !== 'number') throw new Error('no oid');
   return {
     oid,
+    rows: typeof rows === 'number' ? rows : 0,
     key: key === undefined ? undefined : listOf(key).map(orderKeyOf),
     parts: listOf(parts).map((part) => {
       const { at, until } = fieldsOf(part);

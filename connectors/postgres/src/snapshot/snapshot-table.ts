@@ -22,7 +22,7 @@ export interface TableOptions {
   readonly select: (table: string) => string | undefined;
 }
 
-export interface SnapshotTable {
+export interface OpenTable {
   readonly name: TableName;
   readonly oid: number;
   readonly schema: TableSchema;
@@ -40,7 +40,7 @@ export interface SnapshotTable {
 const RESUMABLE_BYTES = 1024 * 1024;
 
 /** The table as the snapshot sees it; undefined when it is gone. */
-export async function openTable(options: TableOptions, name: TableName): Promise<SnapshotTable | undefined> {
+export async function openTable(options: TableOptions, name: TableName): Promise<OpenTable | undefined> {
   const { client, rules, types, headers, sourcePartition, select } = options;
   const shape = await readShape(client, name);
   const catalog = await readTable(client, name);

@@ -1,87 +1,29 @@
 // Reads pgoutput messages and fills the queue with records. One message at a time, in place; it stops the stream when
 // the queue is full, and when a relation is met whose catalog entry has to be read first.
-import type { Headers, OffsetMap, SourceOffset, SourcePartition, SourceRecord } from '@millrace/connect-api';
+import type { OffsetMap, SourceOffset, SourceRecord } from '@millrace/connect-api';
 import {
   type ChangeContext,
-  type ChangeQueue,
   type ProcessedAt,
+  type StreamCounts,
   TableEvents,
-  type TransactionMetadata,
 } from '@millrace/connector-common';
 import type { ArrayStruct } from '@millrace/data';
-import type { Clock } from '@millrace/foundation';
-import { ChangeOffset, type MessageType, type StoredOffset } from '../offset.ts';
+import { ChangeOffset, type MessageType } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
-import { PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
+import { MESSAGE, PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
-import type { TableName } from '../schema/catalog.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
-import type { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
-import { momentOfNs, type SourceIdentity } from '../source-info.ts';
-import type { LogicalMessages } from './logical-messages.ts';
+import { momentOfNs } from '../source-info.ts';
+import type { ChangeReaderOptions } from './reader-options.ts';
 import { RestartPoint } from './restart-point.ts';
-import type { SignalDesk, SignalEffect } from './signal-desk.ts';
+import type { SignalEffect } from './signal-desk.ts';
 import type { SnapshotWindow } from './snapshot-window.ts';
+import type { StreamedCommit, StreamedTransactions } from './streamed-transactions.ts';
 import { TableStream, type Tuple } from './table-stream.ts';
 import { StreamTransaction } from './transaction.ts';
 import { changeInWindow } from './windowed-changes.ts';
 
-export interface ChangeReaderOptions {
-  readonly identity: SourceIdentity;
-  readonly sourcePartition: SourcePartition;
-  readonly headers: Headers;
-  readonly tombstones: boolean;
-  readonly skipped: ReadonlySet<string>;
-  /** Leave out updates that change no captured column. */
-  readonly skipUnchanged: boolean;
-  readonly queue: ChangeQueue<SourceRecord>;
-  readonly clock: Clock;
-  /** Whether a table is captured. */
-  readonly captured: (table: TableName) => boolean;
-  /** Finds what rows of a relation looked like when a transaction wrote them. */
-  readonly describe: (relation: Relation, xid: number) => Promise<DescribedTable>;
-  /** Goes on after this reader asked the stream to stop. */
-  readonly resume: () => void;
-  readonly fail: (error: unknown) => void;
-  /** Where an earlier run stopped. */
-  readonly stored: StoredOffset | undefined;
-  /** Until its end `stored` stays the offset of all records, so that a restart begins with it again. */
-  readonly window: SnapshotWindow | undefined;
-  readonly transactions: TransactionMetadata | undefined;
-  readonly messages: LogicalMessages | undefined;
-  /** The oldest transaction still running, where the config asks for it. */
-  readonly xmin: () => number | null;
-  /** Signals and incremental snapshots, where the config has them. */
-  readonly signals: SignalWatch | undefined;
-}
-
-export interface DescribedTable {
-  readonly schema: TableSchema;
-  /** The table has been altered by this later transaction: it has to be described anew once that is reached. */
-  readonly changedBy: number | undefined;
-}
-
-export interface SignalWatch {
-  /** The signal table, as `schema.table`; undefined when signals do not come from one. */
-  readonly table: string | undefined;
-  readonly desk: SignalDesk;
-  readonly incremental: IncrementalSnapshot;
-}
-
 const FLUSH_RECORDS = 1024;
-const LETTER = {
-  B: 0x42,
-  C: 0x43,
-  R: 0x52,
-  I: 0x49,
-  U: 0x55,
-  D: 0x44,
-  T: 0x54,
-  M: 0x4d,
-  O: 0x4f,
-  Y: 0x59,
-} as const;
-
 export class ChangeReader implements ReplicationHandler {
   readonly #options: ChangeReaderOptions;
   readonly #reader = new PgOutputReader();
@@ -104,12 +46,15 @@ export class ChangeReader implements ReplicationHandler {
   #started = false;
   #urgent = false;
   #ended: StreamTransaction | undefined;
+  readonly #counts: StreamCounts;
+  readonly #interrupts: (() => Promise<void>)[] = [];
   /** What the stream waits for at this place. */
   #wait: Promise<void> | undefined;
   #window: SnapshotWindow | undefined;
 
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
+    this.#counts = options.counts;
     this.#restart = options.stored === undefined ? undefined : new RestartPoint(options.stored);
     this.#lastCommitLsn = options.stored?.lastCommitLsn ?? null;
     this.#lastOffset = options.stored?.map ?? {};
@@ -138,6 +83,11 @@ export class ChangeReader implements ReplicationHandler {
     return new ChangeOffset({ xid, commitTimeUs, lastCommitLsn, xmin }, lastCommitLsn, 'COMMIT', 1);
   }
 
+  /** As far as all was read; undefined before the first commit or keepalive. */
+  get readLsn(): Lsn | undefined {
+    return this.#complete;
+  }
+
   /** Whether the server waits for its position to be confirmed; asking resets it. */
   takeUrgent(): boolean {
     const urgent = this.#urgent;
@@ -156,40 +106,81 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   change(lsn: Lsn, bytes: Buffer, start: number, end: number): boolean {
-    const reader = this.#reader;
-    const type = reader.open(bytes, start, end);
-    switch (type) {
-      case LETTER.I:
-      case LETTER.U:
-      case LETTER.D:
-        this.#row(type, lsn);
-        break;
-      case LETTER.B:
-        this.#begin();
-        break;
-      case LETTER.C:
-        this.#commit();
-        break;
-      case LETTER.R:
-        return this.#relation(reader.relation());
-      case LETTER.T:
-        this.#truncate(lsn);
-        break;
-      case LETTER.M:
-        this.#message(lsn);
-        break;
-      case LETTER.O:
-        this.#origin();
-        break;
-      case LETTER.Y:
-        break; // types are read from the catalog by oid
-      default:
-        reader.fail(`a message of unknown kind ${type}`);
+    const { streamed } = this.#options;
+    if (streamed !== undefined) {
+      const taken = streamed.take(lsn, bytes, start, end);
+      if (taken === 'kept') return true;
+      if (taken instanceof Promise) return this.#startWaiting(taken);
+      if (taken !== 'other') return this.#startWaiting(this.#replay(streamed, taken));
     }
+    this.#handle(lsn, bytes, start, end);
     if (this.#wait !== undefined) return this.#startWaiting(this.#wait);
     if (this.#records.length < FLUSH_RECORDS) return true;
     this.#flush();
     return !this.#stopWhileFull();
+  }
+
+  #handle(lsn: Lsn, bytes: Buffer, start: number, end: number): void {
+    const reader = this.#reader;
+    const type = reader.open(bytes, start, end);
+    switch (type) {
+      case MESSAGE.insert:
+      case MESSAGE.update:
+      case MESSAGE.delete:
+        this.#row(type, lsn);
+        break;
+      case MESSAGE.begin:
+        this.#begin();
+        break;
+      case MESSAGE.commit:
+        this.#commit();
+        break;
+      case MESSAGE.relation:
+        this.#relation(reader.relation());
+        break;
+      case MESSAGE.truncate:
+        this.#truncate(lsn);
+        break;
+      case MESSAGE.message:
+        this.#message(lsn);
+        break;
+      case MESSAGE.origin:
+        this.#origin();
+        break;
+      case MESSAGE.type:
+        break; // types are read from the catalog by oid
+      default:
+        reader.fail(`a message of unknown kind ${type}`);
+    }
+  }
+
+  /** What a transaction has sent while it was in progress, now that it has committed: as if it came now. */
+  async #replay(streamed: StreamedTransactions, commit: StreamedCommit): Promise<void> {
+    const { queue } = this.#options;
+    const { xid, commitLsn, commitTimeUs, endLsn } = commit;
+    if (commit.isEmpty) {
+      await streamed.replay(xid, () => undefined);
+      this.#complete = endLsn;
+      return;
+    }
+    this.#beginTransaction(xid, commitLsn, commitTimeUs);
+    if (this.#wait !== undefined) await this.#takeWait();
+    await streamed.replay(xid, (lsn, bytes, start, end) => {
+      // Nobody takes what comes now; the queue would grow without end.
+      if (queue.isFailed) throw new Error('the stream is over');
+      this.#handle(lsn, bytes, start, end);
+      const wait = this.#wait === undefined ? undefined : this.#takeWait();
+      if (wait === undefined && this.#records.length < FLUSH_RECORDS) return undefined;
+      this.#flush();
+      return wait ?? (queue.isFull ? queue.room() : undefined);
+    });
+    this.#commitTransaction(endLsn);
+  }
+
+  #takeWait(): Promise<void> | undefined {
+    const wait = this.#wait;
+    this.#wait = undefined;
+    return wait;
   }
 
   /** Puts a record of another kind at the place reached; `make` is given the offset that belongs there. */
@@ -211,12 +202,22 @@ export class ChangeReader implements ReplicationHandler {
     this.#closeWindow(lsn);
   }
 
+  /** Does something while the stream stands still between two messages; it goes on when that is done. */
+  interrupt(work: () => Promise<void>): void {
+    this.#interrupts.push(work);
+    this.#options.nudge();
+  }
+
   caughtUp(): boolean {
+    const work = this.#interrupts.shift();
+    if (work !== undefined) return this.#startWaiting(work());
     this.#flush();
     return !this.#stopWhileFull();
   }
 
   failed(error: unknown): void {
+    if (error instanceof Error && 'code' in error && error.code === 'postgres.protocol')
+      this.#counts.erroneous++;
     this.#flush();
     this.#options.fail(error);
   }
@@ -249,7 +250,11 @@ export class ChangeReader implements ReplicationHandler {
     const reader = this.#reader;
     const commitLsn = reader.lsn();
     const commitTimeUs = reader.timestampUs();
-    const xid = reader.uint32();
+    this.#beginTransaction(reader.uint32(), commitLsn, commitTimeUs);
+  }
+
+  #beginTransaction(xid: number, commitLsn: Lsn, commitTimeUs: number): void {
+    this.#counts.lastTransactionId = xid;
     this.#closeWindow(commitLsn);
     const resumed = this.#restart?.begin(xid, commitLsn) === 'partial';
     this.#transaction = new StreamTransaction({
@@ -283,10 +288,14 @@ export class ChangeReader implements ReplicationHandler {
     const reader = this.#reader;
     reader.byte();
     reader.lsn();
-    const endLsn = reader.lsn();
+    this.#commitTransaction(reader.lsn());
+  }
+
+  #commitTransaction(endLsn: Lsn): void {
     const transaction = this.#transaction;
     this.#transaction = undefined;
-    if (transaction === undefined) return reader.fail('a commit without its begin');
+    if (transaction === undefined) return this.#reader.fail('a commit without its begin');
+    this.#counts.committedTransactions++;
     const { transactions } = this.#options;
     this.#complete = endLsn;
     // Debezium counts commits from the first change on that it was not told to skip.
@@ -310,14 +319,14 @@ export class ChangeReader implements ReplicationHandler {
     transaction.origin = this.#reader.text();
   }
 
-  #relation(relation: Relation): boolean {
+  #relation(relation: Relation): void {
     this.#altered = this.#altered.filter((table) => table.relation.oid !== relation.oid);
     if (!this.#options.captured(relation)) {
       this.#tables.set(relation.oid, null);
-      return true;
+      return;
     }
     const xid = this.#transaction?.xid ?? this.#reader.fail('a relation outside a transaction');
-    return this.#startWaiting(this.#describe(relation, xid));
+    this.#wait = this.#describe(relation, xid);
   }
 
   async #describe(relation: Relation, xid: number): Promise<void> {
@@ -341,7 +350,9 @@ export class ChangeReader implements ReplicationHandler {
     if (this.#restart !== undefined && !this.#restart.isNew(lsn)) return undefined;
     const skipped = this.#options.skipped.has(op);
     if (!skipped || op === 't') this.#started = true;
-    return table === null || skipped ? undefined : table;
+    if (table !== null && !skipped) return table;
+    this.#counts.filtered++;
+    return undefined;
   }
 
   #countChange(lsn: Lsn): void {
@@ -354,21 +365,26 @@ export class ChangeReader implements ReplicationHandler {
 
   #row(type: number, lsn: Lsn): void {
     const reader = this.#reader;
-    const op = type === LETTER.I ? 'c' : type === LETTER.U ? 'u' : 'd';
+    const op = type === MESSAGE.insert ? 'c' : type === MESSAGE.update ? 'u' : 'd';
     const table = this.#table(reader.uint32(), op, lsn);
     if (table === undefined) return;
     const kind = reader.tupleKind();
     const first = this.#tuple(table);
     const out = this.#records;
-    if (type === LETTER.I) {
+    if (type === MESSAGE.insert) {
+      this.#counts.created++;
       if (!this.#windowed(table, lsn, 'INSERT', undefined, first))
         table.inserted(out, this.#context(table, lsn, 'INSERT'), first);
       this.#observe(table, lsn, 'INSERT', first);
-    } else if (type === LETTER.U) {
+    } else if (type === MESSAGE.update) {
       const before = kind === 'N' ? undefined : first;
       if (before !== undefined && reader.tupleKind() !== 'N') reader.fail('an update without its new row');
       const after = before === undefined ? first : this.#tuple(table);
-      if (before !== undefined && this.#options.skipUnchanged && table.isUnchanged(before, after)) return;
+      if (before !== undefined && this.#options.skipUnchanged && table.isUnchanged(before, after)) {
+        this.#counts.unchanged++;
+        return;
+      }
+      this.#counts.updated++;
       if (!this.#windowed(table, lsn, 'UPDATE', before, after)) {
         const context = this.#context(table, lsn, 'UPDATE');
         table.updated(out, context, () => ({ ...context, transaction: this.#block(table, lsn) }), {
@@ -378,6 +394,7 @@ export class ChangeReader implements ReplicationHandler {
       }
       this.#observe(table, lsn, 'UPDATE', after, before);
     } else {
+      this.#counts.deleted++;
       if (!this.#windowed(table, lsn, 'DELETE', first, undefined))
         table.deleted(out, this.#context(table, lsn, 'DELETE'), first);
       this.#observe(table, lsn, 'DELETE', first);
@@ -459,6 +476,7 @@ export class ChangeReader implements ReplicationHandler {
     for (let i = 0; i < count; i++) {
       const table = this.#table(reader.uint32(), 't', lsn);
       if (table === undefined) continue;
+      this.#counts.truncated++;
       // What comes after it fills an empty table.
       this.#records.push(...(this.#window?.release(`${table.schema.schema}.${table.schema.table}`) ?? []));
       table.truncated(this.#records, this.#context(table, lsn, 'TRUNCATE'));
@@ -479,27 +497,15 @@ export class ChangeReader implements ReplicationHandler {
       if (!(transaction === undefined ? this.#restart.isNewOutside(at) : this.#restart.isNew(lsn))) return;
     }
     this.#started = true;
+    this.#counts.messages++;
     const processed = this.#now();
-    const position = transaction ?? {
-      xid: 0,
-      commitTimeUs: processed.us,
-      lastCommitLsn: this.#lastCommitLsn,
-      xmin: null,
-    };
-    const count = transaction === undefined ? 1 : this.#changesAtLsn;
-    const offset = this.#offset(new ChangeOffset(position, lsn, 'MESSAGE', count));
+    const lastCommitLsn = this.#lastCommitLsn;
+    const position = transaction ?? { xid: 0, commitTimeUs: processed.us, lastCommitLsn, xmin: null };
+    const changes = transaction === undefined ? 1 : this.#changesAtLsn;
+    const offset = this.#offset(new ChangeOffset(position, lsn, 'MESSAGE', changes));
     this.#keep(reader.bytes);
-    this.#records.push(
-      messages.record({
-        prefix,
-        content,
-        lsn,
-        transaction,
-        processed,
-        lastCommitLsn: this.#lastCommitLsn,
-        offset,
-      }),
-    );
+    const place = { lsn, transaction, processed, lastCommitLsn, offset };
+    this.#records.push(messages.record({ prefix, content, ...place }));
     this.#lastOffset = offset;
   }
 

@@ -10,6 +10,8 @@ export interface SignalDeskOptions {
   /** Stops the stream at this place and reads tables; resolves when it may go on. */
   readonly blocking: (request: SnapshotRequest) => Promise<void>;
   readonly logger: Logger;
+  /** There is a table for the marks of incremental snapshots. */
+  readonly hasTable: boolean;
   readonly deletesMarks: boolean;
 }
 
@@ -66,6 +68,13 @@ export class SignalDesk {
           return undefined;
         }
         if (request.kind === 'blocking') return blocking(request);
+        if (!this.#options.hasTable) {
+          logger.warn(
+            { signal: signal.id },
+            'an incremental snapshot needs a table for its marks; set signal.data.collection',
+          );
+          return undefined;
+        }
         incremental.request(request, signal.id).catch((error: unknown) => {
           logger.error({ err: error, signal: signal.id }, 'an incremental snapshot could not be started');
         });

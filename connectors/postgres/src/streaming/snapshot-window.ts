@@ -7,7 +7,7 @@ import type { OffsetMap, SourceRecord } from '@millrace/connect-api';
 import type { Lsn } from '../protocol/lsn.ts';
 import { qualified, type TableName } from '../schema/catalog.ts';
 import { compareKeys } from '../snapshot/key-order.ts';
-import { parseSnapshotState, type TableProgress } from '../snapshot/snapshot-state.ts';
+import { parseSnapshotState, type ReadTable } from '../snapshot/snapshot-state.ts';
 
 /** INV-5: deletes that wait. With more of them, their tables' changes are delivered as they come from there on. */
 const MAX_WAITING = 20_000;
@@ -28,10 +28,10 @@ export class SnapshotWindow {
   /** From here on every change counts. */
   readonly end: Lsn;
   readonly #maxWaiting: number;
-  readonly #tables: Map<string, TableProgress>;
+  readonly #tables: Map<string, ReadTable>;
   readonly #deletes = new Map<string, Waiting>();
 
-  constructor(tables: ReadonlyMap<string, TableProgress>, maxWaiting: number = MAX_WAITING) {
+  constructor(tables: ReadonlyMap<string, ReadTable>, maxWaiting: number = MAX_WAITING) {
     this.#tables = new Map(tables);
     this.#maxWaiting = maxWaiting;
     let end: Lsn = 0;

@@ -1,5 +1,7 @@
 // The streaming part of a run: the replication connection, the reader behind it, and what listens to signals.
 import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import {
   ActivityStep,
   type Headers,
@@ -9,34 +11,39 @@ import {
   type SourceRecord,
   type SourceTaskContext,
   type TaskActivity,
-  type TopicLog,
 } from '@millrace/connect-api';
 import {
   type ChangeQueue,
+  FileSignals,
   type Notifications,
   type PrivateRecords,
-  parseKafkaSignal,
+  type Signal,
   type SnapshotRequest,
+  type StreamCounts,
+  TopicSignals,
   TransactionMetadata,
 } from '@millrace/connector-common';
 import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
-import { toPostgresError } from '../errors.ts';
+import { DEBEZIUM_EXCEPTION, postgresError, streamingError, toPostgresError } from '../errors.ts';
 import type { ChangeOffset, StoredOffset } from '../offset.ts';
 import { formatLsn, type Lsn } from '../protocol/lsn.ts';
 import type { Relation } from '../protocol/pgoutput.ts';
 import { ReplicationStream } from '../protocol/replication-stream.ts';
-import { startCommand } from '../replication-slot.ts';
+import { startCommand, streamsInProgress } from '../replication-slot.ts';
 import { qualified, readTable, type TypeCatalog } from '../schema/catalog.ts';
 import { LayoutBook } from '../schema/layout-book.ts';
 import { type SchemaRules, tableSchema } from '../schema/table-schema.ts';
 import type { ServerFacts } from '../server.ts';
 import { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
 import type { SourceIdentity } from '../source-info.ts';
-import { ChangeReader, type DescribedTable, type SignalWatch } from './change-reader.ts';
+import { ChangeReader } from './change-reader.ts';
 import { logicalMessages } from './logical-messages.ts';
+import type { DescribedTable, SignalWatch } from './reader-options.ts';
 import { SignalDesk } from './signal-desk.ts';
 import { SnapshotWindow } from './snapshot-window.ts';
+import { StreamedTransactions } from './streamed-transactions.ts';
+import { TransactionSpool } from './transaction-spool.ts';
 import { WalEnd } from './wal-end.ts';
 import { XminWatch } from './xmin-watch.ts';
 
@@ -50,6 +57,7 @@ export interface StreamingRunOptions {
   readonly identity: SourceIdentity;
   readonly context: SourceTaskContext;
   readonly queue: ChangeQueue<SourceRecord>;
+  readonly counts: StreamCounts;
   readonly sourcePartition: SourcePartition;
   readonly headers: Headers;
   readonly notifications: Notifications;
@@ -84,8 +92,10 @@ export class StreamingRun {
   readonly #describing = new ActivityStep();
   readonly #walEnd: WalEnd;
   readonly #layouts: LayoutBook;
+  readonly #streamed: StreamedTransactions | undefined;
   #stream: ReplicationStream | undefined;
-  #signalLog: TopicLog | undefined;
+  #topicSignals: TopicSignals | undefined;
+  #fileSignals: FileSignals | undefined;
 
   constructor(options: StreamingRunOptions) {
     this.#options = options;
@@ -106,12 +116,14 @@ export class StreamingRun {
     });
     this.#walEnd = new WalEnd({
       client: options.catalog,
+      slot: config.slot.name,
       clock: context.clock,
       logger: context.logger,
       isReached: () => this.caughtUp,
       ask: () => this.#stream?.ask(),
     });
     this.#xmin = XminWatch.start(config.xminIntervalMs, config.connection, context);
+    this.#streamed = streamedTransactions(options);
     const signals = this.#signals();
     this.#incremental = signals?.incremental;
     this.#reader = new ChangeReader({
@@ -122,17 +134,20 @@ export class StreamingRun {
       skipped: config.skipped,
       skipUnchanged: config.skipUnchanged,
       queue: options.queue,
+      counts: options.counts,
       clock: context.clock,
       captured: config.captured,
       describe: (relation, xid) => this.#describe(relation, xid),
       resume: () => this.#stream?.resume(),
-      fail: options.fail,
+      nudge: () => this.#stream?.nudge(),
+      fail: (error) => options.fail(this.#streamed === undefined ? error : streamingError(error)),
       stored: options.from,
       window: options.from === undefined ? undefined : SnapshotWindow.of(options.from.map),
       transactions,
       messages: logicalMessages(config, identity, sourcePartition),
       xmin: () => this.#xmin?.current ?? null,
       signals,
+      streamed: this.#streamed,
     });
   }
 
@@ -145,6 +160,8 @@ export class StreamingRun {
       clock: context.clock,
       statusIntervalMs: statusIntervalMs(config, facts),
       silenceLimitMs: silenceLimitMs(facts),
+      flushTimeoutMs: config.flushTimeout.ms,
+      flushOverdue: (lsn) => this.#flushOverdue(lsn),
     });
     this.#stream = stream;
     await stream.start(startCommand(config, start, facts.version), durable);
@@ -171,6 +188,25 @@ export class StreamingRun {
     const { completeLsn } = this.#reader;
     const end = this.#walEnd.current;
     return completeLsn !== undefined && (end === undefined || completeLsn >= end);
+  }
+  /** What the server had written when it was last asked, and was not read yet, in bytes; undefined if unknown. */
+  get lagBytes(): number | undefined {
+    const end = this.#walEnd.current;
+    const { readLsn } = this.#reader;
+    if (end === undefined || readLsn === undefined) return undefined;
+    return Math.max(0, Number(BigInt(end) - BigInt(readLsn)));
+  }
+  /** Bytes of WAL that the server keeps for the slot; undefined if unknown. */
+  get retainedBytes(): number | undefined {
+    return this.#walEnd.retainedBytes;
+  }
+  /** Bytes of transactions in progress that are kept on disk. */
+  get spooledBytes(): number {
+    return this.#streamed?.bytes ?? 0;
+  }
+  /** How far all was read. */
+  get readLsn(): Lsn | undefined {
+    return this.#reader.readLsn;
   }
   /** See ChangeReader.completeLsn. */
   get completeLsn(): Lsn | undefined {
@@ -199,15 +235,31 @@ export class StreamingRun {
     this.#xmin?.stop();
     this.#walEnd.stop();
     await this.#incremental?.close();
-    await this.#signalLog?.close().catch(() => undefined);
+    this.#fileSignals?.stop();
+    await this.#topicSignals?.close();
     await this.#stream?.close();
+    await this.#streamed?.close();
+  }
+
+  #flushOverdue(lsn: Lsn): Error | undefined {
+    const { config, context } = this.#options;
+    const { ms, action } = config.flushTimeout;
+    const text = `LSN flush operation for '${formatLsn(lsn)}' timed out after ${ms} ms`;
+    if (action === 'fail') {
+      return postgresError('postgres.connection_stalled', text, {
+        configKey: 'lsn.flush.timeout.ms',
+        javaClass: DEBEZIUM_EXCEPTION,
+      });
+    }
+    if (action === 'warn') context.logger.warn({ key: 'lsn.flush.timeout.ms' }, text);
+    return undefined;
   }
 
   #signals(): SignalWatch | undefined {
     const { config, rules, types, identity, context, sourcePartition, headers, notifications } =
       this.#options;
-    const { table, channels, kafkaTopic } = config.signals;
-    if (table === undefined) return undefined;
+    const { table, channels } = config.signals;
+    if (table === undefined && !channels.has('kafka') && !channels.has('file')) return undefined;
     const incremental = new IncrementalSnapshot({
       config,
       rules,
@@ -226,29 +278,49 @@ export class StreamingRun {
       incremental,
       blocking: (request) => this.#options.blockingSnapshot(request, this.#reader.lastOffset),
       logger: context.logger,
+      hasTable: table !== undefined,
       deletesMarks: config.incremental.deletesMarks,
     });
-    if (channels.has('kafka')) void this.#followTopic(kafkaTopic, desk);
+    this.#followSignals(desk);
     return { table: channels.has('source') ? table : undefined, desk, incremental };
   }
 
-  /** Signals from a topic: those that come while the connector runs. */
-  async #followTopic(topic: string, desk: SignalDesk): Promise<void> {
-    const { config, context, fail } = this.#options;
-    try {
-      this.#signalLog = await context.topicLog(topic, {
-        from: 'end',
-        onRecord: ({ key, value }) => {
-          const signal = parseKafkaSignal(key?.toString(), value?.toString(), config.topicPrefix, {
-            logger: context.logger,
-            randomId: randomUUID,
-          });
-          if (signal !== undefined) void desk.handle(signal);
-        },
-        onError: fail,
+  /** Signals that do not come with the stream: it stands still while one is dealt with. */
+  #followSignals(desk: SignalDesk): void {
+    const { config, context, sourcePartition, privates, fail } = this.#options;
+    const { channels, kafkaTopic, file, pollIntervalMs } = config.signals;
+    const onSignal = (signal: Signal): Promise<void> =>
+      new Promise((resolve) => {
+        this.#reader.interrupt(async () => {
+          try {
+            await desk.handle(signal);
+          } finally {
+            resolve();
+          }
+        });
       });
-    } catch (error) {
-      fail(error);
+    const source = { logger: context.logger, randomId: randomUUID, onSignal };
+    if (channels.has('kafka')) {
+      this.#topicSignals = new TopicSignals({
+        ...source,
+        topic: kafkaTopic,
+        key: config.topicPrefix,
+        topicLog: (name, options) => context.topicLog(name, options),
+        offsets: context.offsets,
+        records: privates,
+        sourcePartition,
+        fail,
+      });
+      void this.#topicSignals.follow();
+    }
+    if (channels.has('file')) {
+      this.#fileSignals = new FileSignals({
+        ...source,
+        file,
+        intervalMs: pollIntervalMs,
+        clock: context.clock,
+      });
+      this.#fileSignals.follow().catch(fail);
     }
   }
 
@@ -279,6 +351,28 @@ export class StreamingRun {
     }
   }
 }
+
+/** Where the config asks for transactions in progress and the server can send them. */
+function streamedTransactions({
+  config,
+  facts,
+  context,
+}: StreamingRunOptions): StreamedTransactions | undefined {
+  const { streaming } = config.slot;
+  if (streaming === undefined) return undefined;
+  if (!streamsInProgress(config, facts.version)) {
+    context.logger.warn(
+      { key: 'millrace.streaming' },
+      'the server is too old to send transactions in progress; it keeps them until they commit',
+    );
+    return undefined;
+  }
+  const folder = context.spoolFolder ?? path.join(tmpdir(), 'millrace-spool');
+  const spool = new TransactionSpool({ folder, maxBytes: streaming.maxBytes });
+  return new StreamedTransactions(spool, { commitsEmpty: facts.version < SILENT_ON_EMPTY });
+}
+/** From this version on the server does not tell of transactions that have nothing for us. */
+const SILENT_ON_EMPTY = 150000;
 
 /** As long as the server would bear our silence. */
 function silenceLimitMs({ walSenderTimeoutMs }: ServerFacts): number {

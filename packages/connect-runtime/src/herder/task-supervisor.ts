@@ -12,13 +12,8 @@ import type { StatusStore } from '../stores/status-store.ts';
 import type { TaskSettings, TaskSpec } from '../task/task-runner.ts';
 import { sameConfig } from './connector-host.ts';
 import { KeyedQueue } from './keyed-queue.ts';
+import { type RestartPolicy, restartRules } from './restart-rules.ts';
 import { itemKey, type WorkItem } from './work.ts';
-
-export interface RestartPolicy {
-  readonly enabled: boolean;
-  readonly backoffMs: number;
-  readonly maxBackoffMs: number;
-}
 
 export interface TaskSupervisorOptions {
   readonly state: ConfigState;
@@ -204,13 +199,16 @@ export class TaskSupervisor {
 
   /** Milliseconds until the restart, or undefined when there is none. */
   #scheduleRestart(item: WorkItem, running: Running, quietInMs = 0): number | undefined {
-    const { restarts, clock } = this.#options;
+    const { clock } = this.#options;
+    const restarts = restartRules(this.#options.restarts, running.connectorConfig);
     if (!restarts.enabled || this.#closing) return undefined;
     const key = itemKey(item);
     const backoff = this.#backoffs.get(key) ?? { attempts: 0, cancel: null };
     this.#backoffs.set(key, backoff);
     // A task that ran for long starts its waits anew.
-    if (clock.monotonicMs() - running.startedMs > 2 * restarts.maxBackoffMs) backoff.attempts = 0;
+    if (clock.monotonicMs() - running.startedMs > 2 * this.#options.restarts.maxBackoffMs)
+      backoff.attempts = 0;
+    if (backoff.attempts >= restarts.maxRetries) return undefined;
     const backoffMs = Math.min(restarts.backoffMs * 2 ** backoff.attempts, restarts.maxBackoffMs);
     // `stop` would wait anyway; the status tells when it really starts.
     const waitMs = Math.max(backoffMs, quietInMs);

@@ -101,6 +101,7 @@ async function createSource(
       logger,
       clock,
       metrics,
+      spoolFolder: settings.spoolFolder,
       offsets: { offset: (partition) => events.readOffset(partition) },
       topicLog: async (name, options) => {
         const log = await openLog(name, options);

@@ -23,6 +23,8 @@ export interface TaskSpec {
 export interface TaskSettings {
   readonly bootstrapServers: string;
   readonly groupId: string;
+  /** Where tasks may keep files that nobody needs after them. */
+  readonly spoolFolder?: string;
   /** Stable over restarts of the worker; names static members of consumer groups. */
   readonly workerInstanceId: string;
   /** The worker's `key.converter*`, `value.converter*` and `header.converter*` keys, defaults included. */

@@ -1,0 +1,136 @@
+// Signals that do not come by the table: from a file, and from a topic, also those sent while nobody listened.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { SourceTaskContext, TopicLogOptions, TopicLogRecord } from '@millrace/connect-api';
+import type { Struct } from '@millrace/data';
+import { type TestDatabase, testDatabase } from '@millrace/testkit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Delivered, TaskDriver } from './fixtures/task-driver.ts';
+import { testConfig } from './fixtures/test-config.ts';
+
+let db: TestDatabase;
+const folder = mkdtempSync(path.join(tmpdir(), 'millrace-signals-'));
+beforeAll(async () => {
+  db = await testDatabase();
+});
+afterAll(async () => {
+  await db[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+const op = ({ record }: Delivered): unknown => (record.value as Struct | null)?.get('op');
+const idOf = ({ record }: Delivered): unknown =>
+  ((record.value as Struct).get('after') as Struct | null)?.toArray()[0];
+const reads = (driver: TaskDriver): number => driver.delivered.filter((one) => op(one) === 'r').length;
+
+/** A topic that keeps what is sent to it, as the worker's does. */
+class Topic {
+  readonly #records: TopicLogRecord[] = [];
+  readonly #followers = new Set<TopicLogOptions>();
+
+  readonly topicLog: SourceTaskContext['topicLog'] = (_name, options) => {
+    this.#followers.add(options);
+    for (const record of this.#records) options.onRecord(record);
+    return Promise.resolve({
+      readToEnd: () => Promise.resolve(),
+      append: () => Promise.resolve(),
+      close: () => {
+        this.#followers.delete(options);
+        return Promise.resolve();
+      },
+    });
+  };
+
+  send(key: string, value: string): void {
+    const offset = this.#records.length;
+    const record = {
+      partition: 0,
+      offset,
+      timestamp: 1000 + offset,
+      key: Buffer.from(key),
+      value: Buffer.from(value),
+    };
+    this.#records.push(record);
+    for (const { onRecord } of this.#followers) onRecord(record);
+  }
+}
+
+const blocking = (table: string): string =>
+  JSON.stringify({
+    id: 'one',
+    type: 'execute-snapshot',
+    data: { type: 'blocking', 'data-collections': [`public.${table}`] },
+  });
+
+test('a blocking snapshot asked for by the file runs while the stream waits, without a signal table', async () => {
+  await db.query('create table f (id int primary key); insert into f select generate_series(1, 5)');
+  const file = path.join(folder, 'signals.txt');
+  const settings = testConfig(db, 'sig_f', {
+    'table.include.list': 'public.f',
+    'snapshot.mode': 'no_data',
+    'signal.enabled.channels': 'source,file',
+    'signal.file': file,
+    'signal.poll.interval.ms': '20',
+  });
+  await using driver = await TaskDriver.start(settings);
+  writeFileSync(file, `${blocking('f')}\n`);
+  await driver.untilTrue(() => reads(driver) === 5);
+  expect(readFileSync(file, 'utf8')).toBe('');
+  await db.query('insert into f values (6)');
+  await driver.untilTrue(() => driver.delivered.some((one) => op(one) === 'c' && idOf(one) === 6));
+  // INV-9: nothing of what was read stands after a change that is newer than the reading.
+  expect(driver.delivered.map(op)).toEqual(['r', 'r', 'r', 'r', 'r', 'c']);
+});
+
+test('an incremental snapshot asked for by the file runs through the table of signals', async () => {
+  await db.query(`
+    create table g (id int primary key); insert into g select generate_series(1, 7);
+    create table marks (id varchar(64) primary key, type varchar(32), data varchar(2048))`);
+  const file = path.join(folder, 'incremental.txt');
+  const settings = testConfig(db, 'sig_g', {
+    'table.include.list': 'public.g',
+    'snapshot.mode': 'no_data',
+    'signal.data.collection': 'public.marks',
+    'signal.enabled.channels': 'source,file',
+    'signal.file': file,
+    'signal.poll.interval.ms': '20',
+    'incremental.snapshot.chunk.size': '3',
+  });
+  await using driver = await TaskDriver.start(settings);
+  writeFileSync(
+    file,
+    '{"id":"two","type":"execute-snapshot","data":{"type":"incremental","data-collections":["public.g"]}}',
+  );
+  await driver.untilTrue(() => reads(driver) === 7);
+});
+
+test('signals of a topic are dealt with once, also those that came while the connector was stopped', async () => {
+  await db.query('create table k (id int primary key); insert into k select generate_series(1, 4)');
+  const topic = new Topic();
+  const more = { topicLog: topic.topicLog };
+  const settings = testConfig(db, 'sig_k', {
+    'table.include.list': 'public.k',
+    'snapshot.mode': 'no_data',
+    'signal.enabled.channels': 'kafka',
+  });
+  topic.send('p', blocking('k'));
+  topic.send('another', blocking('k'));
+  let kept: TaskDriver['kept'];
+  {
+    await using driver = await TaskDriver.start(settings, null, null, new Map(), more);
+    await driver.untilTrue(() => reads(driver) === 4 && driver.kept.size > 0);
+    topic.send('p', 'no json');
+    topic.send('p', blocking('k'));
+    await driver.untilTrue(() => reads(driver) === 8);
+    await driver.untilTrue(() => [...driver.kept.values()].some(({ offset }) => offset === 3));
+    kept = driver.kept;
+  }
+  await db.query('insert into k values (5)');
+  topic.send('p', blocking('k'));
+  await using again = await TaskDriver.start(settings, null, null, kept, more);
+  await again.untilTrue(() => reads(again) === 5);
+  await db.query('insert into k values (6)');
+  await again.untilTrue(() => again.delivered.some((one) => op(one) === 'c' && idOf(one) === 6));
+  expect(reads(again)).toBe(5);
+});

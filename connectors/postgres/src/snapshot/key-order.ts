@@ -67,7 +67,10 @@ const SHAPE_SQL = `
               else pg_catalog.pg_relation_size(c.oid) end::float8 as bytes,
          case when c.relkind = 'r' and exists (select from pg_catalog.pg_inherits h where h.inhparent = c.oid) then null
          else (select json_agg(json_build_object('name', a.attname, 'type', a.atttypid::int8,
-                  'bytewise', coalesce(o.collcollate in ('C', 'POSIX') or (o.collname = 'default' and d.datcollate in ('C', 'POSIX')), false))
+                  'bytewise', coalesce(
+                    (o.collprovider = 'c' and o.collcollate in ('C', 'POSIX'))
+                    or (o.collprovider = 'd' and d.datcollate in ('C', 'POSIX')
+                        and coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') = 'c'), false))
                 order by k.ord)
             from pg_catalog.pg_index i
             cross join unnest(i.indkey::int2[]) with ordinality as k(attnum, ord)

@@ -28,7 +28,7 @@ export const date: Row = (_type, modes) => {
       schema: semantic('io.debezium.time.IsoDate'),
       encoding: 'decode',
       decode: (bytes, start, end) => `${isoDate(dateValue(bytes, start, end))}Z`,
-      zero: '',
+      zero: '1970-01-01Z',
     };
   }
   const schema =
@@ -58,7 +58,7 @@ export const time: Row = ({ typmod }, modes) => {
       return mapping(
         semantic('io.debezium.time.IsoTime'),
         (bytes, start, end) => `${isoTime(timeUs(bytes, start, end) % 86_400_000_000, undefined)}Z`,
-        '',
+        '00:00:00Z',
       );
     case 'nanoseconds':
       return mapping(semantic('io.debezium.time.NanoTime'), micros(1000));
@@ -82,7 +82,7 @@ export const timestamp: Row = ({ typmod }, modes) => {
       return mapping(
         semantic('io.debezium.time.IsoTimestamp'),
         (bytes, start, end) => isoTimestamp(bytes, start, end, undefined),
-        '',
+        '1970-01-01T00:00:00Z',
       );
     case 'nanoseconds':
       return mapping(semantic('io.debezium.time.NanoTimestamp'), timestampNs);
@@ -131,7 +131,7 @@ export const interval: Row = (_type, modes) => {
         schema: semantic('io.debezium.time.Interval'),
         encoding: 'decode',
         decode: parts(isoInterval, (name) => name),
-        zero: '',
+        zero: isoInterval({ months: 0, days: 0, us: 0n }),
       }
     : {
         schema: semantic('io.debezium.time.MicroDuration'),

@@ -69,6 +69,7 @@ export function byteaOf(bytes: Buffer, start: number, end: number): Buffer {
 export function pointOf(schema: Schema, text: string): ArrayStruct | null {
   const match = /^\(([^,]+),([^)]+)\)$/.exec(text);
   if (!match) return null;
+  // Postgres spells infinity as JavaScript does.
   const x = Number(match[1]);
   const y = Number(match[2]);
   const wkb = Buffer.alloc(21);
@@ -91,15 +92,36 @@ export function postgisOf(schema: Schema, text: string): ArrayStruct | null {
   return new ArrayStruct(schema, [wkb, srid]);
 }
 
-/** Pairs of an hstore: `"a"=>"1", "b"=>NULL`. */
-export function hstorePairs(text: string): [key: string, value: string | null][] {
-  const pairs: [string, string | null][] = [];
+/** An hstore (`"a"=>"1", "b"=>NULL`), its keys in the order of a Java HashMap, which is what Debezium iterates over. */
+export function hstoreMap(text: string): Map<string, string | null> {
+  const pairs = new Map<string, string | null>();
   const pattern = /"((?:[^"\\]|\\.)*)"=>(?:"((?:[^"\\]|\\.)*)"|NULL)(?:, )?/gs;
   const unescape = (part: string): string => part.replaceAll(/\\(.)/gs, '$1');
   for (const [, key = '', value] of text.matchAll(pattern)) {
-    pairs.push([unescape(key), value === undefined ? null : unescape(value)]);
+    pairs.set(unescape(key), value === undefined ? null : unescape(value));
   }
-  return pairs;
+  if (pairs.size < 2) return pairs;
+  // 16 buckets, twice as many whenever three quarters are used; within a bucket the order of insertion.
+  let buckets = 16;
+  while (pairs.size > buckets * 0.75) buckets *= 2;
+  const placed = [...pairs].map(([key, value]) => ({ key, value, bucket: spreadHash(key) & (buckets - 1) }));
+  placed.sort((a, b) => a.bucket - b.bucket);
+  return new Map(placed.map(({ key, value }) => [key, value]));
+}
+
+/** `String.hashCode` with its upper half folded into the lower one, as HashMap does. */
+function spreadHash(text: string): number {
+  let hash = 0;
+  for (let i = 0; i < text.length; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0;
+  return hash ^ (hash >>> 16);
+}
+
+/** A JSON object of the pairs in their order: a JavaScript object would put keys that look like numbers first. */
+export function hstoreJson(text: string): string {
+  const members = [...hstoreMap(text)].map(
+    ([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`,
+  );
+  return `{${members.join(',')}}`;
 }
 
 /** Numbers of a geometric type in Java's spelling, which is how the Java driver prints them: `(3,4)` as `(3.0,4.0)`. */

@@ -132,7 +132,7 @@ const CONNECTOR: readonly Row[] = [
 // biome-ignore format: one row a key
 const EVENTS: readonly Row[] = [
   ['converters', 'STRING', null, 'LOW', 'MEDIUM', 'List of prefixes defining custom values converters.', 'Accepted for compatibility; custom converters are not supported.'],
-  ['post.processors', 'STRING', null, 'LOW', 'MEDIUM', 'List of change event post processors.', 'Accepted for compatibility; post processors are not supported.'],
+  ['post.processors', 'STRING', null, 'LOW', 'MEDIUM', 'List of change event post processors.', 'Name of a post processor, whose NAME.type is io.debezium.processors.reselect.ReselectColumnsPostProcessor: columns left out of a change are read anew, as its keys NAME.reselect.* say.'],
   ['tombstones.on.delete', 'BOOLEAN', true, 'MEDIUM', 'SHORT', 'Change the behaviour of Debezium with regards to delete operations', 'Write a tombstone after each delete.'],
   ['heartbeat.interval.ms', 'INT', 0, 'MEDIUM', 'MEDIUM', 'Connector heartbeat interval (milli-seconds)', 'Milliseconds between heartbeat records; 0 = none.'],
   ['heartbeat.topics.prefix', 'STRING', '__debezium-heartbeat', 'LOW', 'MEDIUM', 'A prefix used for naming of heartbeat topics', 'First part of the heartbeat topic.'],

@@ -5,6 +5,8 @@ import {
   type NameFilter,
   nameFilter,
   namePatterns,
+  type ReselectRules,
+  reselectRules,
   splitList,
 } from '@millrace/connector-common';
 import { type NameAdjustmentMode, type TopicNaming, topicNaming } from '@millrace/data';
@@ -65,6 +67,8 @@ export interface PostgresConfig {
   readonly skipped: ReadonlySet<string>;
   readonly skipUnchanged: boolean;
   readonly contextHeaders: boolean;
+  /** Columns that are read anew before events leave; undefined = none. */
+  readonly reselect: ReselectRules | undefined;
   readonly transactionMetadata: boolean;
   readonly heartbeat: { readonly intervalMs: number; readonly actionQuery: string | undefined };
   readonly queue: { readonly maxRecords: number; readonly maxBytes: number; readonly batch: number };
@@ -138,6 +142,7 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
     skipped: new Set(config.list('skipped.operations').map((op) => op.trim().toLowerCase())),
     skipUnchanged: config.boolean('skip.messages.without.change'),
     contextHeaders: config.boolean('extended.headers.enabled'),
+    reselect: reselectRules(raw),
     transactionMetadata: config.boolean('provide.transaction.metadata'),
     heartbeat: {
       intervalMs: config.int('heartbeat.interval.ms'),

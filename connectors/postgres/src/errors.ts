@@ -24,7 +24,8 @@ export type PostgresErrorCode =
   | 'postgres.lineage_changed'
   | 'postgres.protocol'
   | 'postgres.query_failed'
-  | 'postgres.table_unusable';
+  | 'postgres.table_unusable'
+  | 'postgres.reselect_failed';
 
 const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   'postgres.connection_failed': {
@@ -98,6 +99,11 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   'postgres.table_unusable': {
     policy: 'needs_operator',
     remedy: 'Change the table or take it out of table.include.list.',
+  },
+  'postgres.reselect_failed': {
+    policy: 'needs_operator',
+    remedy:
+      'The row was changed or deleted since. Set NAME.reselect.error.handling.mode=warn to deliver such events with the placeholder.',
   },
 };
 defineErrorCodes(CODES);

@@ -19,6 +19,12 @@ export {
   type NotificationsOptions,
   type NotificationType,
 } from './notifications.ts';
+export {
+  isPostProcessorKey,
+  postProcessorProblem,
+  type ReselectRules,
+  reselectRules,
+} from './post-processors.ts';
 export { PrivateRecords } from './private-records.ts';
 export {
   parseKafkaSignal,
@@ -39,6 +45,7 @@ export {
   type ProcessedAt,
   TableEvents,
   type TableEventsOptions,
+  withAfter,
 } from './table-events.ts';
 export {
   TRANSACTION_ID_KEY,

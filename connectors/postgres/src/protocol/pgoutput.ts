@@ -41,6 +41,20 @@ const IDENTITIES: Readonly<Record<string, ReplicaIdentity>> = {
 
 const INDEX_BLOCK = 16384;
 
+/** First bytes of messages. */
+export const MESSAGE = {
+  B: 0x42,
+  C: 0x43,
+  R: 0x52,
+  I: 0x49,
+  U: 0x55,
+  D: 0x44,
+  T: 0x54,
+  M: 0x4d,
+  O: 0x4f,
+  Y: 0x59,
+} as const;
+
 /** Tuples of many messages, one after the other: for each column its start in the message's buffer and its length. */
 export class TupleIndex {
   #entries: Int32Array = new Int32Array(INDEX_BLOCK);

@@ -48,12 +48,15 @@ export interface RowColumn {
 
 export interface TableSchema extends TableName {
   readonly topic: string;
+  readonly columns: readonly RowColumn[];
   readonly columnCount: number;
   /** Null for a table without a key. */
   readonly keySchema: Schema | null;
   readonly keyLayout: RowLayout | null;
   /** Positions of the key's columns in the row. */
   readonly keyColumns: readonly number[];
+  /** The same without `message.key.columns`. */
+  readonly primaryKeyColumns: readonly number[];
   readonly rowLayout: RowLayout;
   readonly envelopeSchema: Schema;
   /** The last field of the key when a topic holds several tables. */
@@ -110,6 +113,7 @@ export function tableSchema(input: TableSchemaInput): TableSchema {
     schema: table.schema,
     table: table.table,
     topic,
+    columns,
     columnCount: columns.length,
     keySchema,
     keyLayout:
@@ -120,6 +124,7 @@ export function tableSchema(input: TableSchemaInput): TableSchema {
             fields: [...keys.map((key) => key.keyField), ...(keyTable === null ? [] : [constant(keyTable)])],
           },
     keyColumns: keys.map((key) => key.raw.column),
+    primaryKeyColumns: ownKeyNames(input).map((key) => columns.findIndex((column) => column.name === key)),
     rowLayout: { schema: rowSchema, fields: value.map((column) => column.raw) },
     envelopeSchema: envelopeSchema(`${prefix}.Envelope`, rowSchema, SOURCE_SCHEMA),
     keyTable,
@@ -167,10 +172,13 @@ function constant(text: string): RawField {
  * `message.key.columns`, else the primary key, else a unique index, else, for a table that is gone, what the stream
  * calls the identity. Columns the row does not have are left out: the catalog may be ahead of the stream.
  */
-function keyColumnNames({ columns, catalog, rules }: TableSchemaInput, table: string): string[] {
+function keyColumnNames(input: TableSchemaInput, table: string): string[] {
+  const present = new Set(input.columns.map((column) => column.name));
+  return input.rules.keyColumns(table)?.filter((name) => present.has(name)) ?? ownKeyNames(input);
+}
+
+function ownKeyNames({ columns, catalog }: TableSchemaInput): string[] {
   const present = new Set(columns.map((column) => column.name));
-  const chosen = rules.keyColumns(table);
-  if (chosen !== undefined) return chosen.filter((name) => present.has(name));
   for (const key of [catalog?.primaryKey ?? [], catalog?.uniqueKey ?? []]) {
     const usable = key.filter((name) => present.has(name));
     if (usable.length > 0) return usable;

@@ -59,27 +59,31 @@ interface Column {
   readonly values: readonly string[];
 }
 
-/** One column a type and one an array of it, with null, nothing and several dimensions among the values. */
+/**
+ * One column a type, side by side, since a decoder that reads too far reads the next one; then one an array of each, with
+ * null, nothing and several dimensions among the values.
+ */
 function columns(): Column[] {
-  return TYPE_VALUES.flatMap(({ type, values, noArray }, i): Column[] => {
-    const single = values.map((value) => `${literal(value)}::${type}`);
-    if (noArray) return [{ name: `c${i}`, type, values: single }];
-    const list = `array[${single.join(', ')}]::${type}[]`;
-    return [
-      { name: `c${i}`, type, values: single },
-      {
-        name: `a${i}`,
-        type: `${type}[]`,
-        values: [
-          list,
-          `array_append(${list}, null)`,
-          `'{}'::${type}[]`,
-          `array[${list}, ${list}]`,
-          `array_prepend(${single[0]}, array_append('{}'::${type}[], null))`,
-        ],
-      },
+  const casts = (type: string, values: readonly string[]): string[] =>
+    values.map((value) => `${literal(value)}::${type}`);
+  const single = TYPE_VALUES.map(({ type, values }, i) => ({
+    name: `c${i}`,
+    type,
+    values: casts(type, values),
+  }));
+  const arrays = TYPE_VALUES.flatMap(({ type, values, noArray }, i) => {
+    if (noArray) return [];
+    const list = `array[${casts(type, values).join(', ')}]::${type}[]`;
+    const forms = [
+      list,
+      `array_append(${list}, null)`,
+      `'{}'::${type}[]`,
+      `array[${list}, ${list}]`,
+      `'{NULL}'::${type}[]`,
     ];
+    return [{ name: `a${i}`, type: `${type}[]`, values: forms }];
   });
+  return [...single, ...arrays];
 }
 
 /** Rows that hold every value of every column. */

@@ -12,13 +12,14 @@ import type { ArrayStruct } from '@millrace/data';
 import type { Clock } from '@millrace/foundation';
 import { ChangeOffset, type MessageType, type StoredOffset } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
-import { PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
+import { MESSAGE, PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
 import type { TableName } from '../schema/catalog.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
 import type { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
 import { momentOfNs, type SourceIdentity } from '../source-info.ts';
 import type { LogicalMessages } from './logical-messages.ts';
+import type { Reselect } from './reselect.ts';
 import { RestartPoint } from './restart-point.ts';
 import type { SignalDesk, SignalEffect } from './signal-desk.ts';
 import { TableStream, type Tuple } from './table-stream.ts';
@@ -47,6 +48,8 @@ export interface ChangeReaderOptions {
   readonly messages: LogicalMessages | undefined;
   /** The oldest transaction still running, where the config asks for it. */
   readonly xmin: () => number | null;
+  /** Completes rows that lack columns, where the config asks for it. */
+  readonly reselect: Reselect | undefined;
   /** Signals and incremental snapshots, where the config has them. */
   readonly signals: SignalWatch | undefined;
 }
@@ -65,19 +68,6 @@ export interface SignalWatch {
 }
 
 const FLUSH_RECORDS = 1024;
-const LETTER = {
-  B: 0x42,
-  C: 0x43,
-  R: 0x52,
-  I: 0x49,
-  U: 0x55,
-  D: 0x44,
-  T: 0x54,
-  M: 0x4d,
-  O: 0x4f,
-  Y: 0x59,
-} as const;
-
 export class ChangeReader implements ReplicationHandler {
   readonly #options: ChangeReaderOptions;
   readonly #reader = new PgOutputReader();
@@ -102,6 +92,8 @@ export class ChangeReader implements ReplicationHandler {
   #ended: StreamTransaction | undefined;
   /** What the stream waits for at this place. */
   #wait: Promise<void> | undefined;
+  /** Records that are being completed; they enter the queue before all others. */
+  #filling: Promise<void> | undefined;
 
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
@@ -115,7 +107,8 @@ export class ChangeReader implements ReplicationHandler {
    * transaction and while some records are not in the queue yet.
    */
   get completeLsn(): Lsn | undefined {
-    return this.#records.length === 0 && this.#transaction === undefined ? this.#complete : undefined;
+    const isWaiting = this.#records.length > 0 || this.#filling !== undefined;
+    return isWaiting || this.#transaction !== undefined ? undefined : this.#complete;
   }
 
   /**
@@ -151,29 +144,29 @@ export class ChangeReader implements ReplicationHandler {
     const reader = this.#reader;
     const type = reader.open(bytes, start, end);
     switch (type) {
-      case LETTER.I:
-      case LETTER.U:
-      case LETTER.D:
+      case MESSAGE.I:
+      case MESSAGE.U:
+      case MESSAGE.D:
         this.#row(type, lsn);
         break;
-      case LETTER.B:
+      case MESSAGE.B:
         this.#begin();
         break;
-      case LETTER.C:
+      case MESSAGE.C:
         this.#commit();
         break;
-      case LETTER.R:
+      case MESSAGE.R:
         return this.#relation(reader.relation());
-      case LETTER.T:
+      case MESSAGE.T:
         this.#truncate(lsn);
         break;
-      case LETTER.M:
+      case MESSAGE.M:
         this.#message(lsn);
         break;
-      case LETTER.O:
+      case MESSAGE.O:
         this.#origin();
         break;
-      case LETTER.Y:
+      case MESSAGE.Y:
         break; // types are read from the catalog by oid
       default:
         reader.fail(`a message of unknown kind ${type}`);
@@ -213,24 +206,40 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   #flush(): void {
-    if (this.#records.length === 0) return;
-    this.#options.queue.put({ records: this.#records, bytes: this.#bytes });
+    if (this.#records.length === 0 || this.#filling !== undefined) return;
+    const records = this.#records;
+    const bytes = this.#bytes;
     this.#records = [];
     this.#bytes = 0;
     this.#lastSlab = undefined;
     this.#processed = undefined;
+    const filling = this.#options.reselect?.fill(records, bytes);
+    if (filling === undefined) this.#options.queue.put({ records, bytes });
+    // INV-2: what is made meanwhile waits here.
+    else
+      this.#filling = filling.then(() => {
+        this.#filling = undefined;
+        this.#flush();
+      });
   }
 
   #startWaiting(wait: Promise<void>): boolean {
     this.#wait = undefined;
     this.#flush();
-    const { resume, fail } = this.#options;
-    wait.then(resume, fail);
+    this.#resumeAfter(Promise.all([this.#filling, wait]));
     return false;
+  }
+
+  #resumeAfter(wait: Promise<unknown>): void {
+    wait.then(this.#options.resume, this.#options.fail);
   }
 
   #stopWhileFull(): boolean {
     const { queue, resume } = this.#options;
+    if (this.#filling !== undefined) {
+      this.#resumeAfter(this.#filling);
+      return true;
+    }
     if (!queue.isFull) return false;
     queue.onRoom(resume);
     return true;
@@ -337,16 +346,17 @@ export class ChangeReader implements ReplicationHandler {
 
   #row(type: number, lsn: Lsn): void {
     const reader = this.#reader;
-    const op = type === LETTER.I ? 'c' : type === LETTER.U ? 'u' : 'd';
+    const op = type === MESSAGE.I ? 'c' : type === MESSAGE.U ? 'u' : 'd';
     const table = this.#table(reader.uint32(), op, lsn);
     if (table === undefined) return;
     const kind = reader.tupleKind();
     const first = this.#tuple(table);
     const out = this.#records;
-    if (type === LETTER.I) {
+    if (type === MESSAGE.I) {
       table.inserted(out, this.#context(table, lsn, 'INSERT'), first);
+      this.#options.reselect?.note(table.schema, first, out.length - 1);
       this.#observe(table, lsn, 'INSERT', first);
-    } else if (type === LETTER.U) {
+    } else if (type === MESSAGE.U) {
       const before = kind === 'N' ? undefined : first;
       if (before !== undefined && reader.tupleKind() !== 'N') reader.fail('an update without its new row');
       const after = before === undefined ? first : this.#tuple(table);
@@ -356,6 +366,7 @@ export class ChangeReader implements ReplicationHandler {
         before,
         after,
       });
+      this.#options.reselect?.note(table.schema, after, out.length - 1);
       this.#observe(table, lsn, 'UPDATE', after, before);
     } else {
       table.deleted(out, this.#context(table, lsn, 'DELETE'), first);

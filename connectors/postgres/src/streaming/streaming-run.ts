@@ -21,6 +21,7 @@ import {
 } from '@millrace/connector-common';
 import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
+import { openSession } from '../connection.ts';
 import { toPostgresError } from '../errors.ts';
 import type { ChangeOffset, StoredOffset } from '../offset.ts';
 import { formatLsn, type Lsn } from '../protocol/lsn.ts';
@@ -35,6 +36,7 @@ import { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
 import type { SourceIdentity } from '../source-info.ts';
 import { ChangeReader, type DescribedTable, type SignalWatch } from './change-reader.ts';
 import { logicalMessages } from './logical-messages.ts';
+import { Reselect } from './reselect.ts';
 import { SignalDesk } from './signal-desk.ts';
 import { WalEnd } from './wal-end.ts';
 import { XminWatch } from './xmin-watch.ts';
@@ -83,6 +85,7 @@ export class StreamingRun {
   readonly #describing = new ActivityStep();
   readonly #walEnd: WalEnd;
   readonly #layouts: LayoutBook;
+  readonly #reselect: Reselect | undefined;
   #stream: ReplicationStream | undefined;
   #signalLog: TopicLog | undefined;
 
@@ -111,6 +114,7 @@ export class StreamingRun {
       ask: () => this.#stream?.ask(),
     });
     this.#xmin = XminWatch.start(config.xminIntervalMs, config.connection, context);
+    this.#reselect = this.#reselection();
     const signals = this.#signals();
     this.#incremental = signals?.incremental;
     this.#reader = new ChangeReader({
@@ -130,6 +134,7 @@ export class StreamingRun {
       transactions,
       messages: logicalMessages(config, identity, sourcePartition),
       xmin: () => this.#xmin?.current ?? null,
+      reselect: this.#reselect,
       signals,
     });
   }
@@ -198,7 +203,26 @@ export class StreamingRun {
     this.#walEnd.stop();
     await this.#incremental?.close();
     await this.#signalLog?.close().catch(() => undefined);
+    await this.#reselect?.close();
     await this.#stream?.close();
+  }
+
+  #reselection(): Reselect | undefined {
+    const { config, types, queue, context } = this.#options;
+    if (config.reselect === undefined) return undefined;
+    return new Reselect({
+      rules: config.reselect,
+      types,
+      queue,
+      logger: context.logger,
+      step: this.#describing,
+      signalTable: config.signals.table,
+      open: async () => {
+        const client = await openSession(config.connection);
+        await client.query(`set statement_timeout = ${config.queryTimeoutMs}`);
+        return client;
+      },
+    });
   }
 
   #signals(): SignalWatch | undefined {

@@ -106,7 +106,7 @@ export const SPARSE_VECTOR: Schema = structSchema(
     ['dimensions', INT16],
     ['vector', mapSchema(INT16, FLOAT64)],
   ],
-  { name: 'io.debezium.data.SparseDoubleVector', version: 1 },
+  { name: 'io.debezium.data.SparseDoubleVector', version: 1, doc: 'Sparse double vector' },
 );
 
 export const vector =
@@ -114,7 +114,9 @@ export const vector =
   () => ({
     schema: arraySchema(element, { name: `io.debezium.data.${name}`, version: 1 }),
     encoding: 'decode',
-    decode: fromText(vectorOf),
+    decode: fromText(
+      element.type === 'float32' ? (text) => vectorOf(text)?.map(Math.fround) ?? null : vectorOf,
+    ),
     zero: [],
     requiredElements: true,
   });

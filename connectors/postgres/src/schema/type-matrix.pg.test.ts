@@ -160,6 +160,15 @@ function rowsOf(
   return found;
 }
 
+/** Keys of table `n`, which are of all types. */
+function keysOf(delivered: readonly Delivered[], op: string): Struct[] {
+  return delivered.flatMap(({ record }) =>
+    record.topic.endsWith('.n') && (record.value as Struct | null)?.get('op') === op
+      ? [record.key as Struct]
+      : [],
+  );
+}
+
 /** Without the columns of type `name`, for which Debezium's stream has no value unless unknown types are asked for. */
 function withoutNames(text: string): string {
   const name = `c${TYPE_VALUES.findIndex(({ type }) => type === 'name')}`;
@@ -182,7 +191,12 @@ describe('every type under every mode', () => {
     'a snapshot has the values and the schemas of the stream, from bytes and from values: %i %j (INV-8)',
     async (i, modes) => {
       const slot = `m${i}_${db.name}`;
-      const config = testConfig(db, slot, { 'table.include.list': 'public.(v|n)', ...modes });
+      const key = ['ord', ...TYPE_VALUES.map((_, index) => `c${index}`)].join(',');
+      const config = testConfig(db, slot, {
+        'table.include.list': 'public.(v|n)',
+        'message.key.columns': `public.n:${key}`,
+        ...modes,
+      });
       await using driver = await TaskDriver.start(config);
       const read = [...(await driver.until(2 * rowCount + 1))];
       await db.query(`
@@ -194,6 +208,11 @@ describe('every type under every mode', () => {
       const streamed = all.slice(read.length);
       const plain = modes['include.unknown.datatypes'] === 'true' ? (text: string) => text : withoutNames;
       for (const table of ['v', 'n']) {
+        if (table === 'n') {
+          const keys = (delivered: readonly Delivered[], op: string): string[] =>
+            keysOf(delivered, op).map((key) => plain(textOf(key, `a key of ${op}`)));
+          expect(keys(streamed, 'c').sort()).toEqual(keys(read, 'r').sort());
+        }
         const snapshot = rowsOf(read, table, 'r', 'after');
         const inserted = rowsOf(streamed, table, 'c', 'after');
         const deleted = rowsOf(streamed, table, 'd', 'before');

@@ -67,7 +67,7 @@ describe('changed columns', () => {
     const rest = { cx: 'CiText value', js: '{"a": 1}', by: 'AQIDBAUGBwg=', i4: 123456 };
     expect(first).toEqual({ id: 1, ...hidden, ...rest });
     expect(second).toEqual({ id: 2, ...hidden, cx: null, js: null, by: null, i4: null });
-    expect((read[0]?.record.key as Struct).toArray()).toEqual([1, 'keytext9']);
+    expect(((read[0] as Delivered).record.key as Struct).toArray()).toEqual([1, 'keytext9']);
     expect(plain(at(deleted, 'before'))).toMatchObject({ id: 1, kx: '*****', tx: '*****', cx: null });
     const masked = parameters(at(read[0] as Delivered, 'after'));
     expect(masked['i4']).toEqual({ masked: 'true' });

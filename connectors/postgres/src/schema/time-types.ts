@@ -74,6 +74,12 @@ export const time: Row = ({ typmod }, modes) => {
   }
 };
 
+/** The moments that stand for infinity in the other modes, since a reader of ISO text knows no such word. */
+const ISO_INFINITY: Readonly<Record<string, string>> = {
+  infinity: '+294247-01-10T04:00:25.2Z',
+  '-infinity': '-290308-12-21T19:59:27.6Z',
+};
+
 export const timestamp: Row = ({ typmod }, modes) => {
   switch (modes.time) {
     case 'connect':
@@ -81,7 +87,10 @@ export const timestamp: Row = ({ typmod }, modes) => {
     case 'isostring':
       return mapping(
         semantic('io.debezium.time.IsoTimestamp'),
-        (bytes, start, end) => isoTimestamp(bytes, start, end, undefined),
+        (bytes, start, end) => {
+          const text = isoTimestamp(bytes, start, end, undefined);
+          return ISO_INFINITY[text] ?? text;
+        },
         '1970-01-01T00:00:00Z',
       );
     case 'nanoseconds':

@@ -1,7 +1,7 @@
 // Every type a column can have, alone and in arrays, under every handling mode: what a snapshot reads is what the stream
 // brings, and what a converter writes from a row's bytes is what it writes from its decoded values.
 import { JsonConverter } from '@millrace/converters';
-import { ArrayStruct, ByteWriter, type Schema, Struct } from '@millrace/data';
+import { ArrayStruct, ByteWriter, Struct } from '@millrace/data';
 import { type TestDatabase, testDatabase } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Delivered, TaskDriver } from '../fixtures/task-driver.ts';

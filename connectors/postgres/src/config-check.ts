@@ -1,5 +1,10 @@
 // Checks of single values and of values that do not go together, in Debezium's words.
-import { isColumnChangeKey, splitList } from '@millrace/connector-common';
+import {
+  isColumnChangeKey,
+  isPostProcessorKey,
+  postProcessorProblem,
+  splitList,
+} from '@millrace/connector-common';
 import {
   type ConfigProblem,
   javaRegex,
@@ -117,6 +122,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'column.exclude.list': allOf(notWith('column.include.list'), regexList),
   'message.prefix.include.list': regexList,
   'message.prefix.exclude.list': allOf(notWith('message.prefix.include.list'), regexList),
+  'post.processors': (_value, config) => postProcessorProblem(config),
   'snapshot.mode.custom.name': (value, config) =>
     config['snapshot.mode'] === 'custom' && !value
       ? "snapshot.mode.custom.name cannot be empty when snapshot.mode 'custom' is defined"
@@ -160,6 +166,7 @@ export function checkValues(config: RawConfig): ConfigProblem[] {
 export function isPassThroughKey(key: string): boolean {
   return (
     isColumnChangeKey(key) ||
+    isPostProcessorKey(key) ||
     key.startsWith('snapshot.select.statement.overrides.') ||
     key.startsWith('signal.consumer.') ||
     key.startsWith('driver.') ||

@@ -132,7 +132,7 @@ const CONNECTOR: readonly Row[] = [
 // biome-ignore format: one row a key
 const EVENTS: readonly Row[] = [
   ['converters', 'STRING', null, 'LOW', 'MEDIUM', 'List of prefixes defining custom values converters.', 'Accepted for compatibility; custom converters are not supported.'],
-  ['post.processors', 'STRING', null, 'LOW', 'MEDIUM', 'List of change event post processors.', 'Accepted for compatibility; post processors are not supported.'],
+  ['post.processors', 'STRING', null, 'LOW', 'MEDIUM', 'List of change event post processors.', 'Name of a post processor, whose NAME.type is io.debezium.processors.reselect.ReselectColumnsPostProcessor: columns left out of a change are read anew, as its keys NAME.reselect.* say.'],
   ['tombstones.on.delete', 'BOOLEAN', true, 'MEDIUM', 'SHORT', 'Change the behaviour of Debezium with regards to delete operations', 'Write a tombstone after each delete.'],
   ['heartbeat.interval.ms', 'INT', 0, 'MEDIUM', 'MEDIUM', 'Connector heartbeat interval (milli-seconds)', 'Milliseconds between heartbeat records; 0 = none.'],
   ['heartbeat.topics.prefix', 'STRING', '__debezium-heartbeat', 'LOW', 'MEDIUM', 'A prefix used for naming of heartbeat topics', 'First part of the heartbeat topic.'],
@@ -158,7 +158,7 @@ const EVENTS: readonly Row[] = [
   ['column.truncate.to.(d+).chars', 'INT', null, 'MEDIUM', 'NONE', 'Truncate Columns To n Characters', 'Columns whose text is cut.'],
   ['include.schema.comments', 'BOOLEAN', false, 'MEDIUM', 'SHORT', 'Include Table and Column Comments', 'Accepted for compatibility: comments do not show in schemas of Postgres.'],
   ['column.propagate.source.type', 'LIST', null, 'MEDIUM', 'NONE', 'Propagate Source Types by Columns', 'Patterns of columns whose own type goes into the parameters of the schema.'],
-  ['datatype.propagate.source.type', 'LIST', null, 'MEDIUM', 'NONE', 'Propagate Source Types by Data Type', 'Patterns of types (database.type) whose columns get those parameters.'],
+  ['datatype.propagate.source.type', 'LIST', null, 'MEDIUM', 'NONE', 'Propagate Source Types by Data Type', 'Patterns of types, as schema.table.type, whose columns get those parameters.'],
   ['internal.snapshot.scan.all.columns.force', 'BOOLEAN', false, 'LOW', 'SHORT', 'Snapshot force scan all columns of all tables', 'Accepted for compatibility.'],
   ['snapshot.tables.order.by.row.count', 'STRING', 'disabled', 'MEDIUM', 'NONE', 'Initial snapshot tables order by row count', 'Order in which a snapshot reads tables: disabled, ascending or descending by their estimated size.', { values: ['disabled', 'ascending', 'descending'] }],
   ['heartbeat.action.query', 'STRING', null, 'LOW', 'MEDIUM', 'An optional query to execute with every heartbeat', 'Statement to run with each heartbeat.'],

@@ -1,11 +1,12 @@
 // The resolved config: what the keys mean to the rest of the connector, parsed once.
 import {
-  type ColumnChanges,
   columnChanges,
   matchesAny,
   type NameFilter,
   nameFilter,
   namePatterns,
+  type ReselectRules,
+  reselectRules,
   splitList,
 } from '@millrace/connector-common';
 import { type NameAdjustmentMode, type TopicNaming, topicNaming } from '@millrace/data';
@@ -68,6 +69,8 @@ export interface PostgresConfig {
   readonly skipped: ReadonlySet<string>;
   readonly skipUnchanged: boolean;
   readonly contextHeaders: boolean;
+  /** Columns that are read anew before events leave; undefined = none. */
+  readonly reselect: ReselectRules | undefined;
   readonly transactionMetadata: boolean;
   readonly heartbeat: { readonly intervalMs: number; readonly actionQuery: string | undefined };
   readonly queue: { readonly maxRecords: number; readonly maxBytes: number; readonly batch: number };
@@ -147,6 +150,7 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
     skipped: new Set(config.list('skipped.operations').map((op) => op.trim().toLowerCase())),
     skipUnchanged: config.boolean('skip.messages.without.change'),
     contextHeaders: config.boolean('extended.headers.enabled'),
+    reselect: reselectRules(raw),
     transactionMetadata: config.boolean('provide.transaction.metadata'),
     heartbeat: {
       intervalMs: config.int('heartbeat.interval.ms'),
@@ -243,14 +247,9 @@ function schemaRules(config: ResolvedConfig, raw: RawConfig): SchemaRules {
     schemaNames: word(config, 'schema.name.adjustment.mode') as NameAdjustmentMode,
     fieldNames: word(config, 'field.name.adjustment.mode') as NameAdjustmentMode,
     columns: nameFilter(raw['column.include.list'], raw['column.exclude.list']),
-    changes: changes(raw),
+    changes: columnChanges(raw),
     keyColumns: keyColumns(config.optionalString('message.key.columns')),
-    propagateType: propagation(config, raw),
   };
-}
-
-function changes(raw: RawConfig): ColumnChanges {
-  return columnChanges(raw);
 }
 
 function mappingModes(config: ResolvedConfig): MappingModes {
@@ -270,15 +269,19 @@ function mappingModes(config: ResolvedConfig): MappingModes {
   };
 }
 
+/** Comes with PostGIS, full of rows. */
+const POSTGIS_TABLE = 'spatial_ref_sys';
+
 function tableFilter(config: ResolvedConfig, raw: RawConfig): (table: TableName) => boolean {
   const tables = nameFilter(raw['table.include.list'], raw['table.exclude.list']);
   const schemas = nameFilter(raw['schema.include.list'], raw['schema.exclude.list']);
   const builtin = config.boolean('table.ignore.builtin')
-    ? (schema: string): boolean => schema === 'pg_catalog' || schema === 'information_schema'
+    ? ({ schema, table }: TableName): boolean =>
+        schema === 'pg_catalog' || schema === 'information_schema' || table === POSTGIS_TABLE
     : (): boolean => false;
   const signal = raw['signal.data.collection'];
   return (table) => {
-    if (builtin(table.schema)) return false;
+    if (builtin(table)) return false;
     const name = qualified(table);
     return name === signal || (schemas(table.schema) && tables(name));
   };
@@ -304,13 +307,6 @@ function keyColumns(text: string | undefined): SchemaRules['keyColumns'] {
     const matching = rules.filter((rule) => rule.tables.some((pattern) => pattern.test(table)));
     return matching.length === 0 ? undefined : matching.flatMap((rule) => rule.columns);
   };
-}
-
-function propagation(config: ResolvedConfig, raw: RawConfig): SchemaRules['propagateType'] {
-  const columns = matchesAny(raw['column.propagate.source.type']);
-  const types = matchesAny(raw['datatype.propagate.source.type']);
-  const database = config.string('database.dbname');
-  return (column, typeName) => columns(column) || types(`${database}.${typeName}`) || types(typeName);
 }
 
 /** `schema.table:FULL,...`; commas or semicolons between entries. */

@@ -28,7 +28,8 @@ export type PostgresErrorCode =
   | 'postgres.spool_failed'
   | 'postgres.query_failed'
   | 'postgres.table_unusable'
-  | 'postgres.too_many_tables';
+  | 'postgres.too_many_tables'
+  | 'postgres.reselect_failed';
 
 const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   'postgres.connection_failed': {
@@ -121,6 +122,11 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   'postgres.too_many_tables': {
     policy: 'needs_operator',
     remedy: 'Capture fewer tables (table.include.list), or raise guardrail.collections.max.',
+  },
+  'postgres.reselect_failed': {
+    policy: 'needs_operator',
+    remedy:
+      'The row was changed or deleted since. Set NAME.reselect.error.handling.mode=warn to deliver such events with the placeholder.',
   },
 };
 defineErrorCodes(CODES);

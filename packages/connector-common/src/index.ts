@@ -20,6 +20,12 @@ export {
   type NotificationsOptions,
   type NotificationType,
 } from './notifications.ts';
+export {
+  isPostProcessorKey,
+  postProcessorProblem,
+  type ReselectRules,
+  reselectRules,
+} from './post-processors.ts';
 export { PrivateRecords } from './private-records.ts';
 export {
   parseSignal,
@@ -47,6 +53,7 @@ export {
   type ProcessedAt,
   TableEvents,
   type TableEventsOptions,
+  withAfter,
 } from './table-events.ts';
 export { TopicSignals, type TopicSignalsOptions } from './topic-signals.ts';
 export {

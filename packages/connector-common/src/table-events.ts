@@ -167,6 +167,14 @@ export class TableEvents {
   }
 }
 
+/** The record of a change with another row after it. */
+export function withAfter(record: SourceRecord, after: Struct): SourceRecord {
+  const { value } = record;
+  if (!(value instanceof TemplateStruct)) return record;
+  const [before, , source, transaction] = value.varying;
+  return record.with({ value: new TemplateStruct(value.template, [before, after, source, transaction]) });
+}
+
 /** Whether an update changed the key. Keys are equal when all their values are. */
 export function keyDiffers(before: Struct, after: Struct): boolean {
   return !before.schema.fields.every((field) => sameValue(before.at(field.index), after.at(field.index)));

@@ -17,6 +17,7 @@ export { describeSchema, describeValue, GoldenValues } from './golden-values.ts'
 export { goldenLines, goldenPath } from './goldens.ts';
 export { type CommandOptions, type CommandResult, runCommand, runMillrace } from './millrace-command.ts';
 export { type MillraceOptions, MillraceProcess, startMillrace } from './millrace-process.ts';
+export { postgresWithPostgis } from './postgis.ts';
 export { pythonWith } from './python.ts';
 export { RealKafka } from './real-kafka.ts';
 export { SeededRandom, testRandom, testRounds } from './seeded-random.ts';

@@ -227,7 +227,8 @@ const TABLE_SQL = `
          c.oid::int8::float8 as oid, n.nspname as schema, c.relname as table,
          obj_description(c.oid, 'pg_class') as comment,
          (select json_agg(json_build_object(
-                   'name', a.attname, 'typeOid', a.atttypid::int8, 'typmod', a.atttypmod, 'notNull', a.attnotnull and not ${UNVALIDATED},
+                   'name', a.attname, 'typeOid', a.atttypid::int8, 'typmod', a.atttypmod, 'notNull', (a.attnotnull and not ${UNVALIDATED})
+                   or (select t.typtype = 'd' and t.typnotnull from pg_catalog.pg_type t where t.oid = a.atttypid),
                    'defaultExpression', case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
                    'generated', a.attgenerated <> '', 'comment', col_description(c.oid, a.attnum)) order by a.attnum)
             from pg_catalog.pg_attribute a

@@ -1,57 +1,96 @@
-// Column defaults: the expression the server prints to the value a schema shows. Literals are decoded as the column's
-// own values are; what a function yields is not known, so the type's zero stands for it.
-import type { ColumnMapping } from './mapping.ts';
+// Column defaults: the expression the server prints to the value a schema shows. Held against Debezium's own reading of
+// it: a call of a function shows a placeholder, anything else is read up to its first literal, and what does not make a
+// value of the type then gives no default.
+import type { ColumnMapping, ResolvedType } from './mapping.ts';
 
-/** Types whose defaults schemas never show, as with Debezium. */
-const WITHOUT_DEFAULT: ReadonlySet<string> = new Set([
-  'bytea',
-  'money',
-  'inet',
-  'cidr',
-  'macaddr',
-  'macaddr8',
-  'hstore',
-  'point',
-  'tsvector',
-  'ltree',
-  'citext',
-  'xml',
-]);
+/** What a call stands for, by type, in the type's own text. Types that are not listed never show a default. */
+const OF_A_CALL: Readonly<Record<string, string>> = {
+  bit: '00',
+  varbit: '0',
+  bool: 'f',
+  bpchar: '',
+  varchar: '',
+  text: '',
+  numeric: '0.0',
+  float4: '0',
+  float8: '0',
+  int2: '0',
+  int4: '0',
+  int8: '0',
+  json: '{}',
+  jsonb: '{}',
+  xml: '',
+  uuid: '00000000-0000-0000-0000-000000000000',
+  date: '1970-01-01',
+  time: '00:00:00',
+  timestamp: '1970-01-01 00:00:00',
+  timestamptz: '1970-01-01 00:00:00+00',
+  interval: '00:00:00',
+};
 
-const LITERAL = /^'((?:[^']|'')*)'(?:::[\w\s"().,[\]]+)?$/;
-const CAST_NUMBER = /^\(?'?(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)'?\)?(?:::[\w\s"().,]+)?$/;
-const BOOLEAN = /^(true|false)$/;
-const NULL = /^NULL(?:::.*)?$/;
+const CALL = /^\(?[\w.]+\(.*\)/;
+const MOMENT_WORDS = /^(?:current_timestamp|current_time|current_date|localtime|localtimestamp)$/i;
+const LITERAL = /'((?:[^']|'')*)'/;
 
-/** The schema's default; undefined when it has none. */
+const INTEGER = /^[+-]?\d+$/;
+const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+const DATE = String.raw`\d{4,}-\d\d-\d\d`;
+const TIME = String.raw`\d\d:\d\d:\d\d(?:\.\d+)?`;
+/** What a text has to look like before it is decoded as the column's values are. */
+const FORMS: Readonly<Record<string, RegExp>> = {
+  bit: /^[01]*$/,
+  varbit: /^[01]*$/,
+  numeric: NUMBER,
+  float4: new RegExp(`${NUMBER.source}|^(?:NaN|-?Infinity)$`),
+  float8: new RegExp(`${NUMBER.source}|^(?:NaN|-?Infinity)$`),
+  int2: INTEGER,
+  int4: INTEGER,
+  int8: INTEGER,
+  uuid: /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i,
+  date: new RegExp(`^(?:-?infinity|${DATE}(?: BC)?)$`),
+  time: new RegExp(`^${TIME}$`),
+  timestamp: new RegExp(`^(?:-?infinity|${DATE} ${TIME}(?: BC)?)$`),
+  timestamptz: new RegExp(`^(?:-?infinity|${DATE} ${TIME}[+-][\\d:]+(?: BC)?)$`),
+};
+
+/**
+ * The schema's default; undefined when it has none. A column of a domain shows none, and a struct cannot be one.
+ * `isDomain` speaks of the column's own type, `resolved` of what is below it.
+ */
 export function defaultValueOf(
   expression: string | null,
-  typeName: string,
-  isArray: boolean,
+  resolved: ResolvedType,
+  isDomain: boolean,
   mapping: ColumnMapping,
 ): unknown {
-  if (expression === null || isArray || WITHOUT_DEFAULT.has(typeName) || NULL.test(expression))
-    return undefined;
-  if (mapping.schema.type === 'struct') return undefined;
-  const text = literalText(expression);
-  const value = text === undefined ? mapping.zero : decoded(text, mapping);
-  return value === null ? undefined : value;
+  const { type } = resolved;
+  if (expression === null || isDomain || mapping.schema.type === 'struct') return undefined;
+  if (type.kind === 'e') return labelOf(expression, type.labels);
+  const ofCall =
+    type.elementOid === 0 && Object.hasOwn(OF_A_CALL, type.name) ? OF_A_CALL[type.name] : undefined;
+  if (ofCall === undefined) return undefined;
+  const text =
+    CALL.test(expression) || MOMENT_WORDS.test(expression) ? ofCall : literalText(expression, type.name);
+  if (text === undefined || FORMS[type.name]?.test(text) === false) return undefined;
+  return decoded(text, mapping);
 }
 
-function literalText(expression: string): string | undefined {
-  const literal = LITERAL.exec(expression);
-  if (literal?.[1] !== undefined) return literal[1].replaceAll("''", "'");
-  const number = CAST_NUMBER.exec(expression);
-  if (number?.[1] !== undefined) return number[1];
-  const truth = BOOLEAN.exec(expression);
-  return truth?.[1]?.charAt(0);
+/** Only a label with a cast behind it, alone. */
+function labelOf(expression: string, labels: readonly string[]): string | undefined {
+  const label = /^'((?:[^']|'')*)'::[^']+$/.exec(expression)?.[1]?.replaceAll("''", "'");
+  return label !== undefined && labels.includes(label) ? label : undefined;
+}
+
+function literalText(expression: string, typeName: string): string | undefined {
+  const literal = LITERAL.exec(expression)?.[1]?.replaceAll("''", "'");
+  if (typeName === 'bool') {
+    if (expression.startsWith('NULL::')) return undefined;
+    return (literal ?? expression).toLowerCase() === 'true' ? 't' : 'f';
+  }
+  return literal ?? (expression.startsWith('NULL::') ? undefined : expression);
 }
 
 function decoded(text: string, mapping: ColumnMapping): unknown {
-  try {
-    const bytes = Buffer.from(mapping.storedDefault?.(text) ?? text);
-    return mapping.decode(bytes, 0, bytes.length) ?? undefined;
-  } catch {
-    return undefined;
-  }
+  const bytes = Buffer.from(mapping.storedDefault?.(text) ?? text);
+  return mapping.decode(bytes, 0, bytes.length) ?? undefined;
 }

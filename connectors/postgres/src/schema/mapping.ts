@@ -40,6 +40,8 @@ export interface ColumnMapping {
   readonly storedDefault?: (literal: string) => string;
   /** Shown for an unchanged value left out; undefined = nothing can stand for it. */
   readonly unavailable?: unknown;
+  /** The field is optional although the column is NOT NULL. */
+  readonly alwaysOptional?: boolean;
   /** Arrays of it have elements that are not optional. */
   readonly requiredElements?: boolean;
 }

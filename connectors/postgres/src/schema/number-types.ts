@@ -52,7 +52,7 @@ export const numeric: Row = ({ typmod }, modes) => {
       schema: STRING,
       encoding: 'decode',
       decode: fromText((text) => decimalText(text, limits?.scale)),
-      zero: '',
+      zero: new BigDecimal(0n, limits?.scale ?? 0).toPlainString(),
       // `default 0` of a numeric(12,2) is 0.00 in every row that has it.
       ...(limits
         ? {
@@ -88,7 +88,8 @@ export const money: Row = (_type, modes) => {
     };
   }
   if (modes.decimal === 'string') {
-    return { schema: STRING, encoding: 'decode', decode: fromText(moneyText), zero: '' };
+    const zero = new BigDecimal(0n, modes.moneyDigits).toPlainString();
+    return { schema: STRING, encoding: 'decode', decode: fromText(moneyText), zero };
   }
   return {
     schema: decimalSchema(modes.moneyDigits),

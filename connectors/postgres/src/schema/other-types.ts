@@ -13,8 +13,8 @@ import {
   semantic,
   structSchema,
 } from '@millrace/data';
-import { ascii, type ColumnMapping, fromText, type Row, utf8 } from './mapping.ts';
-import { byteaOf, geometricText, hstorePairs, postgisOf, vectorOf } from './values.ts';
+import { type ColumnMapping, fromText, type MappingModes, type Row, utf8 } from './mapping.ts';
+import { byteaOf, geometricText, hstoreJson, hstoreMap, postgisOf, vectorOf } from './values.ts';
 
 export const textual =
   (schema: Schema, more: Partial<ColumnMapping> = {}): Row =>
@@ -27,35 +27,44 @@ export const textual =
     ...more,
   });
 
-export const bytea: Row = (_type, modes) => {
-  const { binary, placeholder } = modes;
-  if (binary === 'bytes') {
-    return {
-      schema: BYTES,
-      encoding: 'decode',
-      decode: byteaOf,
-      zero: Buffer.alloc(0),
-      unavailable: placeholder,
-    };
-  }
-  if (binary === 'hex') {
-    return {
-      schema: STRING,
-      encoding: 'decode',
-      decode: (bytes, start, end) => ascii(bytes, start + 2, end),
-      zero: '',
-      unavailable: placeholder.toString('utf8'),
-    };
-  }
-  const form = binary === 'base64' ? 'base64' : 'base64url';
-  const padded = (text: string): string => text + '='.repeat((4 - (text.length % 4)) % 4);
-  return {
+/** Bytes under `binary.handling.mode`: `read` gives them from the column's text. */
+function binary(
+  read: (bytes: Buffer, start: number, end: number) => Buffer,
+  modes: MappingModes,
+): ColumnMapping {
+  const { placeholder } = modes;
+  const text = (form: BufferEncoding): Pick<ColumnMapping, 'schema' | 'encoding' | 'decode' | 'zero'> => ({
     schema: STRING,
     encoding: 'decode',
-    decode: (bytes, start, end) => padded(byteaOf(bytes, start, end).toString(form)),
+    decode: (bytes, start, end) => padded(read(bytes, start, end).toString(form), form),
     zero: '',
-  };
-};
+  });
+  switch (modes.binary) {
+    case 'bytes':
+      return {
+        schema: BYTES,
+        encoding: 'decode',
+        decode: read,
+        zero: Buffer.alloc(0),
+        unavailable: placeholder,
+      };
+    case 'hex':
+      return { ...text('hex'), unavailable: placeholder.toString('utf8') };
+    case 'base64':
+      return text('base64');
+    case 'base64-url-safe':
+      return text('base64url');
+    default:
+      return modes.binary satisfies never;
+  }
+}
+
+/** Node leaves out the padding of the URL-safe form. */
+function padded(text: string, form: BufferEncoding): string {
+  return form === 'base64url' ? text.padEnd(Math.ceil(text.length / 4) * 4, '=') : text;
+}
+
+export const bytea: Row = (_type, modes) => binary(byteaOf, modes);
 
 export const enumeration: Row = ({ type }, modes) =>
   textual(enumSchema(type.labels), { unavailable: undefined })({ type, typmod: -1 }, modes);
@@ -70,6 +79,9 @@ export const POINT: Schema = structSchema(
   { name: 'io.debezium.data.geometry.Point', version: 1, doc: 'Geometry (POINT)' },
 );
 
+/** GEOMETRYCOLLECTION EMPTY. */
+const EMPTY_COLLECTION = '010700000000000000';
+
 export const postgis =
   (name: string, doc: string): Row =>
   () => {
@@ -80,7 +92,13 @@ export const postgis =
       ],
       { name: `io.debezium.data.geometry.${name}`, version: 1, doc },
     );
-    return { schema, encoding: 'decode', decode: fromText((text) => postgisOf(schema, text)), zero: null };
+    return {
+      schema,
+      encoding: 'decode',
+      decode: fromText((text) => postgisOf(schema, text)),
+      zero: postgisOf(schema, EMPTY_COLLECTION),
+      alwaysOptional: true,
+    };
   };
 
 export const SPARSE_VECTOR: Schema = structSchema(
@@ -88,7 +106,7 @@ export const SPARSE_VECTOR: Schema = structSchema(
     ['dimensions', INT16],
     ['vector', mapSchema(INT16, FLOAT64)],
   ],
-  { name: 'io.debezium.data.SparseDoubleVector', version: 1 },
+  { name: 'io.debezium.data.SparseDoubleVector', version: 1, doc: 'Sparse double vector' },
 );
 
 export const vector =
@@ -96,8 +114,11 @@ export const vector =
   () => ({
     schema: arraySchema(element, { name: `io.debezium.data.${name}`, version: 1 }),
     encoding: 'decode',
-    decode: fromText(vectorOf),
+    decode: fromText(
+      element.type === 'float32' ? (text) => vectorOf(text)?.map(Math.fround) ?? null : vectorOf,
+    ),
     zero: [],
+    requiredElements: true,
   });
 
 export const hstore: Row = (_type, modes) => {
@@ -106,7 +127,7 @@ export const hstore: Row = (_type, modes) => {
     return {
       schema: mapSchema(STRING, optional(STRING)),
       encoding: 'decode',
-      decode: fromText((text) => new Map(hstorePairs(text))),
+      decode: fromText(hstoreMap),
       zero: new Map(),
       unavailable: new Map([[mark, mark]]),
     };
@@ -114,24 +135,18 @@ export const hstore: Row = (_type, modes) => {
   return {
     schema: semantic('io.debezium.data.Json'),
     encoding: 'decode',
-    decode: fromText((text) => JSON.stringify(Object.fromEntries(hstorePairs(text)))),
-    zero: '',
+    decode: fromText(hstoreJson),
+    zero: '{}',
     unavailable: JSON.stringify({ [mark]: mark }),
   };
 };
 
 /** Types that Debezium cannot read come as the bytes of their text, when the config asks for them. */
-export const unknown: Row = ({ type }, modes) =>
-  modes.includeUnknown
-    ? {
-        schema: BYTES,
-        encoding: 'decode',
-        decode: GEOMETRIC.has(type.name)
-          ? fromText((text) => Buffer.from(geometricText(text)))
-          : (bytes, start, end) => Buffer.from(bytes.subarray(start, end)),
-        zero: Buffer.alloc(0),
-        unavailable: modes.placeholder,
-        requiredElements: true,
-      }
-    : undefined;
+export const unknown: Row = ({ type }, modes) => {
+  if (!modes.includeUnknown) return undefined;
+  const read = GEOMETRIC.has(type.name)
+    ? (bytes: Buffer, start: number, end: number) => Buffer.from(geometricText(utf8(bytes, start, end)))
+    : (bytes: Buffer, start: number, end: number) => Buffer.from(bytes.subarray(start, end));
+  return { ...binary(read, modes), requiredElements: true };
+};
 const GEOMETRIC: ReadonlySet<string> = new Set(['box', 'lseg', 'path', 'polygon', 'circle', 'line']);

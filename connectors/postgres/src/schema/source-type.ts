@@ -1,7 +1,7 @@
 // column.propagate.source.type and datatype.propagate.source.type: the column's own type as parameters of its schema.
 import type { CatalogColumn } from './catalog.ts';
 import type { ResolvedType } from './mapping.ts';
-import type { RowColumn } from './table-schema.ts';
+import type { RowColumn, TableSchemaInput } from './table-schema.ts';
 
 const PREFIX = '__debezium.source.column.';
 const ANY_LENGTH = 2147483647;
@@ -9,6 +9,7 @@ const ANY_LENGTH = 2147483647;
 /** Lengths the Java driver reports for types without a modifier of their own. */
 const DISPLAY_LENGTH: Readonly<Record<string, number>> = {
   bool: 1,
+  char: 1,
   int2: 5,
   int4: 10,
   int8: 19,
@@ -20,8 +21,8 @@ const DISPLAY_LENGTH: Readonly<Record<string, number>> = {
   timetz: 21,
   timestamp: 29,
   timestamptz: 35,
-  interval: 49,
 };
+const INTERVAL_LENGTH = 49;
 const BASE_TEMPORAL: Readonly<Record<string, number>> = {
   time: 8,
   timetz: 14,
@@ -32,24 +33,27 @@ const BASE_TEMPORAL: Readonly<Record<string, number>> = {
 const SERIALS: Readonly<Record<string, string>> = { int2: 'SMALLSERIAL', int4: 'SERIAL', int8: 'BIGSERIAL' };
 
 export function sourceTypeParameters(
-  column: RowColumn,
   resolved: ResolvedType,
+  { types, origin }: Pick<TableSchemaInput, 'types' | 'origin'>,
+  column: RowColumn,
   known: CatalogColumn | undefined,
-  origin: 'snapshot' | 'stream',
 ): Record<string, string> {
+  const own = types.get(column.typeOid) ?? resolved.type;
   const { length, scale } = lengthAndScale(resolved);
-  const { name } = resolved.type;
+  // The driver's metadata know nothing of a numeric without precision; the replication stream's do.
+  const hasSize = origin === 'stream' || resolved.type.name !== 'numeric' || resolved.typmod >= 4;
   const serial =
-    origin === 'snapshot' && known?.defaultExpression?.startsWith('nextval(') ? SERIALS[name] : undefined;
+    origin === 'snapshot' && known?.defaultExpression?.startsWith('nextval(') ? SERIALS[own.name] : undefined;
   return {
-    [`${PREFIX}type`]: serial ?? name.toUpperCase(),
-    [`${PREFIX}length`]: String(length),
-    [`${PREFIX}scale`]: String(scale),
+    [`${PREFIX}type`]: serial ?? own.name.toUpperCase(),
+    [`${PREFIX}length`]: hasSize ? String(length) : '0',
+    ...(hasSize ? { [`${PREFIX}scale`]: String(scale) } : {}),
     [`${PREFIX}name`]: column.name,
   };
 }
 
-function lengthAndScale({ type, typmod }: ResolvedType): { length: number; scale: number } {
+/** What the Java driver calls size and scale of a column; the size is `ANY_LENGTH` for types without one. */
+export function lengthAndScale({ type, typmod }: ResolvedType): { length: number; scale: number } {
   const name = type.elementOid === 0 ? type.name : type.name.replace(/^_/, '');
   if (name === 'numeric') {
     return typmod < 4
@@ -63,6 +67,10 @@ function lengthAndScale({ type, typmod }: ResolvedType): { length: number; scale
   if (base !== undefined) {
     const scale = typmod < 0 ? 6 : typmod;
     return { length: scale === 0 ? base - 1 : base + 1 + scale, scale };
+  }
+  if (name === 'interval') {
+    const digits = typmod & 0xffff;
+    return { length: INTERVAL_LENGTH, scale: typmod < 0 || digits === 0xffff ? 6 : digits };
   }
   if (name === 'float4') return { length: 8, scale: 8 };
   if (name === 'float8') return { length: 17, scale: 17 };

@@ -1,7 +1,8 @@
 // The schemas and row layouts of one version of a table: what a relation message (or the catalog, for a snapshot) says
 // of its columns, with what the catalog knows beyond it, filtered and changed as the config asks.
-import type { ColumnChange, ColumnChanges, NameFilter } from '@millrace/connector-common';
+import type { ColumnChanges, NameFilter } from '@millrace/connector-common';
 import {
+  ArrayStruct,
   adjustNamePart,
   adjustSchemaName,
   envelopeSchema,
@@ -11,15 +12,16 @@ import {
   type RowLayout,
   type Schema,
   STRING,
+  Struct,
   structSchema,
   type TopicNaming,
 } from '@millrace/data';
 import { SOURCE_SCHEMA } from '../source-info.ts';
 import { type CatalogTable, qualified, type TableName, type TypeCatalog } from './catalog.ts';
+import { changed, changeParameters } from './column-change.ts';
 import { defaultValueOf } from './default-value.ts';
-import type { ColumnMapping, Decode, MappingModes } from './mapping.ts';
-import { sourceTypeParameters } from './source-type.ts';
-import { MASKABLE, mapType, resolveType } from './type-mapping.ts';
+import type { ColumnMapping, MappingModes } from './mapping.ts';
+import { mapType, resolveType } from './type-mapping.ts';
 
 /** What the config says about tables and columns. */
 export interface SchemaRules {
@@ -33,8 +35,6 @@ export interface SchemaRules {
   readonly changes: ColumnChanges;
   /** `message.key.columns`: the columns for a table named `schema.table`. */
   readonly keyColumns: (table: string) => readonly string[] | undefined;
-  /** Columns whose source type goes into the schema's parameters. */
-  readonly propagateType: (column: string, typeName: string) => boolean;
 }
 
 /** A column as the row at hand has it, in its order. */
@@ -48,12 +48,15 @@ export interface RowColumn {
 
 export interface TableSchema extends TableName {
   readonly topic: string;
+  readonly columns: readonly RowColumn[];
   readonly columnCount: number;
   /** Null for a table without a key. */
   readonly keySchema: Schema | null;
   readonly keyLayout: RowLayout | null;
   /** Positions of the key's columns in the row. */
   readonly keyColumns: readonly number[];
+  /** The same without `message.key.columns`. */
+  readonly primaryKeyColumns: readonly number[];
   readonly rowLayout: RowLayout;
   readonly envelopeSchema: Schema;
   /** The last field of the key when a topic holds several tables. */
@@ -75,9 +78,10 @@ const PHYSICAL_TABLE_FIELD = '__dbz__physicalTableIdentifier';
 interface MappedColumn {
   readonly name: string;
   readonly schema: Schema;
-  /** Without what the config adds to schemas of values. */
-  readonly keySchema: Schema;
   readonly raw: RawField;
+  /** The same without what the config changes in values: keys stay. */
+  readonly keySchema: Schema;
+  readonly keyField: RawField;
 }
 
 export function tableSchema(input: TableSchemaInput): TableSchema {
@@ -109,6 +113,7 @@ export function tableSchema(input: TableSchemaInput): TableSchema {
     schema: table.schema,
     table: table.table,
     topic,
+    columns,
     columnCount: columns.length,
     keySchema,
     keyLayout:
@@ -116,9 +121,10 @@ export function tableSchema(input: TableSchemaInput): TableSchema {
         ? null
         : {
             schema: keySchema,
-            fields: [...keys.map((key) => key.raw), ...(keyTable === null ? [] : [constant(keyTable)])],
+            fields: [...keys.map((key) => key.keyField), ...(keyTable === null ? [] : [constant(keyTable)])],
           },
     keyColumns: keys.map((key) => key.raw.column),
+    primaryKeyColumns: ownKeyNames(input).map((key) => columns.findIndex((column) => column.name === key)),
     rowLayout: { schema: rowSchema, fields: value.map((column) => column.raw) },
     envelopeSchema: envelopeSchema(`${prefix}.Envelope`, rowSchema, SOURCE_SCHEMA),
     keyTable,
@@ -166,10 +172,13 @@ function constant(text: string): RawField {
  * `message.key.columns`, else the primary key, else a unique index, else, for a table that is gone, what the stream
  * calls the identity. Columns the row does not have are left out: the catalog may be ahead of the stream.
  */
-function keyColumnNames({ columns, catalog, rules }: TableSchemaInput, table: string): string[] {
+function keyColumnNames(input: TableSchemaInput, table: string): string[] {
+  const present = new Set(input.columns.map((column) => column.name));
+  return input.rules.keyColumns(table)?.filter((name) => present.has(name)) ?? ownKeyNames(input);
+}
+
+function ownKeyNames({ columns, catalog }: TableSchemaInput): string[] {
   const present = new Set(columns.map((column) => column.name));
-  const chosen = rules.keyColumns(table);
-  if (chosen !== undefined) return chosen.filter((name) => present.has(name));
   for (const key of [catalog?.primaryKey ?? [], catalog?.uniqueKey ?? []]) {
     const usable = key.filter((name) => present.has(name));
     if (usable.length > 0) return usable;
@@ -190,21 +199,17 @@ function mapColumn(
   const mapping = mapType(types, column.typeOid, column.typmod, rules.modes);
   if (resolved === undefined || mapping === undefined) return undefined;
   const known = catalog?.columns.find((candidate) => candidate.name === column.name);
-  const fullName = `${qualified(input.table)}.${column.name}`;
-  const typeName = resolved.type.name;
-  const isArray = resolved.type.elementOid !== 0;
+  const own = types.get(column.typeOid);
   // A key column of a table that is gone is sure not to be null; of the others nobody knows.
   const notNull = known?.notNull ?? (catalog === undefined && use.key);
-  const defaultValue = defaultValueOf(known?.defaultExpression ?? null, typeName, isArray, mapping);
-  const change = use.key ? undefined : changeFor(rules, fullName, typeName, isArray);
-  const parameters: Record<string, string> = {
-    ...(change?.kind === 'truncate' ? { truncateLength: String(change.length) } : {}),
-    ...(rules.propagateType(fullName, typeName)
-      ? sourceTypeParameters(column, resolved, known, input.origin)
-      : {}),
-  };
+  const isDomain = own?.kind === 'd';
+  const defaultValue = defaultValueOf(known?.defaultExpression ?? null, resolved, isDomain, mapping);
+  const table = qualified(input.table);
+  // INV-4: keys are never changed, so that rows keep their place.
+  const change = rules.changes(`${table}.${column.name}`, `${table}.${own?.name ?? ''}`);
+  const parameters = change === undefined ? {} : changeParameters(change, resolved, input, column, known);
   const keySchema = mapping.schema.with({
-    optional: !notNull,
+    optional: !notNull || mapping.alwaysOptional === true,
     ...(defaultValue === undefined ? {} : { defaultValue }),
   });
   const schema =
@@ -222,11 +227,21 @@ function mapColumn(
     nullValue,
     unavailableValue: mapping.unavailable ?? nullValue,
   };
+  const keyField = streamsAsNull(input, resolved.type.name) ? nothing(raw) : raw;
+  const field = change === undefined ? keyField : changed(keyField, change, resolved);
+  return { name: column.name, schema, keySchema, raw: ofSchema(field, schema, mapping.schema), keyField };
+}
+
+/** A struct names its schema: where parameters were added, the value has to be of the schema that has them. */
+function ofSchema(raw: RawField, schema: Schema, plain: Schema): RawField {
+  if (plain.type !== 'struct' || schema.parameters === plain.parameters) return raw;
+  const again = (value: unknown): unknown =>
+    value instanceof Struct ? new ArrayStruct(schema, value.toArray()) : value;
   return {
-    name: column.name,
-    schema,
-    keySchema,
-    raw: streamsAsNull(input, typeName) ? nothing(raw) : applyChange(raw, change, resolved.typmod),
+    ...raw,
+    decode: (bytes, start, end) => again(raw.decode(bytes, start, end)),
+    nullValue: again(raw.nullValue),
+    unavailableValue: again(raw.unavailableValue),
   };
 }
 
@@ -237,62 +252,13 @@ function requireValue(mapping: ColumnMapping, nullValue: unknown): RawField['dec
   return (bytes, start, end) => decode(bytes, start, end) ?? nullValue;
 }
 
-/** Debezium's stream has no value for the server's internal type `name`: held by a recorded case. */
+/**
+ * Debezium's stream takes the server's internal type `name` for an unknown one: held by recorded cases, with a value
+ * only where unknown types are asked for.
+ */
 function streamsAsNull(input: TableSchemaInput, typeName: string): boolean {
-  return input.origin === 'stream' && typeName === 'name';
+  return input.origin === 'stream' && typeName === 'name' && !input.rules.modes.includeUnknown;
 }
 function nothing(raw: RawField): RawField {
   return { ...raw, encoding: 'decode', decode: () => raw.nullValue, unavailableValue: raw.nullValue };
-}
-
-/** Masks and hashes touch text only, truncation bytes too; anything else stays as it is. */
-function changeFor(
-  rules: SchemaRules,
-  column: string,
-  typeName: string,
-  isArray: boolean,
-): ColumnChange | undefined {
-  const change = rules.changes(column);
-  if (change === undefined || isArray) return undefined;
-  return MASKABLE.has(typeName) || (typeName === 'bytea' && change.kind === 'truncate') ? change : undefined;
-}
-
-function applyChange(raw: RawField, change: ColumnChange | undefined, typmod: number): RawField {
-  if (change === undefined) return raw;
-  const decode: Decode = (bytes, start, end) => raw.decode(bytes, start, end);
-  switch (change.kind) {
-    case 'mask':
-      return {
-        ...raw,
-        encoding: 'decode',
-        decode: () => change.text,
-        nullValue: change.text,
-        unavailableValue: change.text,
-      };
-    case 'truncate':
-      return {
-        ...raw,
-        encoding: 'decode',
-        decode: (bytes, start, end) => {
-          const value = decode(bytes, start, end);
-          return typeof value === 'string' || value instanceof Uint8Array
-            ? value.slice(0, change.length)
-            : value;
-        },
-      };
-    case 'hash': {
-      const length = typmod >= 4 ? typmod - 4 : undefined;
-      const hash = (text: string): string => change.hash(text).slice(0, length);
-      return {
-        ...raw,
-        encoding: 'decode',
-        decode: (bytes, start, end) => {
-          const value = decode(bytes, start, end);
-          return typeof value === 'string' ? hash(value) : value;
-        },
-      };
-    }
-    default:
-      return change satisfies never;
-  }
 }

@@ -30,6 +30,12 @@ function printed(text: string, scale: number): string | undefined {
 }
 
 describe('temporal text', () => {
+  test('a zone ends with its value: what follows is another column', () => {
+    const bytes = Buffer.from('2024-02-29 21:59:59+00\t23:59:01\t24:00:00+00\t12:00:30');
+    expect(isoTimestamp(bytes, 0, 22, undefined)).toBe('2024-02-29T21:59:59Z');
+    expect(isoZonedTime(bytes, 32, 43)).toBe('00:00:00Z');
+  });
+
   test('a moment with zone is printed as it is decoded, or left to the decoder (INV-8)', () => {
     fc.assert(
       fc.property(

@@ -109,8 +109,9 @@ function zoneOffset(bytes: Buffer, start: number, end: number): number {
   const sign = bytes[start] === DASH ? -1 : 1;
   if (start >= end || (bytes[start] !== DASH && bytes[start] !== 0x2b)) return 0;
   let seconds = digits(bytes, start + 1, start + 3) * 3600;
-  if (bytes[start + 3] === COLON) seconds += digits(bytes, start + 4, start + 6) * 60;
-  if (bytes[start + 6] === COLON) seconds += digits(bytes, start + 7, start + 9);
+  // What follows the value is another column's.
+  if (start + 3 < end && bytes[start + 3] === COLON) seconds += digits(bytes, start + 4, start + 6) * 60;
+  if (start + 6 < end && bytes[start + 6] === COLON) seconds += digits(bytes, start + 7, start + 9);
   return sign * seconds * 1_000_000;
 }
 

@@ -28,7 +28,7 @@ export const date: Row = (_type, modes) => {
       schema: semantic('io.debezium.time.IsoDate'),
       encoding: 'decode',
       decode: (bytes, start, end) => `${isoDate(dateValue(bytes, start, end))}Z`,
-      zero: '',
+      zero: '1970-01-01Z',
     };
   }
   const schema =
@@ -58,7 +58,7 @@ export const time: Row = ({ typmod }, modes) => {
       return mapping(
         semantic('io.debezium.time.IsoTime'),
         (bytes, start, end) => `${isoTime(timeUs(bytes, start, end) % 86_400_000_000, undefined)}Z`,
-        '',
+        '00:00:00Z',
       );
     case 'nanoseconds':
       return mapping(semantic('io.debezium.time.NanoTime'), micros(1000));
@@ -74,6 +74,12 @@ export const time: Row = ({ typmod }, modes) => {
   }
 };
 
+/** The moments that stand for infinity in the other modes, since a reader of ISO text knows no such word. */
+const ISO_INFINITY: Readonly<Record<string, string>> = {
+  infinity: '+294247-01-10T04:00:25.2Z',
+  '-infinity': '-290308-12-21T19:59:27.6Z',
+};
+
 export const timestamp: Row = ({ typmod }, modes) => {
   switch (modes.time) {
     case 'connect':
@@ -81,8 +87,11 @@ export const timestamp: Row = ({ typmod }, modes) => {
     case 'isostring':
       return mapping(
         semantic('io.debezium.time.IsoTimestamp'),
-        (bytes, start, end) => isoTimestamp(bytes, start, end, undefined),
-        '',
+        (bytes, start, end) => {
+          const text = isoTimestamp(bytes, start, end, undefined);
+          return ISO_INFINITY[text] ?? text;
+        },
+        '1970-01-01T00:00:00Z',
       );
     case 'nanoseconds':
       return mapping(semantic('io.debezium.time.NanoTimestamp'), timestampNs);
@@ -131,7 +140,7 @@ export const interval: Row = (_type, modes) => {
         schema: semantic('io.debezium.time.Interval'),
         encoding: 'decode',
         decode: parts(isoInterval, (name) => name),
-        zero: '',
+        zero: isoInterval({ months: 0, days: 0, us: 0n }),
       }
     : {
         schema: semantic('io.debezium.time.MicroDuration'),

@@ -12,9 +12,16 @@ import {
   STRING,
   semantic,
 } from '@millrace/data';
-import { NESTED, parseArrayText } from './array-text.ts';
+import { parseArrayText } from './array-text.ts';
 import type { TypeCatalog } from './catalog.ts';
-import { type ColumnMapping, fromText, type MappingModes, type ResolvedType, type Row } from './mapping.ts';
+import {
+  type ColumnMapping,
+  type Decode,
+  fromText,
+  type MappingModes,
+  type ResolvedType,
+  type Row,
+} from './mapping.ts';
 import { bigInteger, bits, float, integer, money, numeric } from './number-types.ts';
 import {
   bytea,
@@ -65,7 +72,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   tsrange: textual(STRING),
   tstzrange: textual(STRING),
   daterange: textual(STRING),
-  isbn: textual(STRING),
+  isbn: textual(STRING, { requiredElements: true }),
   json: textual(semantic('io.debezium.data.Json')),
   jsonb: textual(semantic('io.debezium.data.Json')),
   xml: textual(semantic('io.debezium.data.Xml')),
@@ -82,7 +89,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     schema: POINT,
     encoding: 'decode',
     decode: fromText((text) => pointOf(POINT, text)),
-    zero: null,
+    zero: pointOf(POINT, '(0,0)'),
   }),
   geometry: postgis('Geometry', 'Geometry'),
   geography: postgis('Geography', 'Geography'),
@@ -94,6 +101,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     encoding: 'decode',
     decode: fromText((text) => sparseVectorOf(SPARSE_VECTOR, text)),
     zero: new ArrayStruct(SPARSE_VECTOR, [0, new Map()]),
+    requiredElements: true,
   }),
 };
 
@@ -102,15 +110,14 @@ const NO_ARRAYS: ReadonlySet<string> = new Set([
   'money',
   'name',
   'interval',
-  'bit',
   'varbit',
   'xml',
   'point',
   'refcursor',
-  'vector',
-  'halfvec',
-  'sparsevec',
 ]);
+
+/** What stands between the elements of an array where it is no comma. */
+const DELIMITERS: Readonly<Record<string, string>> = { box: ';', geometry: ':', geography: ':' };
 
 /** Follows domains to what they are over; a modifier of the domain counts where the column has none. */
 export function resolveType(types: TypeCatalog, oid: number, typmod: number): ResolvedType | undefined {
@@ -142,32 +149,52 @@ export function mapType(
 }
 
 function mapArray(types: TypeCatalog, array: ResolvedType, modes: MappingModes): ColumnMapping | undefined {
+  const own = types.get(array.type.elementOid);
   const element = resolveType(types, array.type.elementOid, array.typmod);
-  if (element === undefined || (NO_ARRAYS.has(element.type.name) && element.type.schema === 'pg_catalog')) {
-    return undefined;
-  }
-  const mapping = mapType(types, element.type.oid, element.typmod, modes);
+  if (own === undefined || element === undefined) return undefined;
+  if (NO_ARRAYS.has(element.type.name) && element.type.schema === 'pg_catalog') return undefined;
+  if (element.type.name === 'bit') return bitArray(element, modes);
+  // Elements of a domain are unknown to Debezium, whatever the domain is over.
+  const mapping =
+    own.kind === 'd' ? unknown(element, modes) : mapType(types, element.type.oid, element.typmod, modes);
   if (mapping === undefined) return undefined;
-  const isEnum = element.type.kind === 'e';
-  const items = mapping.requiredElements || isEnum ? mapping.schema : optional(mapping.schema);
+  // The old vector types of the catalogs come without null and without a comma.
+  const isVector = array.type.name === 'int2vector' || array.type.name === 'oidvector';
+  const required = mapping.requiredElements === true || element.type.kind === 'e' || isVector;
+  // A number without a value (NaN) leaves the array without one, as null would be another array.
+  const exact = element.type.name === 'numeric' && modes.decimal === 'precise';
   const { decode } = mapping;
+  const delimiter = DELIMITERS[element.type.name] ?? ',';
   return {
-    schema: arraySchema(items),
+    schema: arraySchema(required ? mapping.schema : optional(mapping.schema)),
     encoding: 'decode',
     decode: fromText((text) => {
-      const elements = parseArrayText(text, element.type.name === 'box' ? ';' : ',');
+      const elements = isVector
+        ? text.split(' ').filter((item) => item !== '')
+        : parseArrayText(text, delimiter);
       if (elements === undefined) return null;
-      // An enumeration's element cannot be null: the array as a whole is.
-      if (isEnum && elements.includes(null)) return null;
-      return elements.map((item) => {
-        if (item === null || item === NESTED) return null;
-        const bytes = Buffer.from(item);
-        return decode(bytes, 0, bytes.length);
-      });
+      const values: unknown[] = [];
+      for (const item of elements) {
+        const value = typeof item === 'string' ? decodeText(decode, item) : null;
+        if (value === null && (required || (exact && typeof item === 'string'))) return null;
+        values.push(value);
+      }
+      return values;
     }),
     zero: [],
-    unavailable: unavailableArray(element.type.name, modes),
+    unavailable: own.kind === 'd' ? undefined : unavailableArray(element.type.name, modes),
   };
+}
+
+/** Debezium gives an array of bit strings the schema of one bit string, and no value. */
+function bitArray(element: ResolvedType, modes: MappingModes): ColumnMapping | undefined {
+  const mapping = bits(element, modes);
+  return mapping && { ...mapping, decode: () => null };
+}
+
+function decodeText(decode: Decode, text: string): unknown {
+  const bytes = Buffer.from(text);
+  return decode(bytes, 0, bytes.length);
 }
 
 /** What stands for an unchanged array: one element, or the placeholder's bytes as numbers; most types have nothing. */
@@ -179,14 +206,13 @@ function unavailableArray(element: string, modes: MappingModes): unknown {
     case 'bpchar':
     case 'json':
     case 'jsonb':
-    case 'citext':
       return [placeholder.toString('utf8')];
     case 'bytea':
-      return [placeholder];
+      return modes.binary === 'bytes' ? [placeholder] : undefined;
     case 'int4':
     case 'int8':
     case 'date':
-      return [...placeholder];
+      return Array.from(placeholder, (byte) => (byte << 24) >> 24);
     case 'uuid':
       return [nameUuid(placeholder)];
     default:
@@ -202,6 +228,3 @@ function nameUuid(name: Buffer): string {
   const hex = hash.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
-
-/** Types whose text masks, hashes and truncation may change. */
-export const MASKABLE: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'char', 'name', 'citext']);

@@ -69,6 +69,7 @@ export function byteaOf(bytes: Buffer, start: number, end: number): Buffer {
 export function pointOf(schema: Schema, text: string): ArrayStruct | null {
   const match = /^\(([^,]+),([^)]+)\)$/.exec(text);
   if (!match) return null;
+  // Postgres spells infinity as JavaScript does.
   const x = Number(match[1]);
   const y = Number(match[2]);
   const wkb = Buffer.alloc(21);
@@ -85,21 +86,48 @@ const EWKB_HAS_SRID = 0x20000000;
 export function postgisOf(schema: Schema, text: string): ArrayStruct | null {
   const wkb = Buffer.from(text, 'hex');
   if (wkb.length < 9) return null;
-  const little = wkb[0] === 1;
+  const little = wkb[0] !== 0;
   const type = little ? wkb.readUInt32LE(1) : wkb.readUInt32BE(1);
   const srid = (type & EWKB_HAS_SRID) === 0 ? null : little ? wkb.readInt32LE(5) : wkb.readInt32BE(5);
   return new ArrayStruct(schema, [wkb, srid]);
 }
 
-/** Pairs of an hstore: `"a"=>"1", "b"=>NULL`. */
-export function hstorePairs(text: string): [key: string, value: string | null][] {
-  const pairs: [string, string | null][] = [];
+/** An hstore (`"a"=>"1", "b"=>NULL`), its keys in the order of a Java HashMap, which is what Debezium iterates over. */
+export function hstoreMap(text: string): Map<string, string | null> {
+  const pairs = new Map<string, string | null>();
   const pattern = /"((?:[^"\\]|\\.)*)"=>(?:"((?:[^"\\]|\\.)*)"|NULL)(?:, )?/gs;
   const unescape = (part: string): string => part.replaceAll(/\\(.)/gs, '$1');
   for (const [, key = '', value] of text.matchAll(pattern)) {
-    pairs.push([unescape(key), value === undefined ? null : unescape(value)]);
+    pairs.set(unescape(key), value === undefined ? null : unescape(value));
   }
-  return pairs;
+  return inHashMapOrder(pairs, spreadHash, 16);
+}
+
+/**
+ * The order of a Java HashMap that was made for `capacity` entries (a power of two): by bucket, of which there are twice
+ * as many whenever three quarters are used; within a bucket the order of insertion.
+ */
+function inHashMapOrder<K, V>(entries: Map<K, V>, hashOf: (key: K) => number, capacity: number): Map<K, V> {
+  let buckets = capacity;
+  while (entries.size > buckets * 0.75) buckets *= 2;
+  const placed = [...entries].map((entry) => ({ entry, bucket: hashOf(entry[0]) & (buckets - 1) }));
+  placed.sort((a, b) => a.bucket - b.bucket);
+  return new Map(placed.map(({ entry }) => entry));
+}
+
+/** `String.hashCode` with its upper half folded into the lower one, as HashMap does. */
+function spreadHash(text: string): number {
+  let hash = 0;
+  for (let i = 0; i < text.length; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0;
+  return hash ^ (hash >>> 16);
+}
+
+/** A JSON object of the pairs in their order: a JavaScript object would put keys that look like numbers first. */
+export function hstoreJson(text: string): string {
+  const members = [...hstoreMap(text)].map(
+    ([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`,
+  );
+  return `{${members.join(',')}}`;
 }
 
 /** Numbers of a geometric type in Java's spelling, which is how the Java driver prints them: `(3,4)` as `(3.0,4.0)`. */
@@ -108,19 +136,26 @@ export function geometricText(text: string): string {
 }
 
 /** `[1,2,3]` of pgvector. */
-export function vectorOf(text: string): number[] {
+export function vectorOf(text: string): number[] | null {
+  if (!text.startsWith('[') || !text.endsWith(']')) return null;
   const inner = text.slice(1, -1);
   return inner === '' ? [] : inner.split(',').map(Number);
 }
 
-/** `{1:1.5,3:2}/5` of pgvector: dimensions and the values that are not zero. */
+const INT16_MAX = 32767;
+
+/**
+ * `{1:1.5,3:2}/5` of pgvector: dimensions and the values that are not zero, in the order of Debezium's map; null beyond
+ * what the schema's 16 bits can count.
+ */
 export function sparseVectorOf(schema: Schema, text: string): ArrayStruct | null {
   const match = /^\{(.*)\}\/(\d+)$/.exec(text);
-  if (!match) return null;
+  if (!match || Number(match[2]) > INT16_MAX) return null;
   const values = new Map<number, number>();
   for (const entry of (match[1] ?? '').split(',')) {
     const [index, value] = entry.split(':');
     if (index !== undefined && value !== undefined) values.set(Number(index), Number(value));
   }
-  return new ArrayStruct(schema, [Number(match[2]), values]);
+  const capacity = 2 ** Math.ceil(Math.log2(Math.max(1, values.size)));
+  return new ArrayStruct(schema, [Number(match[2]), inHashMapOrder(values, (key) => key, capacity)]);
 }

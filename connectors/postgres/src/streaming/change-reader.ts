@@ -51,6 +51,8 @@ export class ChangeReader implements ReplicationHandler {
   /** What the stream waits for at this place. */
   #wait: Promise<void> | undefined;
   #window: SnapshotWindow | undefined;
+  /** Records that are being completed; they enter the queue before all others. */
+  #filling: Promise<void> | undefined;
 
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
@@ -66,8 +68,8 @@ export class ChangeReader implements ReplicationHandler {
    * transaction and while some records are not in the queue yet.
    */
   get completeLsn(): Lsn | undefined {
-    const isOpen = this.#transaction !== undefined || this.#window !== undefined;
-    return this.#records.length === 0 && !isOpen ? this.#complete : undefined;
+    const isWaiting = this.#records.length > 0 || this.#filling !== undefined || this.#window !== undefined;
+    return isWaiting || this.#transaction !== undefined ? undefined : this.#complete;
   }
 
   /**
@@ -172,9 +174,17 @@ export class ChangeReader implements ReplicationHandler {
       const wait = this.#wait === undefined ? undefined : this.#takeWait();
       if (wait === undefined && this.#records.length < FLUSH_RECORDS) return undefined;
       this.#flush();
-      return wait ?? (queue.isFull ? queue.room() : undefined);
+      const isWaiting = wait !== undefined || this.#filling !== undefined || queue.isFull;
+      return isWaiting ? this.#handedOver(wait) : undefined;
     });
     this.#commitTransaction(endLsn);
+  }
+
+  /** Once `wait` is over and what was flushed is in the queue, which has room for more. */
+  async #handedOver(wait: Promise<void> | undefined): Promise<void> {
+    await wait;
+    while (this.#filling !== undefined) await this.#filling;
+    await this.#options.queue.room();
   }
 
   #takeWait(): Promise<void> | undefined {
@@ -223,24 +233,40 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   #flush(): void {
-    if (this.#records.length === 0) return;
-    this.#options.queue.put({ records: this.#records, bytes: this.#bytes });
+    if (this.#records.length === 0 || this.#filling !== undefined) return;
+    const records = this.#records;
+    const bytes = this.#bytes;
     this.#records = [];
     this.#bytes = 0;
     this.#lastSlab = undefined;
     this.#processed = undefined;
+    const filling = this.#options.reselect?.fill(records, bytes);
+    if (filling === undefined) this.#options.queue.put({ records, bytes });
+    // INV-2: what is made meanwhile waits here.
+    else
+      this.#filling = filling.then(() => {
+        this.#filling = undefined;
+        this.#flush();
+      });
   }
 
   #startWaiting(wait: Promise<void>): boolean {
     this.#wait = undefined;
     this.#flush();
-    const { resume, fail } = this.#options;
-    wait.then(resume, fail);
+    this.#resumeAfter(Promise.all([this.#filling, wait]));
     return false;
+  }
+
+  #resumeAfter(wait: Promise<unknown>): void {
+    wait.then(this.#options.resume, this.#options.fail);
   }
 
   #stopWhileFull(): boolean {
     const { queue, resume } = this.#options;
+    if (this.#filling !== undefined) {
+      this.#resumeAfter(this.#filling);
+      return true;
+    }
     if (!queue.isFull) return false;
     queue.onRoom(resume);
     return true;
@@ -373,8 +399,10 @@ export class ChangeReader implements ReplicationHandler {
     const out = this.#records;
     if (type === MESSAGE.insert) {
       this.#counts.created++;
-      if (!this.#windowed(table, lsn, 'INSERT', undefined, first))
+      if (!this.#windowed(table, lsn, 'INSERT', undefined, first)) {
         table.inserted(out, this.#context(table, lsn, 'INSERT'), first);
+        this.#options.reselect?.note(table.schema, first, out.length - 1);
+      }
       this.#observe(table, lsn, 'INSERT', first);
     } else if (type === MESSAGE.update) {
       const before = kind === 'N' ? undefined : first;
@@ -391,6 +419,7 @@ export class ChangeReader implements ReplicationHandler {
           before,
           after,
         });
+        this.#options.reselect?.note(table.schema, after, out.length - 1);
       }
       this.#observe(table, lsn, 'UPDATE', after, before);
     } else {

@@ -9,6 +9,7 @@ import type { TableSchema } from '../schema/table-schema.ts';
 import type { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
 import type { SourceIdentity } from '../source-info.ts';
 import type { LogicalMessages } from './logical-messages.ts';
+import type { Reselect } from './reselect.ts';
 import type { SignalDesk } from './signal-desk.ts';
 import type { SnapshotWindow } from './snapshot-window.ts';
 import type { StreamedTransactions } from './streamed-transactions.ts';
@@ -41,6 +42,8 @@ export interface ChangeReaderOptions {
   readonly messages: LogicalMessages | undefined;
   /** The oldest transaction still running, where the config asks for it. */
   readonly xmin: () => number | null;
+  /** Completes rows that lack columns, where the config asks for it. */
+  readonly reselect: Reselect | undefined;
   /** Signals and incremental snapshots, where the config has them. */
   readonly signals: SignalWatch | undefined;
   /** Where the server sends transactions while they are in progress. */

@@ -25,6 +25,7 @@ import {
 } from '@millrace/connector-common';
 import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
+import { openSession } from '../connection.ts';
 import { DEBEZIUM_EXCEPTION, postgresError, streamingError, toPostgresError } from '../errors.ts';
 import type { ChangeOffset, StoredOffset } from '../offset.ts';
 import { formatLsn, type Lsn } from '../protocol/lsn.ts';
@@ -40,6 +41,7 @@ import type { SourceIdentity } from '../source-info.ts';
 import { ChangeReader } from './change-reader.ts';
 import { logicalMessages } from './logical-messages.ts';
 import type { DescribedTable, SignalWatch } from './reader-options.ts';
+import { Reselect } from './reselect.ts';
 import { SignalDesk } from './signal-desk.ts';
 import { SnapshotWindow } from './snapshot-window.ts';
 import { StreamedTransactions } from './streamed-transactions.ts';
@@ -93,6 +95,7 @@ export class StreamingRun {
   readonly #walEnd: WalEnd;
   readonly #layouts: LayoutBook;
   readonly #streamed: StreamedTransactions | undefined;
+  readonly #reselect: Reselect | undefined;
   #stream: ReplicationStream | undefined;
   #topicSignals: TopicSignals | undefined;
   #fileSignals: FileSignals | undefined;
@@ -124,6 +127,7 @@ export class StreamingRun {
     });
     this.#xmin = XminWatch.start(config.xminIntervalMs, config.connection, context);
     this.#streamed = streamedTransactions(options);
+    this.#reselect = this.#reselection();
     const signals = this.#signals();
     this.#incremental = signals?.incremental;
     this.#reader = new ChangeReader({
@@ -146,6 +150,7 @@ export class StreamingRun {
       transactions,
       messages: logicalMessages(config, identity, sourcePartition),
       xmin: () => this.#xmin?.current ?? null,
+      reselect: this.#reselect,
       signals,
       streamed: this.#streamed,
     });
@@ -237,6 +242,7 @@ export class StreamingRun {
     await this.#incremental?.close();
     this.#fileSignals?.stop();
     await this.#topicSignals?.close();
+    await this.#reselect?.close();
     await this.#stream?.close();
     await this.#streamed?.close();
   }
@@ -253,6 +259,24 @@ export class StreamingRun {
     }
     if (action === 'warn') context.logger.warn({ key: 'lsn.flush.timeout.ms' }, text);
     return undefined;
+  }
+
+  #reselection(): Reselect | undefined {
+    const { config, types, queue, context } = this.#options;
+    if (config.reselect === undefined) return undefined;
+    return new Reselect({
+      rules: config.reselect,
+      types,
+      queue,
+      logger: context.logger,
+      step: this.#describing,
+      signalTable: config.signals.table,
+      open: async () => {
+        const client = await openSession(config.connection);
+        await client.query(`set statement_timeout = ${config.queryTimeoutMs}`);
+        return client;
+      },
+    });
   }
 
   #signals(): SignalWatch | undefined {

@@ -1,0 +1,328 @@
+// Reads anew what the server left out of rows because it did not change (or what is null), and puts it into the events
+// before they leave: one query a table for many rows, on a session of its own, while the stream waits. The values are
+// those of now, as with Debezium: a later change of the row may already be in them.
+import type { ActivityStep, SourceRecord } from '@millrace/connect-api';
+import { type ChangeQueue, type ReselectRules, withAfter } from '@millrace/connector-common';
+import { RAW_NULL, RAW_UNAVAILABLE, RawRow } from '@millrace/data';
+import type { Logger } from '@millrace/foundation';
+import type pg from 'pg';
+import { to as copyTo } from 'pg-copy-streams';
+import { quoteIdentifier, quoteTable } from '../connection.ts';
+import { postgresError, toPostgresError } from '../errors.ts';
+import { CopyRows, indexRows } from '../protocol/copy-text.ts';
+import { TupleIndex } from '../protocol/pgoutput.ts';
+import { qualified, type TypeCatalog } from '../schema/catalog.ts';
+import type { TableSchema } from '../schema/table-schema.ts';
+import type { Tuple } from './table-stream.ts';
+
+export interface ReselectOptions {
+  readonly rules: ReselectRules;
+  readonly types: TypeCatalog;
+  /** Opens a session with the limits of time that queries have. */
+  readonly open: () => Promise<pg.Client>;
+  readonly queue: ChangeQueue<SourceRecord>;
+  readonly logger: Logger;
+  readonly step: ActivityStep;
+  /** `schema.table` of the signal table, whose rows stay as they are. */
+  readonly signalTable: string | undefined;
+}
+
+/** What of a table can be read anew, and how its rows are found. */
+interface Target {
+  readonly schema: TableSchema;
+  readonly name: string;
+  readonly keys: readonly { readonly position: number; readonly sql: string; readonly type: string }[];
+  readonly columns: readonly { readonly position: number; readonly ifNull: boolean }[];
+}
+
+/** A record whose row lacks columns. */
+interface Pending {
+  /** Its place in the batch. */
+  readonly record: number;
+  readonly target: Target;
+  readonly row: Tuple;
+  /** Positions of the columns. */
+  readonly lacking: readonly number[];
+}
+
+/** Rows asked for at once; fewer while they are large. */
+const MAX_ROWS = 512;
+/** Bytes of answers held at once: what comes beyond is asked for again. INV-5 */
+const MAX_BYTES = 16 * 1024 * 1024;
+
+export class Reselect {
+  readonly #options: ReselectOptions;
+  readonly #targets = new WeakMap<TableSchema, Target | 'none'>();
+  #pending: Pending[] = [];
+  #client: pg.Client | undefined;
+  #rows = 64;
+  #closed = false;
+
+  constructor(options: ReselectOptions) {
+    this.#options = options;
+  }
+
+  /** Looks at the row of the record at `record` of the batch in the making. */
+  note(schema: TableSchema, row: Tuple, record: number): void {
+    let target = this.#targets.get(schema);
+    if (target === undefined) {
+      target = this.#target(schema) ?? 'none';
+      this.#targets.set(schema, target);
+    }
+    if (target === 'none') return;
+    const { unavailable } = this.#options.rules;
+    let lacking: number[] | undefined;
+    for (const { position, ifNull } of target.columns) {
+      const length = row.entries[row.base + 2 * position + 1];
+      if ((length === RAW_UNAVAILABLE && unavailable) || (length === RAW_NULL && ifNull)) {
+        lacking ??= [];
+        lacking.push(position);
+      }
+    }
+    if (lacking !== undefined) this.#pending.push({ record, target, row, lacking });
+  }
+
+  /**
+   * Completes the records of a batch and puts it into the queue, in parts and in order; undefined when nothing is lacking
+   * and nothing was put. Rejects when the task has to end; then the rest of the batch was not put.
+   */
+  fill(records: SourceRecord[], bytes: number): Promise<void> | undefined {
+    if (this.#pending.length === 0) return undefined;
+    const pending = this.#pending;
+    this.#pending = [];
+    return this.#fill(records, bytes, pending);
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#client?.end().catch(() => undefined);
+  }
+
+  async #fill(records: SourceRecord[], bytes: number, pending: readonly Pending[]): Promise<void> {
+    const { queue, step } = this.#options;
+    let put = 0;
+    let held = bytes;
+    for (let at = 0; at < pending.length; ) {
+      const asked = pending.slice(at, at + this.#rows);
+      step.enter(`reading columns anew from ${asked[0]?.target.name ?? ''}`);
+      let answered: { count: number; bytes: number };
+      try {
+        answered = await this.#answer(records, asked);
+      } finally {
+        step.leave();
+      }
+      at += answered.count;
+      // Rows that were large are asked for in small numbers from then on.
+      this.#rows = answered.count < asked.length ? answered.count : Math.min(MAX_ROWS, this.#rows * 2);
+      const end = pending[at]?.record ?? records.length;
+      queue.put({ records: records.slice(put, end), bytes: held + answered.bytes });
+      put = end;
+      held = 0;
+      await queue.room();
+    }
+  }
+
+  /** Completes the first of these records, at least one; says how many, and how many bytes they took. */
+  async #answer(
+    records: SourceRecord[],
+    asked: readonly Pending[],
+  ): Promise<{ count: number; bytes: number }> {
+    let count = asked.length;
+    let bytes = 0;
+    for (const [target, rows] of groupByTarget(asked)) {
+      if (bytes > MAX_BYTES) {
+        count = Math.min(
+          count,
+          asked.findIndex((row) => row.target === target),
+        );
+        continue;
+      }
+      const answers = await this.#query(target, rows);
+      bytes += answers.bytes;
+      let gone = 0;
+      for (const row of rows) {
+        const key = keyOf(row);
+        const number = key === undefined ? undefined : answers.numbers.get(key);
+        if (number !== undefined && number > answers.last) {
+          count = Math.min(count, asked.indexOf(row));
+          break;
+        }
+        const answer = number === undefined ? undefined : answers.rows.get(number);
+        if (answer === undefined) gone++;
+        else complete(records, row, answer, answers.columns);
+      }
+      if (gone > 0) this.#notFound(target, gone);
+    }
+    return { count, bytes };
+  }
+
+  #notFound(target: Target, rows: number): void {
+    const message = 'rows to read columns anew from are no longer there';
+    if (this.#options.rules.failsOnError) {
+      throw postgresError(
+        'postgres.reselect_failed',
+        `Cannot complete events of ${target.name}: ${rows} ${message}`,
+      );
+    }
+    this.#options.logger.warn({ table: target.name, rows }, message);
+  }
+
+  async #query(target: Target, rows: readonly Pending[]): Promise<Answers> {
+    try {
+      return await this.#read(target, rows);
+    } catch (first) {
+      if (this.#closed) throw first;
+      // A session may have ended while it was idle: once more on a new one.
+      await this.#client?.end().catch(() => undefined);
+      this.#client = undefined;
+      try {
+        return await this.#read(target, rows);
+      } catch (error) {
+        const cause = toPostgresError(error, `Cannot read columns of ${target.name} anew`);
+        if (this.#options.rules.failsOnError || this.#closed) throw cause;
+        this.#options.logger.warn({ err: cause, table: target.name }, 'events keep the columns they lack');
+        return { columns: [], numbers: new Map(), rows: new Map(), last: Number.MAX_SAFE_INTEGER, bytes: 0 };
+      }
+    }
+  }
+
+  async #read(target: Target, rows: readonly Pending[]): Promise<Answers> {
+    this.#client ??= await this.#options.open();
+    const columns = [...new Set(rows.flatMap((row) => row.lacking))];
+    const answers: Answers = {
+      columns,
+      numbers: new Map(),
+      rows: new Map(),
+      last: Number.MAX_SAFE_INTEGER,
+      bytes: 0,
+    };
+    const values: string[] = [];
+    for (const row of rows) {
+      const key = keyOf(row);
+      if (key === undefined || answers.numbers.has(key)) continue;
+      answers.numbers.set(key, values.length);
+      const parts = target.keys.map(
+        ({ position, type }) => `${literal(textAt(row.row, position) ?? '')}::${type}`,
+      );
+      values.push(`(${[values.length, ...parts].join(', ')})`);
+    }
+    if (values.length === 0) return answers;
+    const names = target.keys.map((_, i) => `k${i}`);
+    const on = target.keys.map(({ sql }, i) => `t.${sql} = v.k${i}`).join(' and ');
+    const list = columns.map(
+      (position) => `t.${quoteIdentifier(target.schema.columns[position]?.name ?? '')}`,
+    );
+    const sql = `COPY (select v.i, ${list.join(', ')} from (values ${values.join(', ')}) as v(i, ${names.join(', ')})
+      join ${quoteTable(target.schema)} as t on ${on} order by v.i) TO STDOUT`;
+    const gather = new CopyRows();
+    const index = new TupleIndex();
+    for await (const chunk of this.#client.query(copyTo(sql))) {
+      const bytes = gather.push(chunk as Buffer);
+      if (bytes === undefined) continue;
+      if (answers.bytes > MAX_BYTES) continue; // what is over the limit is read to its end and let go
+      answers.bytes += bytes.length;
+      indexRows(bytes, columns.length + 1, index, (entries, base) => {
+        const tuple: Tuple = { bytes, entries, base };
+        const number = Number(textAt(tuple, 0));
+        if (!answers.rows.has(number)) answers.rows.set(number, tuple);
+      });
+      if (answers.bytes > MAX_BYTES) answers.last = Math.max(...answers.rows.keys());
+    }
+    return answers;
+  }
+
+  #target(schema: TableSchema): Target | undefined {
+    const { rules, types, signalTable } = this.#options;
+    const name = qualified(schema);
+    const positions = rules.byEventKey ? schema.keyColumns : schema.primaryKeyColumns;
+    if (name === signalTable || schema.keySchema === null) return undefined;
+    if (positions.length === 0) {
+      this.#options.logger.warn({ table: name }, 'columns of a table without a key are not read anew');
+      return undefined;
+    }
+    const columns = schema.rowLayout.fields.flatMap(({ column: position, nullValue }, i) => {
+      const column = schema.columns[position];
+      if (column === undefined || !rules.selects(`${name}:${column.name}`)) return [];
+      // A null that shows as the default of the schema is none.
+      const { defaultValue } = schema.rowLayout.schema.fields[i]?.schema ?? {};
+      return [{ position, ifNull: rules.nulls && nullValue === null && defaultValue === undefined }];
+    });
+    if (columns.length === 0) return undefined;
+    const keys = positions.map((position) => {
+      const column = schema.columns[position];
+      const type = types.get(column?.typeOid ?? 0);
+      return {
+        position,
+        sql: quoteIdentifier(column?.name ?? ''),
+        type: type === undefined ? 'text' : quoteTable({ schema: type.schema, table: type.name }),
+      };
+    });
+    return { schema, name, keys, columns };
+  }
+}
+
+interface Answers {
+  /** Positions in the table of the columns that were read. */
+  readonly columns: readonly number[];
+  /** Keys to their number in the query. */
+  readonly numbers: Map<string, number>;
+  /** By number: the number itself, then the columns. */
+  readonly rows: Map<number, Tuple>;
+  /** Beyond this number nothing is known. */
+  last: number;
+  bytes: number;
+}
+
+function groupByTarget(rows: readonly Pending[]): Map<Target, Pending[]> {
+  const groups = new Map<Target, Pending[]>();
+  for (const row of rows) {
+    const group = groups.get(row.target);
+    if (group === undefined) groups.set(row.target, [row]);
+    else group.push(row);
+  }
+  return groups;
+}
+
+/** The texts of a row's key; undefined when one is null, which no row equals. */
+function keyOf({ target, row }: Pending): string | undefined {
+  const parts = target.keys.map(({ position }) => textAt(row, position));
+  return parts.includes(undefined) ? undefined : JSON.stringify(parts);
+}
+
+function textAt({ bytes, entries, base }: Tuple, position: number): string | undefined {
+  const start = entries[base + 2 * position] ?? 0;
+  const length = entries[base + 2 * position + 1] ?? RAW_NULL;
+  return length < 0 ? undefined : bytes.toString('utf8', start, start + length);
+}
+
+/** Whatever `standard_conforming_strings` is. */
+function literal(text: string): string {
+  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+}
+
+/** Puts a record with the whole row in the place of the one that lacks columns. */
+function complete(
+  records: SourceRecord[],
+  pending: Pending,
+  answer: Tuple,
+  columns: readonly number[],
+): void {
+  const { row, lacking, target } = pending;
+  const record = records[pending.record];
+  if (record === undefined) return;
+  const sources = Array.from({ length: target.schema.columnCount }, (_, position) => {
+    const from = lacking.includes(position) ? answer : row;
+    const at = from.base + 2 * (from === answer ? columns.indexOf(position) + 1 : position);
+    return { from: from.bytes, start: from.entries[at] ?? 0, length: from.entries[at + 1] ?? RAW_NULL };
+  });
+  const bytes = Buffer.allocUnsafeSlow(sources.reduce((sum, { length }) => sum + Math.max(0, length), 0));
+  const entries = new Int32Array(2 * sources.length);
+  let to = 0;
+  sources.forEach(({ from, start, length }, position) => {
+    entries[2 * position] = to;
+    entries[2 * position + 1] = length;
+    if (length > 0) to += from.copy(bytes, to, start, start + length);
+  });
+  records[pending.record] = withAfter(record, new RawRow(target.schema.rowLayout, bytes, entries, 0));
+}

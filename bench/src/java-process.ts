@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from '@millrace/local-servers';
-import { connectWithDebezium, kafkaClassPath } from '@millrace/testkit';
+import { neededConnect, neededKafka } from './needs.ts';
 
 const run = promisify(execFile);
 const CLUSTER_ID = 'AAAAAAAAQACAAAAAAAAAAQ';
@@ -35,9 +35,15 @@ class JavaProcess implements AsyncDisposable {
   ready(pattern: RegExp): Promise<void> {
     return new Promise((resolve, reject) => {
       let last = '';
-      const fail = (why: string): void => reject(new Error(`${why}:\n${last}`));
-      const timer = setTimeout(() => fail('not ready in time'), START_WITHIN_MS);
-      this.#child.once('exit', (code) => fail(`ended with ${code}`));
+      const fail = (why: string): void => {
+        this.#child.kill('SIGKILL');
+        reject(new Error(`java ${why}:\n${last}`));
+      };
+      const timer = setTimeout(() => fail('was not ready in time'), START_WITHIN_MS);
+      this.#child.once('exit', (code) => {
+        clearTimeout(timer);
+        fail(`ended with ${code}`);
+      });
       const read = (chunk: Buffer): void => {
         last = `${last}${chunk.toString()}`.slice(-4000);
         if (!pattern.test(last)) return;
@@ -74,9 +80,9 @@ function writeProperties(file: string, properties: Readonly<Record<string, strin
   );
 }
 
-/** Kafka on an empty folder, with the heap its start script gives it. @throws without Java 17 or Maven */
+/** Kafka on an empty folder, with the heap its start script gives it. */
 export async function startKafka(folder: string): Promise<Rival> {
-  const classPath = await kafkaClassPath();
+  const classPath = await neededKafka();
   const [port, controllerPort] = [await freePort(), await freePort()];
   mkdirSync(folder, { recursive: true });
   const file = path.join(folder, 'kafka.properties');
@@ -104,9 +110,9 @@ export async function startKafka(folder: string): Promise<Rival> {
   };
 }
 
-/** A Connect worker with Debezium on a Kafka; `address` is its REST address. @throws as above */
+/** A Connect worker with Debezium on a Kafka; `address` is its REST address. */
 export async function startConnect(folder: string, kafka: string): Promise<Rival> {
-  const { classPath, plugins } = await connectWithDebezium();
+  const { classPath, plugins } = await neededConnect();
   const port = await freePort();
   mkdirSync(folder, { recursive: true });
   const file = path.join(folder, 'worker.properties');

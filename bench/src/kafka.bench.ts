@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { silentLogger, systemClock } from '@millrace/foundation';
 import { Admin, Cluster } from '@millrace/kafka-client';
-import { pythonWith } from '@millrace/testkit';
 import { BrokerProcess } from './broker-process.ts';
 import { startKafka } from './java-process.ts';
 import { count, cpuSeconds, median, option, residentMb, say, warmMemory } from './measure.ts';
+import { neededKafka, neededLibrdkafka } from './needs.ts';
 
 const run = promisify(execFile);
 const records = option('records', 300_000);
@@ -20,7 +20,8 @@ const RATE = 1000;
 const LATENCY_SECONDS = 8;
 const MB = records / 1024;
 const script = path.join(path.dirname(fileURLToPath(import.meta.url)), '../python/load.py');
-const python = await pythonWith(['confluent-kafka']);
+await neededKafka();
+const python = await neededLibrdkafka();
 
 /** What one broker did in one round. */
 interface Seen {

@@ -247,8 +247,13 @@ async function slotReleased(name: string): Promise<void> {
 
 const seen = { theirs: [] as Seen[], ours: [] as Seen[] };
 for (let round = 0; round < rounds; round++) {
-  seen.theirs.push(await measure('debezium', debezium));
-  seen.ours.push(await measure('millrace', millrace));
+  const theirs = await measure('debezium', debezium);
+  const ours = await measure('millrace', millrace);
+  say(
+    `round ${round + 1}: ${JSON.stringify({ theirs, ours }, (_, it) => (typeof it === 'number' ? Number(it.toPrecision(4)) : it))}`,
+  );
+  seen.theirs.push(theirs);
+  seen.ours.push(ours);
 }
 await client.end();
 

@@ -18,7 +18,8 @@ import { CREATE, ROW, systemPostgres } from './pipeline.ts';
 const rows = option('rows', 300_000);
 const rate = option('rate', 1000);
 const rounds = option('rounds', 3);
-const WARM_ROWS = 50_000;
+/** So many that a JVM has compiled what runs. */
+const WARM_ROWS = 150_000;
 const WARM_SECONDS = 10;
 const LATENCY_SECONDS = 10;
 const TRANSACTION_ROWS = 1000;

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 bootstrap, topic, mode, *numbers = sys.argv[1:]
 value = b"x" * 1024
+GIVE_UP_SECONDS = 30
 
 
 def producer(linger_ms):
@@ -50,13 +51,16 @@ def produce(count):
 
 def consume(count):
     reader = consumer(0)
-    start = time.perf_counter()
+    start = last = time.perf_counter()
     seen = 0
     while seen < count:
         for message in reader.consume(10000, 1.0):
             if message.error() is None:
                 seen += 1
-    return {"seconds": time.perf_counter() - start}
+                last = time.perf_counter()
+        if time.perf_counter() - last > GIVE_UP_SECONDS:
+            sys.exit(f"{seen} of {count} records came, and then none for {GIVE_UP_SECONDS} s")
+    return {"seconds": last - start}
 
 
 def latency(rate, seconds):
@@ -85,6 +89,8 @@ def latency(rate, seconds):
     time.sleep(1)
     stopping.set()
     thread.join()
+    if len(times) < rate * seconds:
+        sys.exit(f"{len(times)} of {rate * seconds} records came")
     # The first tenth warms up.
     times = sorted(times[len(times) // 10:])
     return {"p50": times[len(times) // 2] * 1000, "p99": times[len(times) * 99 // 100] * 1000, "seen": len(times)}

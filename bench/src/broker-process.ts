@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { silentLogger, systemClock } from '@millrace/foundation';
+import { Admin, Cluster } from '@millrace/kafka-client';
 import { freePort } from '@millrace/local-servers';
 
 const bin = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../packages/cli/bin/millrace.js');
@@ -47,6 +49,24 @@ export class BrokerProcess implements AsyncDisposable {
       });
     });
     return (performance.now() - began) / 1000;
+  }
+
+  async createTopics(topics: Readonly<Record<string, number>>): Promise<void> {
+    const specs = Object.entries(topics).map(([name, partitions]) => ({ name, partitions }));
+    await this.#administer((admin) => admin.createTopics(specs));
+  }
+  async deleteTopics(names: readonly string[]): Promise<void> {
+    await this.#administer((admin) => admin.deleteTopics(names));
+  }
+
+  async #administer(work: (admin: Admin) => Promise<unknown>): Promise<void> {
+    await using cluster = new Cluster({
+      bootstrapServers: this.address,
+      clientId: 'bench',
+      logger: silentLogger,
+      clock: systemClock,
+    });
+    await work(new Admin(cluster));
   }
 
   async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {

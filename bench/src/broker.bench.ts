@@ -1,10 +1,10 @@
 // The bundled broker by itself, under a client that costs next to nothing, against the machine's own figures of the same
 // run: a loopback stream, a loopback echo, and raw write + fdatasync. `--mb`, `--requests`, `--partitions`, `--waiting`.
-import { silentLogger, systemClock } from '@millrace/foundation';
-import { Admin, Cluster } from '@millrace/kafka-client';
+import { systemClock } from '@millrace/foundation';
+import { atRest } from './at-rest.ts';
 import { BrokerProcess } from './broker-process.ts';
 import { loopbackEcho, loopbackStream, PlainServer, rawSyncs } from './machine.ts';
-import { count, cpuSeconds, median, option, percentile, residentMb, say, seconds } from './measure.ts';
+import { count, measured, median, option, percentile, residentMb, say, seconds } from './measure.ts';
 import { fetchRequest, pingRequest, produceRequest, RawClient } from './raw-client.ts';
 
 const MB = 1024 * 1024;
@@ -16,36 +16,6 @@ const volume = option('mb', 1024);
 const requests = option('requests', 200_000);
 const partitions = option('partitions', 1000);
 const waiting = option('waiting', 500);
-
-function clusterOf(broker: BrokerProcess): Cluster {
-  return new Cluster({
-    bootstrapServers: broker.address,
-    clientId: 'bench',
-    logger: silentLogger,
-    clock: systemClock,
-  });
-}
-
-async function createTopics(broker: BrokerProcess, topics: Readonly<Record<string, number>>): Promise<void> {
-  await using cluster = clusterOf(broker);
-  const specs = Object.entries(topics).map(([name, partitions]) => ({ name, partitions }));
-  await new Admin(cluster).createTopics(specs);
-}
-
-/** Seconds, and CPU seconds of a process. */
-async function measured(
-  { pid }: { readonly pid: number },
-  work: () => Promise<unknown>,
-): Promise<{ readonly time: number; readonly cpu: number }> {
-  const before = cpuSeconds(pid);
-  const time = await seconds(work);
-  return { time, cpu: cpuSeconds(pid) - before };
-}
-
-async function deleteTopics(broker: BrokerProcess, names: readonly string[]): Promise<void> {
-  await using cluster = clusterOf(broker);
-  await new Admin(cluster).deleteTopics(names);
-}
 
 function line(what: string, seen: string, budget: string): void {
   say(`  ${what.padEnd(38)} ${seen.padEnd(52)} ${budget}`);
@@ -64,7 +34,7 @@ say('\nThe bundled broker, policy os');
     'millrace.log.flush.policy': 'os',
     'log.segment.delete.delay.ms': '1',
   });
-  await createTopics(broker, { bulk: 1, small: 1 });
+  await broker.createTopics({ bulk: 1, small: 1 });
   const client = await RawClient.open(broker.port);
   // In rounds whose files are deleted: pages of memory are used again, as on a machine that has run for a while.
   const rates: number[] = [];
@@ -72,10 +42,10 @@ say('\nThe bundled broker, policy os');
   for (let round = 0; round < ROUNDS + 2; round++) {
     const topic = `round-${round}`;
     const batch = produceRequest(topic, 0, 62, 1000);
-    await createTopics(broker, { [topic]: 1 });
+    await broker.createTopics({ [topic]: 1 });
     const sends = Math.ceil((ROUND_MB * MB) / batch.length);
     const { time, cpu } = await measured(broker, () => client.run(() => batch, sends, 8));
-    await deleteTopics(broker, [topic]);
+    await broker.deleteTopics([topic]);
     await systemClock.sleep(200);
     if (round < 2) continue; // warms up
     rates.push(ROUND_MB / time);
@@ -131,7 +101,7 @@ async function plainRequests(request: Buffer): Promise<number> {
 say('The bundled broker, policy acks-all: acknowledged when durable');
 {
   await using broker = await BrokerProcess.start();
-  await createTopics(broker, { one: 1, many: 32 });
+  await broker.createTopics({ one: 1, many: 32 });
   const client = await RawClient.open(broker.port);
   const single = produceRequest('one', 0, 1, 1000);
   await client.run(() => single, 2000, 1);
@@ -176,7 +146,7 @@ say('Starting');
 {
   await using broker = await BrokerProcess.start();
   const empty = await restarted(broker, 'SIGTERM');
-  await createTopics(broker, { bulk: 1, parts: 100 });
+  await broker.createTopics({ bulk: 1, parts: 100 });
   const clean = await restarted(broker, 'SIGTERM');
   line(
     'clean start, 100 partitions',
@@ -203,9 +173,9 @@ async function restarted(broker: BrokerProcess, signal: 'SIGTERM' | 'SIGKILL'): 
 say('At rest');
 {
   await using broker = await BrokerProcess.start();
-  await createTopics(broker, { parts: partitions });
+  await broker.createTopics({ parts: partitions });
   const poll = fetchRequest('parts', 0, MB, WAIT_MS);
-  const { share, clients, stop } = await atRest(broker, poll);
+  const { share, clients, stop } = await atRest(broker, poll, waiting);
   const plain = await plainAtRest(poll);
   const { now } = residentMb(broker.pid);
   line(
@@ -242,28 +212,9 @@ say('At rest');
   for (const client of clients) client.close();
 }
 
-/** The share of a core that clients cost who ask again and again for what does not come. */
-async function atRest(
-  server: { readonly pid: number; readonly port: number },
-  poll: Buffer,
-): Promise<{ readonly share: number; readonly clients: RawClient[]; readonly stop: () => Promise<void> }> {
-  const clients = await Promise.all(Array.from({ length: waiting }, () => RawClient.open(server.port)));
-  let going = true;
-  const polling = clients.map(async (client) => {
-    while (going) await client.run(() => poll, 1, 1);
-  });
-  await systemClock.sleep(5000);
-  const { cpu, time } = await measured(server, () => systemClock.sleep(10_000));
-  const stop = async (): Promise<void> => {
-    going = false;
-    await Promise.all(polling);
-  };
-  return { share: cpu / time, clients, stop };
-}
-
 async function plainAtRest(poll: Buffer): Promise<number> {
   using server = await PlainServer.start(WAIT_MS);
-  const { share, clients, stop } = await atRest(server, poll);
+  const { share, clients, stop } = await atRest(server, poll, waiting);
   await stop();
   for (const client of clients) client.close();
   return share;

@@ -52,7 +52,7 @@ export async function loopbackEcho(rounds: number): Promise<number[]> {
   return times;
 }
 
-/** A process that answers Kafka's frames after `waitMs` and does nothing else. */
+/** A process that answers Kafka's frames and does nothing else: one of the programs beside this file. */
 export class PlainServer implements Disposable {
   readonly pid: number;
   readonly port: number;
@@ -64,9 +64,19 @@ export class PlainServer implements Disposable {
     this.#stop = stop;
   }
 
-  static async start(waitMs: number): Promise<PlainServer> {
-    const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'plain-server.js');
-    const child = fork(script, [String(waitMs)]);
+  /** Answers 60 bytes to each frame, after `waitMs`. */
+  static start(waitMs: number): Promise<PlainServer> {
+    return PlainServer.#fork('plain-server.js', String(waitMs));
+  }
+
+  /** Answers what a producer of one partition asks. */
+  static noopBroker(topic: string): Promise<PlainServer> {
+    return PlainServer.#fork('noop-broker.js', topic);
+  }
+
+  static async #fork(program: string, argument: string): Promise<PlainServer> {
+    const script = path.join(path.dirname(fileURLToPath(import.meta.url)), program);
+    const child = fork(script, [argument]);
     const [port] = (await once(child, 'message')) as [number];
     return new PlainServer(child.pid ?? 0, port, () => child.kill());
   }

@@ -41,6 +41,16 @@ export async function seconds(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
+/** Seconds that `work` takes, by the clock and in CPU of a process. */
+export async function measured(
+  { pid }: { readonly pid: number },
+  work: () => Promise<unknown>,
+): Promise<{ readonly time: number; readonly cpu: number }> {
+  const before = cpuSeconds(pid);
+  const time = await seconds(work);
+  return { time, cpu: cpuSeconds(pid) - before };
+}
+
 export function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }

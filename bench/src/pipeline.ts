@@ -28,9 +28,9 @@ export function systemPostgres(): string {
 }
 
 /** Rows of about 200 bytes: a key, numbers, texts, a timestamp, a decimal, a boolean. */
-const CREATE =
+export const CREATE =
   'create table t (id bigint primary key, a int, b int, c text, d text, e timestamptz, f numeric(12,2), g boolean)';
-const ROW =
+export const ROW =
   "i, i % 1000, i % 77, repeat('x', 40) || i, md5(i::text) || md5((i + 1)::text), now(), (i % 100000) / 100.0, i % 2 = 0";
 
 export class Pipeline implements AsyncDisposable {

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { type RestOptions, restClient, withRest } from './options.ts';
 import { paint, paintState, print, renderTable } from './output.ts';
 import { connectorPath } from './rest-client.ts';
+import { progressText, type SnapshotProgress, snapshotProgress } from './snapshot-progress.ts';
 
 type Expanded = Readonly<Record<string, { readonly status: ConnectorStatus; readonly info: ConnectorInfo }>>;
 
@@ -20,7 +21,12 @@ export function registerConnectors(program: Command): void {
     const client = restClient(options);
     const status = await client.call<ConnectorStatus>('GET', connectorPath(name, '/status'));
     const info = await client.call<ConnectorInfo>('GET', connectorPath(name));
-    print(options.output, { ...status, config: info.config }, () => statusText(status, info));
+    const snapshot = await snapshotProgress(client, info.config['topic.prefix']);
+    print(
+      options.output,
+      { ...status, ...(snapshot === undefined ? {} : { snapshot }), config: info.config },
+      () => statusText(status, info, snapshot),
+    );
   });
 }
 
@@ -46,13 +52,18 @@ function firstError(status: ConnectorStatus): string {
   return failed?.trace?.split('\n')[0] ?? '';
 }
 
-function statusText(status: ConnectorStatus, info: ConnectorInfo): string {
+function statusText(
+  status: ConnectorStatus,
+  info: ConnectorInfo,
+  snapshot: SnapshotProgress | undefined,
+): string {
   const lines = [
     `${paint('Name:', 'bold')}   ${status.name}`,
     `${paint('Type:', 'bold')}   ${status.type}`,
     `${paint('Class:', 'bold')}  ${info.config['connector.class'] ?? ''}`,
     `${paint('State:', 'bold')}  ${paintState(status.connector.state)}  on ${status.connector.worker_id}`,
   ];
+  if (snapshot !== undefined) lines.push(`${paint('Snapshot:', 'bold')} ${progressText(snapshot)}`);
   if (status.connector.trace !== undefined) lines.push(indent(status.connector.trace));
   if (status.tasks.length > 0) {
     const rows = status.tasks.map((task) => [String(task.id), paintState(task.state), task.worker_id]);

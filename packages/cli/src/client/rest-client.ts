@@ -26,6 +26,14 @@ export class RestClient {
     }
   }
 
+  /** A page that is no JSON. */
+  async text(path: string): Promise<string> {
+    const response = await this.#fetch('GET', path, undefined);
+    const text = await response.text();
+    if (!response.ok) throw refusal('GET', path, response.status, errorText(text));
+    return text;
+  }
+
   async #fetch(method: string, path: string, body: unknown): Promise<Response> {
     try {
       return await fetch(this.#base + path, {

@@ -16,8 +16,9 @@ import {
   structSchema,
   type TopicNaming,
 } from '@millrace/data';
+import { quoteTable } from '../connection.ts';
 import { SOURCE_SCHEMA } from '../source-info.ts';
-import { type CatalogTable, qualified, type TableName, type TypeCatalog } from './catalog.ts';
+import { type CatalogTable, type PgType, qualified, type TableName, type TypeCatalog } from './catalog.ts';
 import { changed, changeParameters } from './column-change.ts';
 import { defaultValueOf } from './default-value.ts';
 import type { ColumnMapping, MappingModes } from './mapping.ts';
@@ -49,6 +50,8 @@ export interface RowColumn {
 export interface TableSchema extends TableName {
   readonly topic: string;
   readonly columns: readonly RowColumn[];
+  /** Of the columns, as SQL names them. */
+  readonly typeNames: readonly string[];
   readonly columnCount: number;
   /** Null for a table without a key. */
   readonly keySchema: Schema | null;
@@ -114,6 +117,7 @@ export function tableSchema(input: TableSchemaInput): TableSchema {
     table: table.table,
     topic,
     columns,
+    typeNames: columns.map((column) => typeName(input.types.get(column.typeOid))),
     columnCount: columns.length,
     keySchema,
     keyLayout:
@@ -129,6 +133,10 @@ export function tableSchema(input: TableSchemaInput): TableSchema {
     envelopeSchema: envelopeSchema(`${prefix}.Envelope`, rowSchema, SOURCE_SCHEMA),
     keyTable,
   };
+}
+
+function typeName(type: PgType | undefined): string {
+  return type === undefined ? 'text' : quoteTable({ schema: type.schema, table: type.name });
 }
 
 function struct(

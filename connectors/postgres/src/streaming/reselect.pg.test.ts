@@ -125,6 +125,44 @@ describe('reselecting columns', () => {
     await expect(failing.until(1)).rejects.toMatchObject({ code: 'postgres.reselect_failed' });
   });
 
+  test('a session that ended is opened again', async () => {
+    const { table, config } = await tableWithLargeValues({ 'again.reselect.error.handling.mode': 'fail' });
+    await using driver = await TaskDriver.start(config);
+    await db.query(`update ${table} set a = 7 where id = 1`);
+    await driver.until(1);
+    const ended = await db.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query like 'COPY (select v.i%'",
+    );
+    expect(ended).toHaveLength(1);
+    await db.query(`update ${table} set a = 8 where id = 1`);
+    const [, second] = await driver.until(2);
+    expect(second && field(second, 'b')).toBe('xyz1'.repeat(3000));
+  });
+
+  test('finds rows by keys of any type, and by the key of the event where it is told to', async () => {
+    await db.query(`
+      create type kind as enum ('a''b', 'c\\d'); create domain code as varchar(9);
+      create table odd ("K 1" kind, k2 char(4), k3 timestamptz, k4 bit(3), k5 code, k6 bytea, v int, big text, primary key (k5, "K 1", k2, k3, k4, k6));
+      alter table odd alter big set storage external;
+      insert into odd values ('c\\d', 'x', '2024-01-02 03:04:05+00', '101', 'it''s', '\\x5c27', 1, repeat('big', 3000))`);
+    const config = (slot: string, more: Record<string, string>): Record<string, string> =>
+      testConfig(db, `${slot}_${db.name}`, {
+        'table.include.list': 'public.odd',
+        'snapshot.mode': 'no_data',
+        ...RESELECT,
+        ...more,
+      });
+    await using own = await TaskDriver.start(config('own', {}));
+    await using event = await TaskDriver.start(
+      config('event', { 'message.key.columns': 'public.odd:v', 'again.reselect.use.event.key': 'true' }),
+    );
+    await db.query('update odd set v = 2');
+    for (const driver of [own, event]) {
+      const [updated] = await driver.until(1);
+      expect(updated && field(updated, 'big')).toBe('big'.repeat(3000));
+    }
+  });
+
   test('a query that fails leaves the event as it came', async () => {
     const { table, config } = await tableWithLargeValues();
     await using driver = await TaskDriver.start(config);

@@ -8,16 +8,15 @@ import type { Logger } from '@millrace/foundation';
 import type pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import { quoteIdentifier, quoteTable } from '../connection.ts';
-import { postgresError, toPostgresError } from '../errors.ts';
+import { postgresError, sqlStateOf, toPostgresError } from '../errors.ts';
 import { CopyRows, indexRows } from '../protocol/copy-text.ts';
 import { TupleIndex } from '../protocol/pgoutput.ts';
-import { qualified, type TypeCatalog } from '../schema/catalog.ts';
+import { qualified } from '../schema/catalog.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
 import type { Tuple } from './table-stream.ts';
 
 export interface ReselectOptions {
   readonly rules: ReselectRules;
-  readonly types: TypeCatalog;
   /** Opens a session with the limits of time that queries have. */
   readonly open: () => Promise<pg.Client>;
   readonly queue: ChangeQueue<SourceRecord>;
@@ -169,18 +168,19 @@ export class Reselect {
   }
 
   async #query(target: Target, rows: readonly Pending[]): Promise<Answers> {
-    try {
-      return await this.#read(target, rows);
-    } catch (first) {
-      if (this.#closed) throw first;
-      // A session may have ended while it was idle: once more on a new one.
-      await this.#client?.end().catch(() => undefined);
-      this.#client = undefined;
+    for (let attempt = 1; ; attempt++) {
       try {
         return await this.#read(target, rows);
       } catch (error) {
         const cause = toPostgresError(error, `Cannot read columns of ${target.name} anew`);
-        if (this.#options.rules.failsOnError || this.#closed) throw cause;
+        if (this.#closed) throw cause;
+        // A session may have ended while it was idle: once more on a new one. An answer of the server stays the same.
+        if (isAboutSession(error)) {
+          await this.#client?.end().catch(() => undefined);
+          this.#client = undefined;
+          if (attempt === 1) continue;
+        }
+        if (this.#options.rules.failsOnError) throw cause;
         this.#options.logger.warn({ err: cause, table: target.name }, 'events keep the columns they lack');
         return { columns: [], numbers: new Map(), rows: new Map(), last: Number.MAX_SAFE_INTEGER, bytes: 0 };
       }
@@ -233,7 +233,7 @@ export class Reselect {
   }
 
   #target(schema: TableSchema): Target | undefined {
-    const { rules, types, signalTable } = this.#options;
+    const { rules, signalTable } = this.#options;
     const name = qualified(schema);
     const positions = rules.byEventKey ? schema.keyColumns : schema.primaryKeyColumns;
     if (name === signalTable || schema.keySchema === null) return undefined;
@@ -249,15 +249,11 @@ export class Reselect {
       return [{ position, ifNull: rules.nulls && nullValue === null && defaultValue === undefined }];
     });
     if (columns.length === 0) return undefined;
-    const keys = positions.map((position) => {
-      const column = schema.columns[position];
-      const type = types.get(column?.typeOid ?? 0);
-      return {
-        position,
-        sql: quoteIdentifier(column?.name ?? ''),
-        type: type === undefined ? 'text' : quoteTable({ schema: type.schema, table: type.name }),
-      };
-    });
+    const keys = positions.map((position) => ({
+      position,
+      sql: quoteIdentifier(schema.columns[position]?.name ?? ''),
+      type: schema.typeNames[position] ?? 'text',
+    }));
     return { schema, name, keys, columns };
   }
 }
@@ -272,6 +268,12 @@ interface Answers {
   /** Beyond this number nothing is known. */
   last: number;
   bytes: number;
+}
+
+/** The connection broke, or the server ended the session. */
+function isAboutSession(error: unknown): boolean {
+  const fromServer = error instanceof Error && 'severity' in error;
+  return !fromServer || (sqlStateOf(error) ?? '').startsWith('57P');
 }
 
 function groupByTarget(rows: readonly Pending[]): Map<Target, Pending[]> {

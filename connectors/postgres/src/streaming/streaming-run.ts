@@ -262,11 +262,10 @@ export class StreamingRun {
   }
 
   #reselection(): Reselect | undefined {
-    const { config, types, queue, context } = this.#options;
+    const { config, queue, context } = this.#options;
     if (config.reselect === undefined) return undefined;
     return new Reselect({
       rules: config.reselect,
-      types,
       queue,
       logger: context.logger,
       step: this.#describing,

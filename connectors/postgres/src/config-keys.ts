@@ -204,6 +204,16 @@ const UNLISTED: readonly Row[] = [
     'Heartbeat topic',
     'The heartbeat topic as a whole.',
   ],
+  [
+    'errors.retry.delay.initial.ms',
+    'LONG',
+    null,
+    'LOW',
+    'SHORT',
+    'First wait',
+    'Milliseconds before the first try after an error that may pass; each further wait is twice as long.',
+  ],
+  ['errors.retry.delay.max.ms', 'LONG', null, 'LOW', 'SHORT', 'Longest wait', 'The longest of those waits.'],
   ['topic.cache.size', 'INT', 10000, 'LOW', 'SHORT', 'Topic cache', 'Accepted for compatibility.'],
   ['topic.regex', 'STRING', null, 'LOW', 'LONG', 'Topic regex', 'Pattern of the regex naming strategy.'],
   [

@@ -13,10 +13,11 @@ import { type NameAdjustmentMode, type TopicNaming, topicNaming } from '@millrac
 import { javaRegex, type RawConfig, type ResolvedConfig } from '@millrace/foundation';
 import { isPassThroughKey } from './config-check.ts';
 import { postgresConfigDef } from './config-keys.ts';
-import type { ConnectionSettings, SslMode } from './connection.ts';
+import type { ConnectionSettings, TargetServer } from './connection.ts';
 import { qualified, type TableName } from './schema/catalog.ts';
 import type { MappingModes } from './schema/mapping.ts';
 import type { SchemaRules } from './schema/table-schema.ts';
+import type { SslMode } from './tls.ts';
 
 export type SnapshotMode =
   | 'initial'
@@ -200,6 +201,12 @@ function word(config: ResolvedConfig, key: string): string {
   return config.string(key).toLowerCase();
 }
 
+/** A setting of Java's driver, which has two prefixes. */
+function driverWord(config: ResolvedConfig, name: string, absent: string): string {
+  const text = config.optionalString(`driver.${name}`) ?? config.optionalString(`database.${name}`);
+  return (text ?? absent).trim().toLowerCase();
+}
+
 /** How to reach the server. */
 export function connectionSettings(config: ResolvedConfig): ConnectionSettings {
   return {
@@ -213,6 +220,8 @@ export function connectionSettings(config: ResolvedConfig): ConnectionSettings {
     sslKey: config.optionalString('database.sslkey'),
     sslKeyPassword: config.password('database.sslpassword')?.reveal(),
     sslRootCert: config.optionalString('database.sslrootcert'),
+    targetServer: driverWord(config, 'targetServerType', 'any') as TargetServer,
+    channelBinding: driverWord(config, 'channelBinding', 'prefer') as 'prefer',
     keepAlive: config.boolean('database.tcpKeepAlive'),
     // A single semicolon separates; a double one is part of a statement.
     initialStatements: (config.optionalString('database.initial.statements') ?? '')

@@ -1,25 +1,27 @@
 // Connections to the server: how settings become the driver's, and what every session of ours has set so that the text
 // of a value never depends on role or database settings.
-import { readFileSync } from 'node:fs';
+import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { type Logger, MillraceError } from '@millrace/foundation';
 import pg from 'pg';
 import { postgresError, serverError, sqlStateOf, toPostgresError } from './errors.ts';
+import { type TlsSettings, tlsAttempts } from './tls.ts';
 
-export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+/** Which of several servers is wanted, in the words of Java's driver, in lower case. */
+export type TargetServer = 'any' | 'primary' | 'secondary' | 'preferprimary' | 'prefersecondary';
 
-export interface ConnectionSettings {
+export interface ConnectionSettings extends TlsSettings {
+  /** A host, or several with commas between; each may have a port of its own. */
   readonly host: string;
+  /** Of hosts that have none. */
   readonly port: number;
+  readonly targetServer?: TargetServer | undefined;
+  /** Whether the login is bound to the server's certificate: where the server offers it, always, or never. */
+  readonly channelBinding?: 'prefer' | 'require' | 'disable' | undefined;
   readonly user: string;
   readonly password: string | undefined;
   readonly database: string;
-  readonly sslMode: SslMode;
-  readonly sslCert?: string | undefined;
-  readonly sslKey?: string | undefined;
-  readonly sslKeyPassword?: string | undefined;
-  readonly sslRootCert?: string | undefined;
   readonly keepAlive: boolean;
   /** Statements to run on each new session. */
   readonly initialStatements: readonly string[];
@@ -58,77 +60,178 @@ class Session extends pg.Client {
 export type SessionKind = 'query' | 'replication';
 
 /**
- * Opens a session. The caller ends it. Errors on an idle session are the caller's to hear: a listener that ignores
- * them is in place, so that they never end the process.
- * @throws postgres.connection_failed, postgres.access_denied
+ * Opens a session on the first server that can be reached and is of the kind wanted. The caller ends it. Errors on an
+ * idle session are the caller's to hear: a listener that ignores them is in place, so that they never end the process.
+ * @throws what the driver says; see `openSession`
  */
 export async function connect(settings: ConnectionSettings, kind: SessionKind = 'query'): Promise<pg.Client> {
-  const attempts: (TlsOptions | false)[] =
-    settings.sslMode === 'disable'
-      ? [false]
-      : settings.sslMode === 'prefer'
-        ? [tlsOptions(settings), false]
-        : settings.sslMode === 'allow'
-          ? [false, tlsOptions(settings)]
-          : [tlsOptions(settings)];
+  const hosts = parseHosts(settings.host, settings.port);
+  const attempts = tlsAttempts(settings);
   let failure: unknown;
-  for (const ssl of attempts) {
-    const client = new Session({
-      host: settings.host,
-      port: settings.port,
-      user: settings.user,
-      ...(settings.password === undefined ? {} : { password: settings.password }),
-      database: settings.database,
-      ssl,
-      keepAlive: settings.keepAlive,
-      keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
-      application_name: settings.applicationName,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      options: Object.entries(SESSION)
-        .map(([name, value]) => `-c ${name}=${value}`)
-        .join(' '),
-      ...(kind === 'replication' ? { replication: 'database' } : {}),
-      client_encoding: 'UTF8',
-    } as pg.ClientConfig);
-    client.on('error', () => undefined);
-    try {
-      await client.connect();
-      if (kind === 'query') for (const statement of settings.initialStatements) await client.query(statement);
-      return client;
-    } catch (error) {
-      failure = error;
-      await client.end().catch(() => undefined);
-      if (!isAboutTls(error)) break;
+  for (const wanted of wantedServers(settings.targetServer ?? 'any')) {
+    for (const host of hosts) {
+      try {
+        return await connectTo(host, wanted, { settings, attempts, kind });
+      } catch (error) {
+        // What a server has answered says more than that another one cannot be reached.
+        if (failure === undefined || !isUnreached(error)) failure = error;
+      }
     }
   }
   throw failure;
 }
 
+interface ConnectionAttempts {
+  readonly settings: ConnectionSettings;
+  readonly attempts: readonly (TlsOptions | false)[];
+  readonly kind: SessionKind;
+}
+
+async function connectTo(
+  host: HostAndPort,
+  wanted: WantedServer,
+  { settings, attempts, kind }: ConnectionAttempts,
+): Promise<pg.Client> {
+  let failure: unknown;
+  for (const ssl of attempts) {
+    const binding = ssl === false ? 'disable' : (settings.channelBinding ?? 'prefer');
+    for (const bound of binding === 'prefer' ? [true, false] : [binding === 'require']) {
+      const client = newSession(settings, host, ssl, { kind, bound });
+      try {
+        await login(client, settings);
+        await checkServer(client, wanted, host);
+        if (kind === 'query') await runInitialStatements(client, settings.initialStatements);
+        return client;
+      } catch (error) {
+        failure = error;
+        await client.end().catch(() => undefined);
+        // The driver cannot bind to certificates of every kind of signature.
+        if (!isAboutBinding(error)) break;
+      }
+    }
+    if (!isAboutTls(failure)) break;
+  }
+  throw failure;
+}
+
+const isAboutBinding = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith('SASL channel binding');
+
+const isUnreached = (error: unknown): boolean => /^E[A-Z]+$/.test(sqlStateOf(error) ?? '');
+
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `a,b:5433,[::1]:5434` */
+export function parseHosts(text: string, port: number): HostAndPort[] {
+  return text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '')
+    .map((entry) => {
+      const [, bracketed, plain, own] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(entry) ?? [];
+      // More than one colon and no brackets: an address of version 6 as it is.
+      return { host: bracketed ?? plain ?? entry, port: own === undefined ? port : Number(own) };
+    });
+}
+
+type WantedServer = 'any' | 'primary' | 'secondary';
+
+/** One round through all hosts for each. */
+function wantedServers(target: TargetServer): readonly WantedServer[] {
+  if (target === 'preferprimary') return ['primary', 'any'];
+  if (target === 'prefersecondary') return ['secondary', 'any'];
+  return [target];
+}
+
+async function checkServer(
+  client: pg.Client,
+  wanted: WantedServer,
+  { host, port }: HostAndPort,
+): Promise<void> {
+  if (wanted === 'any') return;
+  const { rows } = await client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
+  const found = rows[0]?.standby === true ? 'secondary' : 'primary';
+  if (found === wanted) return;
+  throw postgresError(
+    'postgres.connection_failed',
+    `${host}:${port} is a ${found} server, wanted is a ${wanted} one`,
+    {
+      configKey: 'driver.targetServerType',
+    },
+  );
+}
+
+function newSession(
+  settings: ConnectionSettings,
+  { host, port }: HostAndPort,
+  ssl: TlsOptions | false,
+  { kind, bound }: { readonly kind: SessionKind; readonly bound: boolean },
+): pg.Client {
+  const client = new Session({
+    host,
+    port,
+    user: settings.user,
+    ...(settings.password === undefined ? {} : { password: settings.password }),
+    database: settings.database,
+    ssl,
+    enableChannelBinding: bound,
+    keepAlive: settings.keepAlive,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
+    application_name: settings.applicationName,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    options: Object.entries(SESSION)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
+    ...(kind === 'replication' ? { replication: 'database' } : {}),
+    client_encoding: 'UTF8',
+  } as pg.ClientConfig);
+  client.on('error', () => undefined);
+  return client;
+}
+
+const BOUND = 'SCRAM-SHA-256-PLUS';
+
+/** @throws postgres.tls_failed where the login had to be bound to the certificate and could not */
+async function login(client: pg.Client, { channelBinding }: ConnectionSettings): Promise<void> {
+  if (channelBinding !== 'require') {
+    await client.connect();
+    return;
+  }
+  let offered: readonly string[] = [];
+  const { connection } = client as unknown as { connection?: EventEmitter };
+  connection?.once('authenticationSASL', (message: { readonly mechanisms?: readonly string[] }) => {
+    offered = message.mechanisms ?? [];
+  });
+  await client.connect();
+  if (offered.includes(BOUND)) return;
+  throw postgresError('postgres.tls_failed', `The server did not offer ${BOUND}`, {
+    configKey: 'driver.channelBinding',
+  });
+}
+
+/** What follows the statements holds whatever they set: the text of values must not depend on it. */
+async function runInitialStatements(client: pg.Client, statements: readonly string[]): Promise<void> {
+  for (const statement of statements) {
+    try {
+      await client.query(statement);
+    } catch (cause) {
+      throw postgresError('postgres.query_failed', 'A statement of database.initial.statements fails', {
+        cause,
+        configKey: 'database.initial.statements',
+      });
+    }
+  }
+  if (statements.length === 0) return;
+  const again = Object.entries(SESSION).map(([name, value]) => `set ${name} = ${quoteLiteral(value)}`);
+  await client.query(again.join('; '));
+}
+
 function isAboutTls(error: unknown): boolean {
   const message = error instanceof Error ? error.message : '';
   return /SSL|TLS|no pg_hba\.conf entry/i.test(message);
-}
-
-function tlsOptions(settings: ConnectionSettings): TlsOptions {
-  const file = (path: string, key: string): Buffer => {
-    try {
-      return readFileSync(path);
-    } catch (cause) {
-      throw postgresError('postgres.access_denied', `Cannot read the file of ${key}: ${path}`, {
-        cause,
-        configKey: key,
-      });
-    }
-  };
-  const verify = settings.sslMode === 'verify-ca' || settings.sslMode === 'verify-full';
-  return {
-    rejectUnauthorized: verify,
-    ...(settings.sslMode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
-    ...(settings.sslRootCert === undefined ? {} : { ca: file(settings.sslRootCert, 'database.sslrootcert') }),
-    ...(settings.sslCert === undefined ? {} : { cert: file(settings.sslCert, 'database.sslcert') }),
-    ...(settings.sslKey === undefined ? {} : { key: file(settings.sslKey, 'database.sslkey') }),
-    ...(settings.sslKeyPassword === undefined ? {} : { passphrase: settings.sslKeyPassword }),
-  };
 }
 
 const UNREACHED: ReadonlySet<string> = new Set(['postgres.query_failed', 'postgres.connection_lost']);
@@ -142,6 +245,8 @@ export async function openSession(
     return await connect(settings, kind);
   } catch (error) {
     const cause = serverError(error);
+    // Such an error says itself what it is about.
+    if (cause.configKey !== undefined) throw cause;
     const code = UNREACHED.has(cause.code) ? 'postgres.connection_failed' : cause.code;
     throw new MillraceError(
       code,

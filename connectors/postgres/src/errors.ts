@@ -13,6 +13,7 @@ export type PostgresErrorCode =
   | 'postgres.connection_lost'
   | 'postgres.connection_stalled'
   | 'postgres.access_denied'
+  | 'postgres.tls_failed'
   | 'postgres.server_settings'
   | 'postgres.publication_missing'
   | 'postgres.publication_conflict'
@@ -49,6 +50,11 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
     policy: 'needs_operator',
     remedy:
       'Correct user, password or pg_hba.conf; the user needs LOGIN and REPLICATION and SELECT on the tables.',
+  },
+  'postgres.tls_failed': {
+    policy: 'needs_operator',
+    remedy:
+      'Look at database.sslmode, database.sslrootcert, database.sslcert and database.sslkey: the server must speak TLS (ssl = on), its certificate must be of an authority in the root file and, with verify-full, be for the host name in the config.',
   },
   'postgres.server_settings': {
     policy: 'needs_operator',
@@ -167,8 +173,18 @@ const CODE_BY_STATE: readonly (readonly [prefix: string, code: PostgresErrorCode
   ['08', 'postgres.connection_lost'],
   ['53400', 'postgres.server_settings'],
   ['53', 'postgres.connection_failed'],
+  ['ERR_TLS', 'postgres.tls_failed'],
+  ['ERR_SSL', 'postgres.tls_failed'],
+  ['ERR_OSSL', 'postgres.tls_failed'],
+  ['CERT_', 'postgres.tls_failed'],
+  ['UNABLE_TO_', 'postgres.tls_failed'],
+  ['SELF_SIGNED', 'postgres.tls_failed'],
+  ['DEPTH_ZERO', 'postgres.tls_failed'],
   ['E', 'postgres.connection_lost'],
 ];
+
+/** What the driver says of a server without TLS. */
+const NO_TLS = /does not support SSL|establishing an SSL connection/i;
 
 /** What the driver says of a connection that broke: such errors have no SQLSTATE. */
 const LOST = /terminat|ended|closed|timeout|connection error/i;
@@ -216,6 +232,7 @@ export function serverError(error: unknown): MillraceError {
   const text = messageOf(error);
   const code =
     CODE_BY_STATE.find(([prefix]) => state.startsWith(prefix))?.[1] ??
+    (NO_TLS.test(text) ? 'postgres.tls_failed' : undefined) ??
     (LOST.test(text) ? 'postgres.connection_lost' : 'postgres.query_failed');
   return postgresError(code, serverMessage(error), {
     javaClass: 'org.postgresql.util.PSQLException',

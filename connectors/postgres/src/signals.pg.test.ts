@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { SourceTaskContext, TopicLogOptions, TopicLogRecord } from '@millrace/connect-api';
 import type { Struct } from '@millrace/data';
+import { LogHub } from '@millrace/foundation';
 import { type TestDatabase, testDatabase } from '@millrace/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Delivered, TaskDriver } from './fixtures/task-driver.ts';
@@ -81,6 +82,30 @@ test('a blocking snapshot asked for by the file runs while the stream waits, wit
   await driver.untilTrue(() => driver.delivered.some((one) => op(one) === 'c' && idOf(one) === 6));
   // INV-9: nothing of what was read stands after a change that is newer than the reading.
   expect(driver.delivered.map(op)).toEqual(['r', 'r', 'r', 'r', 'r', 'c']);
+});
+
+test('a signal of type log goes to the log, with the offset where it says {}', async () => {
+  await db.query('create table l (id int primary key)');
+  const file = path.join(folder, 'log.txt');
+  const lines: Record<string, unknown>[] = [];
+  const hub = new LogHub({
+    destination: { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+  });
+  const settings = testConfig(db, 'sig_l', {
+    'table.include.list': 'public.l',
+    'signal.enabled.channels': 'file',
+    'signal.file': file,
+    'signal.poll.interval.ms': '20',
+  });
+  await using driver = await TaskDriver.start(settings, null, null, new Map(), {
+    logger: hub.logger('task'),
+  });
+  await db.query('insert into l values (1)');
+  const [inserted] = await driver.until(1);
+  writeFileSync(file, '{"id":"l","type":"log","data":{"message":"at {} now"}}\n');
+  await driver.untilTrue(() => lines.some(({ signal, text }) => signal === 'l' && text !== undefined));
+  const text = String(lines.find(({ signal }) => signal === 'l')?.['text']);
+  expect(JSON.parse(text.replace(/^at | now$/g, ''))).toEqual(inserted?.offset);
 });
 
 test('an incremental snapshot asked for by the file runs through the table of signals', async () => {

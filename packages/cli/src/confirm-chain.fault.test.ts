@@ -120,9 +120,27 @@ async function whileHeld(act: () => Promise<void>): Promise<void> {
   });
 }
 
-for (const beforehand of [false, true]) {
-  test(`INV-1: the slot never stands beyond the stored offset, ${beforehand ? 'made beforehand' : 'made by the connector'}`, async () => {
-    const name = beforehand ? 'chain_b' : 'chain_a';
+/** A transaction that is open all the time; it is received in parts, whatever `move` does meanwhile. */
+async function goOnOpen(client: pg.Client, rows: number): Promise<void> {
+  await client.query("insert into item (note) select 'open ' || n from generate_series(1, $1::int) n", [
+    rows,
+  ]);
+  await client.query('savepoint s');
+  await client.query("insert into item (note) select 'gone ' || n from generate_series(1, $1::int) n", [
+    rows,
+  ]);
+  await client.query('rollback to s');
+}
+
+const OPEN_ROWS = 1000;
+const VARIANTS = [
+  { name: 'chain_a', what: 'made by the connector', beforehand: false, inParts: false },
+  { name: 'chain_b', what: 'made beforehand', beforehand: true, inParts: false },
+  { name: 'chain_c', what: 'with transactions received in parts', beforehand: false, inParts: true },
+];
+
+for (const { name, what, beforehand, inParts } of VARIANTS) {
+  test(`INV-1: the slot never stands beyond the stored offset, ${what}`, async () => {
     const admin = await open('postgres');
     await admin.query(`create database ${name}`);
     const client = await open(name);
@@ -130,6 +148,7 @@ for (const beforehand of [false, true]) {
       create table item (id integer generated always as identity primary key, note text);
       create table other (id integer generated always as identity primary key, note text);
       insert into item (note) select 'old' from generate_series(1, 2000)`);
+    if (inParts) await client.query(`alter database ${name} set logical_decoding_work_mem = '64kB'`);
     if (beforehand) {
       await client.query(`create publication ${name} for table item`);
       await client.query(`select pg_create_logical_replication_slot('${name}', 'pgoutput')`);
@@ -157,6 +176,7 @@ for (const beforehand of [false, true]) {
       postgresSource(login, name, ['item'], {
         'heartbeat.interval.ms': '100',
         'status.update.interval.ms': '20',
+        ...(inParts ? { 'millrace.streaming': 'on' } : {}),
       }),
     );
     await whileHeld(async () => {
@@ -164,7 +184,10 @@ for (const beforehand of [false, true]) {
     });
     expect(new Set(watch.samples.map(({ confirmed }) => confirmed)).size).toBe(1);
     broker.proxy.release();
+    const transaction = await open(name);
+    await transaction.query('begin');
     for (let step = 0; step < 5; step++) {
+      if (inParts) await goOnOpen(transaction, OPEN_ROWS);
       const seen = watch.last ?? 0n;
       await move(client, 5);
       await eventually('the slot is moved', () => (watch.last ?? 0n) > seen);
@@ -192,8 +215,21 @@ for (const beforehand of [false, true]) {
     broker.proxy.release();
     await eventually('the slot is moved again', () => (watch.last ?? 0n) > stored);
 
+    await transaction.query('commit');
+    await transaction.end();
     await client.query("insert into item (note) values ('last')");
     await eventually('the last row in the topic', has('"note":"last"'));
+    if (inParts) {
+      const opened = (await readTopic(broker.direct, topic)).filter(({ value }) =>
+        value?.includes('"note":"open '),
+      );
+      expect(opened).toHaveLength(5 * OPEN_ROWS);
+      const { rows } = await admin.query<{ parts: number }>(
+        'select stream_txns::int as parts from pg_stat_get_replication_slot($1)',
+        [name],
+      );
+      expect(rows[0]?.parts).toBeGreaterThan(0);
+    }
     await admin.query("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'");
     await held;
     expect(await millrace.end('SIGTERM')).toBe(true);

@@ -21,7 +21,12 @@ const ROWS = 400;
 /** The workload is about moments, not about how much comes. */
 const PAUSE_MS = 60;
 
+/** How much is written between two kills, however long they take. */
+const TRANSACTIONS_A_KILL = 5;
+
 interface Writer {
+  /** Lets so many more transactions end. */
+  allow(transactions: number): void;
   /** The rows of each transaction that committed, in their order. */
   readonly committed: Map<number, string[]>;
   stop(): Promise<void>;
@@ -31,6 +36,7 @@ interface Writer {
 function startWriter(database: TestDatabase, first: number, seed: () => number): Writer {
   const committed = new Map<number, string[]>();
   let stopped = false;
+  let allowed = 0;
   const run = async (): Promise<void> => {
     const client = new pg.Client({ connectionString: database.url });
     await client.connect();
@@ -48,6 +54,9 @@ function startWriter(database: TestDatabase, first: number, seed: () => number):
         else for (let n = 1; n <= ROWS; n++) rows.push(`${step}/${n}`);
         await client.query('release s');
       }
+      // The last one stays open, so that a kill always finds some in progress.
+      while (allowed <= 0 && !stopped) await new Promise((resolve) => setTimeout(resolve, 20));
+      allowed--;
       if (seed() < 0.2) await client.query('rollback');
       else {
         await client.query('commit');
@@ -59,6 +68,9 @@ function startWriter(database: TestDatabase, first: number, seed: () => number):
   const done = run();
   return {
     committed,
+    allow: (transactions) => {
+      allowed = transactions;
+    },
     stop: async () => {
       stopped = true;
       await done;
@@ -80,6 +92,7 @@ test(
     await putConnector(millrace, 'source', source);
     const writers = Array.from({ length: WRITERS }, (_, i) => startWriter(database, i, () => random.next()));
     for (let kill = 0; kill < KILLS; kill++) {
+      for (const writer of writers) writer.allow(TRANSACTIONS_A_KILL);
       await new Promise((resolve) => setTimeout(resolve, random.int(200, 1500)));
       await millrace.end('SIGKILL');
       const spool = `${millrace.dataDir}/data/spool`;
@@ -102,6 +115,18 @@ test(
       [database.name],
     );
     expect(statistics?.['parts']).toBeGreaterThan(0);
+    // Its metrics come from the thread of the task to the page of the worker; what is not known is not there.
+    await eventually('the metrics of the source', async () => {
+      const page = await (await fetch(`${millrace.rest}/metrics`)).text();
+      const value = (name: string): number =>
+        Number(new RegExp(`^${name}\\{[^}]*name="parts"[^}]*\\} (\\S+)$`, 'm').exec(page)?.[1] ?? Number.NaN);
+      return (
+        value('debezium_metrics_NumberOfCommittedTransactions') > 0 &&
+        value('millrace_postgres_slot_retained_wal_bytes') >= 0 &&
+        value('millrace_source_lag_bytes') === 0 &&
+        value('millrace_postgres_spooled_bytes') === 0
+      );
+    });
     // What comes again is a contiguous range that ends where new rows begin.
     const order = new Map<string, number>();
     let repeats = 0;

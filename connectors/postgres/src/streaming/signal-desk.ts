@@ -1,6 +1,6 @@
 // Where signals end up: those of the signal table pass in the stream, others come from topics. It knows what each asks
 // for and who does it.
-import type { SourceRecord } from '@millrace/connect-api';
+import type { OffsetMap, SourceRecord } from '@millrace/connect-api';
 import { parseSignal, type Signal, type SnapshotRequest, snapshotRequest } from '@millrace/connector-common';
 import type { Logger } from '@millrace/foundation';
 import type { IncrementalSnapshot, StreamPlace } from '../snapshot/incremental-snapshot.ts';
@@ -13,6 +13,8 @@ export interface SignalDeskOptions {
   /** There is a table for the marks of incremental snapshots. */
   readonly hasTable: boolean;
   readonly deletesMarks: boolean;
+  /** Where the stream is. */
+  readonly offset: () => OffsetMap;
 }
 
 /** What a signal asks of the stream at its place. */
@@ -54,6 +56,17 @@ export class SignalDesk {
     return { records: incremental.closed(id, place), wait: undefined };
   }
 
+  /** What a signal of type `log` has to say; `{}` stands for the offset. */
+  #text(signal: Signal): string | null {
+    const { message } = signal.data;
+    if (typeof message !== 'string') return null;
+    return message.replace('{}', () =>
+      JSON.stringify(this.#options.offset(), (_key, value: unknown) =>
+        typeof value === 'bigint' ? value.toString() : value,
+      ),
+    );
+  }
+
   /** Does what a signal asks for. The promise is there only when the stream has to wait. */
   handle(signal: Signal): Promise<void> | undefined {
     const { incremental, logger, blocking } = this.#options;
@@ -89,7 +102,7 @@ export class SignalDesk {
         incremental.resume();
         return undefined;
       case 'log':
-        logger.info({ signal: signal.id, text: signal.data['message'] ?? null }, 'signal');
+        logger.info({ signal: signal.id, text: this.#text(signal) }, 'signal');
         return undefined;
       default:
         logger.warn({ signal: signal.id, type: signal.type }, 'a signal of unknown type is ignored');

@@ -6,6 +6,7 @@ import {
   ActivityStep,
   type Headers,
   type OffsetMap,
+  offsetMapOf,
   type SourceOffset,
   type SourcePartition,
   type SourceRecord,
@@ -302,6 +303,7 @@ export class StreamingRun {
       blocking: (request) => this.#options.blockingSnapshot(request, this.#reader.lastOffset),
       logger: context.logger,
       hasTable: table !== undefined,
+      offset: () => offsetMapOf(this.#reader.lastOffset),
       deletesMarks: config.incremental.deletesMarks,
     });
     this.#followSignals(desk);

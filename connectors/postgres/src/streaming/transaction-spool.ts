@@ -52,6 +52,7 @@ export class TransactionSpool {
   readonly #open = new Map<number, Spooled>();
   #current: Spooled | undefined;
   #buffer: Buffer;
+  #spare: Buffer | undefined;
   #used = 0;
   #bytes = 0;
 
@@ -98,9 +99,10 @@ export class TransactionSpool {
     // INV-5: bounded on disk too.
     if (this.#bytes + needed > this.#options.maxBytes) throw this.#full();
     const full = this.#used + needed > this.#buffer.length && this.#used > 0;
-    const block = full ? this.#buffer.subarray(0, this.#used) : undefined;
+    const written = this.#buffer;
+    const block = full ? written.subarray(0, this.#used) : undefined;
     if (full || needed > this.#buffer.length) {
-      this.#buffer = Buffer.allocUnsafeSlow(Math.max(this.#blockBytes, needed));
+      this.#buffer = this.#takeBuffer(needed);
       this.#used = 0;
     }
     if (sub !== spooled.xid) spooled.subs.seen(sub, spooled.size);
@@ -112,7 +114,19 @@ export class TransactionSpool {
     this.#used = at + needed;
     spooled.size += needed;
     this.#bytes += needed;
-    return block === undefined ? undefined : this.#write(spooled, block);
+    if (block === undefined) return undefined;
+    return this.#write(spooled, block).then(() => {
+      if (written.length === this.#blockBytes) this.#spare = written;
+    });
+  }
+
+  /** Two buffers in turn: one is filled while the other is written. */
+  #takeBuffer(needed: number): Buffer {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return spare !== undefined && needed <= spare.length
+      ? spare
+      : Buffer.allocUnsafeSlow(Math.max(this.#blockBytes, needed));
   }
 
   /** No more changes of the transaction for now. */

@@ -16,5 +16,7 @@ test('a connector limits its retries and sets its wait by the keys of Debezium',
     maxBackoffMs: 250,
     maxRetries: 3,
   });
+  const growing = { 'errors.retry.delay.initial.ms': '300', 'errors.retry.delay.max.ms': '10000' };
+  expect(restartRules(WORKER, growing)).toMatchObject({ backoffMs: 300, maxBackoffMs: 10_000 });
   expect(restartRules(WORKER, { 'errors.max.retries': '0' }).maxRetries).toBe(0);
 });

@@ -14,8 +14,12 @@ export interface RestartRules extends RestartPolicy {
   readonly maxRetries: number;
 }
 
-const WAIT = 'retriable.restart.connector.wait.ms';
 const RETRIES = 'errors.max.retries';
+/** The same wait each time. */
+const WAIT = 'retriable.restart.connector.wait.ms';
+/** Growing waits, as Debezium's engine has them. */
+const FIRST_WAIT = 'errors.retry.delay.initial.ms';
+const LONGEST_WAIT = 'errors.retry.delay.max.ms';
 
 /** Values that are no numbers are refused when the connector is made; here they count as absent. */
 export function restartRules(policy: RestartPolicy, config: RawConfig): RestartRules {
@@ -23,8 +27,8 @@ export function restartRules(policy: RestartPolicy, config: RawConfig): RestartR
   const retries = wholeNumber(config[RETRIES]);
   return {
     enabled: policy.enabled,
-    backoffMs: waitMs ?? policy.backoffMs,
-    maxBackoffMs: waitMs ?? policy.maxBackoffMs,
+    backoffMs: wholeNumber(config[FIRST_WAIT]) ?? waitMs ?? policy.backoffMs,
+    maxBackoffMs: wholeNumber(config[LONGEST_WAIT]) ?? waitMs ?? policy.maxBackoffMs,
     maxRetries: retries === undefined || retries < 0 ? Number.POSITIVE_INFINITY : retries,
   };
 }

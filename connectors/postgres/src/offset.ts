@@ -88,6 +88,9 @@ export function markAt(map: OffsetMap, lsn: Lsn, incremental?: OffsetMap): Offse
   if ('lsn_proc' in map) moved['lsn_proc'] = lsn;
   else moved['lsn'] = lsn;
   if ('lsn_commit' in map) moved['lsn_commit'] = lsn;
+  // INV-3: the next transaction may begin with a change at this very position. Debezium takes that for done when the
+  // last message was a change.
+  if ('messageType' in map) moved['messageType'] = 'COMMIT' satisfies MessageType;
   return { ...moved, ...incremental };
 }
 

@@ -1,10 +1,12 @@
 // A real Kafka Connect worker with Debezium's Postgres connector on `millrace broker`: snapshot, stream, and restarts of
 // the broker and of the worker in between.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { freePort } from '@millrace/local-servers';
-import { connectWithDebezium, eventually, type TestDatabase, testDatabase } from '@millrace/testkit';
+import {
+  connectWithDebezium,
+  eventually,
+  RealConnect,
+  type TestDatabase,
+  testDatabase,
+} from '@millrace/testkit';
 import { expect, test } from 'vitest';
 import { type BrokerProcess, startBrokerProcess } from './testing/broker-process.ts';
 import { readTopic } from './testing/topic-reader.ts';
@@ -15,77 +17,12 @@ interface Envelope {
   readonly after: { readonly id: number; readonly n: number } | null;
 }
 
-class ConnectWorker implements AsyncDisposable {
-  readonly url: string;
-  readonly #args: readonly string[];
-  #child: ChildProcess | undefined;
-  #log = '';
-
-  constructor(url: string, args: readonly string[]) {
-    this.url = url;
-    this.#args = args;
-  }
-
-  async start(): Promise<void> {
-    const child = spawn('java', this.#args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    const note = (chunk: Buffer): void => {
-      this.#log = (this.#log + chunk.toString()).slice(-8000);
-    };
-    child.stdout.on('data', note);
-    child.stderr.on('data', note);
-    this.#child = child;
-    await eventually(
-      'the worker answers',
-      async () => {
-        if (child.exitCode !== null) throw new Error(this.#log);
-        return (await fetch(`${this.url}/connectors`)).ok;
-      },
-      90_000,
-    );
-  }
-
-  async end(): Promise<void> {
-    const child = this.#child;
-    if (!child || child.exitCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill();
-    const timer = setTimeout(() => child.kill('SIGKILL'), 30_000);
-    await ended;
-    clearTimeout(timer);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.end();
-  }
-}
-
-async function worker(broker: BrokerProcess): Promise<ConnectWorker> {
-  const { classPath, plugins } = await connectWithDebezium();
-  const port = await freePort();
-  const file = path.join(broker.folder, 'worker.properties');
-  writeFileSync(
-    file,
-    `bootstrap.servers=${broker.kafka}
-group.id=connect-cluster
-key.converter=org.apache.kafka.connect.json.JsonConverter
-value.converter=org.apache.kafka.connect.json.JsonConverter
-key.converter.schemas.enable=false
-value.converter.schemas.enable=false
-offset.storage.topic=connect-offsets
-config.storage.topic=connect-configs
-status.storage.topic=connect-status
-offset.flush.interval.ms=1000
-listeners=http://127.0.0.1:${port}
-plugin.path=${plugins}
-`,
-  );
-  const args = ['-Xmx512m', '-cp', classPath, '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'];
-  return new ConnectWorker(`http://127.0.0.1:${port}`, [
-    ...args,
-    'org.apache.kafka.connect.cli.ConnectDistributed',
-    file,
-  ]);
-}
+/** That of the worker: 3, more than there are brokers. */
+const DEFAULT_REPLICATION = {
+  'offset.storage.replication.factor': '3',
+  'config.storage.replication.factor': '3',
+  'status.storage.replication.factor': '3',
+};
 
 function connector(database: TestDatabase): Record<string, string> {
   return {
@@ -129,14 +66,9 @@ test('Debezium in a real Connect worker snapshots, streams, and goes on after re
   );
   await database.query('insert into items select i, 0 from generate_series(1, 500) i');
   await using broker = await startBrokerProcess();
-  await using connect = await worker(broker);
-  await connect.start();
-  const created = await fetch(`${connect.url}/connectors/items/config`, {
-    method: 'PUT',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(connector(database)),
-  });
-  expect(created.status, await created.text()).toBe(201);
+  await using connect = await RealConnect.start(broker.folder, broker.kafka, DEFAULT_REPLICATION);
+  const created = await connect.request('PUT', '/connectors/items/config', connector(database));
+  expect(created.status, JSON.stringify(created.body)).toBe(201);
   const caughtUp = async (what: string): Promise<Envelope[]> => {
     const rows = await database.query('select id, n from items');
     const table = new Map(rows.map((row) => [Number(row['id']), Number(row['n'])]));
@@ -162,7 +94,7 @@ test('Debezium in a real Connect worker snapshots, streams, and goes on after re
   await database.query('update items set n = n + 1 where id <= 100');
   await caughtUp('the stream after a restart of the broker');
 
-  await connect.end();
+  await connect.stop();
   await database.query('update items set n = n + 1 where id <= 50');
   await database.query('insert into items values (1000, 7)');
   await connect.start();

@@ -26,6 +26,8 @@ export interface TableEventsOptions {
   readonly headers: Headers;
   readonly sourcePartition: SourcePartition;
   readonly tombstones: boolean;
+  /** Operations that a changed key, which is a delete and an insert, leaves out. */
+  readonly skipped?: ReadonlySet<string>;
 }
 
 /** What all records of one change share. */
@@ -97,13 +99,16 @@ export class TableEvents {
     keys: { readonly before: Struct; readonly after: Struct },
     rows: { readonly before: Struct; readonly after: Struct },
   ): void {
-    const { headers, keySchema, tombstones } = this.#options;
+    const { headers, keySchema, tombstones, skipped } = this.#options;
     const toNew = withKeyHeader(headers, NEW_KEY_HEADER, keySchema, keys.after);
     const toOld = withKeyHeader(headers, OLD_KEY_HEADER, keySchema, keys.before);
     const { offsetBefore } = first;
-    out.push(this.#record(offsetBefore, keys.before, toNew, this.#envelope('d', first, rows.before, null)));
-    if (tombstones) out.push(this.#tombstone(offsetBefore, keys.before, toNew));
-    out.push(this.#record(second.offset, keys.after, toOld, this.#envelope('c', second, null, rows.after)));
+    if (!skipped?.has('d')) {
+      out.push(this.#record(offsetBefore, keys.before, toNew, this.#envelope('d', first, rows.before, null)));
+      if (tombstones) out.push(this.#tombstone(offsetBefore, keys.before, toNew));
+    }
+    if (!skipped?.has('c'))
+      out.push(this.#record(second.offset, keys.after, toOld, this.#envelope('c', second, null, rows.after)));
   }
 
   truncated(out: SourceRecord[], change: ChangeContext): void {

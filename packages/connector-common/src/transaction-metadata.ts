@@ -28,7 +28,7 @@ const VALUE: Schema = structSchema(
     ['status', STRING],
     ['id', STRING],
     ['event_count', optional(INT64)],
-    ['data_collections', arraySchema(COLLECTION, { optional: true })],
+    ['data_collections', arraySchema(optional(COLLECTION), { optional: true })],
     ['ts_ms', INT64],
   ],
   { name: 'io.debezium.connector.common.TransactionMetadataValue', version: 1 },
@@ -36,6 +36,10 @@ const VALUE: Schema = structSchema(
 
 export const TRANSACTION_ID_KEY = 'transaction_id';
 const ORDER_KEY_PREFIX = 'transaction_data_collection_order_';
+/** What offsets count logical messages under; Debezium names each by a Java object's address besides. */
+const MESSAGES_KEY =
+  'io.debezium.connector.postgresql.LogicalDecodingMessageMonitor$LogicalDecodingMessageId';
+const INITIAL_CAPACITY = 16;
 
 export interface TransactionTopic {
   readonly topic: string;
@@ -48,6 +52,8 @@ export class TransactionMetadata {
   #id: string | undefined;
   #total = 0;
   readonly #perTable = new Map<string, number>();
+  #messages = 0;
+  #capacity = INITIAL_CAPACITY;
 
   constructor(target: TransactionTopic) {
     this.#target = target;
@@ -60,7 +66,9 @@ export class TransactionMetadata {
     this.#id = id;
     for (const [key, count] of Object.entries(offset)) {
       if (!key.startsWith(ORDER_KEY_PREFIX) || typeof count !== 'number') continue;
-      this.#perTable.set(key.slice(ORDER_KEY_PREFIX.length), count);
+      const name = key.slice(ORDER_KEY_PREFIX.length);
+      if (name.startsWith(MESSAGES_KEY)) this.#messages += count;
+      else this.#perTable.set(name, count);
       this.#total += count;
     }
   }
@@ -69,6 +77,7 @@ export class TransactionMetadata {
     this.#id = id;
     this.#total = 0;
     this.#perTable.clear();
+    this.#messages = 0;
     return this.#record(offset, id, ['BEGIN', id, null, null, committedMs]);
   }
 
@@ -81,14 +90,26 @@ export class TransactionMetadata {
     return new ArrayStruct(TRANSACTION_BLOCK, [id, this.#total, order]);
   }
 
+  /** The block of a logical message, which is counted with the events and is first of its kind each time. */
+  message(id: string): ArrayStruct {
+    this.#id = id;
+    this.#total++;
+    this.#messages++;
+    return new ArrayStruct(TRANSACTION_BLOCK, [id, this.#total, 1]);
+  }
+
   end(id: string, committedMs: number, offset: SourceOffset): SourceRecord {
+    // Debezium lists tables as Java's HashMap does, which keeps its size when it is emptied.
+    while (this.#perTable.size + this.#messages > this.#capacity * 0.75) this.#capacity *= 2;
+    const bucket = (table: string): number => javaHash(table) & (this.#capacity - 1);
     const collections = [...this.#perTable]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .sort(([a], [b]) => bucket(a) - bucket(b))
       .map(([table, count]) => new ArrayStruct(COLLECTION, [table, count]));
     const record = this.#record(offset, id, ['END', id, this.#total, collections, committedMs]);
     this.#id = undefined;
     this.#total = 0;
     this.#perTable.clear();
+    this.#messages = 0;
     return record;
   }
 
@@ -100,6 +121,7 @@ export class TransactionMetadata {
       ...Object.fromEntries(
         [...this.#perTable].map(([table, count]) => [`${ORDER_KEY_PREFIX}${table}`, count]),
       ),
+      ...(this.#messages === 0 ? {} : { [`${ORDER_KEY_PREFIX}${MESSAGES_KEY}`]: this.#messages }),
     };
   }
 
@@ -114,4 +136,11 @@ export class TransactionMetadata {
       value: new ArrayStruct(VALUE, values),
     });
   }
+}
+
+/** The bits that a HashMap of Java finds the bucket of a string by. */
+function javaHash(text: string): number {
+  let hash = 0;
+  for (let i = 0; i < text.length; i++) hash = (Math.imul(31, hash) + text.charCodeAt(i)) | 0;
+  return hash ^ (hash >>> 16);
 }

@@ -19,7 +19,9 @@ export { type CommandOptions, type CommandResult, runCommand, runMillrace } from
 export { type MillraceOptions, MillraceProcess, startMillrace } from './millrace-process.ts';
 export { postgresWithPostgis } from './postgis.ts';
 export { pythonWith } from './python.ts';
+export { RealConnect } from './real-connect.ts';
 export { RealKafka } from './real-kafka.ts';
+export { type RestAnswer, type RestSubject, restRequest } from './rest-request.ts';
 export { SeededRandom, testRandom, testRounds } from './seeded-random.ts';
 export { TcpProxy } from './tcp-proxy.ts';
 export { type TestDatabase, testDatabase } from './test-database.ts';

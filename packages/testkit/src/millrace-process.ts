@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '@millrace/local-servers';
+import { type RestAnswer, type RestSubject, restRequest } from './rest-request.ts';
 
 const bin = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../cli/bin/millrace.js');
 
@@ -23,7 +24,7 @@ export interface MillraceOptions {
 }
 
 /** A running Millrace; its ports stay the same over restarts. */
-export class MillraceProcess implements AsyncDisposable {
+export class MillraceProcess implements AsyncDisposable, RestSubject {
   readonly dataDir: string;
   /** `HOST:PORT` of the Kafka listener. */
   readonly kafka: string;
@@ -120,25 +121,8 @@ export class MillraceProcess implements AsyncDisposable {
   }
 
   /** A REST call; the body is parsed when it is JSON. */
-  async request(
-    method: string,
-    pathname: string,
-    body?: unknown,
-  ): Promise<{ status: number; body: unknown }> {
-    const response = await fetch(this.rest + pathname, {
-      method,
-      ...(body === undefined
-        ? {}
-        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    });
-    const text = await response.text();
-    let parsed: unknown = text;
-    try {
-      parsed = JSON.parse(text);
-    } catch {
-      parsed = text; // not JSON: the text itself
-    }
-    return { status: response.status, body: parsed };
+  request(method: string, pathname: string, body?: unknown): Promise<RestAnswer> {
+    return restRequest(this.rest, method, pathname, body);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -44,9 +44,13 @@ export class LayoutBook {
       return { layout: last && layoutAt(known, last, Number.MAX_SAFE_INTEGER), changedBy: undefined };
     }
     const { columns, primaryKey, uniqueKey, version } = catalog;
+    const full = withEpoch(xid, version.nextXid);
+    // The transaction altered the table after this row.
+    const last = known.at(-1);
+    if (last !== undefined && version.changedBy === full && !sameColumns(relation, catalog))
+      return { layout: layoutAt(known, last, full), changedBy: undefined };
     const ownTypes = types.ownTypes(relation.columns.map((column) => column.typeOid));
     const current: Layout = { columns, primaryKey, uniqueKey, types: ownTypes };
-    const full = withEpoch(xid, version.nextXid);
     const { layout, store, changedBy } = chooseLayout(known, current, version.changedBy, full);
     if (store !== undefined) {
       this.#options.onStoring(qualified(relation));
@@ -68,6 +72,19 @@ export class LayoutBook {
   #partition(relation: Relation): SourcePartition {
     return privatePartition(this.#options.sourcePartition, `layouts of ${qualified(relation)}`);
   }
+}
+
+function sameColumns(relation: Relation, catalog: CatalogTable): boolean {
+  // Generated columns are not in the relation message of every server.
+  const sent = new Map(relation.columns.map((column) => [column.name, column]));
+  const present = new Set(catalog.columns.map(({ name }) => name));
+  return (
+    relation.columns.every(({ name }) => present.has(name)) &&
+    catalog.columns.every(({ name, typeOid, typmod, generated }) => {
+      const column = sent.get(name);
+      return column === undefined ? generated : column.typeOid === typeOid && column.typmod === typmod;
+    })
+  );
 }
 
 /** A transaction id of 32 bits with its epoch; `nextXid` is later, and by less than half of all ids. */

@@ -187,13 +187,16 @@ function keyColumnNames(input: TableSchemaInput, table: string): string[] {
 
 function ownKeyNames({ columns, catalog }: TableSchemaInput): string[] {
   const present = new Set(columns.map((column) => column.name));
+  const inIdentity = columns.filter((column) => column.inIdentity).map((column) => column.name);
+  const identity = inIdentity.length === columns.length ? [] : inIdentity;
   for (const key of [catalog?.primaryKey ?? [], catalog?.uniqueKey ?? []]) {
     const usable = key.filter((name) => present.has(name));
+    if (usable.length === key.length && key.length > 0) return usable;
+    // Renamed or dropped since.
+    if (usable.length < key.length && identity.length > 0) return identity;
     if (usable.length > 0) return usable;
   }
-  if (catalog !== undefined) return [];
-  const identity = columns.filter((column) => column.inIdentity).map((column) => column.name);
-  return identity.length === columns.length ? [] : identity;
+  return catalog === undefined ? identity : [];
 }
 
 function mapColumn(
@@ -227,7 +230,7 @@ function mapColumn(
           parameters: { ...Object.fromEntries(mapping.schema.parameters ?? []), ...parameters },
         });
   const nullValue = notNull ? (defaultValue ?? mapping.zero) : null;
-  const raw: RawField = {
+  const plain: RawField = {
     column: position,
     encoding: mapping.encoding,
     decode: notNull ? requireValue(mapping, nullValue) : mapping.decode,

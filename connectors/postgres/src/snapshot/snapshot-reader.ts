@@ -33,6 +33,8 @@ export interface SnapshotOptions extends TableOptions {
   readonly logger: Logger;
   readonly shared: SharedSnapshot;
   readonly signal: AbortSignal;
+  /** The first of all tables: Debezium marks the first row only where that one has rows. */
+  readonly firstTable: TableName | undefined;
   /** Called when a table is begun, and with the number of its rows when it was read. */
   readonly onTable: (table: TableName, rows?: number) => void;
 }
@@ -151,10 +153,10 @@ export class SnapshotReader {
 
   /** Makes the record of a row; without a marker it is neither the last of its table nor of all. */
   #emit(row: HeldRow, ending: SnapshotMarker | undefined): void {
-    const { shared } = this.#options;
+    const { shared, firstTable } = this.#options;
     const { table, bytes, entries, base } = row;
     const { keyLayout, rowLayout } = table.schema;
-    const isFirst = shared.handedOver === 0 && !shared.isResumed;
+    const isFirst = shared.handedOver === 0 && !shared.isResumed && table.name === firstTable;
     const marker = markerOf(row, isFirst, ending);
     shared.handedOver++;
     this.#emitted = row;

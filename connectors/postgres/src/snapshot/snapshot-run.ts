@@ -15,7 +15,7 @@ import type { StoredSnapshot } from './snapshot-state.ts';
 import { estimateRows } from './table-estimates.ts';
 import { tablesBySize } from './table-order.ts';
 
-export interface SnapshotRunOptions extends Omit<SnapshotOptions, 'client' | 'shared' | 'onTable'> {
+export interface SnapshotRunOptions extends Omit<SnapshotOptions, 'client' | 'shared' | 'onTable' | 'firstTable'> {
   /** A replication session that does nothing else; ended when the snapshot was taken over. */
   readonly creator: pg.Client;
   readonly create: (creator: pg.Client) => Promise<CreatedSlot>;
@@ -93,9 +93,10 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     };
     const waiting = tables.values();
     const next = (): TableName | undefined => waiting.next().value;
+    const [firstTable] = tables;
     await allOrNone(options.signal, (signal) =>
       [first, ...others].map((client) =>
-        new SnapshotReader({ ...options, client, shared, onTable, signal }).read(next),
+        new SnapshotReader({ ...options, client, shared, onTable, signal, firstTable }).read(next),
       ),
     );
     shared.end();

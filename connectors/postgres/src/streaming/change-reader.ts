@@ -363,9 +363,17 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   #events(schema: TableSchema): TableEvents {
-    const { headers, sourcePartition, tombstones } = this.#options;
+    const { headers, sourcePartition, tombstones, skipped } = this.#options;
     const { topic, keySchema, envelopeSchema } = schema;
-    return new TableEvents({ topic, keySchema, envelopeSchema, headers, sourcePartition, tombstones });
+    return new TableEvents({
+      topic,
+      keySchema,
+      envelopeSchema,
+      headers,
+      sourcePartition,
+      tombstones,
+      skipped,
+    });
   }
 
   /** The table of a change that is to be delivered; undefined when it is not. */
@@ -376,7 +384,8 @@ export class ChangeReader implements ReplicationHandler {
     if (this.#restart !== undefined && !this.#restart.isNew(lsn)) return undefined;
     const skipped = this.#options.skipped.has(op);
     if (!skipped || op === 't') this.#started = true;
-    if (table !== null && !skipped) return table;
+    // An update may yet be a delete and an insert.
+    if (table !== null && (!skipped || op === 'u')) return table;
     this.#counts.filtered++;
     return undefined;
   }
@@ -408,7 +417,12 @@ export class ChangeReader implements ReplicationHandler {
       const before = kind === 'N' ? undefined : first;
       if (before !== undefined && reader.tupleKind() !== 'N') reader.fail('an update without its new row');
       const after = before === undefined ? first : this.#tuple(table);
-      if (before !== undefined && this.#options.skipUnchanged && table.isUnchanged(before, after)) {
+      const { skipped, skipUnchanged } = this.#options;
+      if (skipped.has('u') && (before === undefined || !table.movesKey(before, after))) {
+        this.#counts.filtered++;
+        return;
+      }
+      if (before !== undefined && skipUnchanged && table.isUnchanged(before, after)) {
         this.#counts.unchanged++;
         return;
       }
@@ -531,9 +545,10 @@ export class ChangeReader implements ReplicationHandler {
     const lastCommitLsn = this.#lastCommitLsn;
     const position = transaction ?? { xid: 0, commitTimeUs: processed.us, lastCommitLsn, xmin: null };
     const changes = transaction === undefined ? 1 : this.#changesAtLsn;
-    const offset = this.#offset(new ChangeOffset(position, lsn, 'MESSAGE', changes));
     this.#keep(reader.bytes);
-    const place = { lsn, transaction, processed, lastCommitLsn, offset };
+    const block = transaction === undefined ? null : this.#block(null, lsn);
+    const offset = this.#offset(new ChangeOffset(position, lsn, 'MESSAGE', changes, this.#extra()));
+    const place = { lsn, transaction, block, processed, lastCommitLsn, offset };
     this.#records.push(messages.record({ prefix, content, ...place }));
     this.#lastOffset = offset;
   }
@@ -561,7 +576,8 @@ export class ChangeReader implements ReplicationHandler {
     return this.#window === undefined ? offset : this.#lastOffset;
   }
 
-  #block(table: TableStream, lsn: Lsn): ArrayStruct | null {
+  /** Of a change of a table, or of a logical message. */
+  #block(table: TableStream | null, lsn: Lsn): ArrayStruct | null {
     const { transactions } = this.#options;
     const transaction = this.#transaction;
     if (transactions === undefined || transaction === undefined) return null;
@@ -570,6 +586,7 @@ export class ChangeReader implements ReplicationHandler {
       transaction.announced = true;
       this.#records.push(transactions.begin(id, transaction.committed.ms, this.#lastOffset));
     }
+    if (table === null) return transactions.message(id);
     return transactions.event(id, `${table.schema.schema}.${table.schema.table}`);
   }
 

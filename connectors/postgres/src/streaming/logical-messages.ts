@@ -8,6 +8,7 @@ import {
   optional,
   type Schema,
   STRING,
+  type Struct,
   structSchema,
   TRANSACTION_BLOCK,
 } from '@millrace/data';
@@ -27,6 +28,8 @@ export interface LogicalMessage {
   readonly lsn: Lsn;
   /** Undefined for a message that does not belong to its transaction. */
   readonly transaction: StreamTransaction | undefined;
+  /** Its number in the transaction, where events have one. */
+  readonly block: Struct | null;
   readonly processed: ProcessedAt;
   readonly lastCommitLsn: Lsn | null;
   readonly offset: SourceOffset;
@@ -53,7 +56,7 @@ export class LogicalMessages {
         ['prefix', optional(STRING)],
         ['content', optional(options.binary.schema)],
       ],
-      { name: 'io.debezium.connector.postgresql.Message', version: 1, optional: true },
+      { name: 'io.debezium.connector.postgresql.Message', version: 1 },
     );
     this.#value = structSchema(
       [
@@ -97,7 +100,7 @@ export class LogicalMessages {
         'm',
         processed.ms,
         changeSource(template, message.lsn),
-        null,
+        message.block,
         new ArrayStruct(this.#block, [message.prefix, binary.encode(message.content)]),
       ]),
     });

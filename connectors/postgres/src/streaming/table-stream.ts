@@ -83,7 +83,7 @@ export class TableStream {
     if (this.identity === 'full') fillUnchanged(before, after, this.columnCount);
     const keyBefore = this.#key(before);
     const keyAfter = this.#key(after);
-    if (keyBefore !== null && keyAfter !== null && this.#keyChanged(before, after, keyBefore, keyAfter)) {
+    if (keyBefore !== null && keyAfter !== null && this.movesKey(before, after)) {
       this.#events.keyChanged(
         out,
         change,
@@ -94,6 +94,19 @@ export class TableStream {
     } else {
       this.#events.updated(out, change, keyAfter, this.#row(before), this.#row(after));
     }
+  }
+
+  /**
+   * Whether an update is told as a delete and an insert. Bytes decide first; only where they differ are the values looked
+   * at (an absent NOT NULL column shows its zero).
+   */
+  movesKey(before: Tuple, after: Tuple): boolean {
+    for (const column of this.schema.keyColumns) {
+      if (sameBytes(before, after, 2 * column)) continue;
+      const [keyBefore, keyAfter] = [this.#key(before), this.#key(after)];
+      return keyBefore !== null && keyAfter !== null && keyDiffers(keyBefore, keyAfter);
+    }
+    return false;
   }
 
   /** Whether no captured column changed, as far as the old row tells. */
@@ -143,14 +156,6 @@ export class TableStream {
   #key({ bytes, entries, base }: Tuple): Struct | null {
     const { keyLayout } = this.schema;
     return keyLayout === null ? null : new RawRow(keyLayout, bytes, entries, base);
-  }
-
-  /** Bytes decide first; only where they differ are the values looked at (an absent NOT NULL column shows its zero). */
-  #keyChanged(before: Tuple, after: Tuple, keyBefore: Struct, keyAfter: Struct): boolean {
-    for (const column of this.schema.keyColumns) {
-      if (!sameBytes(before, after, 2 * column)) return keyDiffers(keyBefore, keyAfter);
-    }
-    return false;
   }
 }
 

@@ -1,6 +1,6 @@
 // Connector configs that the tests share, and what a test asks of a running connector.
 import type { ConnectorStatus } from '@millrace/connect-api';
-import { eventually, type MillraceProcess, type TestDatabase } from '@millrace/testkit';
+import { eventually, type MillraceProcess, type RestSubject, type TestDatabase } from '@millrace/testkit';
 import { Redis } from 'ioredis';
 
 export type Config = Readonly<Record<string, string>>;
@@ -60,13 +60,13 @@ export function redisSink(
 }
 
 /** Creates or changes a connector and waits for its tasks to run. */
-export async function putConnector(millrace: MillraceProcess, name: string, config: Config): Promise<void> {
+export async function putConnector(millrace: RestSubject, name: string, config: Config): Promise<void> {
   const { status, body } = await millrace.request('PUT', `/connectors/${name}/config`, config);
   if (status >= 300) throw new Error(`PUT of ${name} was answered ${status}: ${JSON.stringify(body)}`);
   await untilRunning(millrace, name);
 }
 
-export async function connectorStatus(millrace: MillraceProcess, name: string): Promise<ConnectorStatus> {
+export async function connectorStatus(millrace: RestSubject, name: string): Promise<ConnectorStatus> {
   const { status, body } = await millrace.request('GET', `/connectors/${name}/status`);
   if (status !== 200)
     throw new Error(`the status of ${name} was answered ${status}: ${JSON.stringify(body)}`);
@@ -74,7 +74,7 @@ export async function connectorStatus(millrace: MillraceProcess, name: string): 
 }
 
 /** Waits until the connector and its tasks, at least one, are RUNNING. */
-export function untilRunning(millrace: MillraceProcess, name: string, timeoutMs = 30_000): Promise<true> {
+export function untilRunning(millrace: RestSubject, name: string, timeoutMs = 30_000): Promise<true> {
   return eventually(
     `${name} runs`,
     async () => {

@@ -1,0 +1,112 @@
+// A real Kafka Connect worker with Debezium's Postgres connector, out of its own jars.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { freePort } from '@millrace/local-servers';
+import { connectWithDebezium } from './foreign.ts';
+import { type RestAnswer, type RestSubject, restRequest } from './rest-request.ts';
+import { eventually } from './waiting.ts';
+
+const START_WITHIN_MS = 120_000;
+const STOP_WITHIN_MS = 30_000;
+
+/** Stops and starts again on the same port and with the same settings. */
+export class RealConnect implements AsyncDisposable, RestSubject {
+  /** `http://HOST:PORT`. */
+  readonly rest: string;
+  readonly #args: readonly string[];
+  #child: ChildProcess | undefined;
+  #log = '';
+
+  private constructor(rest: string, args: readonly string[]) {
+    this.rest = rest;
+    this.#args = args;
+  }
+
+  /**
+   * Starts it on a Kafka, with JSON converters without schemas and with `properties` besides; its settings are kept in
+   * `folder`.
+   *
+   * @throws without Java 17 or Maven, and with the end of its output when it does not start
+   */
+  static async start(
+    folder: string,
+    bootstrapServers: string,
+    properties: Readonly<Record<string, string>> = {},
+  ): Promise<RealConnect> {
+    const { classPath, plugins } = await connectWithDebezium();
+    const rest = `http://127.0.0.1:${await freePort()}`;
+    mkdirSync(folder, { recursive: true });
+    const file = path.join(folder, 'connect.properties');
+    const all = {
+      'bootstrap.servers': bootstrapServers,
+      'group.id': 'connect-cluster',
+      'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
+      'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
+      'key.converter.schemas.enable': 'false',
+      'value.converter.schemas.enable': 'false',
+      'offset.storage.topic': 'connect-offsets',
+      'config.storage.topic': 'connect-configs',
+      'status.storage.topic': 'connect-status',
+      'offset.storage.replication.factor': '1',
+      'config.storage.replication.factor': '1',
+      'status.storage.replication.factor': '1',
+      'offset.flush.interval.ms': '1000',
+      listeners: rest,
+      'plugin.path': plugins,
+      ...properties,
+    };
+    const lines = Object.entries(all).map(([key, value]) => `${key}=${value}\n`);
+    writeFileSync(file, lines.join(''));
+    const log = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
+    const main = 'org.apache.kafka.connect.cli.ConnectDistributed';
+    const worker = new RealConnect(rest, ['-Xmx768m', '-cp', classPath, log, main, file]);
+    await worker.start();
+    return worker;
+  }
+
+  /** The end of what it printed. */
+  get log(): string {
+    return this.#log;
+  }
+
+  async start(): Promise<void> {
+    const child = spawn('java', this.#args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const note = (chunk: Buffer): void => {
+      this.#log = (this.#log + chunk.toString()).slice(-100_000);
+    };
+    child.stdout.on('data', note);
+    child.stderr.on('data', note);
+    this.#child = child;
+    try {
+      await eventually('the worker answers', () => this.#answers(child), START_WITHIN_MS);
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
+  }
+
+  async #answers(child: ChildProcess): Promise<boolean> {
+    if (child.exitCode !== null) throw new Error(this.#log.slice(-4000));
+    return (await this.request('GET', '/connectors')).status === 200;
+  }
+
+  /** A clean shutdown, killed when that takes too long; or the end by another signal. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  request(method: string, pathname: string, body?: unknown): Promise<RestAnswer> {
+    return restRequest(this.rest, method, pathname, body);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}

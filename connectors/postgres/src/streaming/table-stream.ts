@@ -142,12 +142,6 @@ export class TableStream {
   hasColumns(names: readonly string[]): boolean {
     return names.every((name) => this.#columnNames.includes(name));
   }
-  /** Whether an update moves the row to another key. */
-  changesKey(before: Tuple, after: Tuple): boolean {
-    const keyBefore = this.#key(before);
-    const keyAfter = this.#key(after);
-    return keyBefore !== null && keyAfter !== null && this.#keyChanged(before, after, keyBefore, keyAfter);
-  }
 
   #row({ bytes, entries, base }: Tuple): RawRow {
     return new RawRow(this.schema.rowLayout, bytes, entries, base);

@@ -1,6 +1,7 @@
 // Changes within the window of a resumed snapshot: which of them are delivered, and which half of a change of key.
 import type { SourceRecord } from '@millrace/connect-api';
 import type { ChangeContext } from '@millrace/connector-common';
+import type { Struct } from '@millrace/data';
 import type { MessageType } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import type { JudgedTable, SnapshotWindow } from './snapshot-window.ts';
@@ -29,7 +30,7 @@ export function changeInWindow(
     return waiting.length === 0 ? undefined : [...waiting, ...wholeChange(table, change)];
   }
   const { before, after } = change;
-  if (before !== undefined && after !== undefined && table.changesKey(before, after))
+  if (before !== undefined && after !== undefined && table.movesKey(before, after))
     return movedRow(window, judged, table, change);
   const isCovered = covers(window, judged, table, change, after ?? before);
   if (after !== undefined) window.created(judged, table.keyText(after));
@@ -60,8 +61,10 @@ function movedRow(
     before: ownTuple(before, table.columnCount),
     after: ownTuple(after, table.columnCount),
   });
-  const created = records.slice(-1);
-  const deleted = records.slice(0, -1);
+  // Skipped operations leave out one half or the other.
+  const isCreate = (record: SourceRecord): boolean => (record.value as Struct | null)?.get('op') === 'c';
+  const created = records.filter(isCreate);
+  const deleted = records.filter((record) => !isCreate(record));
   const given = oldCovered ? window.deleted(judged, table.keyText(before), deleted) : deleted;
   return newCovered ? given : [...given, ...created];
 }

@@ -14,7 +14,9 @@ import { MESSAGE, PgOutputReader, type Relation, TupleIndex } from '../protocol/
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
 import { momentOfNs } from '../source-info.ts';
+import { KnownTables } from './known-tables.ts';
 import type { ChangeReaderOptions } from './reader-options.ts';
+import { RecordBatch } from './record-batch.ts';
 import { RestartPoint } from './restart-point.ts';
 import type { SignalEffect } from './signal-desk.ts';
 import type { SnapshotWindow } from './snapshot-window.ts';
@@ -23,20 +25,13 @@ import { TableStream, type Tuple } from './table-stream.ts';
 import { StreamTransaction } from './transaction.ts';
 import { changeInWindow } from './windowed-changes.ts';
 
-const FLUSH_RECORDS = 1024;
 export class ChangeReader implements ReplicationHandler {
   readonly #options: ChangeReaderOptions;
   readonly #reader = new PgOutputReader();
   readonly #index = new TupleIndex();
-  /** By relation oid; null = not captured. */
-  readonly #tables = new Map<number, TableStream | null>();
-  /** Tables that later transactions have altered, by the lowest 32 bits of those. */
-  #altered: { readonly relation: Relation; readonly by: number }[] = [];
+  readonly #tables: KnownTables;
   readonly #restart: RestartPoint | undefined;
-  #records: SourceRecord[] = [];
-  #bytes = 0;
-  #lastSlab: Buffer | undefined;
-  #processed: ProcessedAt | undefined;
+  readonly #batch: RecordBatch;
   #transaction: StreamTransaction | undefined;
   #lastCommitLsn: Lsn | null;
   #lastOffset: SourceOffset;
@@ -51,11 +46,11 @@ export class ChangeReader implements ReplicationHandler {
   /** What the stream waits for at this place. */
   #wait: Promise<void> | undefined;
   #window: SnapshotWindow | undefined;
-  /** Records that are being completed; they enter the queue before all others. */
-  #filling: Promise<void> | undefined;
 
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
+    this.#batch = new RecordBatch(options);
+    this.#tables = new KnownTables(options);
     this.#counts = options.counts;
     this.#restart = options.stored === undefined ? undefined : new RestartPoint(options.stored);
     this.#lastCommitLsn = options.stored?.lastCommitLsn ?? null;
@@ -68,7 +63,7 @@ export class ChangeReader implements ReplicationHandler {
    * transaction and while some records are not in the queue yet.
    */
   get completeLsn(): Lsn | undefined {
-    const isWaiting = this.#records.length > 0 || this.#filling !== undefined || this.#window !== undefined;
+    const isWaiting = !this.#batch.isHandedOver || this.#window !== undefined;
     return isWaiting || this.#transaction !== undefined ? undefined : this.#complete;
   }
 
@@ -117,8 +112,8 @@ export class ChangeReader implements ReplicationHandler {
     }
     this.#handle(lsn, bytes, start, end);
     if (this.#wait !== undefined) return this.#startWaiting(this.#wait);
-    if (this.#records.length < FLUSH_RECORDS) return true;
-    this.#flush();
+    if (!this.#batch.isLarge) return true;
+    this.#batch.flush();
     return !this.#stopWhileFull();
   }
 
@@ -172,19 +167,12 @@ export class ChangeReader implements ReplicationHandler {
       if (queue.isFailed) throw new Error('the stream is over');
       this.#handle(lsn, bytes, start, end);
       const wait = this.#wait === undefined ? undefined : this.#takeWait();
-      if (wait === undefined && this.#records.length < FLUSH_RECORDS) return undefined;
-      this.#flush();
-      const isWaiting = wait !== undefined || this.#filling !== undefined || queue.isFull;
-      return isWaiting ? this.#handedOver(wait) : undefined;
+      if (wait === undefined && !this.#batch.isLarge) return undefined;
+      this.#batch.flush();
+      const isWaiting = wait !== undefined || this.#batch.filling !== undefined || queue.isFull;
+      return isWaiting ? Promise.resolve(wait).then(() => this.#batch.handedOver()) : undefined;
     });
     this.#commitTransaction(endLsn);
-  }
-
-  /** Once `wait` is over and what was flushed is in the queue, which has room for more. */
-  async #handedOver(wait: Promise<void> | undefined): Promise<void> {
-    await wait;
-    while (this.#filling !== undefined) await this.#filling;
-    await this.#options.queue.room();
   }
 
   #takeWait(): Promise<void> | undefined {
@@ -200,8 +188,8 @@ export class ChangeReader implements ReplicationHandler {
     const record = make(offset);
     if (record === undefined) return;
     this.#lastOffset = offset;
-    this.#records.push(record);
-    if (this.#processed === undefined) this.#flush();
+    this.#batch.records.push(record);
+    if (!this.#batch.isStamped) this.#batch.flush();
   }
 
   keepalive(lsn: Lsn, urgent: boolean): void {
@@ -221,39 +209,21 @@ export class ChangeReader implements ReplicationHandler {
   caughtUp(): boolean {
     const work = this.#interrupts.shift();
     if (work !== undefined) return this.#startWaiting(work());
-    this.#flush();
+    this.#batch.flush();
     return !this.#stopWhileFull();
   }
 
   failed(error: unknown): void {
     if (error instanceof Error && 'code' in error && error.code === 'postgres.protocol')
       this.#counts.erroneous++;
-    this.#flush();
+    this.#batch.flush();
     this.#options.fail(error);
-  }
-
-  #flush(): void {
-    if (this.#records.length === 0 || this.#filling !== undefined) return;
-    const records = this.#records;
-    const bytes = this.#bytes;
-    this.#records = [];
-    this.#bytes = 0;
-    this.#lastSlab = undefined;
-    this.#processed = undefined;
-    const filling = this.#options.reselect?.fill(records, bytes);
-    if (filling === undefined) this.#options.queue.put({ records, bytes });
-    // INV-2: what is made meanwhile waits here.
-    else
-      this.#filling = filling.then(() => {
-        this.#filling = undefined;
-        this.#flush();
-      });
   }
 
   #startWaiting(wait: Promise<void>): boolean {
     this.#wait = undefined;
-    this.#flush();
-    this.#resumeAfter(Promise.all([this.#filling, wait]));
+    this.#batch.flush();
+    this.#resumeAfter(Promise.all([this.#batch.filling, wait]));
     return false;
   }
 
@@ -263,8 +233,8 @@ export class ChangeReader implements ReplicationHandler {
 
   #stopWhileFull(): boolean {
     const { queue, resume } = this.#options;
-    if (this.#filling !== undefined) {
-      this.#resumeAfter(this.#filling);
+    if (this.#batch.filling !== undefined) {
+      this.#resumeAfter(this.#batch.filling);
       return true;
     }
     if (!queue.isFull) return false;
@@ -292,22 +262,14 @@ export class ChangeReader implements ReplicationHandler {
       announced: resumed,
     });
     this.#changeLsn = -1;
-    if (this.#altered.length > 0) this.#describeAltered(xid);
+    this.#wait = this.#tables.begin(xid);
   }
 
   /** Once the stream has come as far as the rows that were read: every change counts, and moves the offset. */
   #closeWindow(lsn: Lsn): void {
     if (this.#window === undefined || lsn < this.#window.end) return;
-    this.#records.push(...this.#window.close());
+    this.#batch.records.push(...this.#window.close());
     this.#window = undefined;
-  }
-
-  /** Describes anew what was altered by this transaction or an earlier one. */
-  #describeAltered(xid: number): void {
-    const due = this.#altered.filter(({ by }) => ((xid - by) | 0) >= 0);
-    if (due.length === 0) return;
-    this.#altered = this.#altered.filter((table) => !due.includes(table));
-    this.#wait = Promise.all(due.map(({ relation }) => this.#describe(relation, xid))).then(() => undefined);
   }
 
   #commit(): void {
@@ -331,8 +293,8 @@ export class ChangeReader implements ReplicationHandler {
     if (transactions !== undefined && transaction.announced) {
       const id = `${transaction.xid}:${endLsn}`;
       const offset = this.#offset(new ChangeOffset(transaction, endLsn, 'COMMIT', 1, this.#extra()));
-      this.#keep(this.#reader.bytes);
-      this.#records.push(transactions.end(id, transaction.committed.ms, offset));
+      this.#batch.keep(this.#reader.bytes);
+      this.#batch.records.push(transactions.end(id, transaction.committed.ms, offset));
       this.#lastOffset = offset;
     }
   }
@@ -346,34 +308,8 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   #relation(relation: Relation): void {
-    this.#altered = this.#altered.filter((table) => table.relation.oid !== relation.oid);
-    if (!this.#options.captured(relation)) {
-      this.#tables.set(relation.oid, null);
-      return;
-    }
-    const xid = this.#transaction?.xid ?? this.#reader.fail('a relation outside a transaction');
-    this.#wait = this.#describe(relation, xid);
-  }
-
-  async #describe(relation: Relation, xid: number): Promise<void> {
-    const { describe, identity } = this.#options;
-    const { schema, changedBy } = await describe(relation, xid);
-    this.#tables.set(relation.oid, new TableStream(schema, relation, this.#events(schema), identity));
-    if (changedBy !== undefined) this.#altered.push({ relation, by: changedBy % 2 ** 32 });
-  }
-
-  #events(schema: TableSchema): TableEvents {
-    const { headers, sourcePartition, tombstones, skipped } = this.#options;
-    const { topic, keySchema, envelopeSchema } = schema;
-    return new TableEvents({
-      topic,
-      keySchema,
-      envelopeSchema,
-      headers,
-      sourcePartition,
-      tombstones,
-      skipped,
-    });
+    const xid = (): number => this.#transaction?.xid ?? this.#reader.fail('a relation outside a transaction');
+    this.#wait = this.#tables.told(relation, xid);
   }
 
   /** The table of a change that is to be delivered; undefined when it is not. */
@@ -405,7 +341,7 @@ export class ChangeReader implements ReplicationHandler {
     if (table === undefined) return;
     const kind = reader.tupleKind();
     const first = this.#tuple(table);
-    const out = this.#records;
+    const out = this.#batch.records;
     if (type === MESSAGE.insert) {
       this.#counts.created++;
       if (!this.#windowed(table, lsn, 'INSERT', undefined, first)) {
@@ -456,7 +392,7 @@ export class ChangeReader implements ReplicationHandler {
     if (this.#window === undefined || transaction === undefined) return false;
     const context = (): ChangeContext => ({
       source: table.source(transaction, lsn),
-      processed: this.#now(),
+      processed: this.#batch.now(),
       offset: this.#lastOffset,
       offsetBefore: this.#lastOffset,
       transaction: null,
@@ -464,8 +400,8 @@ export class ChangeReader implements ReplicationHandler {
     const { commitLsn } = transaction;
     const records = changeInWindow(this.#window, table, { type, commitLsn, before, after, context });
     if (records === undefined) return false;
-    this.#keep(this.#reader.bytes);
-    this.#records.push(...records);
+    this.#batch.keep(this.#reader.bytes);
+    this.#batch.records.push(...records);
     return true;
   }
 
@@ -493,7 +429,7 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   #apply(effect: SignalEffect): void {
-    this.#records.push(...effect.records);
+    this.#batch.records.push(...effect.records);
     const last = effect.records.at(-1);
     if (last !== undefined) this.#lastOffset = last.sourceOffset;
     this.#wait = effect.wait;
@@ -521,8 +457,10 @@ export class ChangeReader implements ReplicationHandler {
       if (table === undefined) continue;
       this.#counts.truncated++;
       // What comes after it fills an empty table.
-      this.#records.push(...(this.#window?.release(`${table.schema.schema}.${table.schema.table}`) ?? []));
-      table.truncated(this.#records, this.#context(table, lsn, 'TRUNCATE'));
+      this.#batch.records.push(
+        ...(this.#window?.release(`${table.schema.schema}.${table.schema.table}`) ?? []),
+      );
+      table.truncated(this.#batch.records, this.#context(table, lsn, 'TRUNCATE'));
     }
   }
 
@@ -541,21 +479,21 @@ export class ChangeReader implements ReplicationHandler {
     }
     this.#started = true;
     this.#counts.messages++;
-    const processed = this.#now();
+    const processed = this.#batch.now();
     const lastCommitLsn = this.#lastCommitLsn;
     const position = transaction ?? { xid: 0, commitTimeUs: processed.us, lastCommitLsn, xmin: null };
     const changes = transaction === undefined ? 1 : this.#changesAtLsn;
-    this.#keep(reader.bytes);
+    this.#batch.keep(reader.bytes);
     const block = transaction === undefined ? null : this.#block(null, lsn);
     const offset = this.#offset(new ChangeOffset(position, lsn, 'MESSAGE', changes, this.#extra()));
     const place = { lsn, transaction, block, processed, lastCommitLsn, offset };
-    this.#records.push(messages.record({ prefix, content, ...place }));
+    this.#batch.records.push(messages.record({ prefix, content, ...place }));
     this.#lastOffset = offset;
   }
 
   #context(table: TableStream, lsn: Lsn, messageType: MessageType): ChangeContext {
     const transaction = this.#transaction ?? this.#reader.fail('a change outside a transaction');
-    this.#keep(this.#reader.bytes);
+    this.#batch.keep(this.#reader.bytes);
     const block = this.#block(table, lsn);
     const offset = this.#offset(
       new ChangeOffset(transaction, lsn, messageType, this.#changesAtLsn, this.#extra()),
@@ -564,7 +502,7 @@ export class ChangeReader implements ReplicationHandler {
     this.#lastOffset = offset;
     return {
       source: table.source(transaction, lsn),
-      processed: this.#now(),
+      processed: this.#batch.now(),
       offset,
       offsetBefore,
       transaction: block,
@@ -584,21 +522,9 @@ export class ChangeReader implements ReplicationHandler {
     const id = `${transaction.xid}:${lsn}`;
     if (!transaction.announced) {
       transaction.announced = true;
-      this.#records.push(transactions.begin(id, transaction.committed.ms, this.#lastOffset));
+      this.#batch.records.push(transactions.begin(id, transaction.committed.ms, this.#lastOffset));
     }
     if (table === null) return transactions.message(id);
     return transactions.event(id, `${table.schema.schema}.${table.schema.table}`);
-  }
-
-  #now(): ProcessedAt {
-    this.#processed ??= momentOfNs(this.#options.clock.nowNs());
-    return this.#processed;
-  }
-
-  /** Accounts for the slab that records point into, once. */
-  #keep(slab: Buffer): void {
-    if (slab === this.#lastSlab) return;
-    this.#lastSlab = slab;
-    this.#bytes += slab.length;
   }
 }

@@ -222,7 +222,7 @@ function mapColumn(
           parameters: { ...Object.fromEntries(mapping.schema.parameters ?? []), ...parameters },
         });
   const nullValue = notNull ? (defaultValue ?? mapping.zero) : null;
-  const plain: RawField = {
+  const raw: RawField = {
     column: position,
     encoding: mapping.encoding,
     decode: notNull ? requireValue(mapping, nullValue) : mapping.decode,

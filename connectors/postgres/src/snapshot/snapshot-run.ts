@@ -15,7 +15,8 @@ import type { StoredSnapshot } from './snapshot-state.ts';
 import { estimateRows } from './table-estimates.ts';
 import { tablesBySize } from './table-order.ts';
 
-export interface SnapshotRunOptions extends Omit<SnapshotOptions, 'client' | 'shared' | 'onTable' | 'firstTable'> {
+export interface SnapshotRunOptions
+  extends Omit<SnapshotOptions, 'client' | 'shared' | 'onTable' | 'firstTable'> {
   /** A replication session that does nothing else; ended when the snapshot was taken over. */
   readonly creator: pg.Client;
   readonly create: (creator: pg.Client) => Promise<CreatedSlot>;

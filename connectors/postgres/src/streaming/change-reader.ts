@@ -1,19 +1,12 @@
 // Reads pgoutput messages and fills the queue with records. One message at a time, in place; it stops the stream when
 // the queue is full, and when a relation is met whose catalog entry has to be read first.
 import type { OffsetMap, SourceOffset, SourceRecord } from '@millrace/connect-api';
-import {
-  type ChangeContext,
-  type ProcessedAt,
-  type StreamCounts,
-  TableEvents,
-} from '@millrace/connector-common';
+import type { ChangeContext, StreamCounts } from '@millrace/connector-common';
 import type { ArrayStruct } from '@millrace/data';
 import { ChangeOffset, type MessageType } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import { MESSAGE, PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
-import type { TableSchema } from '../schema/table-schema.ts';
-import { momentOfNs } from '../source-info.ts';
 import { KnownTables } from './known-tables.ts';
 import type { ChangeReaderOptions } from './reader-options.ts';
 import { RecordBatch } from './record-batch.ts';
@@ -354,7 +347,7 @@ export class ChangeReader implements ReplicationHandler {
       if (before !== undefined && reader.tupleKind() !== 'N') reader.fail('an update without its new row');
       const after = before === undefined ? first : this.#tuple(table);
       const { skipped, skipUnchanged } = this.#options;
-      if (skipped.has('u') && (before === undefined || !table.movesKey(before, after))) {
+      if (skipped.has('u') && (before === undefined || !table.changesKey(before, after))) {
         this.#counts.filtered++;
         return;
       }

@@ -85,7 +85,7 @@ export class TopicComparison {
       // Without a key any partition will do: the record is told by its position.
       const anywhere = record.partitions > 1 && (record.key === null || form.beforeAlter);
       const place = anywhere
-        ? `${record.topic} ${form.lsn} ${form.lsn === 0n ? form.value : ''}`
+        ? `${record.topic} ${form.lsn} ${form.lsn === 0n ? (/"payload":.*/.exec(form.value)?.[0] ?? form.value) : ''}`
         : `${record.topic}-${record.partition}`;
       let waiting = this.#waiting.get(place);
       if (!waiting) this.#waiting.set(place, (waiting = { debezium: [], millrace: [] }));

@@ -7,6 +7,12 @@ import { testConfig } from './fixtures/test-config.ts';
 
 const NO_DATA = { 'snapshot.mode': 'no_data' };
 
+/** A field of the record's value. */
+function part(delivered: Delivered | undefined, name: string): unknown {
+  if (delivered === undefined) throw new Error('nothing was delivered');
+  return (delivered.record.value as Struct).get(name);
+}
+
 /** Operation, or `tombstone`, and the key by name. */
 function told({ record }: Delivered): string {
   const key = record.key as Struct | null;
@@ -51,9 +57,9 @@ test('A logical message has its number in its transaction, and END counts it', a
   );
   await db.query("begin; insert into t values (1); select pg_logical_emit_message(true, 'p', 'x'); commit");
   const [, , message, end] = await driver.until(4);
-  const block = (message?.record.value as Struct).get('transaction') as Struct;
+  const block = part(message, 'transaction') as Struct;
   expect(block.toArray().slice(1)).toEqual([2, 1]);
-  expect((end?.record.value as Struct).get('event_count')).toBe(2);
+  expect(part(end, 'event_count')).toBe(2);
 });
 
 test('Numerics keep the schema of their column where its type is propagated', async () => {
@@ -64,7 +70,7 @@ test('Numerics keep the schema of their column where its type is propagated', as
   );
   await db.query("insert into t values (1, 2.5, '(1,2)')");
   const [delivered] = await driver.until(1);
-  const after = (delivered?.record.value as Struct).get('after') as Struct;
+  const after = part(delivered, 'after') as Struct;
   for (const name of ['id', 'n', 'p']) {
     const { schema } = after.get(name) as Struct;
     expect(schema.parameters?.get('__debezium.source.column.name'), name).toBe(name);

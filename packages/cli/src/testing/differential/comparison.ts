@@ -32,6 +32,7 @@ const SNAPSHOT_SOURCE =
   /"ts_ms":\d+,"snapshot":"(?!false)(\w+)","db":"([^"]*)","sequence":"[^}]*?\]","ts_us":\d+,"ts_ns":\d+(,"schema":"[^"]*","table":"[^"]*"),"txId":\d+,"lsn":\d+/;
 const UNWRAPPED_SNAPSHOT = /("__op":"r".*?)"__lsn":\d+,"__source_ts_ms":\d+,"__txId":\d+/;
 const LSN = /"(?:__)?lsn":(\d+)/;
+const ROW_ID = /"rid":\d+/;
 const XID = /"(?:__)?txId":(\d+)/;
 const BEFORE_ALTER =
   'rows that a transaction wrote before it altered their table: Debezium shows them by the catalog of afterwards, at times without their key';
@@ -85,7 +86,7 @@ export class TopicComparison {
       // Without a key any partition will do: the record is told by its position.
       const anywhere = record.partitions > 1 && (record.key === null || form.beforeAlter);
       const place = anywhere
-        ? `${record.topic} ${form.lsn} ${form.lsn === 0n ? (/"payload":.*/.exec(form.value)?.[0] ?? form.value) : ''}`
+        ? `${record.topic} ${form.lsn} ${form.lsn === 0n ? (ROW_ID.exec(form.value)?.[0] ?? form.value) : ''}`
         : `${record.topic}-${record.partition}`;
       let waiting = this.#waiting.get(place);
       if (!waiting) this.#waiting.set(place, (waiting = { debezium: [], millrace: [] }));

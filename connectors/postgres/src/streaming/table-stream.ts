@@ -7,6 +7,7 @@ import {
   RawRow,
   type Struct,
   type StructTemplate,
+  sameValue,
   type TemplateStruct,
 } from '@millrace/data';
 import type { Lsn } from '../protocol/lsn.ts';
@@ -111,7 +112,13 @@ export class TableStream {
 
   /** Whether no captured column changed, as far as the old row tells. */
   isUnchanged(before: Tuple, after: Tuple): boolean {
-    return this.schema.rowLayout.fields.every((field) => sameBytes(before, after, 2 * field.column));
+    const { fields } = this.schema.rowLayout;
+    if (fields.every((field) => sameBytes(before, after, 2 * field.column))) return true;
+    // Other bytes may be the same value: an array that has none, for one.
+    const [rowBefore, rowAfter] = [this.#row(before), this.#row(after)];
+    return fields.every(
+      (field, i) => sameBytes(before, after, 2 * field.column) || sameValue(rowBefore.at(i), rowAfter.at(i)),
+    );
   }
 
   deleted(out: SourceRecord[], change: ChangeContext, before: Tuple): void {

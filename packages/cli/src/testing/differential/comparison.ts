@@ -194,7 +194,9 @@ function notVisible(path: string, debezium: string, millrace: string): string | 
   const isKey = path === 'key' && debezium === 'null';
   const isOptional = path.endsWith('.optional') && debezium === 'true' && millrace === 'false';
   const isDefault = /\.fields\[[^\]]*\]$/.test(path) && !debezium.includes('"default":');
-  return isKey || isOptional || isDefault
+  // A converter writes the default for null.
+  const isValue = /^value\.(?:payload\.)?(?:after|before)\.[^.]*$/.test(path) && debezium === 'null';
+  return isKey || isOptional || isDefault || isValue
     ? 'rows of a transaction that made or altered their table, which Debezium asked the catalog for before it was visible there: no key, optional columns, no defaults'
     : undefined;
 }

@@ -66,7 +66,8 @@ export function lengthAndScale({ type, typmod }: ResolvedType): { length: number
   const base = BASE_TEMPORAL[name];
   if (base !== undefined) {
     const scale = typmod < 0 ? 6 : typmod;
-    return { length: scale === 0 ? base - 1 : base + 1 + scale, scale };
+    // The Java driver counts a point and the digits, of which it thinks there are never only one.
+    return { length: scale === 0 ? base : base + 1 + Math.max(scale, 2), scale };
   }
   if (name === 'interval') {
     const digits = typmod & 0xffff;

@@ -347,7 +347,7 @@ export class ChangeReader implements ReplicationHandler {
       if (before !== undefined && reader.tupleKind() !== 'N') reader.fail('an update without its new row');
       const after = before === undefined ? first : this.#tuple(table);
       const { skipped, skipUnchanged } = this.#options;
-      if (skipped.has('u') && (before === undefined || !table.changesKey(before, after))) {
+      if (skipped.has('u') && (before === undefined || !table.movesKey(before, after))) {
         this.#counts.filtered++;
         return;
       }

@@ -84,7 +84,7 @@ export class TableStream {
     if (this.identity === 'full') fillUnchanged(before, after, this.columnCount);
     const keyBefore = this.#key(before);
     const keyAfter = this.#key(after);
-    if (keyBefore !== null && keyAfter !== null && this.changesKey(before, after)) {
+    if (keyBefore !== null && keyAfter !== null && this.movesKey(before, after)) {
       this.#events.keyChanged(
         out,
         change,
@@ -101,7 +101,7 @@ export class TableStream {
    * Whether an update is told as a delete and an insert. Bytes decide first; only where they differ are the values looked
    * at (an absent NOT NULL column shows its zero).
    */
-  changesKey(before: Tuple, after: Tuple): boolean {
+  movesKey(before: Tuple, after: Tuple): boolean {
     for (const column of this.schema.keyColumns) {
       if (sameBytes(before, after, 2 * column)) continue;
       const [keyBefore, keyAfter] = [this.#key(before), this.#key(after)];

@@ -30,7 +30,7 @@ export function changeInWindow(
     return waiting.length === 0 ? undefined : [...waiting, ...wholeChange(table, change)];
   }
   const { before, after } = change;
-  if (before !== undefined && after !== undefined && table.changesKey(before, after))
+  if (before !== undefined && after !== undefined && table.movesKey(before, after))
     return movedRow(window, judged, table, change);
   const isCovered = covers(window, judged, table, change, after ?? before);
   if (after !== undefined) window.created(judged, table.keyText(after));

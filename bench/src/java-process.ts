@@ -1,10 +1,9 @@
 // The programs that Millrace stands in for, started as their own scripts do: a Kafka of one node, and a Connect worker
 // with Debezium's Postgres connector.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from '@millrace/local-servers';
+import { connectProperties, kafkaProperties, writeProperties } from '@millrace/testkit';
 import { neededConnect, neededKafka } from './needs.ts';
 
 const run = promisify(execFile);
@@ -71,33 +70,12 @@ export interface Rival extends AsyncDisposable {
   readonly startSeconds: number;
 }
 
-function writeProperties(file: string, properties: Readonly<Record<string, string>>): void {
-  writeFileSync(
-    file,
-    Object.entries(properties)
-      .map(([key, value]) => `${key}=${value}\n`)
-      .join(''),
-  );
-}
-
 /** Kafka on an empty folder, with the heap its start script gives it. */
 export async function startKafka(folder: string): Promise<Rival> {
   const classPath = await neededKafka();
   const [port, controllerPort] = [await freePort(), await freePort()];
-  mkdirSync(folder, { recursive: true });
-  const file = path.join(folder, 'kafka.properties');
-  writeProperties(file, {
-    'process.roles': 'broker,controller',
-    'node.id': '1',
-    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    'controller.listener.names': 'CONTROLLER',
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'log.dirs': path.join(folder, 'log'),
-    'offsets.topic.replication.factor': '1',
-    'transaction.state.log.replication.factor': '1',
-    'transaction.state.log.min.isr': '1',
-    'group.initial.rebalance.delay.ms': '0',
-  });
+  const properties = kafkaProperties(folder, port, controllerPort);
+  const file = writeProperties(folder, 'kafka.properties', properties);
   await run('java', ['-cp', classPath, 'kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', file]);
   const began = performance.now();
   const java = new JavaProcess(['-Xmx1G', '-Xms1G', '-cp', classPath, 'kafka.Kafka', file]);
@@ -113,26 +91,9 @@ export async function startKafka(folder: string): Promise<Rival> {
 /** A Connect worker with Debezium on a Kafka; `address` is its REST address. */
 export async function startConnect(folder: string, kafka: string): Promise<Rival> {
   const { classPath, plugins } = await neededConnect();
-  const port = await freePort();
-  mkdirSync(folder, { recursive: true });
-  const file = path.join(folder, 'worker.properties');
-  const json = 'org.apache.kafka.connect.json.JsonConverter';
-  writeProperties(file, {
-    'bootstrap.servers': kafka,
-    'group.id': 'connect-cluster',
-    'key.converter': json,
-    'value.converter': json,
-    'key.converter.schemas.enable': 'false',
-    'value.converter.schemas.enable': 'false',
-    'offset.storage.topic': 'connect-offsets',
-    'config.storage.topic': 'connect-configs',
-    'status.storage.topic': 'connect-status',
-    'offset.storage.replication.factor': '1',
-    'config.storage.replication.factor': '1',
-    'status.storage.replication.factor': '1',
-    listeners: `http://127.0.0.1:${port}`,
-    'plugin.path': plugins,
-  });
+  const address = `http://127.0.0.1:${await freePort()}`;
+  const properties = connectProperties(kafka, address, plugins);
+  const file = writeProperties(folder, 'worker.properties', properties);
   const began = performance.now();
   const java = new JavaProcess([
     '-Xms256M',
@@ -144,7 +105,7 @@ export async function startConnect(folder: string, kafka: string): Promise<Rival
   ]);
   await java.ready(/Finished starting connectors and tasks/);
   return {
-    address: `http://127.0.0.1:${port}`,
+    address,
     pid: java.pid,
     startSeconds: (performance.now() - began) / 1000,
     [Symbol.asyncDispose]: () => java[Symbol.asyncDispose](),

@@ -15,6 +15,7 @@ export {
 } from './foreign.ts';
 export { describeSchema, describeValue, GoldenValues } from './golden-values.ts';
 export { goldenLines, goldenPath } from './goldens.ts';
+export { connectProperties, kafkaProperties, writeProperties } from './java-properties.ts';
 export { type CommandOptions, type CommandResult, runCommand, runMillrace } from './millrace-command.ts';
 export { type MillraceOptions, MillraceProcess, startMillrace } from './millrace-process.ts';
 export { postgresWithPostgis } from './postgis.ts';

@@ -1,9 +1,8 @@
 // A real Kafka Connect worker with Debezium's Postgres connector, out of its own jars.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { freePort } from '@millrace/local-servers';
 import { connectWithDebezium } from './foreign.ts';
+import { connectProperties, writeProperties } from './java-properties.ts';
 import { type RestAnswer, type RestSubject, restRequest } from './rest-request.ts';
 import { eventually } from './waiting.ts';
 
@@ -36,28 +35,11 @@ export class RealConnect implements AsyncDisposable, RestSubject {
   ): Promise<RealConnect> {
     const { classPath, plugins } = await connectWithDebezium();
     const rest = `http://127.0.0.1:${await freePort()}`;
-    mkdirSync(folder, { recursive: true });
-    const file = path.join(folder, 'connect.properties');
-    const all = {
-      'bootstrap.servers': bootstrapServers,
-      'group.id': 'connect-cluster',
-      'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
-      'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
-      'key.converter.schemas.enable': 'false',
-      'value.converter.schemas.enable': 'false',
-      'offset.storage.topic': 'connect-offsets',
-      'config.storage.topic': 'connect-configs',
-      'status.storage.topic': 'connect-status',
-      'offset.storage.replication.factor': '1',
-      'config.storage.replication.factor': '1',
-      'status.storage.replication.factor': '1',
+    const file = writeProperties(folder, 'connect.properties', {
+      ...connectProperties(bootstrapServers, rest, plugins),
       'offset.flush.interval.ms': '1000',
-      listeners: rest,
-      'plugin.path': plugins,
       ...properties,
-    };
-    const lines = Object.entries(all).map(([key, value]) => `${key}=${value}\n`);
-    writeFileSync(file, lines.join(''));
+    });
     const log = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
     const main = 'org.apache.kafka.connect.cli.ConnectDistributed';
     const worker = new RealConnect(rest, ['-Xmx768m', '-cp', classPath, log, main, file]);

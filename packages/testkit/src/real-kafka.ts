@@ -1,10 +1,9 @@
 // A real Kafka of one node, out of its own jars: writes the folders that our broker starts on.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import path from 'node:path';
 import { promisify } from 'node:util';
+import { freePort } from '@millrace/local-servers';
 import { kafkaClassPath } from './foreign.ts';
+import { kafkaProperties, writeProperties } from './java-properties.ts';
 
 const run = promisify(execFile);
 const CLUSTER_ID = 'AAAAAAAAQACAAAAAAAAAAQ';
@@ -32,23 +31,8 @@ export class RealKafka implements AsyncDisposable {
   static async start(folder: string, settings: Readonly<Record<string, string>> = {}): Promise<RealKafka> {
     const classPath = await kafkaClassPath();
     const [port, controllerPort] = [await freePort(), await freePort()];
-    mkdirSync(folder, { recursive: true });
-    const file = path.join(folder, 'kafka.properties');
-    const properties = {
-      'process.roles': 'broker,controller',
-      'node.id': '1',
-      'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-      'controller.listener.names': 'CONTROLLER',
-      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-      'log.dirs': path.join(folder, 'log'),
-      'offsets.topic.replication.factor': '1',
-      'transaction.state.log.replication.factor': '1',
-      'transaction.state.log.min.isr': '1',
-      'group.initial.rebalance.delay.ms': '0',
-      ...settings,
-    };
-    const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`);
-    writeFileSync(file, lines.join(''));
+    const properties = { ...kafkaProperties(folder, port, controllerPort), ...settings };
+    const file = writeProperties(folder, 'kafka.properties', properties);
     const format = ['format', '--ignore-formatted', '-t', CLUSTER_ID, '-c', file];
     await run('java', ['-cp', classPath, 'kafka.tools.StorageTool', ...format]);
     const args = ['-Xmx512m', '-XX:TieredStopAtLevel=1', ...LOG_TO_STDOUT, '-cp', classPath];
@@ -95,13 +79,3 @@ function started(child: ChildProcess): Promise<void> {
 }
 
 /** Free at the moment. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(address !== null && typeof address === 'object' ? address.port : 0));
-    });
-  });
-}

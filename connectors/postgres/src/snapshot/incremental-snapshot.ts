@@ -2,7 +2,12 @@
 // between two marks written to the signal table; what the stream shows between them is newer than what was read, so
 // those rows of the chunk are dropped, and the rest is delivered where the closing mark stands in the stream.
 import type { Headers, OffsetMap, SourceOffset, SourcePartition, SourceRecord } from '@millrace/connect-api';
-import { matchesAny, type Notification, type SnapshotRequest, TableEvents } from '@millrace/connector-common';
+import {
+  matchesAny,
+  type Notification,
+  type SnapshotRequest,
+  type TableEvents,
+} from '@millrace/connector-common';
 import { RAW_NULL, RawRow } from '@millrace/data';
 import type { Clock, Logger } from '@millrace/foundation';
 import type pg from 'pg';
@@ -11,6 +16,7 @@ import { openSession, quoteIdentifier, quoteTable } from '../connection.ts';
 import { toPostgresError } from '../errors.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import { listTables, qualified, readTable, type TableName, type TypeCatalog } from '../schema/catalog.ts';
+import { tableEvents } from '../schema/table-events.ts';
 import { type SchemaRules, type TableSchema, tableSchema } from '../schema/table-schema.ts';
 import { mapType } from '../schema/type-mapping.ts';
 import { momentOfNs, type SourceIdentity, sequenceText, snapshotSource } from '../source-info.ts';
@@ -269,7 +275,6 @@ export class IncrementalSnapshot {
       (column) => mapType(types, column.typeOid, column.typmod, rules.modes) !== undefined,
     );
     const schema = tableSchema({ table: name, columns, catalog, types, rules, origin: 'snapshot' });
-    const { topic, keySchema, envelopeSchema } = schema;
     const resume = this.#resumeKey;
     this.#resumeKey = undefined;
     const maximumKey = resume?.maximum ?? (await this.#maximumKey(client, name, keys, wanted.condition));
@@ -280,14 +285,7 @@ export class IncrementalSnapshot {
     this.#current = {
       name,
       schema,
-      events: new TableEvents({
-        topic,
-        keySchema,
-        envelopeSchema,
-        headers,
-        sourcePartition,
-        tombstones: false,
-      }),
+      events: tableEvents(schema, { headers, sourcePartition, tombstones: false }),
       columns: columns.map((column) => column.name),
       keys,
       maximumKey,

@@ -17,8 +17,6 @@ export interface TableShape {
   readonly oid: number;
   /** Bytes of the table itself, with all partitions. */
   readonly bytes: number;
-  /** The estimated number of rows; negative = never estimated. */
-  readonly rows: number;
   /** The key that tells rows apart in the stream; undefined when there is none whose order is known. */
   readonly key: readonly OrderKey[] | undefined;
 }
@@ -44,24 +42,24 @@ export async function readShape(client: pg.Client, table: TableName): Promise<Ta
   const { rows } = await client.query<{
     oid: number;
     bytes: number;
-    rows: number;
     columns: { name: string; type: number; bytewise: boolean }[] | null;
   }>(SHAPE_SQL, [table.schema, table.table]);
   const row = rows[0];
   if (row === undefined) return undefined;
+  const { oid, bytes } = row;
   const key: OrderKey[] = [];
   for (const { name, type, bytewise } of row.columns ?? []) {
     const kind = kindOf(type, bytewise);
-    if (kind === undefined) return { ...row, key: undefined };
+    if (kind === undefined) return { oid, bytes, key: undefined };
     key.push({ name, kind });
   }
-  return { oid: row.oid, bytes: row.bytes, rows: row.rows, key: key.length === 0 ? undefined : key };
+  return { oid, bytes, key: key.length === 0 ? undefined : key };
 }
 
 // The key is that of the replica identity, whose columns every old row in the stream has; with FULL and NOTHING the
 // primary key. A parent that its children inherit from has a key for its own rows only.
 const SHAPE_SQL = `
-  select c.oid::int8::float8 as oid, c.reltuples::float8 as rows,
+  select c.oid::int8::float8 as oid,
          case when c.relkind = 'p'
               then (select coalesce(sum(pg_catalog.pg_relation_size(p.relid)), 0) from pg_catalog.pg_partition_tree(c.oid) p)
               else pg_catalog.pg_relation_size(c.oid) end::float8 as bytes,

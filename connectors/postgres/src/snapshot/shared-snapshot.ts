@@ -36,8 +36,9 @@ export class SharedSnapshot {
   readonly position: SnapshotPosition;
   /** Rows read in this run. */
   rowCount = 0;
-  /** Rows handed over in this run, and whether earlier runs have handed over some. */
+  /** Rows handed over in this run. */
   handedOver = 0;
+  /** Whether earlier runs have handed over some. */
   readonly isResumed: boolean;
   readonly #fixed: SourceOffset | undefined;
   readonly #running: OffsetMap;

@@ -44,7 +44,7 @@ export function parseSnapshotState(map: OffsetMap): StoredSnapshot | undefined {
   }
 }
 
-export function isWhole({ parts }: ReadTable): boolean {
+function isWhole({ parts }: ReadTable): boolean {
   const last = parts.at(-1);
   return last !== undefined && last.until === undefined;
 }

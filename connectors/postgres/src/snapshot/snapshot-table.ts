@@ -1,11 +1,12 @@
 // How one table is read by a snapshot: its schema, and the COPY that gives its rows.
 import type { Headers, SourcePartition } from '@millrace/connect-api';
-import { TableEvents } from '@millrace/connector-common';
+import type { TableEvents } from '@millrace/connector-common';
 import type { Struct } from '@millrace/data';
 import type pg from 'pg';
 import { quoteIdentifier, quoteLiteral, quoteTable } from '../connection.ts';
 import { postgresError } from '../errors.ts';
 import { qualified, readTable, type TableName, type TypeCatalog } from '../schema/catalog.ts';
+import { tableEvents } from '../schema/table-events.ts';
 import { type SchemaRules, type TableSchema, tableSchema } from '../schema/table-schema.ts';
 import { mapType } from '../schema/type-mapping.ts';
 import type { SnapshotMarker } from '../source-info.ts';
@@ -64,7 +65,6 @@ export async function openTable(options: TableOptions, name: TableName): Promise
       (keys.has(i) || rules.columns(`${qualified(name)}.${column.name}`)),
   );
   const schema = tableSchema({ table: name, columns: wanted, catalog, types, rules, origin: 'snapshot' });
-  const { topic, keySchema, envelopeSchema } = schema;
   const names = wanted.map((column) => column.name);
   const override = select(qualified(name));
   const columns =
@@ -80,14 +80,7 @@ export async function openTable(options: TableOptions, name: TableName): Promise
     name,
     oid: shape.oid,
     schema,
-    events: new TableEvents({
-      topic,
-      keySchema,
-      envelopeSchema,
-      headers,
-      sourcePartition,
-      tombstones: false,
-    }),
+    events: tableEvents(schema, { headers, sourcePartition, tombstones: false }),
     sources: new Map(),
     order,
     overridden: override !== undefined,

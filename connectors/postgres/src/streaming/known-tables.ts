@@ -1,6 +1,6 @@
 // The tables that relation messages have told of, each as it looked when the rows that come were written.
-import { TableEvents } from '@millrace/connector-common';
 import type { Relation } from '../protocol/pgoutput.ts';
+import { tableEvents } from '../schema/table-events.ts';
 import type { ChangeReaderOptions } from './reader-options.ts';
 import { TableStream } from './table-stream.ts';
 
@@ -40,9 +40,7 @@ export class KnownTables {
   async #describe(relation: Relation, xid: number): Promise<void> {
     const { describe, identity, headers, sourcePartition, tombstones, skipped } = this.#options;
     const { schema, changedBy } = await describe(relation, xid);
-    const { topic, keySchema, envelopeSchema } = schema;
-    const shared = { headers, sourcePartition, tombstones, skipped };
-    const events = new TableEvents({ topic, keySchema, envelopeSchema, ...shared });
+    const events = tableEvents(schema, { headers, sourcePartition, tombstones, skipped });
     this.#tables.set(relation.oid, new TableStream(schema, relation, events, identity));
     if (changedBy !== undefined) this.#altered.push({ relation, by: changedBy % 2 ** 32 });
   }

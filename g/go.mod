@@ -1,2 +1,0 @@
-module millrace/franz
-go 1.24

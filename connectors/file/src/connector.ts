@@ -73,7 +73,7 @@ function checkOffset(config: RawConfig, partition: SourcePartition | null, offse
   if (position === undefined) {
     throw fileError('file.bad_offset', "Offset objects should either be null or contain the key 'position'");
   }
-  if (!Number.isSafeInteger(position)) {
+  if (typeof position !== 'bigint' && !Number.isSafeInteger(position)) {
     throw fileError(
       'file.bad_offset',
       "The value for the 'position' key in the offset is expected to be a Long value",

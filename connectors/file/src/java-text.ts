@@ -23,12 +23,27 @@ export function javaText(value: unknown, schema: Schema | null = null): string {
   return String(value);
 }
 
-function entriesText(entries: readonly (readonly [unknown, unknown])[], schema: Schema | null): string {
-  const parts = entries.map(
-    ([key, item]) =>
-      `${javaText(key, schema?.keySchema ?? null)}=${javaText(item, schema?.valueSchema ?? null)}`,
-  );
+/** In the order of a HashMap, which Connect reads JSON objects into. */
+function entriesText(entries: (readonly [unknown, unknown])[], schema: Schema | null): string {
+  let buckets = 16;
+  while (entries.length > 0.75 * buckets) buckets *= 2;
+  const bucketOf = (key: unknown): number => hashOf(javaText(key, schema?.keySchema ?? null)) & (buckets - 1);
+  const parts = entries
+    .map((entry) => ({ entry, bucket: bucketOf(entry[0]) }))
+    .sort((a, b) => a.bucket - b.bucket)
+    .map(({ entry }) => entry)
+    .map(
+      ([key, item]) =>
+        `${javaText(key, schema?.keySchema ?? null)}=${javaText(item, schema?.valueSchema ?? null)}`,
+    );
   return `{${parts.join(', ')}}`;
+}
+
+/** The bits that a HashMap of Java finds the bucket of a string by. */
+function hashOf(text: string): number {
+  let hash = 0;
+  for (let i = 0; i < text.length; i++) hash = (Math.imul(31, hash) + text.charCodeAt(i)) | 0;
+  return hash ^ (hash >>> 16);
 }
 
 function numberText(value: number, schema: Schema | null): string {

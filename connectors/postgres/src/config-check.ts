@@ -8,7 +8,7 @@ import {
 import {
   type ConfigProblem,
   javaRegex,
-  messageOf,
+  javaRegexProblem,
   parseConfigText,
   type RawConfig,
 } from '@millrace/foundation';
@@ -17,29 +17,57 @@ import { KEY_VALUES, postgresConfigDef } from './config-keys.ts';
 type Check = (value: string | undefined, config: RawConfig) => string | readonly string[] | undefined;
 
 const REQUIRED = 'A value is required';
-const INTEGER = 'An integer is expected';
-const LONG = 'A long value is expected';
-const BOOLEAN = "Either 'true' or 'false' is expected";
-const POSITIVE = 'A positive, non-zero integer value is expected';
-const NON_NEGATIVE = 'An non-negative integer is expected';
 const KEY_COLUMNS = '^\\s*([^:]+):([^:,]+(,[^:,]+)*)\\s*$';
+const IDENTITY =
+  '(?i)^\\s*(?<tablepredicate>[^\\s:]+):(?<replicaidentity>DEFAULT|(INDEX) (?<indexname>.\\w*)|FULL|NOTHING)\\s*$';
 
-const numberOf = (text: string | undefined): number | undefined =>
-  text !== undefined && /^[+-]?\d+$/.test(text.trim()) ? Number(text) : undefined;
+/** Debezium's numbers have no spaces around them. */
+const numberOf = (type: 'INT' | 'LONG', text: string): number | undefined => {
+  const { value, problem } = parseConfigText(type, text);
+  return problem === undefined && text.trim() === text ? Number(value) : undefined;
+};
+const number =
+  (type: 'INT' | 'LONG', message: string, least = -Infinity): Check =>
+  (value) =>
+    value === undefined || (numberOf(type, value) ?? -Infinity) > least - 1 ? undefined : message;
+
+const integer = number('INT', 'An integer is expected');
+const long = number('LONG', 'A long value is expected');
+const boolean: Check = (value) =>
+  value !== undefined && parseConfigText('BOOLEAN', value).problem !== undefined
+    ? "Either 'true' or 'false' is expected"
+    : undefined;
+const className: Check = (value) => (value?.trim() === '' ? 'A Java class name is expected' : undefined);
+const positive = number('INT', 'A positive, non-zero integer value is expected', 1);
+const positiveOfLong = number('LONG', 'A positive, non-zero integer value is expected', 1);
+const positiveLong = number('LONG', 'A positive, non-zero long value is expected', 1);
+const nonNegative = number('INT', 'An non-negative integer is expected', 0);
+const nonNegativeLong = number('LONG', 'A non-negative long value is expected', 0);
+const pairs: Check = (value) =>
+  splitList(value).every((pair) => /^[^=]+=[^=]+$/.test(pair))
+    ? undefined
+    : 'A equivalent-separated map of valid key/value pairs is expected, for example: k1=v1,k2=v2';
 
 const required: Check = (value) => (value === undefined || value.trim() === '' ? REQUIRED : undefined);
-const positive: Check = (value) =>
-  value === undefined ? undefined : (numberOf(value) ?? 0) > 0 ? undefined : POSITIVE;
-const nonNegative: Check = (value) => {
-  const number = value === undefined ? 0 : numberOf(value);
-  return number === undefined || number >= 0 ? undefined : NON_NEGATIVE;
-};
+/** Each part of a list between `separator`s; nothing at all is said to be empty, too. */
+const formatted =
+  (separator: string, format: string, pattern = new RegExp(format)): Check =>
+  (value) => {
+    if (value === undefined) return undefined;
+    const parts = value.trim() === '' ? [value] : value.split(separator).filter((part) => part.trim() !== '');
+    return [
+      ...(value === '' ? ['Must not be empty'] : []),
+      ...parts
+        .filter((part) => !pattern.test(part))
+        .map((part) => `${part} has an invalid format (expecting '${format}')`),
+    ];
+  };
 const regexList: Check = (value) => {
   for (const pattern of splitList(value)) {
     try {
       javaRegex(pattern);
     } catch (error) {
-      return `A comma-separated list of valid regular expressions is expected, but ${regexProblem(pattern, error)}`;
+      return `A comma-separated list of valid regular expressions is expected, but ${javaRegexProblem(pattern, error)}`;
     }
   }
   return undefined;
@@ -54,39 +82,25 @@ const allOf =
   (...checks: readonly Check[]): Check =>
   (value, config) =>
     checks.flatMap((check) => check(value, config) ?? []);
-/** The first words of Java's message, which is what people recognise, with where it is. */
-function regexProblem(pattern: string, error: unknown): string {
-  const text = messageOf(error instanceof Error ? (error.cause ?? error) : error);
-  if (/unterminated group/i.test(text)) return `Unclosed group near index ${pattern.length}\n${pattern}`;
-  if (/unterminated character class/i.test(text)) {
-    return `Unclosed character class near index ${pattern.length - 1}\n${pattern}`;
-  }
-  if (/nothing to repeat/i.test(text)) {
-    const at = pattern.search(/(?<!\\)[*+?]/);
-    return `Dangling meta character '${pattern.charAt(at)}' near index ${at}\n${pattern}`;
-  }
-  return `${text.slice(text.lastIndexOf(':') + 1).trim()}\n${pattern}`;
-}
-
-const integer: Check = (value) => (value !== undefined && isBad('INT', value) ? INTEGER : undefined);
-const isBad = (type: 'INT' | 'LONG' | 'BOOLEAN', value: string): boolean =>
-  parseConfigText(type, value).problem !== undefined;
 
 const CHECKS: Readonly<Record<string, Check>> = {
-  'topic.prefix': (value, config) =>
-    required(value, config) ??
-    (/^[A-Za-z0-9._-]+$/.test(value ?? '')
+  'topic.prefix': allOf(required, (value) =>
+    value === undefined || /^[A-Za-z0-9._-]+$/.test(value)
       ? undefined
-      : `${value} has invalid format (only the underscore, hyphen, dot and alphanumeric characters are allowed)`),
+      : `${value} has invalid format (only the underscore, hyphen, dot and alphanumeric characters are allowed)`,
+  ),
   'plugin.name': (value) =>
     value?.trim().toLowerCase() === 'decoderbufs'
       ? 'Only pgoutput is supported, which every server has built in; set plugin.name=pgoutput'
       : undefined,
-  'database.hostname': required,
+  // Debezium's allows one host; several have commas, ports and brackets, and a folder is that of a socket.
+  'database.hostname': allOf(required, (value) =>
+    /^[A-Za-z0-9._,:[\]%/ -]*$/.test(value ?? '')
+      ? undefined
+      : `${value} has invalid format (only the underscore, hyphen, dot and alphanumeric characters are allowed)`,
+  ),
   'database.user': required,
   'database.dbname': required,
-  // Debezium checks the type of these twice, and says so twice.
-  'database.port': integer,
   'slot.name': (value) =>
     value === undefined || /^[a-z0-9_]{1,63}$/.test(value)
       ? undefined
@@ -96,56 +110,84 @@ const CHECKS: Readonly<Record<string, Check>> = {
     /(^|;)\s*two_phase\s*=\s*(on|true|1|yes)\s*(;|$)/i.test(value ?? '')
       ? 'two_phase loses rows after a restart; without it prepared transactions come at COMMIT PREPARED'
       : undefined,
-  'millrace.streaming.max.bytes': positive,
-  'max.batch.size': positive,
   'max.queue.size': (value, config) => {
-    const size = numberOf(value);
-    const batch = numberOf(config['max.batch.size'] ?? undefined) ?? 2048;
-    return size !== undefined && size <= batch ? 'Must be larger than the maximum batch size' : undefined;
+    const size = value === undefined ? undefined : numberOf('INT', value);
+    if (size === undefined) return undefined;
+    const batch = numberOf('INT', config['max.batch.size'] ?? '') ?? 2048;
+    return [
+      ...(size <= 0 ? ['A positive queue size is required'] : []),
+      ...(size <= batch ? ['Must be larger than the maximum batch size'] : []),
+    ];
   },
-  'poll.interval.ms': positive,
-  'heartbeat.interval.ms': nonNegative,
-  'max.queue.size.in.bytes': nonNegative,
-  'lsn.flush.timeout.ms': positive,
-  'snapshot.max.threads': positive,
-  'incremental.snapshot.chunk.size': positive,
-  'tombstones.on.delete': (value) => (value !== undefined && isBad('BOOLEAN', value) ? BOOLEAN : undefined),
   'skipped.operations': (value) =>
-    splitList(value).every((op) => ['c', 'u', 'd', 't', 'none'].includes(op))
+    value === undefined || value.split(',').every((op) => ['c', 'u', 'd', 't', 'none'].includes(op.trim()))
       ? undefined
       : 'Invalid operation',
-  'table.include.list': regexList,
   'table.exclude.list': allOf(notWith('table.include.list'), regexList),
-  'schema.include.list': regexList,
   'schema.exclude.list': allOf(notWith('schema.include.list'), regexList),
-  'column.include.list': regexList,
   'column.exclude.list': allOf(notWith('column.include.list'), regexList),
-  'message.prefix.include.list': regexList,
   'message.prefix.exclude.list': allOf(notWith('message.prefix.include.list'), regexList),
+  'signal.data.collection': (value) =>
+    splitList(value).length > 1
+      ? 'For single task connector only one signal data collection is permitted.'
+      : undefined,
   'post.processors': (_value, config) => postProcessorProblem(config),
   'snapshot.mode.custom.name': (value, config) =>
     config['snapshot.mode'] === 'custom' && !value
       ? "snapshot.mode.custom.name cannot be empty when snapshot.mode 'custom' is defined"
       : undefined,
-  'message.key.columns': (value) =>
-    (value ?? '')
-      .split(';')
-      .filter((part) => part.trim() !== '')
-      .filter((part) => !new RegExp(KEY_COLUMNS).test(part))
-      .map((part) => `${part} has an invalid format (expecting '${KEY_COLUMNS}')`),
+  'message.key.columns': formatted(';', KEY_COLUMNS),
+  'replica.identity.autoset.values': formatted(',', IDENTITY, new RegExp(IDENTITY.replace('(?i)', ''), 'i')),
+  'column.mask.with.(d+).chars': integer,
+  ...checking(integer, 'database.port', 'slot.max.retries', 'errors.max.retries', 'slot.retry.delay.ms'),
+  ...checking(integer, 'column.truncate.to.(d+).chars'),
+  ...checking(positive, 'status.update.interval.ms', 'max.batch.size'),
+  ...checking(positive, 'snapshot.max.threads', 'snapshot.max.threads.multiplier'),
+  ...checking(positiveOfLong, 'poll.interval.ms', 'signal.poll.interval.ms', 'lsn.flush.timeout.ms'),
+  ...checking(positiveOfLong, 'millrace.streaming.max.bytes'),
+  ...checking(positiveLong, 'retriable.restart.connector.wait.ms', 'connection.validation.timeout.ms'),
+  ...checking(positiveLong, 'executor.shutdown.timeout.ms'),
+  ...checking(nonNegative, 'snapshot.fetch.size', 'query.fetch.size', 'guardrail.collections.max'),
+  ...checking(nonNegative, 'heartbeat.interval.ms', 'incremental.snapshot.chunk.size'),
+  ...checking(nonNegativeLong, 'xmin.fetch.interval.ms', 'max.queue.size.in.bytes'),
+  ...checking(nonNegativeLong, 'snapshot.delay.ms', 'streaming.delay.ms'),
+  ...checking(boolean, 'database.tcpKeepAlive', 'flush.lsn.source', 'extended.headers.enabled'),
+  ...checking(boolean, 'publish.via.partition.root', 'tombstones.on.delete', 'table.ignore.builtin'),
+  ...checking(boolean, 'include.schema.comments'),
+  ...checking(pairs, 'openlineage.integration.job.tags', 'openlineage.integration.job.owners'),
+  ...checking(pairs, 'custom.metric.tags'),
+  ...checking(regexList, 'table.include.list', 'schema.include.list', 'column.include.list'),
+  ...checking(regexList, 'message.prefix.include.list', 'snapshot.include.collection.list'),
+  ...checking(regexList, 'column.propagate.source.type', 'datatype.propagate.source.type'),
 };
+
+/** Debezium checks the type of some keys twice, and says so twice: these are its second checks. */
+function checking(check: Check, ...keys: readonly string[]): Record<string, Check> {
+  return Object.fromEntries(keys.map((key) => [key, check]));
+}
+
+/** Keys that stand for another one, which their values are checked as. */
+const OLD_NAMES: ReadonlyMap<string, string> = new Map([
+  ['internal.legacy.snapshot.max.threads', 'legacy.snapshot.max.threads'],
+]);
+const NEW_NAMES: ReadonlyMap<string, string> = new Map([...OLD_NAMES].map(([from, to]) => [to, from]));
+
+/** A key that Connect has, too, for all connectors. */
+const CHECKED_BY_CONNECT = 'errors.retry.delay.max.ms';
 
 const TYPE_CHECKS: Readonly<Record<string, Check>> = {
   INT: integer,
-  LONG: (value) => (value !== undefined && isBad('LONG', value) ? LONG : undefined),
-  BOOLEAN: (value) => (value !== undefined && isBad('BOOLEAN', value) ? BOOLEAN : undefined),
+  LONG: long,
+  BOOLEAN: boolean,
+  CLASS: className,
 };
 
 /** All problems with single values, by key in the order of the keys. */
 export function checkValues(config: RawConfig): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   for (const key of postgresConfigDef.keys.values()) {
-    const value = config[key.name] ?? undefined;
+    if (OLD_NAMES.has(key.name) || key.name === CHECKED_BY_CONNECT) continue;
+    const value = config[key.name] ?? config[NEW_NAMES.get(key.name) ?? ''] ?? undefined;
     const add = (found: ReturnType<Check>): void => {
       for (const text of [found ?? []].flat()) {
         problems.push({ key: key.name, message: `The '${key.name}' value is invalid: ${text}` });

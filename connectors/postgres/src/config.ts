@@ -190,7 +190,7 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
       topic: config.optionalString('notification.sink.topic.name'),
     },
     incremental: {
-      chunkSize: config.int('incremental.snapshot.chunk.size'),
+      chunkSize: Math.max(1, config.int('incremental.snapshot.chunk.size')),
       deletesMarks: word(config, 'incremental.snapshot.watermarking.strategy') === 'insert_delete',
     },
   };
@@ -207,6 +207,10 @@ function driverWord(config: ResolvedConfig, name: string, absent: string): strin
   return (text ?? absent).trim().toLowerCase();
 }
 
+function fileName(config: ResolvedConfig, key: string): string | undefined {
+  return config.optionalString(key) || undefined;
+}
+
 /** How to reach the server. */
 export function connectionSettings(config: ResolvedConfig): ConnectionSettings {
   return {
@@ -216,10 +220,10 @@ export function connectionSettings(config: ResolvedConfig): ConnectionSettings {
     password: config.password('database.password')?.reveal(),
     database: config.string('database.dbname'),
     sslMode: word(config, 'database.sslmode') as SslMode,
-    sslCert: config.optionalString('database.sslcert'),
-    sslKey: config.optionalString('database.sslkey'),
+    sslCert: fileName(config, 'database.sslcert'),
+    sslKey: fileName(config, 'database.sslkey'),
     sslKeyPassword: config.password('database.sslpassword')?.reveal(),
-    sslRootCert: config.optionalString('database.sslrootcert'),
+    sslRootCert: fileName(config, 'database.sslrootcert'),
     targetServer: driverWord(config, 'targetServerType', 'any') as TargetServer,
     channelBinding: driverWord(config, 'channelBinding', 'prefer') as 'prefer',
     keepAlive: config.boolean('database.tcpKeepAlive'),

@@ -37,6 +37,9 @@ class PostgresConnector implements Connector {
 async function validateConnection(raw: RawConfig, signal: AbortSignal): Promise<ConnectorValidation> {
   const { config } = postgresConfigDef.parse(raw, isPassThroughKey);
   const settings = connectionSettings(config);
+  const { host, port, database } = settings;
+  if (port < 1 || port > 65_535)
+    return cannotConnect(`Unable to parse URL jdbc:postgresql://${host}:${port}/${database}`);
   let client: pg.Client | undefined;
   const abort = (): void => void client?.end().catch(() => undefined);
   signal.addEventListener('abort', abort, { once: true });
@@ -45,12 +48,17 @@ async function validateConnection(raw: RawConfig, signal: AbortSignal): Promise<
     await client.query('SELECT version()');
     return { problems: [] };
   } catch (error) {
-    const message = `Error while validating connector config: ${driverMessage(error, settings.host, settings.port)}`;
-    return { problems: [{ key: 'database.hostname', message }] };
+    return cannotConnect(driverMessage(error, host, port));
   } finally {
     signal.removeEventListener('abort', abort);
     await client?.end().catch(() => undefined);
   }
+}
+
+function cannotConnect(why: string): ConnectorValidation {
+  return {
+    problems: [{ key: 'database.hostname', message: `Error while validating connector config: ${why}` }],
+  };
 }
 
 function driverMessage(error: unknown, host: string, port: number): string {

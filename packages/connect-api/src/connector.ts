@@ -86,7 +86,7 @@ export interface SourceConnectorPlugin extends ConnectorPluginBase {
    */
   alterOffsets?(
     config: RawConfig,
-    offsets: readonly { partition: SourcePartition; offset: OffsetMap | null }[],
+    offsets: readonly { partition: SourcePartition | null; offset: OffsetMap | null }[],
   ): Promise<boolean>;
 }
 

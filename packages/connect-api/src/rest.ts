@@ -40,7 +40,7 @@ export interface ConnectorInfo {
 export interface StateInfo<S = ConnectorStateName> {
   readonly state: S;
   readonly worker_id: string;
-  readonly version?: string;
+  readonly version: string | null;
   readonly trace?: string;
 }
 

@@ -79,6 +79,11 @@ export class PluginRegistry {
     return this.#byName.get(name)?.find((entry) => kinds.length === 0 || kinds.includes(entry.kind));
   }
 
+  /** Whether it is the common class of a transform of keys and one of values, which cannot be used itself. */
+  hasSides(name: string): boolean {
+    return this.#byName.has(`${name}$Key`);
+  }
+
   load(entry: PluginEntry): Promise<Plugin> {
     let loading = this.#loaded.get(entry);
     if (!loading) {
@@ -158,6 +163,8 @@ function namesOf(entry: PluginEntry): Set<string> {
   for (const className of [entry.className, ...(entry.aliases ?? [])]) {
     names.add(className);
     const simple = className.slice(className.lastIndexOf('.') + 1);
+    // The simple name of a nested class is that of its side alone, which names nothing.
+    if (simple.includes('$')) continue;
     names.add(simple);
     const suffix = interfaceName(entry.kind);
     if (simple.endsWith(suffix) && simple.length > suffix.length) names.add(simple.slice(0, -suffix.length));

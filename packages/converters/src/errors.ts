@@ -14,6 +14,12 @@ export const converterErrors: Readonly<Record<ConverterCode, ErrorCodeInfo>> =
 
 const DATA_EXCEPTION = 'org.apache.kafka.connect.errors.DataException';
 
+/** What an exception of Java stands for below another. */
+export function causedBy(javaClass: string, message: string, cause?: unknown): MillraceError {
+  return new MillraceError('convert.bad_bytes', message, { javaClass, cause });
+}
+export const SERIALIZATION_EXCEPTION = 'org.apache.kafka.common.errors.SerializationException';
+
 /** Bytes that are not what the converter reads. */
 export function bytesError(message: string, cause?: unknown): MillraceError {
   return new MillraceError('convert.bad_bytes', message, { javaClass: DATA_EXCEPTION, cause });

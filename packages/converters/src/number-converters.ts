@@ -13,7 +13,7 @@ import {
   type SchemaAndValue,
 } from '@millrace/data';
 import { ConfigDef } from '@millrace/foundation';
-import { bytesError } from './errors.ts';
+import { bytesError, causedBy, SERIALIZATION_EXCEPTION } from './errors.ts';
 
 export const numberConverterConfig: ConfigDef = new ConfigDef([]);
 
@@ -22,6 +22,8 @@ type FixedType = 'int16' | 'int32' | 'int64' | 'float32' | 'float64' | 'boolean'
 interface FixedFormat {
   readonly name: string;
   readonly size: number;
+  /** What Kafka's messages call the class that reads it. */
+  readonly deserializer: string;
   /** False when the value is none of this type. */
   write(bytes: Buffer, value: unknown): boolean;
   read(bytes: Buffer): unknown;
@@ -31,6 +33,15 @@ const INTEGER_CLASSES: Readonly<Record<string, string>> = {
   int8: 'java.lang.Byte',
   int16: 'java.lang.Short',
   int32: 'java.lang.Integer',
+};
+
+const CLASSES: Readonly<Record<FixedType, string>> = {
+  int16: 'java.lang.Short',
+  int32: 'java.lang.Integer',
+  int64: 'java.lang.Long',
+  float32: 'java.lang.Float',
+  float64: 'java.lang.Double',
+  boolean: 'java.lang.Boolean',
 };
 
 function numberOf(value: unknown): number | undefined {
@@ -63,18 +74,21 @@ const FORMATS: Readonly<Record<FixedType, FixedFormat>> = {
   int16: {
     name: 'short',
     size: 2,
+    deserializer: 'ShortDeserializer',
     write: writeInteger(-32768, 32767, (b, v) => b.writeInt16BE(v)),
     read: (b) => b.readInt16BE(),
   },
   int32: {
     name: 'integer',
     size: 4,
+    deserializer: 'IntegerDeserializer',
     write: writeInteger(-2147483648, 2147483647, (b, v) => b.writeInt32BE(v)),
     read: (b) => b.readInt32BE(),
   },
   int64: {
     name: 'long',
     size: 8,
+    deserializer: 'LongDeserializer',
     write: (bytes, value) => {
       if (!isInt64(value)) return false;
       bytes.writeBigInt64BE(BigInt(value));
@@ -85,29 +99,48 @@ const FORMATS: Readonly<Record<FixedType, FixedFormat>> = {
   float32: {
     name: 'float',
     size: 4,
+    deserializer: 'Deserializer',
     write: writeFloating((b, v) => b.writeFloatBE(v)),
     read: (b) => b.readFloatBE(),
   },
   float64: {
     name: 'double',
     size: 8,
+    deserializer: 'Deserializer',
     write: writeFloating((b, v) => b.writeDoubleBE(v)),
     read: (b) => b.readDoubleBE(),
   },
   boolean: {
     name: 'boolean',
     size: 1,
+    deserializer: 'BooleanDeserializer',
     write: (bytes, value) => {
       if (typeof value !== 'boolean') return false;
       bytes[0] = value ? 1 : 0;
       return true;
     },
     read: (bytes) => {
-      if ((bytes[0] ?? 2) > 1) throw bytesError('Failed to deserialize boolean: ');
+      if ((bytes[0] ?? 2) > 1)
+        throw badNumber('boolean', `Unexpected byte received by BooleanDeserializer: ${bytes[0]}`);
       return bytes[0] === 1;
     },
   },
 };
+
+function badNumber(name: string, why: string): Error {
+  return bytesError(`Failed to deserialize ${name}: `, causedBy(SERIALIZATION_EXCEPTION, why));
+}
+
+/** Java's reason not to take one class for another; undefined for classes that are not Java's own. */
+function noCast(from: string, type: FixedType): Error | undefined {
+  if (!from.startsWith('java.lang.')) return undefined;
+  const isNumber = Object.values(CLASSES).includes(from);
+  const to = isNumber || type === 'boolean' ? CLASSES[type] : 'java.lang.Number';
+  return causedBy(
+    'java.lang.ClassCastException',
+    `class ${from} cannot be cast to class ${to} (${from} and ${to} are in module java.base of loader 'bootstrap')`,
+  );
+}
 
 /** One converter for each fixed-size type. */
 export class FixedConverter implements Converter, HeaderConverter {
@@ -139,7 +172,10 @@ export class FixedConverter implements Converter, HeaderConverter {
     const bytes = Buffer.alloc(this.#format.size);
     if ((schema !== null && schema.type !== this.#type) || !this.#format.write(bytes, value)) {
       const javaClass = (schema && INTEGER_CLASSES[schema.type]) ?? javaClassOf(value);
-      throw dataError(`Failed to serialize to ${this.#format.name} (was class ${javaClass}): `);
+      throw bytesError(
+        `Failed to serialize to ${this.#format.name} (was class ${javaClass}): `,
+        noCast(javaClass, this.#type),
+      );
     }
     return bytes;
   }
@@ -147,10 +183,8 @@ export class FixedConverter implements Converter, HeaderConverter {
   read(_topic: string, _headers: Headers, bytes: Buffer | null): SchemaAndValue {
     if (bytes === null) return { schema: this.#schema, value: null };
     if (bytes.length !== this.#format.size) {
-      throw bytesError(
-        `Failed to deserialize ${this.#format.name}: `,
-        new Error(`Size of data received by ${this.#format.name} deserializer is not ${this.#format.size}`),
-      );
+      const { name, size, deserializer } = this.#format;
+      throw badNumber(name, `Size of data received by ${deserializer} is not ${size}`);
     }
     return { schema: this.#schema, value: this.#format.read(bytes) };
   }

@@ -20,6 +20,8 @@ export const stringConverterConfig: ConfigDef = new ConfigDef([
     type: 'STRING',
     default: 'UTF-8',
     importance: 'HIGH',
+    width: 'MEDIUM',
+    displayName: 'Encoding',
     doc: 'The name of the Java character set to use for encoding strings as byte arrays.',
   },
 ]);

@@ -36,8 +36,19 @@ export class Password {
 }
 // util.inspect and console.log show private fields of no class, so `#value` cannot leak there either.
 
-/** Returns the problem with a value (without the `Invalid value X for configuration Y: ` part), or undefined. */
-export type Validator = (value: ConfigValue, name: string) => string | undefined;
+/**
+ * Returns the problem with a value (without the `Invalid value X for configuration Y: ` part), or undefined. The value
+ * is null where a required key is missing or its text has the wrong type.
+ */
+export type Validator = (value: ConfigValue, name: string) => string | WholeProblem | undefined;
+
+/** A problem whose message is shown without that part. */
+export class WholeProblem {
+  readonly message: string;
+  constructor(message: string) {
+    this.message = message;
+  }
+}
 
 export interface ConfigKey {
   readonly name: string;
@@ -233,15 +244,20 @@ function parseOne(key: ConfigKey, text: string | null | undefined): { value: Con
   const parsed = parseConfigText(key.type, text);
   if (parsed.problem !== undefined)
     return { value: fallback, problem: invalid(key.name, text, parsed.problem) };
-  const problem = key.validator?.(parsed.value, key.name);
-  return problem === undefined
-    ? { value: parsed.value }
-    : { value: parsed.value, problem: invalid(key.name, parsed.value, problem) };
+  const value = withoutTwice(key, parsed.value);
+  const problem = key.validator?.(value, key.name);
+  return problem === undefined ? { value } : { value, problem: invalid(key.name, value, problem) };
 }
 
-/** Kafka's wording of a bad value. What Kafka's list validator says of a key is a whole sentence and stays one. */
-export function invalid(name: string, value: ConfigValue, problem: string): string {
-  if (problem.startsWith(`Configuration '${name}' `)) return problem;
+/** Validation names entries that are there twice; a config that is used all the same has them once, as in Kafka. */
+function withoutTwice(key: ConfigKey, value: ConfigValue): ConfigValue {
+  const isList = key.validator !== undefined && LIST_VALIDATORS.has(key.validator) && Array.isArray(value);
+  return isList ? [...new Set(value as readonly string[])] : value;
+}
+
+/** Kafka's wording of a bad value. */
+export function invalid(name: string, value: ConfigValue, problem: string | WholeProblem): string {
+  if (problem instanceof WholeProblem) return problem.message;
   const shown = Array.isArray(value) ? `[${value.join(', ')}]` : String(value);
   return `Invalid value ${shown} for configuration ${name}${problem === '' ? '' : `: ${problem}`}`;
 }
@@ -288,25 +304,40 @@ export function parseConfigText(type: ConfigType, text: string): { value: Config
   }
 }
 
+const LIST_VALIDATORS = new WeakSet<Validator>();
+const NO_NUMBER = 'Value must be non-null';
+
 /** Validators in Kafka's words. */
 export const validators = {
   atLeast:
     (min: number): Validator =>
     (value) =>
-      value !== null && Number(value) < min ? `Value must be at least ${min}` : undefined,
+      value === null ? NO_NUMBER : Number(value) < min ? `Value must be at least ${min}` : undefined,
   between:
     (min: number, max: number): Validator =>
     (value) => {
-      if (value === null) return undefined;
+      if (value === null) return NO_NUMBER;
       if (Number(value) < min) return `Value must be at least ${min}`;
       return Number(value) > max ? `Value must be no more than ${max}` : undefined;
     },
   oneOf:
     (...allowed: readonly string[]): Validator =>
     (value) =>
-      value !== null && !allowed.includes(String(value))
-        ? `String must be one of: ${allowed.join(', ')}`
-        : undefined,
+      allowed.includes(String(value)) ? undefined : `String must be one of: ${allowed.join(', ')}`,
+  /** A list without empty entries and without any twice; a required one is not empty itself. Whole sentences. */
+  list(required: 'required' | 'optional'): Validator {
+    const validator: Validator = (value, name) => {
+      const whole = (text: string): WholeProblem => new WholeProblem(`Configuration '${name}' ${text}`);
+      if (value === null) return required === 'required' ? whole('values must not be null.') : undefined;
+      if (!Array.isArray(value)) return undefined;
+      if (required === 'required' && value.length === 0)
+        return whole('must not be empty. Valid values include: any non-empty value');
+      if (new Set(value).size < value.length) return whole('values must not be duplicated.');
+      return value.includes('') ? whole('values must not be empty.') : undefined;
+    };
+    LIST_VALIDATORS.add(validator);
+    return validator;
+  },
   nonEmpty: (): Validator => (value) => (value === '' ? 'String must be non-empty' : undefined),
 } as const;
 

@@ -17,6 +17,7 @@ export {
   ResolvedConfig,
   type Validator,
   validators,
+  WholeProblem,
   type Width,
 } from './config.ts';
 export {
@@ -35,7 +36,7 @@ export {
   remedyOf,
   toError,
 } from './errors.ts';
-export { javaRegex, javaRegexWhole, javaReplacement } from './java-regex.ts';
+export { javaRegex, javaRegexProblem, javaRegexWhole, javaReplacement } from './java-regex.ts';
 export { parseProperties } from './properties.ts';
 export {
   createMetrics,

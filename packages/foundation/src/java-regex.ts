@@ -48,6 +48,27 @@ export function javaRegex(pattern: string, flags = ''): RegExp {
   }
 }
 
+/** What is wrong with a pattern that `javaRegex` refused: the common mistakes in Java's words, others in JavaScript's. */
+export function javaRegexProblem(pattern: string, error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  if (/unterminated group/i.test(text)) return at(pattern, 'Unclosed group', pattern.length);
+  if (/unterminated character class|missing \]/i.test(text)) {
+    return at(pattern, 'Unclosed character class', pattern.length - 1);
+  }
+  if (/nothing to repeat/i.test(text)) {
+    const index = Math.max(0, pattern.search(/(?<=^|[(|*+?])[*+?]/));
+    return at(pattern, `Dangling meta character '${pattern.charAt(index)}'`, index);
+  }
+  return `${text.slice(text.lastIndexOf(':') + 1).trim()}\n${pattern}`;
+}
+
+/** As `PatternSyntaxException` prints itself. */
+function at(pattern: string, description: string, index: number): string {
+  const mark = index < pattern.length ? `\n${' '.repeat(index)}^` : '';
+  return `${description} near index ${index}\n${pattern}${mark}`;
+}
+
 function translate(source: string): string {
   let out = '';
   let inClass = false;

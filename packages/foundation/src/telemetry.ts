@@ -4,7 +4,12 @@ import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
 import { Gauge, Registry } from 'prom-client';
 
 export type Logger = PinoLogger;
-export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+/** `all` is `trace` under the name that log4j has for it. */
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'all' | 'silent';
+
+function pinoLevel(level: LogLevel): Exclude<LogLevel, 'all'> {
+  return level === 'all' ? 'trace' : level;
+}
 
 export interface LogHubOptions {
   readonly level?: LogLevel;
@@ -31,7 +36,7 @@ export class LogHub {
     this.#destination = options.destination ?? pino.destination({ dest: 2, sync: true });
     this.#root = pino(
       {
-        level,
+        level: pinoLevel(level),
         base: null,
         errorKey: 'err',
         redact: { paths: ['password', '*.password'], censor: '[hidden]' },
@@ -47,7 +52,7 @@ export class LogHub {
     const known = this.#loggers.get(name);
     if (known && bare) return known;
     const child = this.#root.child({ logger: name, ...bindings });
-    child.level = this.levelOf(name);
+    child.level = pinoLevel(this.levelOf(name));
     if (bare) this.#loggers.set(name, child);
     else this.#remember(name, child);
     return child;
@@ -75,24 +80,28 @@ export class LogHub {
     return this.#levels.get('root')?.level ?? 'info';
   }
 
-  /** Sets the level of a name and of all below it; returns the names of the loggers it changed, sorted. */
+  /**
+   * Sets the level of a name and of all that begin with it, or of all for `root`; returns the names of the loggers whose
+   * level it changed, sorted.
+   */
   setLevel(namespace: string, level: LogLevel, nowMs: number): string[] {
-    const changed = new Set([namespace]);
-    for (const [name, logger] of this.#loggers) {
-      if (namespace !== 'root' && name !== namespace && !name.startsWith(`${namespace}.`)) continue;
-      if (namespace === 'root' && this.#levels.has(name)) continue;
-      logger.level = level;
+    const all = this.levels();
+    const known = new Set([...all.keys(), namespace]);
+    const changed = [...known].filter((name) => {
+      if (namespace !== 'root' && !name.startsWith(namespace)) return false;
+      return (all.get(name)?.level ?? this.levelOf(name)) !== level;
+    });
+    if (!all.has(namespace)) this.#levels.set(namespace, { level, modifiedMs: null });
+    for (const name of changed) {
+      this.#levels.set(name, { level, modifiedMs: nowMs });
+      const logger = this.#loggers.get(name);
+      if (logger) logger.level = pinoLevel(level);
       for (const reference of this.#bound.get(name) ?? []) {
         const bound = reference.deref();
-        if (bound) bound.level = level;
+        if (bound) bound.level = pinoLevel(level);
       }
-      changed.add(name);
     }
-    for (const name of this.#levels.keys()) {
-      if (name.startsWith(`${namespace}.`)) changed.add(name);
-    }
-    for (const name of changed) this.#levels.set(name, { level, modifiedMs: nowMs });
-    return [...changed].sort();
+    return changed.sort();
   }
 
   /** Names whose level was set or that are in use, with level and time of the last change. */

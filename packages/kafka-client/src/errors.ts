@@ -152,5 +152,7 @@ const JAVA_NAMES: Readonly<Record<string, string>> = {
 function javaClassOf(name: string): string {
   const words = name.toLowerCase().split('_');
   const camel = words.map((word) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`).join('');
+  // The one that is not in the package of all others.
+  if (name === 'INVALID_RECORD') return 'org.apache.kafka.common.InvalidRecordException';
   return `org.apache.kafka.common.errors.${JAVA_NAMES[name] ?? camel}Exception`;
 }

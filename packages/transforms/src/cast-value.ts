@@ -107,8 +107,9 @@ function unexpected(schema: Schema | null, value: unknown): Error {
   return recordError(`Unexpected type in Cast transformation: class ${javaClassOf(value, schema)}`);
 }
 
-function outOfRange(text: string): Error {
-  return recordError(`Value (${text}) was out of range for requested data type`);
+function outOfRange(text: string, why = `For input string: "${text}"`): Error {
+  const cause = recordError(why, 'java.lang.NumberFormatException');
+  return recordError(`Value (${text}) was out of range for requested data type`, undefined, cause);
 }
 
 function toInteger(schema: Schema | null, given: unknown, bits: 8 | 16 | 32 | 64): number | bigint {
@@ -120,7 +121,8 @@ function toInteger(schema: Schema | null, given: unknown, bits: 8 | 16 | 32 | 64
   if (typeof value === 'string') {
     if (!/^[+-]?\d{1,40}$/.test(value)) throw outOfRange(value);
     const parsed = BigInt(value.replace(/^\+/, ''));
-    if (BigInt.asIntN(bits, parsed) !== parsed) throw outOfRange(value);
+    if (BigInt.asIntN(bits, parsed) !== parsed)
+      throw outOfRange(value, bits < 32 ? `Value out of range. Value:"${value}" Radix:10` : undefined);
     return int64(parsed);
   }
   throw unexpected(schema, value);

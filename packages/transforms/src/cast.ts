@@ -2,7 +2,7 @@
 // narrowing and parsing. Values: see `castValue` in cast-value.ts.
 import type { ConnectRecord, Transformation } from '@millrace/connect-api';
 import { Schema, type SchemaType } from '@millrace/data';
-import { ConfigDef, MillraceError, type RawConfig } from '@millrace/foundation';
+import { ConfigDef, type ConfigValue, messageOf, type RawConfig, WholeProblem } from '@millrace/foundation';
 import { castTypeOf, castValue } from './cast-value.ts';
 import { REPLACE_NULL_WITH_DEFAULT } from './config-keys.ts';
 import { settingError } from './errors.ts';
@@ -23,12 +23,23 @@ import { parseSettings } from './validated-config.ts';
 
 const PURPOSE = 'cast types';
 
+/** Every problem of a spec is a sentence of its own. */
+function validSpec(value: ConfigValue): WholeProblem | undefined {
+  try {
+    parseSpec(Array.isArray(value) ? value : []);
+    return undefined;
+  } catch (error) {
+    return new WholeProblem(messageOf(error));
+  }
+}
+
 export const castConfig: ConfigDef = new ConfigDef([
   {
     name: 'spec',
     type: 'LIST',
     importance: 'HIGH',
     doc: 'List of fields and the type to cast them to of the form field1:type,field2:type to cast fields of Maps or Structs. A single type to cast the entire value. Valid types are int8, int16, int32, int64, float32, float64, boolean, and string. Note that binary fields can only be cast to string.',
+    validator: validSpec,
   },
   REPLACE_NULL_WITH_DEFAULT,
 ]);
@@ -109,20 +120,9 @@ function parseSpec(mappings: readonly string[]): { whole?: SchemaType; casts: Ma
       );
     }
     if (second === undefined) {
-      const type = castTypeOf(first.trim());
-      if (type === undefined) {
-        throw new MillraceError(
-          'config.invalid',
-          `No enum constant org.apache.kafka.connect.data.Schema.Type.${first.trim().toUpperCase()}`,
-          { configKey: 'spec', javaClass: 'java.lang.IllegalArgumentException' },
-        );
-      }
-      whole = type;
+      whole = typeNamed(first.trim());
     } else {
-      const type = castTypeOf(second.trim());
-      if (type === undefined)
-        throw settingError('spec', `Invalid type found in casting spec: ${second.trim()}`);
-      casts.set(first.trim(), type);
+      casts.set(first.trim(), typeNamed(second.trim()));
     }
   }
   if (whole !== undefined && mappings.length > 1) {
@@ -133,4 +133,21 @@ function parseSpec(mappings: readonly string[]): { whole?: SchemaType; casts: Ma
   }
   if (mappings.length === 0) throw settingError('spec', 'Must specify at least one field to cast.');
   return whole === undefined ? { casts } : { whole, casts };
+}
+
+/** @throws config.invalid in Connect's words, which take the exception for the value */
+function typeNamed(name: string): SchemaType {
+  const type = castTypeOf(name);
+  if (type !== undefined) return type;
+  if (['bytes', 'array', 'map', 'struct'].includes(name.toLowerCase())) {
+    throw settingError(
+      'spec',
+      `Cast transformation does not support casting to ${name.toUpperCase()}; supported types are [INT8, INT16, INT32, INT64, FLOAT32, FLOAT64, BOOLEAN, STRING]`,
+    );
+  }
+  const unknown = `No enum constant org.apache.kafka.connect.data.Schema.Type.${name.toUpperCase()}`;
+  throw settingError(
+    'spec',
+    `Invalid value java.lang.IllegalArgumentException: ${unknown} for configuration Invalid type found in casting spec: ${name}`,
+  );
 }

@@ -1,26 +1,17 @@
 // Config keys that several transforms share.
-import { type ConfigKey, javaRegex, messageOf, type Validator } from '@millrace/foundation';
+import { type ConfigKey, javaRegex, javaRegexProblem, type Validator } from '@millrace/foundation';
 
 /** Refuses text that is no regular expression, in Kafka's words. */
 export const validRegex: Validator = (value) => {
+  // As Java says it of no text at all.
+  if (value === null) return `Invalid regex: Cannot invoke "String.isEmpty()" because "this.pattern" is null`;
   try {
     javaRegex(String(value));
     return undefined;
   } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    return `Invalid regex: ${javaSyntaxMessage(String(value), messageOf(cause))}`;
+    return `Invalid regex: ${javaRegexProblem(String(value), error)}`;
   }
 };
-
-/** The common mistake in Java's words; others in ours. */
-function javaSyntaxMessage(pattern: string, message: string): string {
-  if (message.includes('Unterminated group'))
-    return `Unclosed group near index ${pattern.length}\n${pattern}`;
-  if (message.includes('Unterminated character class') || message.includes('Missing ]')) {
-    return `Unclosed character class near index ${pattern.length - 1}\n${pattern}`;
-  }
-  return `${message}\n${pattern}`;
-}
 
 export const REPLACE_NULL_WITH_DEFAULT: ConfigKey = {
   name: 'replace.null.with.default',
@@ -47,12 +38,6 @@ export const FIELD_SYNTAX_VERSION: ConfigKey = {
   validator: oneOfAnyCase('V1', 'V2'),
 };
 
-/** Refuses an empty list, as Kafka's validator of list keys says it. */
-export const requiredList: Validator = (value, name) =>
-  Array.isArray(value) && value.length === 0
-    ? `Configuration '${name}' must not be empty. Valid values include: any non-empty value`
-    : undefined;
-
 /** Refuses an empty list, in the words of Connect's transforms. */
 export const nonEmptyList: Validator = (value) =>
-  Array.isArray(value) && value.length === 0 ? 'Empty list' : undefined;
+  value === null || (Array.isArray(value) && value.length === 0) ? 'Empty list' : undefined;

@@ -1,7 +1,6 @@
 // org.apache.kafka.connect.transforms.DropHeaders: removes headers by name.
 import type { ConnectRecord, Transformation } from '@millrace/connect-api';
-import { ConfigDef, type RawConfig } from '@millrace/foundation';
-import { requiredList } from './config-keys.ts';
+import { ConfigDef, type RawConfig, validators } from '@millrace/foundation';
 import { parseSettings } from './validated-config.ts';
 
 export const dropHeadersConfig: ConfigDef = new ConfigDef([
@@ -10,7 +9,7 @@ export const dropHeadersConfig: ConfigDef = new ConfigDef([
     type: 'LIST',
     importance: 'HIGH',
     doc: 'The name of the headers to be removed.',
-    validator: requiredList,
+    validator: validators.list('required'),
   },
 ]);
 

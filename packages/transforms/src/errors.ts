@@ -20,8 +20,12 @@ const DATA_EXCEPTION = 'org.apache.kafka.connect.errors.DataException';
 export const ILLEGAL_ARGUMENT = 'java.lang.IllegalArgumentException';
 
 /** A record that the transform cannot work on. */
-export function recordError(message: string, javaClass: string = DATA_EXCEPTION): MillraceError {
-  return new MillraceError('transform.bad_record', message, { javaClass });
+export function recordError(
+  message: string,
+  javaClass: string = DATA_EXCEPTION,
+  cause?: unknown,
+): MillraceError {
+  return new MillraceError('transform.bad_record', message, { javaClass, cause });
 }
 
 /** A field that the schema does not have, in the words of `Struct.get`. */

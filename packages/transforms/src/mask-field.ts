@@ -2,7 +2,7 @@
 import type { ConnectRecord, Transformation } from '@millrace/connect-api';
 import { BigDecimal, Double, int64, javaClassOf, type Schema } from '@millrace/data';
 import { ConfigDef, type RawConfig, validators } from '@millrace/foundation';
-import { REPLACE_NULL_WITH_DEFAULT, requiredList } from './config-keys.ts';
+import { REPLACE_NULL_WITH_DEFAULT } from './config-keys.ts';
 import { recordError } from './errors.ts';
 import {
   fieldValue,
@@ -25,7 +25,7 @@ export const maskFieldConfig: ConfigDef = new ConfigDef([
     type: 'LIST',
     importance: 'HIGH',
     doc: 'Names of fields to mask.',
-    validator: requiredList,
+    validator: validators.list('required'),
   },
   {
     name: 'replacement',

@@ -1,7 +1,7 @@
 // org.apache.kafka.connect.transforms.ReplaceField$Key/$Value: drops, keeps and renames fields.
 import type { ConnectRecord, Transformation } from '@millrace/connect-api';
 import type { Schema } from '@millrace/data';
-import { ConfigDef, type RawConfig, type Validator } from '@millrace/foundation';
+import { ConfigDef, type RawConfig, type Validator, validators } from '@millrace/foundation';
 import { REPLACE_NULL_WITH_DEFAULT } from './config-keys.ts';
 import {
   basicsOf,
@@ -21,7 +21,8 @@ import { parseSettings } from './validated-config.ts';
 const PURPOSE = 'field replacement';
 
 const validRenames: Validator = (value) => {
-  const bad = (value as readonly string[]).find((mapping) => mapping.split(':').length !== 2);
+  const mappings = Array.isArray(value) ? value : [];
+  const bad = mappings.find((mapping) => mapping.split(':').length !== 2);
   return bad === undefined ? undefined : `Invalid rename mapping: ${bad}`;
 };
 
@@ -32,6 +33,7 @@ export const replaceFieldConfig: ConfigDef = new ConfigDef([
     default: [],
     importance: 'MEDIUM',
     doc: 'Fields to exclude. This takes precedence over the fields to include.',
+    validator: validators.list('optional'),
   },
   {
     name: 'include',
@@ -39,6 +41,7 @@ export const replaceFieldConfig: ConfigDef = new ConfigDef([
     default: [],
     importance: 'MEDIUM',
     doc: 'Fields to include. If specified, only these fields will be used.',
+    validator: validators.list('optional'),
   },
   {
     name: 'renames',

@@ -1,8 +1,8 @@
 // org.apache.kafka.connect.transforms.ValueToKey: fields of the value as the key.
 import type { ConnectRecord, Transformation } from '@millrace/connect-api';
 import type { Schema } from '@millrace/data';
-import { ConfigDef, type RawConfig } from '@millrace/foundation';
-import { REPLACE_NULL_WITH_DEFAULT, requiredList } from './config-keys.ts';
+import { ConfigDef, type RawConfig, validators } from '@millrace/foundation';
+import { REPLACE_NULL_WITH_DEFAULT } from './config-keys.ts';
 import { recordError } from './errors.ts';
 import { buildStruct, fieldValue, requireMap, requireStruct, SchemaCache, structOf } from './side.ts';
 import { parseSettings } from './validated-config.ts';
@@ -15,7 +15,7 @@ export const valueToKeyConfig: ConfigDef = new ConfigDef([
     type: 'LIST',
     importance: 'HIGH',
     doc: 'Field names on the record value to extract as the record key.',
-    validator: requiredList,
+    validator: validators.list('required'),
   },
   REPLACE_NULL_WITH_DEFAULT,
 ]);

@@ -141,7 +141,7 @@ function append(
   const { log, error } = partitionOf(topic, data.index);
   if (!log) return { answer: refused(data.index, error) };
   if (topic?.internal) return { answer: refused(data.index, KafkaErrors.INVALID_TOPIC_EXCEPTION) };
-  const sender = { apiVersion, transactional: request.transactionalId !== null };
+  const sender = { apiVersion, transactional: request.transactionalId !== null, target: log };
   const check = checkBatch(data.records, log.config, sender, broker.clock.nowMs());
   if (check.kind === 'refused') {
     const { recordErrors, message, byLog } = check;

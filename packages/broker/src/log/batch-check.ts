@@ -34,6 +34,8 @@ export type BatchCheck =
 export interface BatchSender {
   readonly apiVersion: number;
   readonly transactional: boolean;
+  /** Where it is to go. */
+  readonly target: { readonly topic: string; readonly partition: number };
 }
 
 const ZSTD = 4;
@@ -67,7 +69,8 @@ export function checkBatch(
   const batch = records.length === size ? records : records.subarray(0, size);
   const header = readBatchHeader(batch, 0);
   return (
-    checkHeader(header, sender) ?? checkRecords(batch, header, config, nowMs) ?? { kind: 'ok', batch, header }
+    checkHeader(header, sender) ??
+    checkRecords(batch, header, config, sender, nowMs) ?? { kind: 'ok', batch, header }
   );
 }
 
@@ -100,6 +103,7 @@ function checkRecords(
   batch: Buffer,
   header: BatchHeader,
   config: LogConfig,
+  sender: BatchSender,
   nowMs: number,
 ): BatchRefusal | undefined {
   const codec = header.attributes & BATCH_CODEC_MASK;
@@ -114,20 +118,24 @@ function checkRecords(
     return refuseByLog(codec === 0 ? 'INVALID_RECORD' : 'UNKNOWN_SERVER_ERROR');
   }
   if (config.compacted) {
-    const keyless = faults(
-      records,
-      (record) => record.key === null,
-      'A record of a compacted topic needs a key.',
-    );
-    if (keyless.length > 0) return refuseRecords('INVALID_RECORD', keyless);
+    const { topic, partition } = sender.target;
+    const message = `Compacted topic cannot accept message without key in topic partition ${topic}-${partition}`;
+    const keyless = faults(records, (record) => (record.key === null ? message : undefined));
+    if (keyless.length > 0) return refuseRecords('INVALID_RECORD', keyless, recordErrorsText(keyless));
   }
   if (inTime) return undefined;
-  const early = faults(
-    records,
-    (r) => !withinBounds(r.timestamp, config, nowMs),
-    'The timestamp is out of range.',
+  const range = `[${nowMs - config.timestampBeforeMaxMs}, ${nowMs + config.timestampAfterMaxMs}]`;
+  const early = faults(records, ({ timestamp }, i) =>
+    withinBounds(timestamp, config, nowMs)
+      ? undefined
+      : `Timestamp ${timestamp} of message with offset ${i} is out of range. The timestamp should be within ${range}`,
   );
-  return early.length > 0 ? refuseRecords('INVALID_TIMESTAMP', early) : undefined;
+  if (early.length === 0) return undefined;
+  return refuseRecords(
+    'INVALID_TIMESTAMP',
+    early,
+    'One or more records have been rejected due to invalid timestamp',
+  );
 }
 
 /** Whether the payload starts as its codec says. The rest is the reader's business: the checksum held. */
@@ -163,11 +171,21 @@ function withinBounds(timestamp: number, config: LogConfig, nowMs: number): bool
 
 function faults(
   records: readonly KafkaRecord[],
-  isFault: (record: KafkaRecord) => boolean,
-  batchIndexErrorMessage: string,
+  problemOf: (record: KafkaRecord, index: number) => string | undefined,
 ): BatchRefusal['recordErrors'] {
-  return records.flatMap((record, batchIndex) =>
-    isFault(record) ? [{ batchIndex, batchIndexErrorMessage }] : [],
+  return records.flatMap((record, batchIndex) => {
+    const batchIndexErrorMessage = problemOf(record, batchIndex);
+    return batchIndexErrorMessage === undefined ? [] : [{ batchIndex, batchIndexErrorMessage }];
+  });
+}
+
+function recordErrorsText(errors: BatchRefusal['recordErrors']): string {
+  const first = errors
+    .slice(0, 3)
+    .map((error) => `RecordError(batchIndex=${error.batchIndex}, message='${error.batchIndexErrorMessage}')`);
+  return (
+    `One or more records have been rejected due to ${errors.length} record errors in total, ` +
+    `and only showing the first three errors at most: [${first.join(', ')}]`
   );
 }
 
@@ -182,7 +200,7 @@ function refuseByLog(name: keyof typeof KafkaErrors): BatchRefusal {
 function refuseRecords(
   name: keyof typeof KafkaErrors,
   recordErrors: BatchRefusal['recordErrors'],
+  message: string,
 ): BatchRefusal {
-  const message = 'One or more records have been rejected.';
   return { kind: 'refused', error: KafkaErrors[name], byLog: true, message, recordErrors };
 }

@@ -80,8 +80,8 @@ const CLASS_KEYS = new Set([
  * Refuses overrides whose value no client could take.
  * @throws connect.rest_internal in the Java clients' words, as Connect answers.
  */
-export function checkOverrideValues(config: RawConfig): void {
-  for (const kind of ['producer', 'consumer', 'admin'] as const) {
+export function checkOverrideValues(config: RawConfig, kinds: readonly ClientKind[]): void {
+  for (const kind of kinds) {
     for (const [name, value] of Object.entries(overridesOf(config, kind))) {
       const type = NUMBER_KEYS[name];
       const problem = type === undefined ? undefined : parseConfigText(type, value).problem;

@@ -57,16 +57,19 @@ function textOf(key: ConfigKey, config: RawConfig): string | undefined {
   return undefined;
 }
 
-/** Checks one key; the validator runs also on the null that a value of the wrong type leaves, as in Kafka. */
-export function checkKey(key: ConfigKey, text: string | undefined): CheckedKey {
+/**
+ * Checks one key; the validator runs also on the null that a missing value or one of the wrong type leaves, as in Kafka.
+ * Problems of the text call the key `shownName`, the validator's by its own name.
+ */
+export function checkKey(key: ConfigKey, text: string | undefined, shownName: string = key.name): CheckedKey {
   const errors: string[] = [];
   let value: ConfigValue = key.default ?? null;
   if (text !== undefined) {
     const parsed = parseConfigText(key.type, text);
     value = parsed.problem === undefined ? parsed.value : null;
-    if (parsed.problem !== undefined) errors.push(invalid(key.name, text, parsed.problem));
+    if (parsed.problem !== undefined) errors.push(invalid(shownName, text, parsed.problem));
   } else if (key.default === undefined) {
-    errors.push(`Missing required configuration "${key.name}" which has no default value.`);
+    errors.push(`Missing required configuration "${shownName}" which has no default value.`);
   }
   const problem = key.validator?.(value, key.name);
   if (problem !== undefined) errors.push(invalid(key.name, value, problem));

@@ -4,6 +4,7 @@ import {
   type ConfigKey,
   type ConfigValue,
   javaRegex,
+  javaRegexProblem,
   type Validator,
   validators,
 } from '@millrace/foundation';
@@ -298,7 +299,7 @@ export function sourceConnectorDef(context: CommonKeyContext, values: CommonKeyV
       orderInGroup: 2,
       width: 'SHORT',
       displayName: 'Exactly once support',
-      validator: oneOfIgnoringCase('requested', 'required'),
+      validator: oneOfIgnoringCase('REQUIRED', 'REQUESTED'),
     },
     {
       name: 'transaction.boundary',
@@ -310,7 +311,7 @@ export function sourceConnectorDef(context: CommonKeyContext, values: CommonKeyV
       orderInGroup: 3,
       width: 'SHORT',
       displayName: 'Transaction Boundary',
-      validator: oneOfIgnoringCase('poll', 'interval', 'connector'),
+      validator: oneOfIgnoringCase('INTERVAL', 'POLL', 'CONNECTOR'),
     },
     {
       name: 'transaction.boundary.interval.ms',
@@ -322,7 +323,7 @@ export function sourceConnectorDef(context: CommonKeyContext, values: CommonKeyV
       orderInGroup: 4,
       width: 'SHORT',
       displayName: 'Transaction boundary interval',
-      validator: validators.atLeast(1),
+      validator: (value) => (value !== null && Number(value) < 0 ? 'Value must be at least 0' : undefined),
     },
     {
       name: 'offsets.storage.topic',
@@ -334,8 +335,7 @@ export function sourceConnectorDef(context: CommonKeyContext, values: CommonKeyV
       orderInGroup: 1,
       width: 'LONG',
       displayName: 'Offsets topic',
-      validator: (value) =>
-        typeof value === 'string' && value.trim() === '' ? 'String may not be empty' : undefined,
+      validator: validators.nonEmpty(),
     },
   ]);
 }
@@ -350,6 +350,7 @@ export function sinkConnectorDef(context: CommonKeyContext, values: CommonKeyVal
       default: [],
       importance: 'HIGH',
       doc: 'Topics to read, separated by commas.',
+      validator: validators.list('optional'),
       group: 'Common',
       orderInGroup: 4,
       width: 'LONG',
@@ -392,8 +393,8 @@ const regexValidator: Validator = (value) => {
   try {
     javaRegex(value);
     return undefined;
-  } catch {
-    return 'Invalid regular expression';
+  } catch (error) {
+    return `Invalid regex: ${javaRegexProblem(value, error)}`;
   }
 };
 

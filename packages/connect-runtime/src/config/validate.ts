@@ -11,7 +11,13 @@ import {
 } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
 import { interfaceName, type PluginRegistry } from '../plugins.ts';
-import { type ClientKind, type OverridePolicy, overrideProblems, withPrefix } from './client-overrides.ts';
+import {
+  type ClientKind,
+  checkOverrideValues,
+  type OverridePolicy,
+  overrideProblems,
+  withPrefix,
+} from './client-overrides.ts';
 import { type CheckedKey, checkKey, checkKeys, configInfos, groupsOf, keyInfo } from './config-infos.ts';
 import {
   aliasKeys,
@@ -19,6 +25,7 @@ import {
   sinkConnectorDef,
   sourceConnectorDef,
 } from './connector-config.ts';
+import { versionProblem } from './plugin-version.ts';
 import { type ConfigProviders, resolveKnownVariables } from './providers.ts';
 
 /** What validation needs of the worker. */
@@ -32,11 +39,14 @@ export interface ValidationContext {
 const CONVERTER_SIDES = ['key', 'value', 'header'] as const;
 const MUST_HAVE_TOPICS = 'Must configure one of topics or topics.regex';
 const NO_EXACTLY_ONCE = 'This worker does not have exactly-once source support enabled.';
+const NO_BOUNDARIES =
+  'The connector does not support connector-defined transaction boundaries with the given configuration. Please reconfigure it to use a different transaction boundary definition.';
 const NULL_VALUE = 'Null value can not be supplied as the configuration value.';
 
 /**
  * Checks a config as `PUT .../validate` answers it.
- * @throws connect.bad_request without a connector class or with one there is not.
+ * @throws connect.bad_request without a connector class or with one there is not; connect.rest_internal for an override
+ *   that no client could take, as Connect does
  */
 export async function validateConnectorConfig(
   posted: RawConfig,
@@ -47,13 +57,16 @@ export async function validateConnectorConfig(
   const given = plugin.upgradeConfig?.(posted).config ?? posted;
   const config = await resolveKnownVariables(given, context.providers);
   const common = await checkCommon(config, plugin, context);
-  const own = await checkOwn(config, plugin, signal);
+  // Without a class of the version that is asked for there is nobody to ask.
+  const isThere = keyNamed(common.keys, 'connector.class').errors.length === 0;
+  const own = isThere ? await checkOwn(config, plugin, signal) : [];
   const converters = await checkConverters(config, context.plugins);
   const rest = [
     ...nullValues(posted, [...common.keys, ...own]),
     ...overrideKeys(config, plugin, context.overridePolicy),
   ];
   const keys = [...common.keys, ...own, ...converters.keys, ...rest];
+  checkOverrideValues(config, clientsOf(plugin, config));
   return {
     name: posted['connector.class'] ?? '',
     error_count: keys.reduce((count, key) => count + key.errors.length, 0),
@@ -83,13 +96,14 @@ export async function connectorOf(config: RawConfig, plugins: PluginRegistry): P
 
 /** Common keys and those of a plug-in, as `GET /connector-plugins/{p}/config` lists them: its own come first. */
 export function pluginKeys(plugin: Plugin, context: ValidationContext): ReturnType<typeof keyInfo>[] {
-  const own = [...definitionOf(plugin).keys.values()];
+  const own = [...definitionOf(plugin, context.plugins).keys.values()];
   const common =
     plugin.kind === 'source' || plugin.kind === 'sink'
       ? [...commonDef({}, plugin, context.plugins, { key: null, value: null, header: null }).keys.values()]
       : [];
-  return [...own, ...common.filter((key) => !plugin.configDef.keys.has(key.name))]
+  return [...own, ...common]
     .filter((key) => key.internal !== true)
+    .filter((key, i, all) => all.findIndex(({ name }) => name === key.name) === i)
     .map(keyInfo);
 }
 
@@ -116,9 +130,12 @@ export function commonDef(
     : sinkConnectorDef(keyContext, values);
 }
 
-/** A plug-in's keys with the one that Connect gives every converter. */
-function definitionOf(plugin: Plugin): ConfigDef {
-  if (plugin.kind !== 'converter' || plugin.configDef.keys.has('converter.type')) return plugin.configDef;
+/** A plug-in's keys with the one that Connect gives every converter, also where it converts headers. */
+function definitionOf(plugin: Plugin, plugins: PluginRegistry): ConfigDef {
+  const converts =
+    plugin.kind === 'header_converter' && plugins.find(plugin.className, 'converter') !== undefined;
+  if (plugin.kind !== 'converter' && !converts) return plugin.configDef;
+  if (plugin.configDef.keys.has('converter.type')) return plugin.configDef;
   return new ConfigDef([
     {
       name: 'converter.type',
@@ -146,9 +163,15 @@ async function checkCommon(
   for (const side of CONVERTER_SIDES)
     checkConverterClass(keyNamed(keys, `${side}.converter`), side, context.plugins);
   if (plugin.kind === 'sink') checkTopics(keys, config);
-  else if (String(keyNamed(keys, 'exactly.once.support').value).toLowerCase() === 'required') {
-    keyNamed(keys, 'exactly.once.support').errors.push(NO_EXACTLY_ONCE);
-  }
+  else checkExactlyOnce(keys);
+  const version = config['connector.plugin.version'] ?? undefined;
+  const unavailable =
+    version === undefined || plugin.version === null
+      ? undefined
+      : versionProblem(version, plugin.className, plugin.version);
+  if (unavailable !== undefined)
+    for (const name of ['connector.class', 'connector.plugin.version'])
+      keyNamed(keys, name).errors.push(unavailable);
   const groups = groupsOf(definition.keys.values());
   for (const kind of ['transforms', 'predicates'] as const) {
     const aliases = keyNamed(keys, kind).value;
@@ -191,14 +214,23 @@ function checkClass(key: CheckedKey, kinds: readonly Plugin['kind'][], plugins: 
     key.value = entry.className;
     return true;
   }
-  const other = plugins.find(name);
+  const other =
+    plugins.find(name)?.className ?? (/^java\.(lang|util)\.[A-Z]\w*$/.test(name) ? name : undefined);
   const wanted = interfaceName(kinds[0] ?? 'converter');
   key.errors.push(
-    other
-      ? `Class class ${other.className} does not implement the ${wanted} interface`
+    other !== undefined
+      ? `Class class ${other} does not implement the ${wanted} interface`
       : invalid(key.name, name, `Class ${name} could not be found.`),
   );
   return false;
+}
+
+function checkExactlyOnce(keys: readonly CheckedKey[]): void {
+  const asked = (name: string): string => String(keyNamed(keys, name).value).toLowerCase();
+  if (asked('exactly.once.support') === 'required')
+    keyNamed(keys, 'exactly.once.support').errors.push(NO_EXACTLY_ONCE);
+  if (asked('transaction.boundary') === 'connector')
+    keyNamed(keys, 'transaction.boundary').errors.push(NO_BOUNDARIES);
 }
 
 function checkTopics(keys: readonly CheckedKey[], config: RawConfig): void {
@@ -216,11 +248,11 @@ function checkTopics(keys: readonly CheckedKey[], config: RawConfig): void {
     regex.errors.push(both);
   } else if (dlq !== '' && list.includes(dlq)) {
     topics.errors.push(
-      `The DLQ topic '${dlq}' may not be included in the list of topics ('topics'=[${list.join(', ')}]) consumed by the connector`,
+      `The DLQ topic '${dlq}' may not be included in the list of topics ('topics=[${list.join(', ')}]') consumed by the connector`,
     );
   } else if (dlq !== '' && hasRegex && new RegExp(`^(?:${String(regex.value)})$`).test(dlq)) {
     regex.errors.push(
-      `The DLQ topic '${dlq}' may not be included in the regex matching the topics ('topics.regex'=${String(regex.value)}) consumed by the connector`,
+      `The DLQ topic '${dlq}' may not be matched by the regex for the topics ('topics.regex=${String(regex.value)}') consumed by the connector`,
     );
   }
 }
@@ -257,19 +289,13 @@ async function checkAlias(
   return checked;
 }
 
-/** Problems of a class's own key name it without the prefix, except a missing one. */
+/** What the class itself says of a key names it without the prefix. */
 function checkAliasKey(key: ConfigKey, prefix: string, config: RawConfig): CheckedKey {
   const name = `${prefix}${key.name}`;
-  const checked = checkKey(key, config[name] ?? undefined);
-  const missing = `Missing required configuration "${key.name}"`;
-  const errors = checked.errors.map((error) =>
-    error.replace(missing, `Missing required configuration "${name}"`),
-  );
   return {
+    ...checkKey(key, config[name] ?? undefined, name),
     key: { ...key, name, displayName: key.displayName ?? key.name },
     name,
-    value: checked.value,
-    errors,
   };
 }
 
@@ -350,7 +376,7 @@ async function checkConverters(config: RawConfig, plugins: PluginRegistry): Prom
     const kind = side === 'header' ? 'header_converter' : 'converter';
     const entry = plugins.find(config[`${side}.converter`] ?? '', kind);
     if (!entry || config[`${side}.converter`] === undefined) continue;
-    const configDef = definitionOf(await plugins.load(entry));
+    const configDef = definitionOf(await plugins.load(entry), plugins);
     const settings = { 'converter.type': side, ...withPrefix(config, `${side}.converter.`) };
     for (const checked of checkKeys(configDef, settings)) {
       const name = `${side}.converter.${checked.name}`;
@@ -372,14 +398,16 @@ function nullValues(posted: RawConfig, known: readonly CheckedKey[]): CheckedKey
   return added;
 }
 
+/** The clients that a connector's overrides are checked for. */
+function clientsOf(plugin: ConnectorPlugin, config: RawConfig): ClientKind[] {
+  if (plugin.kind === 'source') return ['producer'];
+  return (config['errors.deadletterqueue.topic.name'] ?? '') === ''
+    ? ['consumer']
+    : ['consumer', 'producer', 'admin'];
+}
+
 function overrideKeys(config: RawConfig, plugin: ConnectorPlugin, policy: OverridePolicy): CheckedKey[] {
-  const kinds: ClientKind[] =
-    plugin.kind === 'source'
-      ? ['producer']
-      : (config['errors.deadletterqueue.topic.name'] ?? '') === ''
-        ? ['consumer']
-        : ['consumer', 'producer', 'admin'];
-  return overrideProblems(config, policy, kinds).map(({ key, value, message }) => ({
+  return overrideProblems(config, policy, clientsOf(plugin, config)).map(({ key, value, message }) => ({
     key: null,
     name: key,
     value,

@@ -10,9 +10,11 @@ import type {
   SourcePartition,
 } from '@millrace/connect-api';
 import { ownerOfPrivate } from '@millrace/connect-api';
+import type { Json } from '@millrace/data';
 import type { RawConfig } from '@millrace/foundation';
 import type { Admin } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
+import { jsonValue } from '../stores/offset-records.ts';
 import type { OffsetStore } from '../stores/offset-store.ts';
 import type { OffsetChange } from './herder-api.ts';
 
@@ -62,8 +64,17 @@ export class ConnectorOffsetsService {
       await this.#alterSink(name, config, changes.map(sinkChange));
       return ALTERED;
     }
-    const offsets = changes.map(sourceChange);
-    const handled = await this.#askConnector(plugin, config, offsets);
+    const asked = changes.map(({ partition, offset }) => ({
+      partition: plainValues(partition),
+      offset: plainValues(offset),
+    }));
+    const handled = await this.#askConnector(plugin, config, asked);
+    // Connect takes a tombstone for no partition, which changes nothing.
+    const offsets = asked.flatMap(({ partition, offset }) => {
+      if (partition !== null) return [{ partition, offset }];
+      if (offset === null) return [];
+      throw connectError('connect.bad_request', 'The partition of an offset may not be null');
+    });
     // What a task noted beside an offset does not hold for one that is given by hand. It goes first: an old note beside
     // a new offset would be believed.
     await this.#parts.store.put(name, await this.#privateOf(name, offsets));
@@ -103,13 +114,13 @@ export class ConnectorOffsetsService {
   async #askConnector(
     plugin: SourceConnectorPlugin,
     config: RawConfig,
-    offsets: readonly { readonly partition: SourcePartition; readonly offset: OffsetMap | null }[],
+    offsets: readonly { readonly partition: SourcePartition | null; readonly offset: OffsetMap | null }[],
   ): Promise<boolean> {
     if (!plugin.alterOffsets) return false;
     try {
       return await plugin.alterOffsets(config, [...offsets]);
     } catch (error) {
-      throw connectError('connect.bad_request', (error as Error).message, { cause: error });
+      throw connectError('connect.rest_internal', (error as Error).message, { cause: error });
     }
   }
 
@@ -152,14 +163,9 @@ export class ConnectorOffsetsService {
   }
 }
 
-function sourceChange(change: OffsetChange): { partition: SourcePartition; offset: OffsetMap | null } {
-  if (change.partition === null) {
-    throw connectError('connect.bad_request', 'The partition of an offset may not be null');
-  }
-  return {
-    partition: change.partition as Record<string, JsonValue>,
-    offset: change.offset as Record<string, JsonValue> | null,
-  };
+function plainValues(values: OffsetChange['offset']): Record<string, JsonValue> | null {
+  if (values === null) return null;
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, jsonValue(value as Json)]));
 }
 
 interface SinkChange {

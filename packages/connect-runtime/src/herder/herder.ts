@@ -15,7 +15,7 @@ import type {
   WorkerHealth,
 } from '@millrace/connect-api';
 import { type Logger, type RawConfig, toError } from '@millrace/foundation';
-import { checkOverrideValues } from '../config/client-overrides.ts';
+import { versionProblem } from '../config/plugin-version.ts';
 import { resolveVariables } from '../config/providers.ts';
 import {
   connectorOf,
@@ -426,13 +426,13 @@ export class DistributedHerder implements Herder {
   async pluginConfig(name: string, version: string | undefined): Promise<ConfigKeyInfo[]> {
     const { plugins } = this.#options.validation;
     const entry = plugins.find(name);
+    if (!entry && plugins.hasSides(name)) throw connectError('connect.rest_internal', 'Instantiation error');
     if (!entry) throw connectError('connect.not_found', `Unknown plugin ${name}.`);
-    if (version !== undefined && version !== '' && entry.version !== null && version !== entry.version) {
-      throw connectError(
-        'connect.bad_request',
-        `Plugin ${entry.className} not found that matches the version range [${version},${version}], available versions: [${entry.version}]`,
-      );
-    }
+    const problem =
+      version === undefined || version === '' || entry.version === null
+        ? undefined
+        : versionProblem(version, entry.className, entry.version);
+    if (problem !== undefined) throw connectError('connect.bad_request', problem);
     return pluginKeys(await plugins.load(entry), this.#options.validation);
   }
 
@@ -444,7 +444,6 @@ export class DistributedHerder implements Herder {
   async #validateOrThrow(config: RawConfig): Promise<void> {
     const problems = problemText(await this.validate(config));
     if (problems !== undefined) throw connectError('connect.bad_request', problems);
-    checkOverrideValues(config);
   }
 
   async setClusterLoggerLevel(namespace: string, level: string): Promise<void> {

@@ -194,7 +194,9 @@ export class TaskSupervisor {
       failure.policy === 'retry' ? this.#scheduleRestart(item, running, failure.quietInMs) : undefined;
     const note =
       waitMs === undefined ? '' : `Millrace restarts this task by itself in ${Math.ceil(waitMs / 1000)} s.\n`;
-    this.#report(item, 'FAILED', running.version, failure.trace + note);
+    // Connect knows no version of what was never made.
+    const version = failure.neverMade === true ? null : running.version;
+    this.#report(item, 'FAILED', version, failure.trace + note);
   }
 
   /** Milliseconds until the restart, or undefined when there is none. */

@@ -99,7 +99,7 @@ function stateInfo(value: StatusValue): StateInfo {
   return {
     state: value.state,
     worker_id: value.workerId,
-    ...(value.version === null ? {} : { version: value.version }),
+    version: value.version,
     ...(value.trace === null ? {} : { trace: value.trace }),
   };
 }

@@ -70,7 +70,8 @@ class LocalTask implements HostedTask {
     } catch (error) {
       logger.error({ err: toError(error) }, 'the task failed');
       if (!this.#stopping) {
-        listener.onFailed({ message: messageOf(error), trace: javaTrace(error), policy: policyOf(error) });
+        const failure = { message: messageOf(error), trace: javaTrace(error), policy: policyOf(error) };
+        listener.onFailed(this.#runner === undefined ? { ...failure, neverMade: true } : failure);
       }
     }
   }

@@ -9,6 +9,8 @@ export interface TaskFailure {
   /** What the status shows. */
   readonly trace: string;
   readonly policy: ErrorPolicy;
+  /** The task could not be made, for want of a converter or transform that works. */
+  readonly neverMade?: boolean;
   /** How long something of the task may still reach a topic, so that `stop` will wait; absent = nothing can. */
   readonly quietInMs?: number;
 }

@@ -113,7 +113,10 @@ async function main(): Promise<void> {
   const send = (message: FromThread): void => port.postMessage(message);
   // Lines go where the main thread's go, in one stream.
   const logHub = new LogHub({ destination: { write: (line) => send({ type: 'log', line }) } });
-  for (const [namespace, level] of logLevels) logHub.setLevel(namespace, level, systemClock.nowMs());
+  // A level counts for all names that begin with its own: the shortest go first.
+  const rank = (name: string): number => (name === 'root' ? 0 : name.length);
+  const levels = [...logLevels].sort(([a], [b]) => rank(a) - rank(b));
+  for (const [namespace, level] of levels) logHub.setLevel(namespace, level, systemClock.nowMs());
   const thread = new TaskThread(pluginEntries, logHub, send);
   port.on('message', (message: ToThread) => thread.receive(message));
 }

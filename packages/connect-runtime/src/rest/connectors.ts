@@ -3,7 +3,16 @@ import type { ConnectorStatus } from '@millrace/connect-api';
 import { connectError } from '../errors.ts';
 import type { Herder } from '../herder/herder-api.ts';
 import type { TargetState } from '../stores/config-records.ts';
-import { configMap, isTrue, objectBody, ok, type RestAnswer, type RestRequest, type Route } from './http.ts';
+import {
+  configMap,
+  isTrue,
+  jsonBody,
+  objectBody,
+  ok,
+  type RestAnswer,
+  type RestRequest,
+  type Route,
+} from './http.ts';
 
 const INITIAL_STATES: Readonly<Record<string, TargetState>> = {
   RUNNING: 'STARTED',
@@ -53,8 +62,11 @@ export function connectorRoutes(herder: Herder): Route[] {
       method: 'PATCH',
       path: '/connectors/:connector/config',
       handle: async (request) => {
+        const name = byName(request);
+        // As in Connect, a connector that is not there is found before a body that is not, and after a bad one.
+        if ((jsonBody(request) ?? null) === null) herder.connectorInfo(name);
         const patch = configMap(objectBody(request, 'The request has no config to merge'), 'The patch');
-        return ok(await herder.patchConnector(byName(request), patch));
+        return ok(await herder.patchConnector(name, patch));
       },
     },
     {
@@ -200,7 +212,9 @@ function checkName(name: string, config: Record<string, string | null>): void {
 }
 
 function locationOf(request: RestRequest, name: string): string {
-  return `${request.base}/connectors/${encodeURIComponent(name)}`;
+  // Java leaves in a path what a path may hold.
+  const escaped = encodeURIComponent(name).replaceAll(/%(?:24|26|2B|2C|3A|3B|3D|40)/g, decodeURIComponent);
+  return `${request.base}/connectors/${escaped}`;
 }
 
 async function restart(herder: Herder, request: RestRequest): Promise<RestAnswer> {

@@ -14,7 +14,7 @@ const LEVELS: Readonly<Record<string, LogLevel>> = {
   INFO: 'info',
   DEBUG: 'debug',
   TRACE: 'trace',
-  ALL: 'trace',
+  ALL: 'all',
 };
 
 /** The level of a request, or undefined. */
@@ -42,7 +42,7 @@ export function loggerRoutes(options: LoggerRoutesOptions): Route[] {
       method: 'GET',
       path: '/admin/loggers/:logger',
       handle: (request) => {
-        const name = request.params['logger'] ?? '';
+        const name = loggerName(request);
         const level = allLevels(logHub)[name];
         if (!level) throw connectError('connect.not_found', `Logger ${name} not found.`);
         return ok(level);
@@ -62,21 +62,23 @@ function allLevels(logHub: LogHub): Record<string, LoggerLevel> {
   );
 }
 
+function loggerName(request: RestRequest): string {
+  const name = request.params['logger'] ?? '';
+  return name.toLowerCase() === 'root' ? 'root' : name;
+}
+
 async function setLevel(options: LoggerRoutesOptions, request: RestRequest): Promise<RestAnswer> {
-  const namespace = request.params['logger'] ?? '';
+  const namespace = loggerName(request);
   const wanted = objectBody(request, 'The request has no level')['level'];
   if (wanted === undefined || wanted === null) {
     throw connectError('connect.bad_request', "Desired 'level' parameter was not specified in request.");
   }
+  if (wanted === '') throw connectError('connect.rest_internal', 'Illegal null or empty Level name.');
   const level = logLevelOf(String(wanted));
   if (level === undefined) throw connectError('connect.not_found', `invalid log level '${String(wanted)}'.`);
   if (request.query.get('scope')?.toLowerCase() === 'cluster') {
     await options.herder.setClusterLoggerLevel(namespace, levelName(level));
     return { status: 204 };
   }
-  const { logHub } = options;
-  const before = logHub.levels();
-  const inherited = logHub.levelOf(namespace);
-  const changed = options.setLevel(namespace, level);
-  return ok(changed.filter((name) => (before.get(name)?.level ?? inherited) !== level));
+  return ok(options.setLevel(namespace, level));
 }

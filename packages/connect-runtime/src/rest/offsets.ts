@@ -1,8 +1,7 @@
 // Offsets of connectors.
-
+import type { Json } from '@millrace/data';
 import { connectError } from '../errors.ts';
 import type { Herder, OffsetChange } from '../herder/herder-api.ts';
-import { jsonValue } from '../stores/offset-records.ts';
 import { losslessBody, ok, type RestRequest, type Route } from './http.ts';
 
 const PATH = '/connectors/:connector/offsets';
@@ -29,16 +28,24 @@ export function offsetRoutes(herder: Herder): Route[] {
 
 function offsetChanges(request: RestRequest): OffsetChange[] {
   const body = losslessBody(request);
-  const list = body instanceof Map ? body.get('offsets') : undefined;
-  if (!Array.isArray(list) || list.length === 0) {
+  if (!(body instanceof Map)) throw badBody('The body must be a JSON object with the field offsets');
+  onlyFields(body, 'ConnectorOffsets', ['offsets'], 'one known property: "offsets"');
+  const list = body.get('offsets') ?? [];
+  if (!Array.isArray(list)) throw badBody('offsets must be an array');
+  if (list.length === 0) {
     throw connectError(
       'connect.bad_request',
       'Partitions / offsets need to be provided for an alter offsets request',
     );
   }
   return list.map((entry) => {
-    if (!(entry instanceof Map))
-      throw connectError('connect.rest_internal', 'Each offset must be a JSON object');
+    if (!(entry instanceof Map)) throw badBody('Each offset must be a JSON object');
+    onlyFields(
+      entry,
+      'ConnectorOffset',
+      ['partition', 'offset'],
+      '2 known properties: "partition", "offset"',
+    );
     return {
       partition: objectOrNull(entry.get('partition') ?? null, 'partition'),
       offset: objectOrNull(entry.get('offset') ?? null, 'offset'),
@@ -46,12 +53,34 @@ function offsetChanges(request: RestRequest): OffsetChange[] {
   });
 }
 
-function objectOrNull(
-  value: Parameters<typeof jsonValue>[0],
-  what: string,
-): Readonly<Record<string, unknown>> | null {
+/** Connect answers 500 to bodies that do not have the right form. */
+function badBody(message: string): Error {
+  return connectError('connect.rest_internal', message);
+}
+
+function onlyFields(
+  value: ReadonlyMap<string, unknown>,
+  entity: string,
+  known: readonly string[],
+  shown: string,
+): void {
+  const unknown = [...value.keys()].find((field) => !known.includes(field));
+  if (unknown !== undefined) {
+    const className = `org.apache.kafka.connect.runtime.rest.entities.${entity}`;
+    throw badBody(`Unrecognized field "${unknown}" (class ${className}), not marked as ignorable (${shown})`);
+  }
+}
+
+function objectOrNull(value: Json, what: string): Readonly<Record<string, unknown>> | null {
   if (value === null) return null;
-  if (!(value instanceof Map))
-    throw connectError('connect.rest_internal', `${what} must be a JSON object or null`);
-  return jsonValue(value) as Record<string, unknown>;
+  if (!(value instanceof Map)) throw badBody(`${what} must be a JSON object or null`);
+  for (const [field, item] of value) {
+    if (item instanceof Map || Array.isArray(item)) {
+      const kind = Array.isArray(item) ? 'ARRAY' : 'MAP';
+      throw badBody(
+        `Offsets may only contain primitive types as values, but field ${field} contains ${kind}`,
+      );
+    }
+  }
+  return Object.fromEntries(value);
 }

@@ -1,5 +1,6 @@
 // Plug-ins, their config keys, and validation.
-import { connectError } from '../errors.ts';
+import { MillraceError } from '@millrace/foundation';
+import { connectError, JAVA } from '../errors.ts';
 import type { Herder } from '../herder/herder-api.ts';
 import { configMap, objectBody, ok, type RestAnswer, type RestRequest, type Route } from './http.ts';
 
@@ -49,10 +50,11 @@ async function validate(herder: Herder, request: RestRequest): Promise<RestAnswe
   try {
     return ok(await herder.validate(config));
   } catch (error) {
-    // Here Connect answers a 500 with the exception's class in front where creating answers a 400.
-    if ((error as { code?: string }).code !== 'connect.bad_request') throw error;
-    const message = `org.apache.kafka.connect.runtime.rest.errors.BadRequestException: ${(error as Error).message}`;
-    throw connectError('connect.rest_internal', message, { cause: error });
+    // Here Connect answers a 500 with the exception's class in front, also where creating answers a 400.
+    if (!(error instanceof MillraceError)) throw error;
+    const exception = error.code === 'connect.bad_request' ? JAVA.badRequest : error.javaClass;
+    if (exception !== JAVA.badRequest && exception !== JAVA.config) throw error;
+    throw connectError('connect.rest_internal', `${exception}: ${error.message}`, { cause: error });
   }
 }
 

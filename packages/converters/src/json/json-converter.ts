@@ -17,6 +17,7 @@ import {
 } from '@millrace/data';
 import { ConfigDef, type RawConfig } from '@millrace/foundation';
 import { bytesError } from '../errors.ts';
+import { inJacksonWords } from './jackson-words.ts';
 import { readBySchema } from './reader.ts';
 import { readSchemaJson, writeSchemaJson } from './schema-json.ts';
 import { isPlain, StructReader } from './struct-reader.ts';
@@ -45,6 +46,17 @@ export const jsonConverterConfig: ConfigDef = new ConfigDef([
     displayName: 'Schema Cache Size',
   },
   {
+    name: 'schema.content',
+    type: 'STRING',
+    default: null,
+    importance: 'HIGH',
+    doc: 'When set, this is the schema of all messages that are read, which are payloads without a schema of their own. Needs schemas.enable.',
+    group: 'Schemas',
+    orderInGroup: 2,
+    width: 'MEDIUM',
+    displayName: 'Schema Content',
+  },
+  {
     name: 'decimal.format',
     type: 'STRING',
     default: 'BASE64',
@@ -65,8 +77,8 @@ export const jsonConverterConfig: ConfigDef = new ConfigDef([
     default: true,
     importance: 'LOW',
     doc: 'Whether to replace fields that have a default value and that are null to the default value. When set to true, the default value is used, otherwise null is used.',
-    group: 'Schemas',
-    orderInGroup: 2,
+    group: 'Serialization',
+    orderInGroup: 1,
     width: 'MEDIUM',
     displayName: 'Replace null with default',
   },
@@ -88,6 +100,8 @@ interface KnownEnvelope {
 export class JsonConverter implements Converter, HeaderConverter {
   #schemas = true;
   #replaceNull = true;
+  /** The schema of all that is read, where the config has one. */
+  #content: Schema | null = null;
   #writers = new JsonWriters({ decimalFormat: 'BASE64', replaceNullWithDefault: true });
   #prefixes = new WeakMap<Schema, Buffer>();
   #known: KnownEnvelope | undefined;
@@ -103,6 +117,24 @@ export class JsonConverter implements Converter, HeaderConverter {
     });
     this.#prefixes = new WeakMap();
     this.#known = undefined;
+    this.#content = this.#contentOf(config.optionalString('schema.content') ?? '');
+  }
+
+  #contentOf(text: string): Schema | null {
+    if (text === '') return null;
+    const bytes = Buffer.from(text);
+    try {
+      return this.#schemaOf(parseJson(bytes, { allowTrailing: true }) ?? null);
+    } catch (error) {
+      if (!(error instanceof JsonSyntaxError)) throw error;
+      const message = 'Failed to parse schema in converter config due to serialization error: ';
+      throw bytesError(message, inJacksonWords(bytes, error));
+    }
+  }
+
+  #schemaOf(json: Json): Schema | null {
+    const options = { replaceNullWithDefault: this.#replaceNull };
+    return readSchemaJson(json, (of, value) => readBySchema(of, value, options));
   }
 
   write(_topic: string, _headers: Headers, schema: Schema | null, value: unknown, out: ByteWriter): boolean {
@@ -136,10 +168,13 @@ export class JsonConverter implements Converter, HeaderConverter {
     try {
       if (!this.#schemas) return { schema: null, value: readSchemalessJson(bytes) };
       if (!isUtf8(bytes)) throw new JsonSyntaxError('Bytes are not UTF-8', 0);
+      if (this.#content !== null)
+        return this.#withSchema(this.#content, parseJson(bytes, { allowTrailing: true }) ?? null);
       return this.#readKnown(bytes) ?? this.#readEnvelope(bytes);
     } catch (error) {
       if (!(error instanceof JsonSyntaxError)) throw error;
-      throw bytesError('Converting byte[] to Kafka Connect data failed due to serialization error: ', error);
+      const message = 'Converting byte[] to Kafka Connect data failed due to serialization error: ';
+      throw bytesError(message, inJacksonWords(bytes, error));
     }
   }
 
@@ -163,17 +198,21 @@ export class JsonConverter implements Converter, HeaderConverter {
         parser.close();
       }
     }
-    return this.#withSchema(schema, parseJson(bytes.subarray(prefix.length, end)) ?? null);
+    let payload: Json;
+    try {
+      payload = parseJson(bytes.subarray(prefix.length, end)) ?? null;
+    } catch {
+      // The way of all others says where in the whole text the mistake is.
+      return undefined;
+    }
+    return this.#withSchema(schema, payload);
   }
 
   #readEnvelope(bytes: Buffer): SchemaAndValue {
     const json = parseJson(bytes, { allowTrailing: true });
     if (!(json instanceof Map) || json.size !== 2 || !json.has('schema') || !json.has('payload'))
       throw bytesError(NO_ENVELOPE);
-    const options = { replaceNullWithDefault: this.#replaceNull };
-    const schema = readSchemaJson(json.get('schema') ?? null, (of, value) =>
-      readBySchema(of, value, options),
-    );
+    const schema = this.#schemaOf(json.get('schema') ?? null);
     this.#remember(bytes.toString(), schema);
     return this.#withSchema(schema, json.get('payload') ?? null);
   }

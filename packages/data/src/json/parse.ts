@@ -13,6 +13,9 @@ export class JsonFraction {
   get value(): number {
     return Number(this.text);
   }
+  toString(): string {
+    return this.text;
+  }
 }
 
 /** What `parseJson` gives: integers are number or bigint (of any size), objects are Maps. */

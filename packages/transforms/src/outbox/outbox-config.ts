@@ -37,7 +37,7 @@ const validRoute: Validator = (value, name) => {
   const problem = validRegex(value, name);
   return problem === undefined
     ? undefined
-    : `A valid regular expressions is expected, but ${problem.replace('Invalid regex: ', '')}`;
+    : `A valid regular expressions is expected, but ${String(problem).replace('Invalid regex: ', '')}`;
 };
 
 type Group = 'Table' | 'Collection' | 'Router' | 'Tracing';

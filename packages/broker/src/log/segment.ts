@@ -37,6 +37,8 @@ export class Segment {
   size: number;
   /** Bytes that are in the file. */
   writtenSize: number;
+  /** Where the zeros end that were written behind them; see WritePipeline. */
+  zerosEnd = 0;
   maxTimestamp: number = NO_TIMESTAMP;
   /** Last offset of the batch that has `maxTimestamp`. */
   maxTimestampOffset: number;
@@ -240,6 +242,19 @@ export class Segment {
   /** Makes the file durable. One that was removed meanwhile needs it no more. */
   async sync(): Promise<void> {
     if (!this.#gone) await this.file.sync();
+  }
+
+  /** Cuts the file behind what was written. */
+  cut(): void {
+    this.file.truncate(this.writtenSize);
+    this.zerosEnd = 0;
+  }
+
+  /** Takes away the zeros behind what was written; false when there are none. */
+  cutZeros(): boolean {
+    if (this.zerosEnd <= this.writtenSize) return false;
+    this.cut();
+    return true;
   }
 
   /**

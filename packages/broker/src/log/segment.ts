@@ -173,8 +173,8 @@ export class Segment {
     return target.subarray(0, count);
   }
 
-  /** Builds indexes and timestamps anew from the batches that are in the file up to `size`. */
-  rebuild(size: number, indexIntervalBytes: number): void {
+  /** Forgets all batches, to be placed anew, of which `size` bytes are in the file. */
+  clear(size: number): void {
     this.size = 0;
     this.writtenSize = size;
     this.maxTimestamp = NO_TIMESTAMP;
@@ -182,6 +182,11 @@ export class Segment {
     this.firstTimestamp = undefined;
     this.#bytesSinceIndexed = 0;
     this.#indexes = { offsets: OffsetIndex.empty(), times: TimeIndex.empty() };
+  }
+
+  /** Builds indexes and timestamps anew from the batches that are in the file up to `size`. */
+  rebuild(size: number, indexIntervalBytes: number): void {
+    this.clear(size);
     const unstored = this.#unstored;
     for (const { header } of this.headers(0, size)) {
       this.place(header, header.baseOffset + header.lastOffsetDelta, indexIntervalBytes);

@@ -15,7 +15,8 @@ const ASYNC_WRITE_BYTES = 16 * 1024 * 1024;
 /** Writes up to this size are small. */
 const SMALL_WRITE_BYTES = 64 * 1024;
 /** Most zeros behind a file's end, and never more than it has bytes. */
-const ZEROS = Buffer.alloc(256 * 1024);
+export const MAX_ZEROS: number = 256 * 1024;
+const ZEROS = Buffer.alloc(MAX_ZEROS);
 
 /** A place in the log: the offset behind the last batch, and the bytes of all batches before it. */
 export interface LogPoint {
@@ -197,7 +198,8 @@ export class WritePipeline {
   #zerosBehind(segment: Segment, size: number): Buffer | undefined {
     const end = segment.writtenSize + size;
     const isSynced = this.#syncTarget > this.#durable.offset;
-    if (!isSynced || size > SMALL_WRITE_BYTES || end <= segment.zerosEnd || end !== segment.size) return undefined;
+    if (!isSynced || size > SMALL_WRITE_BYTES || end <= segment.zerosEnd || end !== segment.size)
+      return undefined;
     if (this.#sealed.some((sealed) => sealed.segment === segment)) return undefined;
     return ZEROS.subarray(0, end);
   }

@@ -1,6 +1,9 @@
 // The bundled broker by itself, under a client that costs next to nothing, against the machine's own figures of the same
 // run: a loopback stream, a loopback echo, and raw write + fdatasync. `--mb`, `--requests`, `--partitions`, `--waiting`;
 // `--only bulk`, `requests`, `durable`, `start` or `rest` for a part of it.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { systemClock } from '@millrace/foundation';
 import { atRest } from './at-rest.ts';
 import { BrokerProcess } from './broker-process.ts';
@@ -120,9 +123,10 @@ if (wants('durable')) {
   const base = percentile(syncs, 0.5) + percentile(echoes, 0.5);
   const [p50, p99] = [percentile(sends, 0.5), percentile(sends, 0.99)];
   const rawP99 = percentile(syncs, 0.99);
+  const plain = await plainSends(single);
   line(
     'single send',
-    `p50 ${fixed(p50)} ms = ${fixed(p50 / base)} x (fdatasync + echo), p99 ${fixed(p99)} ms = ${fixed(p99 / rawP99)} x fdatasync`,
+    `p50 ${fixed(p50)} ms = ${fixed(p50 / base)} x (fdatasync + echo), p99 ${fixed(p99)} ms = ${fixed(p99 / rawP99)} x fdatasync; a plain server ${fixed(percentile(plain, 0.5))}, ${fixed(percentile(plain, 0.99))} ms`,
     met(p50 <= 1.5 * base && p99 <= 2 * rawP99, '1.5 x, 2 x'),
   );
   const clients = await Promise.all(Array.from({ length: 64 }, () => RawClient.open(broker.port)));
@@ -149,6 +153,19 @@ if (wants('durable')) {
   );
   for (const it of clients) it.close();
   client.close();
+}
+
+/** Milliseconds of the same sends to a server that only writes, syncs and answers. */
+async function plainSends(request: Buffer): Promise<number[]> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-bench-'));
+  using server = await PlainServer.durable(path.join(folder, 'plain'));
+  const client = await RawClient.open(server.port);
+  await client.run(() => request, 500, 1);
+  const times: number[] = [];
+  for (let i = 0; i < 2000; i++) times.push(await client.time(request));
+  client.close();
+  rmSync(folder, { recursive: true });
+  return times;
 }
 
 if (wants('start')) {

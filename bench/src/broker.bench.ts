@@ -1,10 +1,14 @@
 // The bundled broker by itself, under a client that costs next to nothing, against the machine's own figures of the same
-// run: a loopback stream, a loopback echo, and raw write + fdatasync. `--mb`, `--requests`, `--partitions`, `--waiting`.
+// run: a loopback stream, a loopback echo, and raw write + fdatasync. `--mb`, `--requests`, `--partitions`, `--waiting`;
+// `--only bulk`, `requests`, `durable`, `start` or `rest` for a part of it.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { systemClock } from '@millrace/foundation';
 import { atRest } from './at-rest.ts';
 import { BrokerProcess } from './broker-process.ts';
 import { loopbackEcho, loopbackStream, PlainServer, rawSyncs } from './machine.ts';
-import { count, measured, median, option, percentile, residentMb, say, seconds } from './measure.ts';
+import { count, measured, median, option, percentile, residentMb, say, seconds, wants } from './measure.ts';
 import { fetchRequest, pingRequest, produceRequest, RawClient } from './raw-client.ts';
 
 const MB = 1024 * 1024;
@@ -28,13 +32,13 @@ const streams = [await loopbackStream()];
 const echoes = await loopbackEcho(2000);
 const syncs = rawSyncs(500);
 
-say('\nThe bundled broker, policy os');
-{
+if (wants('bulk')) {
+  say('The bundled broker, policy os');
   await using broker = await BrokerProcess.start({
     'millrace.log.flush.policy': 'os',
     'log.segment.delete.delay.ms': '1',
   });
-  await broker.createTopics({ bulk: 1, small: 1 });
+  await broker.createTopics({ bulk: 1 });
   const client = await RawClient.open(broker.port);
   // In rounds whose files are deleted: pages of memory are used again, as on a machine that has run for a while.
   const rates: number[] = [];
@@ -75,6 +79,14 @@ say('\nThe bundled broker, policy os');
     `${count(fetchRate)} MB/s = ${fixed(fetchRate / stream)} x loopback, ${fixed((fetched.cpu / volume) * 1000)} ms CPU per MB`,
     met(fetchRate >= 0.45 * stream, '0.45 x'),
   );
+  client.close();
+}
+
+if (wants('requests')) {
+  say('The bundled broker, policy os');
+  await using broker = await BrokerProcess.start({ 'millrace.log.flush.policy': 'os' });
+  await broker.createTopics({ small: 1 });
+  const client = await RawClient.open(broker.port);
   const small = produceRequest('small', 0, 1, 1000);
   await client.run(() => small, 20_000, 32);
   const pipelined = await measured(broker, () => client.run(() => small, requests, 32));
@@ -98,8 +110,8 @@ async function plainRequests(request: Buffer): Promise<number> {
   return (cpu / requests) * 1e6;
 }
 
-say('The bundled broker, policy acks-all: acknowledged when durable');
-{
+if (wants('durable')) {
+  say('The bundled broker, policy acks-all: acknowledged when durable');
   await using broker = await BrokerProcess.start();
   await broker.createTopics({ one: 1, many: 32 });
   const client = await RawClient.open(broker.port);
@@ -111,9 +123,10 @@ say('The bundled broker, policy acks-all: acknowledged when durable');
   const base = percentile(syncs, 0.5) + percentile(echoes, 0.5);
   const [p50, p99] = [percentile(sends, 0.5), percentile(sends, 0.99)];
   const rawP99 = percentile(syncs, 0.99);
+  const plain = await plainSends(single);
   line(
     'single send',
-    `p50 ${fixed(p50)} ms = ${fixed(p50 / base)} x (fdatasync + echo), p99 ${fixed(p99)} ms = ${fixed(p99 / rawP99)} x fdatasync`,
+    `p50 ${fixed(p50)} ms = ${fixed(p50 / base)} x (fdatasync + echo), p99 ${fixed(p99)} ms = ${fixed(p99 / rawP99)} x fdatasync; a plain server ${fixed(percentile(plain, 0.5))}, ${fixed(percentile(plain, 0.99))} ms`,
     met(p50 <= 1.5 * base && p99 <= 2 * rawP99, '1.5 x, 2 x'),
   );
   const clients = await Promise.all(Array.from({ length: 64 }, () => RawClient.open(broker.port)));
@@ -142,8 +155,21 @@ say('The bundled broker, policy acks-all: acknowledged when durable');
   client.close();
 }
 
-say('Starting');
-{
+/** Milliseconds of the same sends to a server that only writes, syncs and answers. */
+async function plainSends(request: Buffer): Promise<number[]> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-bench-'));
+  using server = await PlainServer.durable(path.join(folder, 'plain'));
+  const client = await RawClient.open(server.port);
+  await client.run(() => request, 500, 1);
+  const times: number[] = [];
+  for (let i = 0; i < 2000; i++) times.push(await client.time(request));
+  client.close();
+  rmSync(folder, { recursive: true });
+  return times;
+}
+
+if (wants('start')) {
+  say('Starting');
   await using broker = await BrokerProcess.start();
   const empty = await restarted(broker, 'SIGTERM');
   await broker.createTopics({ bulk: 1, parts: 100 });
@@ -170,8 +196,8 @@ async function restarted(broker: BrokerProcess, signal: 'SIGTERM' | 'SIGKILL'): 
   return await broker.start();
 }
 
-say('At rest');
-{
+if (wants('rest')) {
+  say('At rest');
   await using broker = await BrokerProcess.start();
   await broker.createTopics({ parts: partitions });
   const poll = fetchRequest('parts', 0, MB, WAIT_MS);

@@ -69,14 +69,19 @@ export class PlainServer implements Disposable {
     return PlainServer.#fork('plain-server.js', String(waitMs));
   }
 
+  /** Answers each frame once it is written to this file and synced. */
+  static durable(file: string): Promise<PlainServer> {
+    return PlainServer.#fork('plain-server.js', '0', file);
+  }
+
   /** Answers what a producer of one partition asks. */
   static noopBroker(topic: string): Promise<PlainServer> {
     return PlainServer.#fork('noop-broker.js', topic);
   }
 
-  static async #fork(program: string, argument: string): Promise<PlainServer> {
+  static async #fork(program: string, ...args: string[]): Promise<PlainServer> {
     const script = path.join(path.dirname(fileURLToPath(import.meta.url)), program);
-    const child = fork(script, [argument]);
+    const child = fork(script, args);
     const [port] = (await once(child, 'message')) as [number];
     return new PlainServer(child.pid ?? 0, port, () => child.kill());
   }

@@ -68,6 +68,12 @@ export function option(name: string, fallback: number): number {
   return value;
 }
 
+/** Whether a part of a bench is to run: all do without `--only NAME`. */
+export function wants(part: string): boolean {
+  const at = process.argv.indexOf('--only');
+  return at < 0 || process.argv[at + 1] === part;
+}
+
 /**
  * Touches free memory and gives it back, before each measurement of either side: a virtual machine that returns free
  * memory to its host takes some 10 us for each page that is used again, and whoever writes most would pay for that.

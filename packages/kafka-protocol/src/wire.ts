@@ -72,9 +72,9 @@ export class WireReader {
   /** Unsigned varint of up to 32 bits. */
   uvarint(): number {
     let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
+    for (let unit = 1; unit < 2 ** 35; unit *= 128) {
       const byte = this.buffer[this.take(1)] ?? 0;
-      value += (byte & 0x7f) * 2 ** shift;
+      value += (byte & 0x7f) * unit;
       if (byte < 0x80) {
         if (value >= TWO_32) break;
         return value;

@@ -84,7 +84,7 @@ async function pollVisible(
   const missing = bytesMissing(fetched, request);
   if (missing <= 0) return fetched;
   const arrived = visibleBytes(logs) - before;
-  const more = await waitForBytes(logs, missing - arrived, request.maxWaitMs, context.signal);
+  const more = await waitForBytes(logs, missing - arrived, request.maxWaitMs, context.ending);
   // Nothing came: what was read before is the answer.
   return more || visibleBytes(logs) !== before ? again() : fetched;
 }
@@ -103,7 +103,7 @@ async function pollCommitted(
   let fetched = await read();
   while (bytesMissing(fetched, request) > 0) {
     const left = deadline - clock.monotonicMs();
-    const moved = left > 0 && (await waitForStable(logs, stable, left, context.signal));
+    const moved = left > 0 && (await waitForStable(logs, stable, left, context.ending));
     stable = stableOffsets(logs);
     fetched = await again();
     if (!moved) break;

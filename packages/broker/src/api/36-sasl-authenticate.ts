@@ -24,8 +24,11 @@ export const bareToken: RegisteredApi = {
   },
 };
 
-async function login(token: Buffer, { session, broker, signal }: RequestContext): Promise<LoginAnswer> {
+async function login(token: Buffer, { session, broker, ending }: RequestContext): Promise<LoginAnswer> {
   const answer = session.authenticate(token);
-  if (session.isOver) await broker.clock.sleep(session.failureDelayMs, signal);
+  if (!session.isOver) return answer;
+  const gone = new AbortController();
+  ending.add(() => gone.abort());
+  await broker.clock.sleep(session.failureDelayMs, gone.signal);
   return answer;
 }

@@ -2,6 +2,7 @@
 // answer is built from, so nothing can be advertised and absent, or served and hidden.
 import type { Encodable, RequestBody, ResponseBody } from '@millrace/kafka-protocol';
 import type { BrokerState } from '../broker-state.ts';
+import type { Ending } from '../net/ending.ts';
 import type { Access } from '../security/access.ts';
 import type { Session } from '../security/session.ts';
 
@@ -18,8 +19,8 @@ export interface RequestContext {
   readonly session: Session;
   /** What the client may do; undefined without an authorizer, when that is everything. */
   readonly access: Access | undefined;
-  /** Fires when the connection is gone. */
-  readonly signal: AbortSignal;
+  /** Of the connection. */
+  readonly ending: Ending;
 }
 
 /** Handlers return this to send nothing back. */

@@ -1,5 +1,6 @@
 // The long poll of Fetch: waits until so many bytes became visible over a set of logs, or stable at all.
 import type { LogListener, PartitionLog } from '../log/partition-log.ts';
+import type { Ending } from '../net/ending.ts';
 import { Deadlines } from './deadlines.ts';
 
 /** Of all waits on this thread. Many end in one turn of the event loop, which costs a fraction of a turn each. */
@@ -13,17 +14,17 @@ export function waitForBytes(
   logs: readonly PartitionLog[],
   bytes: number,
   maxWaitMs: number,
-  signal: AbortSignal,
+  ending: Ending,
 ): Promise<boolean> {
   return new Promise((resolve) => {
-    if (signal.aborted || bytes <= 0) {
-      resolve(!signal.aborted);
+    if (ending.hasCome || bytes <= 0) {
+      resolve(!ending.hasCome);
       return;
     }
     let missing = bytes;
     const finish = (arrived: boolean): void => {
       deadline.cancel();
-      signal.removeEventListener('abort', giveUp);
+      ending.delete(giveUp);
       for (const log of logs) log.unsubscribe(listener);
       resolve(arrived);
     };
@@ -36,7 +37,7 @@ export function waitForBytes(
       closed: () => finish(true),
     };
     const deadline = deadlines.after(maxWaitMs, giveUp);
-    signal.addEventListener('abort', giveUp, { once: true });
+    ending.add(giveUp);
     for (const log of logs) log.subscribe(listener);
   });
 }
@@ -54,17 +55,17 @@ export function waitForStable(
   logs: readonly PartitionLog[],
   before: readonly number[],
   maxWaitMs: number,
-  signal: AbortSignal,
+  ending: Ending,
 ): Promise<boolean> {
   const hasMoved = (): boolean => logs.some((log, index) => log.lastStableOffset !== before[index]);
   return new Promise((resolve) => {
-    if (signal.aborted || hasMoved()) {
-      resolve(!signal.aborted);
+    if (ending.hasCome || hasMoved()) {
+      resolve(!ending.hasCome);
       return;
     }
     const finish = (moved: boolean): void => {
       deadline.cancel();
-      signal.removeEventListener('abort', giveUp);
+      ending.delete(giveUp);
       for (const log of logs) log.unsubscribe(listener);
       resolve(moved);
     };
@@ -77,7 +78,7 @@ export function waitForStable(
       closed: giveUp,
     };
     const deadline = deadlines.after(maxWaitMs, giveUp);
-    signal.addEventListener('abort', giveUp, { once: true });
+    ending.add(giveUp);
     for (const log of logs) log.subscribe(listener);
   });
 }

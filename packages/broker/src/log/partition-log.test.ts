@@ -211,3 +211,37 @@ test('The start of the log moves forward and whole segments go', async () => {
   expect(log.segments.length).toBeLessThan(count);
   expect((await values(log, 7)).at(-1)).toBe('9=value 9');
 });
+
+test('INV-12: only the last file of a log ends in zeros, and none after it was closed', async () => {
+  const disk = new MemoryDisk();
+  const { open, directory } = await openTestLogs(disk);
+  const log = await open({ segmentBytes: 600 });
+  const zerosOf = (): number[] =>
+    log.segments.map(({ logPath, size }) => (disk.readFile(logPath)?.length ?? 0) - size);
+  let mostZeros = 0;
+  for (let i = 0; i < 30; i++) {
+    await appendDurably(log, `value ${i}`);
+    const zeros = zerosOf();
+    mostZeros = Math.max(mostZeros, zeros.pop() ?? 0);
+    expect(zeros.filter((count) => count !== 0)).toEqual([]);
+    // As a kill leaves the files: nothing is lost, and what comes next is in place.
+    const killed = await (await openTestLogs(disk.afterKill(), 0)).open({ segmentBytes: 600 });
+    expect(killed.endOffset).toBe(i + 1);
+    await appendDurably(killed, 'next');
+    expect((await values(killed)).slice(-2)).toEqual([`${i}=value ${i}`, `${i + 1}=next`]);
+  }
+  expect(log.segments.length).toBeGreaterThan(3);
+  expect(mostZeros).toBeGreaterThan(0);
+  await directory.close();
+  expect(zerosOf().filter((count) => count !== 0)).toEqual([]);
+});
+
+test('Large writes, and those that nobody wants synced, take no zeros with them', async () => {
+  const disk = new MemoryDisk();
+  const { open } = await openTestLogs(disk);
+  const log = await open({ flushPolicy: 'os' });
+  await log.whenAcknowledged(appendTo(log, { values: ['a'] }).lastOffset, -1);
+  expect(disk.readFile(`${FOLDER}/00000000000000000000.log`)?.length).toBe(log.sizeInBytes);
+  await appendDurably(log, 'x'.repeat(70_000));
+  expect(disk.readFile(`${FOLDER}/00000000000000000000.log`)?.length).toBe(log.sizeInBytes);
+});

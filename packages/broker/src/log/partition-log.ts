@@ -332,8 +332,10 @@ export class PartitionLog {
     await this.#pipeline.settle();
     this.#closed = true;
     this.#pipeline.stop();
-    if (!this.#env.storageFailed()) {
-      await this.#segments.at(-1)?.storeIndexes();
+    const active = this.#segments.at(-1);
+    if (active && !this.#env.storageFailed()) {
+      if (active.cutZeros()) await active.sync();
+      await active.storeIndexes();
       await this.#storeSnapshot(this.#end.offset, this.#producers.toSnapshot());
     }
     this.#retired.close();

@@ -11,6 +11,8 @@ import { finishSwaps } from './cleaner/swap.ts';
 import { loadProducers } from './load-producers.ts';
 import type { LogState } from './log-environment.ts';
 import { offsetFileName, Segment } from './segment.ts';
+import { Windows } from './windows.ts';
+import { MAX_ZEROS } from './write-pipeline.ts';
 
 export interface RecoveryRequest {
   readonly disk: Disk;
@@ -31,8 +33,11 @@ export interface RecoveryRequest {
   readonly nowMs: number;
 }
 
-/** Bytes read, checked and written again at a time; grows for a larger batch. */
-const SCAN_BYTES = 4 * 1024 * 1024;
+/** Bytes written again before they are synced, while more is checked. */
+const SYNC_BYTES = 32 * 1024 * 1024;
+/** Of the length in the head of a batch. */
+const LENGTH_POSITION = 8;
+const DONE: Promise<void> = Promise.resolve();
 
 /**
  * Reads a folder into what a PartitionLog starts from.
@@ -181,9 +186,8 @@ async function openDirty(segments: Segment[], request: RecoveryRequest): Promise
     }
     const scan = await scanAndRewrite(segment, request);
     end = scan.end;
-    const torn = scan.size < segment.size;
+    const torn = scan.size < scan.fileSize;
     if (torn) await cutTail(segment, scan, request);
-    segment.rebuild(scan.size, indexIntervalBytes);
     if (torn) {
       dropFrom(segments, index + 1);
       break;
@@ -194,11 +198,7 @@ async function openDirty(segments: Segment[], request: RecoveryRequest): Promise
   return { endOffset: end, reindexFrom: damaged ?? firstDirty };
 }
 
-async function cutTail(
-  segment: Segment,
-  scan: { size: number; end: number },
-  request: RecoveryRequest,
-): Promise<void> {
+async function cutTail(segment: Segment, scan: ScannedSegment, request: RecoveryRequest): Promise<void> {
   const { recoveryPoint } = request;
   const where = { position: scan.size, offset: scan.end };
   if (scan.end < recoveryPoint) {
@@ -207,12 +207,20 @@ async function cutTail(
       recoveryPoint,
     });
   }
-  request.logger.warn(
-    { file: segment.logPath, bytes: segment.size - scan.size, ...where },
-    'cut the torn end of a log',
-  );
-  segment.file.truncate(scan.size);
-  await segment.file.sync();
+  const bytes = scan.fileSize - scan.size;
+  const found = { file: segment.logPath, bytes, ...where };
+  if (isZeros(segment, scan.size, bytes)) request.logger.info(found, 'cut zeros written ahead of a log');
+  else request.logger.warn(found, 'cut the torn end of a log');
+  segment.cut();
+  await segment.sync();
+}
+
+/** Whether the end of a file is what small writes take with them. */
+function isZeros(segment: Segment, position: number, size: number): boolean {
+  if (size > MAX_ZEROS) return false;
+  const zeros = Buffer.alloc(size);
+  const tail = Buffer.allocUnsafe(size);
+  return segment.file.readSync(tail, position) === size && tail.equals(zeros);
 }
 
 function dropFrom(segments: Segment[], index: number): void {
@@ -231,35 +239,65 @@ async function dropAbove(disk: Disk, directory: string, endOffset: number): Prom
   if (above.length > 0) await disk.syncDirectory(directory);
 }
 
-/** Checks all batches of a segment and writes those behind the recovery point once more, durably. */
-async function scanAndRewrite(
-  segment: Segment,
-  request: RecoveryRequest,
-): Promise<{ size: number; end: number }> {
-  const { file } = segment;
+interface ScannedSegment {
+  readonly fileSize: number;
+  /** Bytes of good batches from the start on. */
+  readonly size: number;
+  /** Offset behind them. */
+  readonly end: number;
+}
+
+/**
+ * Checks all batches of a segment, places the good ones, and writes those behind the recovery point once more, durably.
+ * The device gets bytes, and the next window is read, while this one is checked.
+ */
+async function scanAndRewrite(segment: Segment, request: RecoveryRequest): Promise<ScannedSegment> {
+  const { file, size: fileSize } = segment;
+  segment.clear(fileSize);
+  const windows = new Windows(file, fileSize);
   let end = segment.baseOffset;
   let position = 0;
-  // One piece of memory for all windows: fresh pages would cost more than the check.
-  let memory = Buffer.alloc(0);
-  let wanted = SCAN_BYTES;
-  while (position < segment.size) {
-    const left = segment.size - position;
-    const size = Math.min(wanted, left);
-    if (memory.length < size) memory = Buffer.allocUnsafeSlow(size);
-    const bytes = memory.subarray(0, await file.read(memory.subarray(0, size), position));
-    const checked = checkWindow(bytes, left, end, request);
+  let needed = 0;
+  let unsynced = 0;
+  let syncing = DONE;
+  while (position < fileSize) {
+    const bytes = await windows.at(position, needed);
+    const next = wholeBatches(bytes);
+    if (next > 0) windows.prefetch(position + next);
+    const checked = checkWindow(bytes, fileSize - position, end, segment, request);
     if (checked.rewriteFrom >= 0) {
       const again = bytes.subarray(checked.rewriteFrom, checked.length);
       await file.write([again], position + checked.rewriteFrom);
+      unsynced += again.length;
     }
     if (checked.length === 0 && checked.needed === 0) break;
     position += checked.length;
     end = checked.end;
-    wanted = Math.max(SCAN_BYTES, checked.needed);
+    needed = checked.needed;
+    if (unsynced < SYNC_BYTES) continue;
+    await syncing;
+    unsynced = 0;
+    syncing = file.sync();
+    // Noticed when it is awaited.
+    syncing.catch(() => undefined);
   }
+  await windows.close();
+  segment.writtenSize = position;
   // INV-12: before this log is served, what it serves is on the device.
+  await syncing;
   await file.sync();
-  return { size: position, end };
+  return { fileSize, size: position, end };
+}
+
+/** Bytes of the batches that lie whole in a window, if their lengths are right. */
+function wholeBatches(bytes: Buffer): number {
+  let at = 0;
+  while (at + BATCH_OVERHEAD <= bytes.length) {
+    const size = bytes.readInt32BE(at + LENGTH_POSITION) + LENGTH_POSITION + 4;
+    if (size < BATCH_OVERHEAD || at + size > bytes.length) break;
+    at += size;
+  }
+  return at;
 }
 
 interface CheckedWindow {
@@ -273,10 +311,12 @@ interface CheckedWindow {
   readonly needed: number;
 }
 
+/** Checks the batches of a window and places the good ones. */
 function checkWindow(
   bytes: Buffer,
   left: number,
   endBefore: number,
+  segment: Segment,
   request: RecoveryRequest,
 ): CheckedWindow {
   let end = endBefore;
@@ -295,6 +335,7 @@ function checkWindow(
     if (at + size > bytes.length) return { length: at, end, rewriteFrom, needed: size };
     if (!batchCrcValid(bytes, at, size)) break;
     if (rewriteFrom < 0 && lastOffset >= request.recoveryPoint) rewriteFrom = at;
+    segment.place(header, lastOffset, request.indexIntervalBytes);
     end = lastOffset + 1;
     at += size;
   }

@@ -37,6 +37,8 @@ export class Segment {
   size: number;
   /** Bytes that are in the file. */
   writtenSize: number;
+  /** Where the zeros end that were written behind them; see WritePipeline. */
+  zerosEnd = 0;
   maxTimestamp: number = NO_TIMESTAMP;
   /** Last offset of the batch that has `maxTimestamp`. */
   maxTimestampOffset: number;
@@ -171,8 +173,8 @@ export class Segment {
     return target.subarray(0, count);
   }
 
-  /** Builds indexes and timestamps anew from the batches that are in the file up to `size`. */
-  rebuild(size: number, indexIntervalBytes: number): void {
+  /** Forgets all batches, to be placed anew, of which `size` bytes are in the file. */
+  clear(size: number): void {
     this.size = 0;
     this.writtenSize = size;
     this.maxTimestamp = NO_TIMESTAMP;
@@ -180,6 +182,11 @@ export class Segment {
     this.firstTimestamp = undefined;
     this.#bytesSinceIndexed = 0;
     this.#indexes = { offsets: OffsetIndex.empty(), times: TimeIndex.empty() };
+  }
+
+  /** Builds indexes and timestamps anew from the batches that are in the file up to `size`. */
+  rebuild(size: number, indexIntervalBytes: number): void {
+    this.clear(size);
     const unstored = this.#unstored;
     for (const { header } of this.headers(0, size)) {
       this.place(header, header.baseOffset + header.lastOffsetDelta, indexIntervalBytes);
@@ -240,6 +247,19 @@ export class Segment {
   /** Makes the file durable. One that was removed meanwhile needs it no more. */
   async sync(): Promise<void> {
     if (!this.#gone) await this.file.sync();
+  }
+
+  /** Cuts the file behind what was written. */
+  cut(): void {
+    this.file.truncate(this.writtenSize);
+    this.zerosEnd = 0;
+  }
+
+  /** Takes away the zeros behind what was written; false when there are none. */
+  cutZeros(): boolean {
+    if (this.zerosEnd <= this.writtenSize) return false;
+    this.cut();
+    return true;
   }
 
   /**

@@ -1,6 +1,10 @@
 // From appended batches to durable bytes, for one partition. Everything appended in one turn of the event loop goes
 // out in one write; one fdatasync in flight serves everything written before it started. Offsets become written and
 // durable strictly in order.
+//
+// Small writes that will be synced take zeros with them, for later ones to write over: where a file does not grow, its
+// fdatasync leaves the file system's journal alone and takes two thirds of the time (ext4). The zeros go when the segment
+// is complete and when the log is closed; after a crash they are cut like a torn batch, which they look like to Kafka, too.
 import { dirname } from 'node:path';
 import { type Disk, isNoSpace } from '../disk.ts';
 import type { Segment } from './segment.ts';
@@ -8,6 +12,11 @@ import type { Segment } from './segment.ts';
 /** Writes up to this size are done at once: a system call costs less than the way through the thread pool. */
 const SYNC_WRITE_BYTES = 1024 * 1024;
 const ASYNC_WRITE_BYTES = 16 * 1024 * 1024;
+/** Writes up to this size are small. */
+const SMALL_WRITE_BYTES = 64 * 1024;
+/** Most zeros behind a file's end, and never more than it has bytes. */
+export const MAX_ZEROS: number = 256 * 1024;
+const ZEROS = Buffer.alloc(MAX_ZEROS);
 
 /** A place in the log: the offset behind the last batch, and the bytes of all batches before it. */
 export interface LogPoint {
@@ -175,7 +184,9 @@ export class WritePipeline {
         this.#run(segment.file.write(chunks, position), () => this.#wrote(segment, items, size));
         return;
       }
-      segment.file.writeSync(chunks, position);
+      const zeros = this.#zerosBehind(segment, size);
+      segment.file.writeSync(zeros ? [...chunks, zeros] : chunks, position);
+      if (zeros) segment.zerosEnd = position + size + zeros.length;
     } catch (error) {
       this.#writeFailed(error);
       return;
@@ -183,13 +194,25 @@ export class WritePipeline {
     this.#wrote(segment, items, size);
   }
 
+  /** Zeros to write behind `size` bytes; none where there are some, and where bytes still go behind another segment. */
+  #zerosBehind(segment: Segment, size: number): Buffer | undefined {
+    const end = segment.writtenSize + size;
+    const isSynced = this.#syncTarget > this.#durable.offset;
+    if (!isSynced || size > SMALL_WRITE_BYTES || end <= segment.zerosEnd || end !== segment.size)
+      return undefined;
+    if (this.#sealed.some((sealed) => sealed.segment === segment)) return undefined;
+    return ZEROS.subarray(0, end);
+  }
+
   #open(segment: Segment): void {
     if (segment.isOpen) return;
     if (segment.writtenSize === 0) {
       this.#directoryDirty = true;
       this.#unsynced.add(segment);
+      // Only the last file of a log may end in zeros: what follows them counts for lost after a crash.
+      for (const sealed of this.#sealed) sealed.segment.cutZeros();
     }
-    if (segment.file.size() !== segment.writtenSize) segment.file.truncate(segment.writtenSize);
+    if (segment.file.size() !== segment.writtenSize) segment.cut();
   }
 
   #wrote(segment: Segment, items: readonly QueuedBatch[], size: number): void {
@@ -211,9 +234,10 @@ export class WritePipeline {
     // The file may hold a part of what was refused: cut it, so that a later append starts where readers expect it.
     const refused = new Set(this.#queue.map((item) => item.segment));
     this.#queue = [];
+    this.#sealed = this.#sealed.filter(({ segment }) => !refused.has(segment));
     try {
       for (const segment of refused) {
-        if (segment.isOpen) segment.file.truncate(segment.writtenSize);
+        if (segment.isOpen) segment.cut();
       }
     } catch (truncateError) {
       this.#fail(truncateError);
@@ -268,10 +292,12 @@ export class WritePipeline {
   async #sync(): Promise<LogPoint> {
     const point = this.#written;
     const segments = [...this.#unsynced];
-    const sealed = this.#sealed;
+    // One whose last batches wait for their write is not complete yet.
+    const sealed = this.#sealed.filter(({ segment }) => segment.writtenSize === segment.size);
     const directoryDirty = this.#directoryDirty;
+    for (const { segment } of sealed) segment.cutZeros();
     this.#unsynced.clear();
-    this.#sealed = [];
+    this.#sealed = this.#sealed.filter((it) => !sealed.includes(it));
     this.#directoryDirty = false;
     const only = segments[0];
     if (segments.length === 1 && only && sealed.length === 0 && !directoryDirty) {

@@ -19,6 +19,7 @@ import type { BrokerState } from '../broker-state.ts';
 import { Access } from '../security/access.ts';
 import type { SaslSettings } from '../security/sasl-exchange.ts';
 import { Session } from '../security/session.ts';
+import { Ending } from './ending.ts';
 import type { FramePool } from './frame-pool.ts';
 import type { YoungCollector } from './young-collector.ts';
 
@@ -77,11 +78,13 @@ export class Connection {
   readonly #frames: FrameReader;
   readonly #framePool: FramePool;
   readonly #youngCollector: YoungCollector;
-  readonly #closed = new AbortController();
+  readonly #ending = new Ending();
   readonly #clientHost: string;
   readonly #session: Session;
   #loginTimer: NodeJS.Timeout | undefined;
   readonly #onFrame = (frame: Buffer): void => this.#accept(frame);
+  /** When the last bytes came in. */
+  #receivedMs = 0;
   #waiting: Waiting[] = [];
   /** Bytes of requests that wait or run. */
   #heldBytes = 0;
@@ -139,7 +142,7 @@ export class Connection {
 
   /** Ends the connection of somebody who may not go on. */
   #refuse(reason: string): void {
-    if (this.#closed.signal.aborted) return;
+    if (this.#ending.hasCome) return;
     this.#broker.metrics.connectionsRefused++;
     this.#logger.info({ client: this.#clientHost, listener: this.#listener, reason }, 'a client was refused');
     this.close();
@@ -151,7 +154,7 @@ export class Connection {
 
   #end(): void {
     clearTimeout(this.#loginTimer);
-    this.#closed.abort();
+    this.#ending.come();
     this.#waiting = [];
     this.#started = [];
     this.#outgoing = [];
@@ -160,6 +163,7 @@ export class Connection {
 
   /** Takes what the client sent; the bytes may be overwritten afterwards. */
   receive(chunk: Buffer): void {
+    this.#receivedMs = performance.now();
     try {
       this.#frames.push(chunk, this.#onFrame);
     } catch (error) {
@@ -176,13 +180,13 @@ export class Connection {
   }
 
   #accept(frame: Buffer): void {
-    if (this.#closed.signal.aborted) return;
+    if (this.#ending.hasCome) return;
     if (this.#session.takesBareTokens) {
       this.#waiting.push({
         header: BARE_TOKEN,
         api: this.#registry.bareToken,
         frame,
-        receivedMs: performance.now(),
+        receivedMs: this.#receivedMs,
       });
       this.#heldBytes += frame.length;
       return;
@@ -198,11 +202,11 @@ export class Connection {
         header: { ...header, apiVersion: 0 },
         api: this.#registry.refusedVersions,
         frame: NONE,
-        receivedMs: performance.now(),
+        receivedMs: this.#receivedMs,
       });
       return;
     }
-    this.#waiting.push({ header, api, frame, receivedMs: performance.now() });
+    this.#waiting.push({ header, api, frame, receivedMs: this.#receivedMs });
     this.#heldBytes += frame.length;
   }
 
@@ -219,7 +223,7 @@ export class Connection {
 
   #nextToStart(): Waiting | undefined {
     const next = this.#waiting[0];
-    if (!next || this.#closed.signal.aborted) return undefined;
+    if (!next || this.#ending.hasCome) return undefined;
     const free = this.#started.length === 0 || (next.api.pipelined && this.#allPipelined);
     const full =
       this.#started.length >= MAX_WAITING_REQUESTS ||
@@ -261,7 +265,7 @@ export class Connection {
       listener: this.#listener,
       session: this.#session,
       access: this.#access(),
-      signal: this.#closed.signal,
+      ending: this.#ending,
     };
   }
 
@@ -275,7 +279,7 @@ export class Connection {
   #finish(slot: Started, { header, api, frame, receivedMs }: Waiting, body: unknown): void {
     this.#heldBytes -= frame.length;
     if (api.releasesFrame) this.#framePool.give(frame);
-    if (this.#closed.signal.aborted) return;
+    if (this.#ending.hasCome) return;
     if (body === CLOSE || this.#session.isOver) slot.close = true;
     if (this.#session.isKnown) clearTimeout(this.#loginTimer);
     try {
@@ -342,7 +346,7 @@ export class Connection {
 
   #failed(header: RequestHeader, error: unknown): void {
     const { apiKey, apiVersion } = header;
-    if (this.#closed.signal.aborted) return;
+    if (this.#ending.hasCome) return;
     this.#logger.warn(
       { err: toError(error), client: this.#clientHost, apiKey, apiVersion },
       'a request failed; its connection is closed',

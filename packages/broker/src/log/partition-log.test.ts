@@ -245,3 +245,23 @@ test('Large writes, and those that nobody wants synced, take no zeros with them'
   await appendDurably(log, 'x'.repeat(70_000));
   expect(disk.readFile(`${FOLDER}/00000000000000000000.log`)?.length).toBe(log.sizeInBytes);
 });
+
+test('INV-12: zeros that were not cut in time end nothing where the next file goes on right behind them', async () => {
+  const disk = new MemoryDisk();
+  const { open } = await openTestLogs(disk);
+  const log = await open({ segmentBytes: 300 });
+  for (let i = 0; i < 12; i++) await appendDurably(log, `value ${i}`);
+  expect(log.segments.length).toBeGreaterThan(2);
+  const [first] = log.segments;
+  const killed = disk.afterKill();
+  const file = killed.open(first?.logPath ?? '');
+  file.writeSync([Buffer.alloc(500)], first?.size ?? 0);
+  const again = await (await openTestLogs(killed, 0)).open({ segmentBytes: 300 });
+  expect(again.endOffset).toBe(12);
+  expect(killed.readFile(first?.logPath ?? '')?.length).toBe(first?.size);
+  // Anything else behind the batches still ends the log.
+  const other = disk.afterKill();
+  other.open(first?.logPath ?? '').writeSync([Buffer.alloc(500, 1)], first?.size ?? 0);
+  const cut = await (await openTestLogs(other, 0)).open({ segmentBytes: 300 });
+  expect(cut.endOffset).toBeLessThan(12);
+});

@@ -186,9 +186,12 @@ async function openDirty(segments: Segment[], request: RecoveryRequest): Promise
     }
     const scan = await scanAndRewrite(segment, request);
     end = scan.end;
-    const torn = scan.size < scan.fileSize;
-    if (torn) await cutTail(segment, scan, request);
-    if (torn) {
+    // Zeros are cut before the next file is begun. Where that did not reach the disk, nothing is missing all the same if
+    // the next file goes on right here.
+    const isTorn =
+      scan.size < scan.fileSize &&
+      !((await cutTail(segment, scan, request)) && segments[index + 1]?.baseOffset === end);
+    if (isTorn) {
       dropFrom(segments, index + 1);
       break;
     }
@@ -198,7 +201,8 @@ async function openDirty(segments: Segment[], request: RecoveryRequest): Promise
   return { endOffset: end, reindexFrom: damaged ?? firstDirty };
 }
 
-async function cutTail(segment: Segment, scan: ScannedSegment, request: RecoveryRequest): Promise<void> {
+/** Returns whether what it cut were zeros. @throws broker.log_corrupt when it is below the recovery point */
+async function cutTail(segment: Segment, scan: ScannedSegment, request: RecoveryRequest): Promise<boolean> {
   const { recoveryPoint } = request;
   const where = { position: scan.size, offset: scan.end };
   if (scan.end < recoveryPoint) {
@@ -209,10 +213,12 @@ async function cutTail(segment: Segment, scan: ScannedSegment, request: Recovery
   }
   const bytes = scan.fileSize - scan.size;
   const found = { file: segment.logPath, bytes, ...where };
-  if (isZeros(segment, scan.size, bytes)) request.logger.info(found, 'cut zeros written ahead of a log');
+  const zeros = isZeros(segment, scan.size, bytes);
+  if (zeros) request.logger.info(found, 'cut zeros written ahead of a log');
   else request.logger.warn(found, 'cut the torn end of a log');
   segment.cut();
   await segment.sync();
+  return zeros;
 }
 
 /** Whether the end of a file is what small writes take with them. */

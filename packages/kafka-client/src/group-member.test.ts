@@ -242,3 +242,20 @@ test('INV-2: a member that keeps what it has loses it when its session ends in a
   expect(events[1]).toBe('lost: session_expired');
   expect(m.state).not.toBe('stopped');
 });
+
+test('a static member that leaves for good before its first join was answered leaves by its instance id', async () => {
+  const left: unknown[] = [];
+  let joins = 0;
+  broker.on(API.JoinGroup, () => {
+    joins++;
+    return 'silence';
+  });
+  broker.on(API.LeaveGroup, ({ members }) => {
+    left.push(...members);
+    return { errorCode: 0 };
+  });
+  const m = makeMember({ groupInstanceId: 'i' });
+  await until(() => joins === 1);
+  await m.leave({ forGood: true });
+  expect(left).toEqual([expect.objectContaining({ memberId: '', groupInstanceId: 'i' })]);
+});

@@ -155,7 +155,9 @@ export class GroupMember implements AsyncDisposable {
     await this.#cluster.closeLane(this.#joinLane); // a join that waits at the broker is given up
     await this.#running;
     const isStatic = this.#options.groupInstanceId !== undefined;
-    if (this.#memberId !== '' && !this.#cluster.isClosed && (!isStatic || options.forGood)) {
+    // A join that was given up may have made a member all the same, known to us by its instance id alone.
+    const mayBeMember = this.#memberId !== '' || (isStatic && this.#running !== undefined);
+    if (mayBeMember && !this.#cluster.isClosed && (!isStatic || options.forGood)) {
       await this.#sendLeave().catch((error: unknown) => {
         this.#options.logger.debug({ err: toError(error) }, 'leaving the group was not confirmed');
       });

@@ -73,8 +73,12 @@ export class StatusStore {
     return [...this.#entries.keys()];
   }
 
-  /** Stores a record; null values are tombstones. */
-  put(record: StatusRecord): void {
+  /**
+   * Stores a record; null values are tombstones. `yields`: not over what another worker has said in a later generation
+   * of the group, as in Connect.
+   */
+  put(record: StatusRecord, { yields }: { readonly yields: boolean } = { yields: false }): void {
+    if (yields && this.#isLater(record)) return;
     this.#apply(record);
     const { key, value } = encodeStatusRecord(record);
     this.#inFlight.set(key, (this.#inFlight.get(key) ?? 0) + 1);
@@ -88,6 +92,13 @@ export class StatusStore {
         if (left === 0) this.#inFlight.delete(key);
         else this.#inFlight.set(key, left);
       });
+  }
+
+  #isLater(record: StatusRecord): boolean {
+    if (record.kind === 'topic' || record.value === null) return false;
+    const { connector, value } = record;
+    const known = record.kind === 'task' ? this.task(connector, record.task) : this.connector(connector);
+    return known !== undefined && known.workerId !== value.workerId && known.generation > value.generation;
   }
 
   /** Forgets a connector: tombstones for all its records. */

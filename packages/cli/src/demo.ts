@@ -43,7 +43,8 @@ export function registerDemo(program: Command): void {
     .action(async (flags: DemoFlags) => {
       await requireFree(parseHostPort(flags.kafka, '--kafka'), '--kafka');
       const rest = parseHostPort(flags.rest, '--rest');
-      for (const address of [rest, ...moreAddresses(rest, flags.workers - 1)]) await requireFree(address, '--rest');
+      for (const address of [rest, ...moreAddresses(rest, flags.workers - 1)])
+        await requireFree(address, '--rest');
       await demo(flags);
     });
 }

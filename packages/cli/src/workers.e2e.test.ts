@@ -106,7 +106,7 @@ test('INV-2: three workers share, take over from one that dies, and share again 
   await untilBalanced(workers, { connectors: 4, tasks: 4 });
 
   await second.end('SIGKILL');
-  const lost = await eventually('the work of the lost worker is shown as nobody\'s', async () => {
+  const lost = await eventually("the work of the lost worker is shown as nobody's", async () => {
     const all = [...(await statuses(first))];
     const waiting = all.filter(([, { connector, tasks }]) =>
       [connector, ...tasks].some(({ state }) => state === 'UNASSIGNED'),
@@ -133,7 +133,10 @@ test('INV-1 INV-2 INV-3: a worker that dies is followed without a gap', { timeou
   const worker = await workerOf(workers, 'dying');
   const rest = workers.filter((other) => other !== worker);
   await worker.end('SIGKILL');
-  await eventually('the task runs on the other worker', async () => (await workerOf(rest, 'dying')) !== worker);
+  await eventually(
+    'the task runs on the other worker',
+    async () => (await workerOf(rest, 'dying')) !== worker,
+  );
   await untilRunning(rest[0] as MillraceProcess, 'dying');
   await until('dying', lines.count);
   expect((await replays('dying')).count).toBeLessThanOrEqual(1);
@@ -151,7 +154,10 @@ test('INV-2 INV-3: a worker that stood still past its session writes nothing aft
   const rest = workers.filter((other) => other !== zombie);
   process.kill(zombie.pid ?? 0, 'SIGSTOP');
   try {
-    await eventually('the task runs on the other worker', async () => (await workerOf(rest, 'zombie')) !== zombie);
+    await eventually(
+      'the task runs on the other worker',
+      async () => (await workerOf(rest, 'zombie')) !== zombie,
+    );
     await untilRunning(rest[0] as MillraceProcess, 'zombie');
     await until('zombie', lines.count);
   } finally {
@@ -175,13 +181,18 @@ test('a rebalance that nothing is lost in moves tasks without a replay', { timeo
   await until('moving-2', 500);
   workers.push(...(await started.start(1)));
   await untilBalanced(workers, { connectors: 2, tasks: 2 });
-  for (const [topic, lines] of [['moving-1', one], ['moving-2', two]] as const) {
+  for (const [topic, lines] of [
+    ['moving-1', one],
+    ['moving-2', two],
+  ] as const) {
     await until(topic, lines.count);
     expect(await replays(topic)).toEqual(expect.objectContaining({ count: 0 }));
   }
 });
 
-test('REST changes and restarts connectors through whichever worker is asked', { timeout: 120_000 }, async () => {
+test('REST changes and restarts connectors through whichever worker is asked', {
+  timeout: 120_000,
+}, async () => {
   await using started = new Workers(broker.kafka, group('asked'));
   const workers = await started.start(3);
   const sink = { 'connector.class': 'FileStreamSink', topics: 'asked', 'tasks.max': '4', ...TEXT };
@@ -214,7 +225,10 @@ test('REST changes and restarts connectors through whichever worker is asked', {
     await worker.request('PUT', '/connectors/asked/resume');
     await worker.request('PATCH', '/connectors/asked/config', { 'tasks.max': '4' });
     await untilRunning(worker, 'asked');
-    await eventually('four tasks again', async () => (await connectorStatus(worker, 'asked')).tasks.length === 4);
+    await eventually(
+      'four tasks again',
+      async () => (await connectorStatus(worker, 'asked')).tasks.length === 4,
+    );
   }
   for (const worker of workers) {
     expect((await worker.request('PUT', '/connectors/asked/stop')).status).toBe(204);
@@ -235,6 +249,9 @@ test('REST changes and restarts connectors through whichever worker is asked', {
   expect(answers.map(({ status }) => status).sort()).toEqual([204, 409, 409]);
   expect((await third.request('DELETE', '/connectors/asked')).status).toBe(204);
   for (const worker of workers) {
-    await eventually('it is gone', async () => (await worker.request('GET', '/connectors/asked')).status === 404);
+    await eventually(
+      'it is gone',
+      async () => (await worker.request('GET', '/connectors/asked')).status === 404,
+    );
   }
 });

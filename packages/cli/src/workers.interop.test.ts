@@ -65,15 +65,24 @@ const group = (name: string): Record<string, string> => ({
 type Database = Awaited<ReturnType<typeof testDatabase>>;
 
 /** Every committed change has arrived, in order, with at most `replays` steps back. */
-async function expectWhole(address: string, database: Database, prefix: string, replays: number): Promise<void> {
+async function expectWhole(
+  address: string,
+  database: Database,
+  prefix: string,
+  replays: number,
+): Promise<void> {
   for (const [table, keyColumns] of Object.entries(CHANGING_TABLES)) {
     const committed = await committedChanges(database, table);
-    await eventually(`all changes of ${table}`, async () => {
-      const delivered = deliveredChanges(await readTopic(address, `${prefix}.public.${table}`), keyColumns);
-      const problems = historyProblems(committed, delivered, replays);
-      if (problems.length > 0) throw new Error(problems.slice(0, 3).join('; '));
-      return true;
-    }, 60_000);
+    await eventually(
+      `all changes of ${table}`,
+      async () => {
+        const delivered = deliveredChanges(await readTopic(address, `${prefix}.public.${table}`), keyColumns);
+        const problems = historyProblems(committed, delivered, replays);
+        if (problems.length > 0) throw new Error(problems.slice(0, 3).join('; '));
+        return true;
+      },
+      60_000,
+    );
   }
 }
 
@@ -91,17 +100,23 @@ test('INV-1 INV-2 INV-3: workers on a real Kafka take over from one that is kill
     connections: 2,
     pauseMs: 5,
   });
-  const takeOver = async (end: (worker: MillraceProcess) => void | Promise<unknown>): Promise<MillraceProcess> => {
+  const takeOver = async (
+    end: (worker: MillraceProcess) => void | Promise<unknown>,
+  ): Promise<MillraceProcess> => {
     const [asked] = workers as [MillraceProcess];
     const [task] = (await connectorStatus(asked, 'ours')).tasks;
     const runner = workers.find((worker) => idOf(worker) === task?.worker_id);
     if (!runner) throw new Error(`the task runs on ${task?.worker_id}`);
     await end(runner);
     const other = workers.find((worker) => worker !== runner) as MillraceProcess;
-    await eventually('another worker runs the task', async () => {
-      const status = await connectorStatus(other, 'ours');
-      return status.tasks[0]?.state === 'RUNNING' && status.tasks[0].worker_id !== idOf(runner);
-    }, 90_000);
+    await eventually(
+      'another worker runs the task',
+      async () => {
+        const status = await connectorStatus(other, 'ours');
+        return status.tasks[0]?.state === 'RUNNING' && status.tasks[0].worker_id !== idOf(runner);
+      },
+      90_000,
+    );
     return runner;
   };
   const killed = await takeOver((worker) => worker.end('SIGKILL'));
@@ -118,13 +133,12 @@ test('one group of a real Connect worker and one of Millrace shares connectors, 
   timeout: 300_000,
 }, async (context) => {
   const address = kafkaOf(context);
-  await using left = await testDatabase();
-  await using right = await testDatabase();
-  for (const database of [left, right]) await createChangingTables(database);
-  const settings = group('mixed');
   for (const leader of ['connect', 'millrace'] as const) {
+    await using left = await testDatabase();
+    await using right = await testDatabase();
+    for (const database of [left, right]) await createChangingTables(database);
     const named = (name: string): string => `${leader}-${name}`;
-    const own = { ...settings, ...group(named('mixed')) };
+    const own = group(named('mixed'));
     await using started = new Workers(address, own);
     const begin = {
       connect: () => RealConnect.start(path.join(folder, named('connect')), address, own),
@@ -147,19 +161,29 @@ test('one group of a real Connect worker and one of Millrace shares connectors, 
           'publication.name': `${leader}_${i}`,
         });
         await eventually('the connector is taken', async () => {
-          const { status, body } = await worker.request('PUT', `/connectors/${named(`p${i}`)}/config`, config);
+          const { status, body } = await worker.request(
+            'PUT',
+            `/connectors/${named(`p${i}`)}/config`,
+            config,
+          );
           if (status < 300) return true;
           throw new Error(`${status}: ${JSON.stringify(body)}`);
         });
       }
-      await eventually('both run, one on each', async () => {
-        const all = [...(await statuses(millrace)).values()];
-        const tasks = all.flatMap((one) => one.tasks);
-        const places = new Set(tasks.filter(({ state }) => state === 'RUNNING').map((one) => one.worker_id));
-        const connectors = new Set(all.map(({ connector }) => connector.worker_id));
-        if (tasks.length === 2 && places.size === 2 && connectors.size === 2) return true;
-        throw new Error(JSON.stringify(all));
-      }, 90_000);
+      await eventually(
+        'both run, one on each',
+        async () => {
+          const all = [...(await statuses(millrace)).values()];
+          const tasks = all.flatMap((one) => one.tasks);
+          const places = new Set(
+            tasks.filter(({ state }) => state === 'RUNNING').map((one) => one.worker_id),
+          );
+          const connectors = new Set(all.map(({ connector }) => connector.worker_id));
+          if (tasks.length === 2 && places.size === 2 && connectors.size === 2) return true;
+          throw new Error(JSON.stringify(all));
+        },
+        90_000,
+      );
       for (const worker of [connect, millrace]) {
         for (const name of [named('p0'), named('p1')]) {
           const restarted = await worker.request('POST', `/connectors/${name}/tasks/0/restart`);
@@ -167,7 +191,10 @@ test('one group of a real Connect worker and one of Millrace shares connectors, 
           await untilRunning(millrace, name, 60_000);
         }
       }
-      await using writers = new TableWriters(left.url, testRandom('a mixed group'), { connections: 1, pauseMs: 20 });
+      await using writers = new TableWriters(left.url, testRandom('a mixed group'), {
+        connections: 1,
+        pauseMs: 20,
+      });
       // What one of them ran goes on with the other, in both directions.
       await millrace.end('SIGKILL');
       const onConnect = async (): Promise<boolean> => {
@@ -184,10 +211,14 @@ test('one group of a real Connect worker and one of Millrace shares connectors, 
       await untilRunning(millrace, named('p0'), 60_000);
       await untilRunning(millrace, named('p1'), 60_000);
       await connect.stop();
-      await eventually('Millrace runs both', async () => {
-        const tasks = [...(await statuses(millrace)).values()].flatMap((one) => one.tasks);
-        return tasks.every((task) => task.state === 'RUNNING' && task.worker_id === idOf(millrace));
-      }, 90_000);
+      await eventually(
+        'Millrace runs both',
+        async () => {
+          const tasks = [...(await statuses(millrace)).values()].flatMap((one) => one.tasks);
+          return tasks.every((task) => task.state === 'RUNNING' && task.worker_id === idOf(millrace));
+        },
+        90_000,
+      );
       await writers.stop();
       await expectWhole(address, left, named('p0'), 6);
     } finally {

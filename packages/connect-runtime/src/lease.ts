@@ -13,9 +13,7 @@ export class Lease {
   /** When it ends, in nanoseconds of the clock that never goes back, and of the wall clock, which a suspended machine keeps. */
   readonly #ends: BigInt64Array;
 
-  constructor(
-    shared: SharedLease = new SharedArrayBuffer(2 * BigInt64Array.BYTES_PER_ELEMENT),
-  ) {
+  constructor(shared: SharedLease = new SharedArrayBuffer(2 * BigInt64Array.BYTES_PER_ELEMENT)) {
     this.shared = shared;
     this.#ends = new BigInt64Array(shared);
   }
@@ -36,7 +34,10 @@ export class Lease {
   }
 
   get valid(): boolean {
-    return Atomics.load(this.#ends, MONOTONIC) > process.hrtime.bigint() && Atomics.load(this.#ends, WALL) > wallNs();
+    return (
+      Atomics.load(this.#ends, MONOTONIC) > process.hrtime.bigint() &&
+      Atomics.load(this.#ends, WALL) > wallNs()
+    );
   }
 }
 

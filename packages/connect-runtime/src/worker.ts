@@ -24,7 +24,7 @@ import { ConnectorOffsetsService } from './herder/connector-offsets.ts';
 import { DistributedHerder } from './herder/herder.ts';
 import { Leadership } from './herder/leadership.ts';
 import { Membership } from './herder/membership.ts';
-import { SessionKeys, type SessionKeySettings } from './herder/session-keys.ts';
+import { type SessionKeySettings, SessionKeys } from './herder/session-keys.ts';
 import { InProcessHost } from './host/in-process-host.ts';
 import type { TaskHost } from './host/task-host.ts';
 import { ThreadPoolHost } from './host/thread-pool-host.ts';
@@ -152,6 +152,8 @@ class Worker implements WorkerHandle {
       replicationFactor: resolved.int('status.storage.replication.factor'),
       openLog,
       logger,
+      clock,
+      mayWrite: () => this.#lease.valid,
       onError,
     });
     for (const store of [configs, offsets, status]) this.#closers.push(() => store.close());

@@ -25,7 +25,9 @@ const OP_COLOURS: Readonly<Record<string, number>> = { create: 32, update: 36, d
 export function renderView(state: ViewState, width: number, colour: boolean): string {
   const paint: Paint = (text, code) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text);
   const cut = (text: string): string => (text.length > width - 2 ? `${text.slice(0, width - 3)}…` : text);
-  const workers = state.connectors.flatMap(({ connector, tasks }) => [connector, ...tasks].map((one) => one.worker_id));
+  const workers = state.connectors.flatMap(({ connector, tasks }) =>
+    [connector, ...tasks].map((one) => one.worker_id),
+  );
   const several = new Set(workers).size > 1;
   const lines = [
     paint('Millrace demo', 1),

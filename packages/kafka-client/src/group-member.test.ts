@@ -43,10 +43,7 @@ afterEach(async () => {
   await broker[Symbol.asyncDispose]();
 });
 
-function makeMember(
-  options: Partial<GroupMemberOptions> = {},
-  { keeps } = { keeps: false },
-): GroupMember {
+function makeMember(options: Partial<GroupMemberOptions> = {}, { keeps } = { keeps: false }): GroupMember {
   member = new GroupMember({
     cluster: broker.cluster({ defaultApiTimeoutMs: 2000 }),
     logger: silentLogger,

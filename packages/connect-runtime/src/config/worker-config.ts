@@ -101,7 +101,13 @@ export const workerConfigDef: ConfigDef = new ConfigDef([
     'For which algorithm the leader makes keys that workers sign with.',
     validators.oneOf(...SIGNATURE_ALGORITHMS),
   ),
-  key('inter.worker.key.size', 'INT', null, 'Bits of such a key; absent = what its algorithm has.', validators.atLeast(128)),
+  key(
+    'inter.worker.key.size',
+    'INT',
+    null,
+    'Bits of such a key; absent = what its algorithm has.',
+    validators.atLeast(128),
+  ),
   key('inter.worker.key.ttl.ms', 'INT', 3600000, 'After so long the leader makes a new key.', positive),
   key(
     'inter.worker.signature.algorithm',
@@ -174,8 +180,7 @@ export interface WorkerConfig {
 const passThrough = (name: string): boolean =>
   /^(producer|consumer|admin|key\.converter|value\.converter|header\.converter|config\.providers|internal)\./.test(
     name,
-  ) ||
-  /^(security|ssl|sasl|plugin|config\.providers|metric|rest\.)/.test(name);
+  ) || /^(security|ssl|sasl|plugin|config\.providers|metric|rest\.|worker\.(un)?sync\.)/.test(name);
 
 /**
  * Parses worker properties.

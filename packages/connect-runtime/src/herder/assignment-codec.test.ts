@@ -39,7 +39,10 @@ describe('the group bytes of Connect', () => {
 
   it('read back what was written', () => {
     for (const whole of [false, true]) {
-      expect(decodeAssignment(encodeAssignment({ ...assignment, whole }, 2))).toEqual({ ...assignment, whole });
+      expect(decodeAssignment(encodeAssignment({ ...assignment, whole }, 2))).toEqual({
+        ...assignment,
+        whole,
+      });
     }
     const metadata = { url: 'http://w/', configOffset: 7, allocation: assignment.assigned };
     expect(decodeMetadata(encodeMetadata(metadata, 1))).toEqual(metadata);

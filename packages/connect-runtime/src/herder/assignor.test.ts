@@ -23,7 +23,9 @@ const assigned = (result: AssignorResult, worker: string): readonly WorkItem[] =
   result.byMember.get(`${worker}-id`)?.assigned ?? [];
 const viewOf = (owners: Readonly<Record<string, readonly WorkItem[]>>): AssignorView => ({
   owners: new Map(
-    Object.entries(owners).flatMap(([worker, items]) => items.map((one) => [itemKey(one), { item: one, worker }])),
+    Object.entries(owners).flatMap(([worker, items]) =>
+      items.map((one) => [itemKey(one), { item: one, worker }]),
+    ),
   ),
   deadlineMs: null,
   revocations: 0,
@@ -74,7 +76,11 @@ describe('assignWork', () => {
   it('gives a worker that comes back its work at once', () => {
     const view = viewOf({ m: work.slice(0, 3), back: work.slice(3) });
     const away = run({ members: [member('m', work.slice(0, 3))], view });
-    const back = run({ members: [member('m', work.slice(0, 3)), member('back')], view: away.view, nowMs: 1100 });
+    const back = run({
+      members: [member('m', work.slice(0, 3)), member('back')],
+      view: away.view,
+      nowMs: 1100,
+    });
     expect(assigned(back, 'back')).toEqual(work.slice(3));
     expect(back.delayMs).toBe(0);
   });
@@ -150,7 +156,9 @@ function playGame(random: ReturnType<typeof testRandom>): void {
     const missed = random.int(0, 7) === 0 ? [...running.keys()][random.int(0, running.size - 1)] : undefined;
     for (const [worker, owned] of before) {
       const { assigned: now = [], added = [], revoked = [] } = result.byMember.get(`${worker}-id`) ?? {};
-      const others = [...before].filter(([other]) => other !== worker).flatMap(([, items]) => items.map(itemKey));
+      const others = [...before]
+        .filter(([other]) => other !== worker)
+        .flatMap(([, items]) => items.map(itemKey));
       for (const one of added) expect(others).not.toContain(itemKey(one));
       expect([...now, ...revoked].map(itemKey).sort()).toEqual([...owned, ...added].map(itemKey).sort());
       if (worker !== missed) running.set(worker, new WorkSet(now));
@@ -177,14 +185,15 @@ function playGame(random: ReturnType<typeof testRandom>): void {
   for (let round = 0; round < 12; round++) {
     const { delayMs, byMember } = meet();
     nowMs += delayMs;
-    const settled = delayMs === 0 && [...byMember.values()].every((one) => one.added.length + one.revoked.length === 0);
+    const settled =
+      delayMs === 0 && [...byMember.values()].every((one) => one.added.length + one.revoked.length === 0);
     if (settled && round > 8) break;
   }
   const everywhere = [...running.values()].flatMap((items) => items.values().map(itemKey));
   expect(everywhere.sort()).toEqual(all().values().map(itemKey).sort());
   for (const tasks of [false, true]) {
     const counts = [...running.values()].map(
-      (items) => items.values().filter((one) => one.task !== CONNECTOR_ITSELF === tasks).length,
+      (items) => items.values().filter((one) => (one.task !== CONNECTOR_ITSELF) === tasks).length,
     );
     expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
   }

@@ -69,6 +69,7 @@ export class GroupWork {
   }
 
   async onAssigned(work: readonly WorkItem[]): Promise<void> {
+    this.#options.status.resume();
     const before = this.#assigned;
     this.#assigned = new WorkSet(work);
     const gone = before.filter((item) => !this.#assigned.has(item));
@@ -85,6 +86,7 @@ export class GroupWork {
   async onLost(): Promise<void> {
     const before = this.#assigned.values();
     this.#assigned = new WorkSet();
+    this.#options.status.cutOff();
     this.#options.logger.warn(
       { connectorsAndTasks: before.length },
       'the group no longer counts on this worker: it ends all that it runs and joins again',
@@ -101,7 +103,10 @@ export class GroupWork {
     const all = Promise.all(items.map((item) => this.#reconcile(item))).then(() => status.flush());
     all.catch(() => undefined);
     if ((await Promise.race([all, timeout])) === 'timeout') {
-      logger.warn({ items: this.#active() }, 'what the group has taken away has not ended yet; it stays here');
+      logger.warn(
+        { items: this.#active() },
+        'what the group has taken away has not ended yet; it stays here',
+      );
     }
     done.abort();
   }
@@ -208,7 +213,8 @@ export class GroupWork {
       const isGone = !configs.state.has(connector);
       for (const [task, { workerId }] of status.tasks(connector)) {
         if (task < configs.state.tasks(connector).length) continue;
-        if (hasEnded(workerId, { connector, task })) status.put({ kind: 'task', connector, task, value: null });
+        if (hasEnded(workerId, { connector, task }))
+          status.put({ kind: 'task', connector, task, value: null });
       }
       const known = status.connector(connector);
       if (isGone && known && hasEnded(known.workerId, { connector, task: CONNECTOR_ITSELF })) {

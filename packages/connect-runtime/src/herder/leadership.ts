@@ -56,7 +56,8 @@ export class Leadership {
 
   /** Refuses to restart what runs elsewhere: the leader knows where. */
   refuseRestart(item: WorkItem, what: string): never {
-    if (!this.isLeader) throw elsewhere('Only the leader can process restart requests.', this.#membership?.leaderUrl);
+    if (!this.isLeader)
+      throw elsewhere('Only the leader can process restart requests.', this.#membership?.leaderUrl);
     throw elsewhere(
       `Cannot restart ${what} since it is not assigned to this member`,
       this.#membership?.ownerUrl(item),
@@ -81,7 +82,10 @@ export class Leadership {
       const { clock, logger } = this.#options;
       if (this.#stop.signal.aborted) return;
       const waitMs = Math.min(FIRST_RETRY_MS * 2 ** attempt, MAX_RETRY_MS);
-      logger.info({ connector, waitMs, reason: messageOf(error) }, 'the leader did not take task configs; trying again');
+      logger.info(
+        { connector, waitMs, reason: messageOf(error) },
+        'the leader did not take task configs; trying again',
+      );
       await clock.sleep(waitMs, this.#stop.signal);
       if (!this.#stop.signal.aborted) again();
     });
@@ -104,7 +108,8 @@ export class Leadership {
       signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
     });
     const text = await response.text();
-    if (!response.ok) throw connectError('connect.rest_internal', `${url} answered ${response.status}: ${text}`);
+    if (!response.ok)
+      throw connectError('connect.rest_internal', `${url} answered ${response.status}: ${text}`);
   }
 
   close(): void {

@@ -210,7 +210,10 @@ export class Membership {
         // A worker that restarts finds its last assignment at the broker, so it has to be whole. Connect's own workers
         // have no such place, and expect what is new.
         const whole = instanceId !== null;
-        return [id, encodeAssignment({ ...shared, assigned: whole ? assigned : added, revoked, whole }, version)];
+        return [
+          id,
+          encodeAssignment({ ...shared, assigned: whole ? assigned : added, revoked, whole }, version),
+        ];
       }),
     );
   }

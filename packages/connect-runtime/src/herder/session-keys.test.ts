@@ -53,7 +53,10 @@ describe('the signatures of workers', () => {
   it('are refused when they are missing, foreign, of another body or before there is a key', async () => {
     const { keys, state } = makeKeys();
     const { keys: others } = makeKeys();
-    const headers = { 'x-connect-authorization': 'AAAA', 'x-connect-request-signature-algorithm': 'HmacSHA256' };
+    const headers = {
+      'x-connect-authorization': 'AAAA',
+      'x-connect-request-signature-algorithm': 'HmacSHA256',
+    };
     expect(codeOf(() => keys.sign('x'))).toBe('connect.rebalance');
     expect(codeOf(() => keys.verify('x', headers))).toBe('connect.starting');
     keys.lead();

@@ -86,7 +86,8 @@ export class SessionKeys {
   sign(body: string): Record<string, string> {
     const { configs, signatureAlgorithm } = this.#options;
     const known = configs.state.sessionKey;
-    if (!known) throw connectError('connect.rebalance', 'There is no session key yet to sign the request with');
+    if (!known)
+      throw connectError('connect.rebalance', 'There is no session key yet to sign the request with');
     return {
       [SIGNATURE_HEADER]: signatureOf(body, known.key, signatureAlgorithm).toString('base64'),
       [ALGORITHM_HEADER]: signatureAlgorithm,

@@ -97,7 +97,11 @@ export function connectorRoutes(herder: Herder): Route[] {
     { method: 'PUT', path: '/connectors/:connector/resume', handle: targetState('STARTED', 202) },
     { method: 'PUT', path: '/connectors/:connector/stop', handle: targetState('STOPPED', 204) },
     { method: 'POST', path: '/connectors/:connector/tasks', handle: (request) => putTasks(herder, request) },
-    { method: 'PUT', path: '/connectors/:connector/fence', handle: (request) => refuseFence(herder, request) },
+    {
+      method: 'PUT',
+      path: '/connectors/:connector/fence',
+      handle: (request) => refuseFence(herder, request),
+    },
     {
       method: 'GET',
       path: '/connectors/:connector/topics',
@@ -121,7 +125,8 @@ export function connectorRoutes(herder: Herder): Route[] {
 async function putTasks(herder: Herder, request: RestRequest): Promise<RestAnswer> {
   herder.verifyInternal(request.body ?? '', request.headers);
   const body = jsonBody(request);
-  if (!Array.isArray(body)) throw connectError('connect.rest_internal', 'The body must be a JSON list of task configs');
+  if (!Array.isArray(body))
+    throw connectError('connect.rest_internal', 'The body must be a JSON list of task configs');
   await herder.putTaskConfigs(
     request.params['connector'] ?? '',
     body.map((config) => configMap(config, 'A task config')),

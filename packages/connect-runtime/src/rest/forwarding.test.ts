@@ -31,7 +31,10 @@ const elsewhere = (url: string) => (): never => {
   throw connectError('connect.elsewhere', 'Only the leader can set connector configs.', { context: { url } });
 };
 
-async function put(url: string, headers: Record<string, string> = {}): Promise<[number, unknown, string | null]> {
+async function put(
+  url: string,
+  headers: Record<string, string> = {},
+): Promise<[number, unknown, string | null]> {
   const response = await fetch(url, {
     method: 'PUT',
     body: '{"a":"ü"}',

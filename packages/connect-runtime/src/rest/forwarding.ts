@@ -57,7 +57,10 @@ export async function forward(
     content = await response.text();
   } catch (error) {
     const reason = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    throw connectError('connect.rest_internal', `IO Error trying to forward REST request: ${messageOf(reason)}`);
+    throw connectError(
+      'connect.rest_internal',
+      `IO Error trying to forward REST request: ${messageOf(reason)}`,
+    );
   }
   const location = response.headers.get('location');
   const headers = location === null ? {} : { location: request.base + new URL(location, url).pathname };

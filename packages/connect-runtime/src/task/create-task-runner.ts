@@ -44,7 +44,11 @@ export async function createTaskRunner(
   }
 }
 
-function openCluster(spec: TaskSpec, { logger, clock, writes, mayWrite }: TaskEnvironment, kind: ClientKind): Cluster {
+function openCluster(
+  spec: TaskSpec,
+  { logger, clock, writes, mayWrite }: TaskEnvironment,
+  kind: ClientKind,
+): Cluster {
   return new Cluster({
     ...securityOf(spec, kind),
     bootstrapServers: bootstrapServersOf(spec, kind),

@@ -1,14 +1,14 @@
 // Several workers of one group on the bundled broker: they share connectors and tasks, take over from each other, and
 // answer REST for the whole group.
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { eventually, type MillraceProcess } from '@millrace/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type BrokerProcess, startBrokerProcess } from './testing/broker-process.ts';
 import { connectorStatus, putConnector, untilRunning } from './testing/connectors.ts';
-import { readTopic } from './testing/topic-reader.ts';
-import { idOf, SHORT_TIMES, statuses, untilBalanced, Workers } from './testing/workers.ts';
+import { fileSource, Lines, replays, TEXT, untilLine } from './testing/numbered-lines.ts';
+import { group, idOf, statuses, untilBalanced, Workers } from './testing/workers.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'millrace-workers-'));
 let broker: BrokerProcess;
@@ -20,61 +20,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const TEXT = {
-  'key.converter': 'org.apache.kafka.connect.storage.StringConverter',
-  'value.converter': 'org.apache.kafka.connect.storage.StringConverter',
-};
-/** Settings of a group of its own. */
-const group = (name: string): Record<string, string> => ({
-  ...SHORT_TIMES,
-  'group.id': name,
-  'config.storage.topic': `${name}-configs`,
-  'offset.storage.topic': `${name}-offsets`,
-  'status.storage.topic': `${name}-status`,
-});
-const fileSource = (file: string, topic: string): Record<string, string> => ({
-  ...TEXT,
-  'connector.class': 'FileStreamSource',
-  file,
-  topic,
-});
-
-/** Appends numbered lines to a file, some every few milliseconds, until disposed. */
-class Lines implements Disposable {
-  readonly file: string;
-  count = 0;
-  readonly #timer: NodeJS.Timeout;
-
-  constructor(name: string) {
-    this.file = path.join(folder, name);
-    writeFileSync(this.file, '');
-    this.#timer = setInterval(() => {
-      appendFileSync(this.file, Array.from({ length: 20 }, () => `${this.count++}\n`).join(''));
-    }, 5);
-  }
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-  }
-}
-
-/** How often the numbers of a topic go back. @throws where one is neither the next nor a step back */
-async function replays(topic: string): Promise<{ readonly last: number; readonly count: number }> {
-  let before = -1;
-  let last = -1;
-  let count = 0;
-  for (const { value } of await readTopic(broker.kafka, topic)) {
-    const number = Number(String(value));
-    if (number > before + 1) throw new Error(`${topic}: ${number} comes after ${before}`);
-    if (number <= before) count++;
-    before = number;
-    last = Math.max(last, number);
-  }
-  return { last, count };
-}
-
-async function until(topic: string, number: number): Promise<void> {
-  await eventually(`${topic} has ${number}`, async () => (await replays(topic)).last >= number, 60_000);
-}
+const until = (topic: string, number: number): Promise<void> => untilLine(broker.kafka, topic, number);
 
 /** The worker of the group that runs the only task of a connector. */
 async function workerOf(workers: readonly MillraceProcess[], name: string): Promise<MillraceProcess> {
@@ -127,7 +73,7 @@ test('INV-2: three workers share, take over from one that dies, and share again 
 test('INV-1 INV-2 INV-3: a worker that dies is followed without a gap', { timeout: 120_000 }, async () => {
   await using started = new Workers(broker.kafka, group('dying'));
   const workers = await started.start(2);
-  using lines = new Lines('dying');
+  using lines = new Lines(folder, 'dying');
   await putConnector(workers[0] as MillraceProcess, 'dying', fileSource(lines.file, 'dying'));
   await until('dying', 1000);
   const worker = await workerOf(workers, 'dying');
@@ -139,7 +85,7 @@ test('INV-1 INV-2 INV-3: a worker that dies is followed without a gap', { timeou
   );
   await untilRunning(rest[0] as MillraceProcess, 'dying');
   await until('dying', lines.count);
-  expect((await replays('dying')).count).toBeLessThanOrEqual(1);
+  expect((await replays(broker.kafka, 'dying')).count).toBeLessThanOrEqual(1);
 });
 
 test('INV-2 INV-3: a worker that stood still past its session writes nothing after its successor', {
@@ -147,7 +93,7 @@ test('INV-2 INV-3: a worker that stood still past its session writes nothing aft
 }, async () => {
   await using started = new Workers(broker.kafka, group('zombie'));
   const workers = await started.start(2);
-  using lines = new Lines('zombie');
+  using lines = new Lines(folder, 'zombie');
   await putConnector(workers[0] as MillraceProcess, 'zombie', fileSource(lines.file, 'zombie'));
   await until('zombie', 1000);
   const zombie = await workerOf(workers, 'zombie');
@@ -166,14 +112,14 @@ test('INV-2 INV-3: a worker that stood still past its session writes nothing aft
   // It joins again and gets its share, which is the connector or the task.
   await untilBalanced(workers, { connectors: 1, tasks: 1 });
   await until('zombie', lines.count);
-  expect((await replays('zombie')).count).toBeLessThanOrEqual(2);
+  expect((await replays(broker.kafka, 'zombie')).count).toBeLessThanOrEqual(2);
 });
 
 test('a rebalance that nothing is lost in moves tasks without a replay', { timeout: 120_000 }, async () => {
   await using started = new Workers(broker.kafka, group('moving'));
   const workers = await started.start(1);
-  using one = new Lines('moving-1');
-  using two = new Lines('moving-2');
+  using one = new Lines(folder, 'moving-1');
+  using two = new Lines(folder, 'moving-2');
   const [first] = workers as [MillraceProcess];
   await putConnector(first, 'moving-1', fileSource(one.file, 'moving-1'));
   await putConnector(first, 'moving-2', fileSource(two.file, 'moving-2'));
@@ -186,7 +132,7 @@ test('a rebalance that nothing is lost in moves tasks without a replay', { timeo
     ['moving-2', two],
   ] as const) {
     await until(topic, lines.count);
-    expect(await replays(topic)).toEqual(expect.objectContaining({ count: 0 }));
+    expect(await replays(broker.kafka, topic)).toEqual(expect.objectContaining({ count: 0 }));
   }
 });
 

@@ -23,7 +23,7 @@ import {
 } from './testing/changing-tables.ts';
 import { connectorStatus, postgresSource, putConnector, untilRunning } from './testing/connectors.ts';
 import { readTopic } from './testing/topic-reader.ts';
-import { idOf, SHORT_TIMES, statuses, untilBalanced, Workers } from './testing/workers.ts';
+import { group, idOf, statuses, untilBalanced, Workers } from './testing/workers.ts';
 
 const TABLES = Object.keys(CHANGING_TABLES);
 let folder: string;
@@ -51,17 +51,6 @@ function kafkaOf(context: TestContext): string {
   return `127.0.0.1:${kafka?.port}`;
 }
 
-const group = (name: string): Record<string, string> => ({
-  ...SHORT_TIMES,
-  'group.id': name,
-  'config.storage.topic': `${name}-configs`,
-  'offset.storage.topic': `${name}-offsets`,
-  'status.storage.topic': `${name}-status`,
-  'config.storage.replication.factor': '1',
-  'offset.storage.replication.factor': '1',
-  'status.storage.replication.factor': '1',
-});
-
 type Database = Awaited<ReturnType<typeof testDatabase>>;
 
 /** Every committed change has arrived, in order, with at most `replays` steps back. */
@@ -86,6 +75,15 @@ async function expectWhole(
   }
 }
 
+/** Until then a change of a row may be part of the snapshot. */
+async function untilSnapshotStored(worker: MillraceProcess, name: string): Promise<void> {
+  await eventually('the snapshot is stored', async () => {
+    const { body } = await worker.request('GET', `/connectors/${name}/offsets`);
+    const { offsets } = body as { offsets: { offset: Record<string, unknown> }[] };
+    return offsets.some(({ offset }) => offset['snapshot_completed'] === true || 'lsn_proc' in offset);
+  });
+}
+
 test('INV-1 INV-2 INV-3: workers on a real Kafka take over from one that is killed and one that stood still', {
   timeout: 300_000,
 }, async (context) => {
@@ -96,6 +94,7 @@ test('INV-1 INV-2 INV-3: workers on a real Kafka take over from one that is kill
   const workers = await started.start(3);
   const [first] = workers as [MillraceProcess];
   await putConnector(first, 'ours', postgresSource(database, 'ours', TABLES));
+  await untilSnapshotStored(first, 'ours');
   await using writers = new TableWriters(database.url, testRandom('workers on a real Kafka'), {
     connections: 2,
     pauseMs: 5,
@@ -191,6 +190,7 @@ test('one group of a real Connect worker and one of Millrace shares connectors, 
           await untilRunning(millrace, name, 60_000);
         }
       }
+      await untilSnapshotStored(millrace, named('p0'));
       await using writers = new TableWriters(left.url, testRandom('a mixed group'), {
         connections: 1,
         pauseMs: 20,

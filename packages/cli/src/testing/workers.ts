@@ -8,12 +8,21 @@ export type Properties = Readonly<Record<string, string>>;
 const SESSION_MS = 6000;
 
 /** Short times, so that a test sees in seconds what takes minutes by default. */
-export const SHORT_TIMES: Properties = {
+const SHORT_TIMES: Properties = {
   'session.timeout.ms': String(SESSION_MS),
   'heartbeat.interval.ms': '1000',
   'scheduled.rebalance.max.delay.ms': '3000',
   'offset.flush.interval.ms': '200',
 };
+
+/** Settings of a group of its own. */
+export function group(name: string): Properties {
+  const topics = ['config', 'offset', 'status'].flatMap((kind) => [
+    [`${kind}.storage.topic`, `${name}-${kind}s`],
+    [`${kind}.storage.replication.factor`, '1'],
+  ]);
+  return { ...SHORT_TIMES, 'group.id': name, ...Object.fromEntries(topics) };
+}
 
 /** Workers of one group on a cluster; they end with it. */
 export class Workers implements AsyncDisposable {

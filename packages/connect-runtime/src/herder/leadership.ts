@@ -20,14 +20,20 @@ const REQUEST_TIMEOUT_MS = 90_000;
 export class Leadership {
   readonly #options: LeadershipOptions;
   readonly #stop = new AbortController();
+  readonly #joined: Promise<void>;
+  #resolveJoined: () => void = () => undefined;
   #membership: Membership | undefined;
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
+    this.#joined = new Promise((resolve) => {
+      this.#resolveJoined = resolve;
+    });
   }
 
   join(membership: Membership): void {
     this.#membership = membership;
+    this.#resolveJoined();
   }
 
   get isLeader(): boolean {
@@ -45,7 +51,7 @@ export class Leadership {
    * @throws connect.elsewhere with `refusal` when another worker does
    */
   async require(refusal: string): Promise<void> {
-    await this.#membership?.settled();
+    await this.settled();
     this.requireNow(refusal);
   }
 
@@ -64,7 +70,9 @@ export class Leadership {
     );
   }
 
+  /** Resolves when no rebalance is under way, a first one neither. */
   async settled(): Promise<void> {
+    await this.#joined;
     await this.#membership?.settled();
   }
 

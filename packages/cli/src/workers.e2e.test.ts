@@ -1,6 +1,6 @@
 // Several workers of one group on the bundled broker: they share connectors and tasks, take over from each other, and
 // answer REST for the whole group.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { eventually, type MillraceProcess } from '@millrace/testkit';
@@ -113,6 +113,33 @@ test('INV-2 INV-3: a worker that stood still past its session writes nothing aft
   await untilBalanced(workers, { connectors: 1, tasks: 1 });
   await until('zombie', lines.count);
   expect((await replays(broker.kafka, 'zombie')).count).toBeLessThanOrEqual(2);
+});
+
+test('INV-1 INV-2 INV-3: the successor of a sink that died takes its place in the consumer group at once', {
+  timeout: 120_000,
+}, async () => {
+  await using started = new Workers(broker.kafka, group('sinking'));
+  const workers = await started.start(2);
+  using lines = new Lines(folder, 'sinking');
+  const file = path.join(folder, 'sinking.out');
+  const [first] = workers as [MillraceProcess];
+  await putConnector(first, 'sinking-in', fileSource(lines.file, 'sinking'));
+  const sink = { ...TEXT, 'connector.class': 'FileStreamSink', topics: 'sinking', file };
+  await putConnector(first, 'sinking-out', { ...sink, 'consumer.override.session.timeout.ms': '90000' });
+  const last = (): number => Number(readFileSync(file, 'utf8').trimEnd().split('\n').at(-1));
+  await eventually('the sink writes', () => last() > 500);
+  const worker = await workerOf(workers, 'sinking-out');
+  const rest = workers.filter((other) => other !== worker);
+  await worker.end('SIGKILL');
+  await eventually('it runs elsewhere', async () => (await workerOf(rest, 'sinking-out')) !== worker);
+  const wanted = lines.count;
+  // Sooner than the session of the dead one ends.
+  await eventually('the sink goes on', () => last() > wanted, 60_000);
+  const numbers = readFileSync(file, 'utf8').trimEnd().split('\n').map(Number);
+  const jumps = numbers.filter((number, i) => number !== (numbers[i - 1] ?? -1) + 1);
+  expect(jumps.length).toBeLessThanOrEqual(2);
+  for (const number of jumps) expect(number).toBeLessThan(wanted);
+  expect(new Set(numbers).size).toBe(Math.max(...numbers) + 1);
 });
 
 test('a rebalance that nothing is lost in moves tasks without a replay', { timeout: 120_000 }, async () => {

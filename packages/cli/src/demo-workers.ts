@@ -50,8 +50,18 @@ function start(kafka: string, address: HostPort, folder: string): ChildProcess {
   writeFileSync(file, `bootstrap.servers=${kafka}\n`);
   return spawn(
     process.execPath,
-    [BIN, 'start', file, '--data', path.join(folder, 'data'), '--rest', formatHostPort(address)],
-    { stdio: ['ignore', 'pipe', openSync(path.join(folder, 'millrace.log'), 'a')] },
+    [
+      BIN,
+      'start',
+      file,
+      '--data',
+      path.join(folder, 'data'),
+      '--rest',
+      formatHostPort(address),
+      '--end-with-parent',
+    ],
+    // The channel closes when this process ends, however it does.
+    { stdio: ['ignore', 'pipe', openSync(path.join(folder, 'millrace.log'), 'a'), 'ipc'] },
   );
 }
 

@@ -106,7 +106,7 @@ export const workerConfigDef: ConfigDef = new ConfigDef([
     'INT',
     null,
     'Bits of such a key; absent = what its algorithm has.',
-    validators.atLeast(128),
+    (value) => (value !== null && Number(value) < 128 ? 'Value must be at least 128' : undefined),
   ),
   key('inter.worker.key.ttl.ms', 'INT', 3600000, 'After so long the leader makes a new key.', positive),
   key(

@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { freePort } from '@millrace/local-servers';
+import { freePort, portIsFree } from '@millrace/local-servers';
 import { eventually, runMillrace } from '@millrace/testkit';
 import { afterAll, expect, test } from 'vitest';
 import { withBrokerAlone } from './testing/broker-alone.ts';
@@ -54,6 +54,25 @@ test('--once ends with 0 after the first change, prints both figures and leaves 
   const left = readdirSync(temp).filter((name) => !name.startsWith('millrace-postgres-'));
   expect(left, 'the data folder').toEqual([]);
   expect(processesIn(temp)).toEqual([]);
+});
+
+test('--workers 3 shares the connectors among three processes, and ends them all', async () => {
+  const { temp, env } = demoEnvironment();
+  const kafka = `127.0.0.1:${await freePort()}`;
+  const rest = await eventually('three free ports in a row', async () => {
+    const first = await freePort();
+    const free = await Promise.all([first + 1, first + 2].map((port) => portIsFree(port)));
+    return free.every(Boolean) && first;
+  });
+  const args = ['demo', '--once', '--workers', '3', '--kafka', kafka, '--rest', `127.0.0.1:${rest}`];
+  const result = await runMillrace(args, { env });
+  expect(result).toMatchObject({ code: 0, stderr: '' });
+  for (const port of [rest + 1, rest + 2]) {
+    expect(result.stdout).toContain(`Another worker answers at http://127.0.0.1:${port}\n`);
+  }
+  expect(result.stdout).toMatch(COMMIT_TO_CACHE);
+  expect(processesIn(temp)).toEqual([]);
+  expect(readdirSync(temp).filter((name) => !name.startsWith('millrace-postgres-'))).toEqual([]);
 });
 
 test('A second start on the same folder goes on where it stopped', async () => {

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type DemoOptions, runDemo } from '@millrace/demo';
 import { portIsFree, portOwner } from '@millrace/local-servers';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { type HostPort, parseHostPort } from './addresses.ts';
 import { CliError } from './client/cli-error.ts';
+import { moreAddresses, startMoreWorkers } from './demo-workers.ts';
 import { RunningParts } from './running.ts';
 import { startMillrace } from './start.ts';
 
@@ -16,9 +17,12 @@ interface DemoFlags {
   readonly data?: string;
   readonly kafka: string;
   readonly rest: string;
+  readonly workers: number;
 }
 
 const KEPT_FOLDER = '.demo';
+/** More would be of no use on one machine. */
+const MOST_WORKERS = 9;
 
 /** Set by `npm run demo`, which installs and builds first. */
 const STARTED_MS = process.env['MILLRACE_DEMO_STARTED_MS'];
@@ -35,9 +39,12 @@ export function registerDemo(program: Command): void {
     .option('--data <dir>', 'data folder')
     .option('--kafka <host:port>', 'where the broker listens', '127.0.0.1:9092')
     .option('--rest <host:port>', 'where REST listens', '127.0.0.1:8083')
+    .option('--workers <n>', 'processes that share the connectors', workerCount, 1)
     .action(async (flags: DemoFlags) => {
       await requireFree(parseHostPort(flags.kafka, '--kafka'), '--kafka');
-      await requireFree(parseHostPort(flags.rest, '--rest'), '--rest');
+      const rest = parseHostPort(flags.rest, '--rest');
+      for (const address of [rest, ...moreAddresses(rest, flags.workers - 1)])
+        await requireFree(address, '--rest');
       await demo(flags);
     });
 }
@@ -56,7 +63,7 @@ async function demo(flags: DemoFlags): Promise<void> {
     say: (line) => void process.stdout.write(`${line}\n`),
     startMillrace: async (data) => {
       mkdirSync(data, { recursive: true });
-      return startMillrace(
+      const started = await startMillrace(
         undefined,
         {
           data,
@@ -67,11 +74,22 @@ async function demo(flags: DemoFlags): Promise<void> {
         },
         parts,
       );
+      const others = moreAddresses(parseHostPort(flags.rest, '--rest'), flags.workers - 1);
+      const more = await startMoreWorkers(started.kafka, others, data);
+      parts.onClose(async () => await more[Symbol.asyncDispose]());
+      for (const address of more.addresses) options.say(`Another worker answers at ${address}`);
+      return started;
     },
     stopMillrace: () => parts.close(),
   };
   await runDemo(options);
   process.exit(0);
+}
+
+function workerCount(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= MOST_WORKERS) return count;
+  throw new InvalidArgumentError(`a whole number from 1 to ${MOST_WORKERS}`);
 }
 
 function folderOf(flags: DemoFlags): string {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { type BrokerThreadHandle, startBrokerThread } from '@millrace/broker/thread';
 import { configFromEnvironment, parseWorkerConfig, restAddress } from '@millrace/connect-runtime/config';
 import { createMetrics, LogHub, type LogLevel, systemClock } from '@millrace/foundation';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { formatHostPort, type HostPort, parseHostPort } from './addresses.ts';
 import { logOutput, logToFile } from './log-output.ts';
 import { readBrokerProperties, readProperties, withVariables } from './read-properties.ts';
@@ -18,6 +18,8 @@ export interface StartFlags {
   readonly rest?: string;
   readonly registry?: string;
   readonly logLevel: LogLevel;
+  /** Whether it ends when the process that started it with a channel does. */
+  readonly endWithParent?: true;
   /** Where logs go instead of stderr. */
   readonly logFile?: string;
 }
@@ -41,9 +43,11 @@ export function registerStart(program: Command): void {
     .option('--rest <host:port>', 'where REST listens (default 127.0.0.1:8083)')
     .option('--registry <host:port>', 'where the schema registry listens')
     .option('--log-level <level>', 'fatal, error, warn, info, debug or trace', 'info')
+    .addOption(new Option('--end-with-parent').hideHelp())
     .action(async (propertiesFile: string | undefined, flags: StartFlags) => {
       const parts = new RunningParts();
       parts.endOnSignals();
+      if (flags.endWithParent) process.once('disconnect', () => void parts.end(0));
       try {
         const { kafka, rest } = await startMillrace(propertiesFile, flags, parts);
         process.stdout.write(`ready kafka=${kafka} rest=${rest}\n`);

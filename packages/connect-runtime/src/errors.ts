@@ -7,6 +7,8 @@ export type ConnectCode =
   | 'connect.not_found'
   | 'connect.conflict'
   | 'connect.rebalance'
+  | 'connect.elsewhere'
+  | 'connect.starting'
   | 'connect.forbidden'
   | 'connect.rest_internal'
   | 'connect.unknown_class'
@@ -28,6 +30,8 @@ defineErrorCodes<ConnectCode>({
   'connect.not_found': { policy: 'needs_operator', remedy: 'List the names there are with GET /connectors.' },
   'connect.conflict': { policy: 'needs_operator', remedy: 'Look at the state of the connector first.' },
   'connect.rebalance': { policy: 'retry', remedy: 'Send the request again in a moment.' },
+  'connect.elsewhere': { policy: 'retry', remedy: 'Send the request to the worker that the message means.' },
+  'connect.starting': { policy: 'retry', remedy: 'Send the request again in a moment.' },
   'connect.forbidden': { policy: 'needs_operator', remedy: 'Allow it in the worker config.' },
   'connect.rest_internal': { policy: 'needs_operator', remedy: 'Read the message; the log has more.' },
   'connect.unknown_class': {

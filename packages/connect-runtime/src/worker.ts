@@ -22,10 +22,13 @@ import {
 } from './config/worker-config.ts';
 import { ConnectorOffsetsService } from './herder/connector-offsets.ts';
 import { DistributedHerder } from './herder/herder.ts';
+import { Leadership } from './herder/leadership.ts';
 import { Membership } from './herder/membership.ts';
+import { type SessionKeySettings, SessionKeys } from './herder/session-keys.ts';
 import { InProcessHost } from './host/in-process-host.ts';
 import type { TaskHost } from './host/task-host.ts';
 import { ThreadPoolHost } from './host/thread-pool-host.ts';
+import { Lease } from './lease.ts';
 import { PluginRegistry } from './plugins.ts';
 import { connectorRoutes } from './rest/connectors.ts';
 import { loggerRoutes, logLevelOf } from './rest/loggers.ts';
@@ -84,6 +87,8 @@ class Worker implements WorkerHandle {
   readonly #options: WorkerOptions;
   readonly #config: WorkerConfig;
   readonly #closers: (() => Promise<void>)[] = [];
+  /** What the group allows this worker, for all its threads. */
+  readonly #lease = new Lease();
   #rest: RestServer | undefined;
 
   constructor(options: WorkerOptions, config: WorkerConfig) {
@@ -147,13 +152,15 @@ class Worker implements WorkerHandle {
       replicationFactor: resolved.int('status.storage.replication.factor'),
       openLog,
       logger,
+      clock,
+      mayWrite: () => this.#lease.valid,
       onError,
     });
     for (const store of [configs, offsets, status]) this.#closers.push(() => store.close());
     await Promise.all([configs.start(), offsets.start(), status.start()]);
     const host = this.#createHost();
     this.#closers.push(async () => await host[Symbol.asyncDispose]());
-    herder = this.#createHerder({ cluster, admin, configs, offsets, status, host, instanceId });
+    herder = this.#createHerder({ cluster, admin, configs, offsets, status, host });
     await this.#startRest(herder, host);
     await this.#join(herder, cluster, configs, instanceId);
   }
@@ -171,9 +178,11 @@ class Worker implements WorkerHandle {
     const { pluginsModule, pluginEntries, logHub, metrics, clock } = this.#options;
     const threads = this.#config.resolved.int('task.threads');
     if (pluginsModule === null || threads === 0) {
-      return new InProcessHost({ plugins: new PluginRegistry(pluginEntries), logHub, metrics, clock });
+      const plugins = new PluginRegistry(pluginEntries);
+      return new InProcessHost({ plugins, logHub, metrics, clock, mayWrite: () => this.#lease.valid });
     }
-    return new ThreadPoolHost({ threads, pluginsModule, logHub, logger: logHub.logger(LOGGER), clock });
+    const logger = logHub.logger(LOGGER);
+    return new ThreadPoolHost({ threads, pluginsModule, logHub, logger, clock, lease: this.#lease });
   }
 
   #createHerder(parts: {
@@ -183,11 +192,10 @@ class Worker implements WorkerHandle {
     offsets: OffsetStore;
     status: StatusStore;
     host: TaskHost;
-    instanceId: string;
   }): DistributedHerder {
     const { pluginEntries, logHub, clock, env, version } = this.#options;
     const { resolved } = this.#config;
-    const { cluster, admin, configs, offsets, status, host, instanceId } = parts;
+    const { cluster, admin, configs, offsets, status, host } = parts;
     const plugins = new PluginRegistry(pluginEntries);
     const providers = defaultProviders(env);
     const workerId = this.#workerId();
@@ -196,6 +204,11 @@ class Worker implements WorkerHandle {
       configs,
       status,
       offsets: new ConnectorOffsetsService({ store: offsets, admin }),
+      leadership: new Leadership({
+        keys: new SessionKeys({ ...sessionKeySettings(this.#config), configs, clock, logger }),
+        clock,
+        logger,
+      }),
       validation: {
         plugins,
         providers,
@@ -212,7 +225,7 @@ class Worker implements WorkerHandle {
         host,
         plugins,
         providers,
-        settings: this.#taskSettings(instanceId),
+        settings: this.#taskSettings(),
         restarts: {
           enabled: resolved.boolean('task.restart.enable'),
           backoffMs: resolved.int('task.restart.backoff.ms'),
@@ -237,12 +250,11 @@ class Worker implements WorkerHandle {
     return herder;
   }
 
-  #taskSettings(workerInstanceId: string): TaskSettings {
+  #taskSettings(): TaskSettings {
     const { resolved, raw } = this.#config;
     return {
       bootstrapServers: this.#options.bootstrapServers,
       groupId: resolved.string('group.id'),
-      workerInstanceId,
       spoolFolder: path.join(this.#options.dataDir, 'spool'),
       workerConverters: converterSettings(this.#config),
       workerClient: securitySettings(raw, ''),
@@ -306,6 +318,8 @@ class Worker implements WorkerHandle {
         groupId: resolved.string('group.id'),
         instanceId,
         url: `http://${this.#workerId()}/`,
+        protocol: resolved.string('connect.protocol') as 'sessioned' | 'compatible',
+        lease: this.#lease,
         sessionTimeoutMs: resolved.int('session.timeout.ms'),
         rebalanceTimeoutMs: resolved.int('rebalance.timeout.ms'),
         heartbeatIntervalMs: resolved.int('heartbeat.interval.ms'),
@@ -316,8 +330,9 @@ class Worker implements WorkerHandle {
         refreshConfig: () => configs.refresh(),
         configured: () => herder.configured(),
         owned: () => herder.owned(),
-        onAssigned: async (assignment) => {
-          await herder.onAssigned(assignment);
+        onLeading: (leads, waiting) => herder.onLeading(leads, waiting),
+        onAssigned: async (work) => {
+          await herder.onAssigned(work);
           resolve();
         },
         onLost: () => herder.onLost(),
@@ -341,6 +356,16 @@ function converterSettings({ resolved, raw }: WorkerConfig): RawConfig {
     }
   }
   return settings;
+}
+
+function sessionKeySettings({ resolved }: WorkerConfig): SessionKeySettings {
+  return {
+    keyAlgorithm: resolved.string('inter.worker.key.generation.algorithm'),
+    keySize: resolved.optionalInt('inter.worker.key.size') ?? null,
+    keyTtlMs: resolved.int('inter.worker.key.ttl.ms'),
+    signatureAlgorithm: resolved.string('inter.worker.signature.algorithm'),
+    verificationAlgorithms: resolved.list('inter.worker.verification.algorithms'),
+  };
 }
 
 /** A name for this worker that survives restarts on the same data folder. */

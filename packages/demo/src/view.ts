@@ -25,6 +25,10 @@ const OP_COLOURS: Readonly<Record<string, number>> = { create: 32, update: 36, d
 export function renderView(state: ViewState, width: number, colour: boolean): string {
   const paint: Paint = (text, code) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text);
   const cut = (text: string): string => (text.length > width - 2 ? `${text.slice(0, width - 3)}…` : text);
+  const workers = state.connectors.flatMap(({ connector, tasks }) =>
+    [connector, ...tasks].map((one) => one.worker_id),
+  );
+  const several = new Set(workers).size > 1;
   const lines = [
     paint('Millrace demo', 1),
     cut(
@@ -33,7 +37,7 @@ export function renderView(state: ViewState, width: number, colour: boolean): st
     cut(`REST ${state.rest}   Ctrl-C stops everything`),
     '',
     paint('CONNECTOR                 STATE      TASKS', 90),
-    ...state.connectors.flatMap((connector) => connectorLines(connector, paint, cut)),
+    ...state.connectors.flatMap((connector) => connectorLines(connector, several, paint, cut)),
     '',
     `${paint('Records', 90)} ${state.total}   ${paint('per second', 90)} ${state.perSecond.toFixed(1)}   ${paint('sink lag', 90)} ${state.lag ?? '-'}`,
     '',
@@ -54,10 +58,19 @@ export function renderView(state: ViewState, width: number, colour: boolean): st
   return lines.join('\n');
 }
 
-function connectorLines(status: ConnectorStatus, paint: Paint, cut: (text: string) => string): string[] {
+/** `several`: says of each task where it runs. */
+function connectorLines(
+  status: ConnectorStatus,
+  several: boolean,
+  paint: Paint,
+  cut: (text: string) => string,
+): string[] {
   const { state } = status.connector;
+  const place = (worker: string): string => (several ? ` on ${worker}` : '');
   const tasks =
-    status.tasks.map((task) => paint(task.state, STATE_COLOURS[task.state] ?? 33)).join(' ') || '-';
+    status.tasks
+      .map((task) => paint(task.state, STATE_COLOURS[task.state] ?? 33) + place(task.worker_id))
+      .join(' ') || '-';
   const line = `${status.name.padEnd(25)} ${paint(state.padEnd(10), STATE_COLOURS[state] ?? 33)} ${tasks}`;
   const trace = [status.connector, ...status.tasks].find((each) => each.trace !== undefined)?.trace;
   return trace === undefined ? [line] : [line, paint(cut(`  ${trace.split('\n')[0] ?? ''}`), 31)];

@@ -34,6 +34,8 @@ export interface ClusterOptions {
   readonly dial?: ConnectionOptions['dial'];
   readonly authenticate?: ConnectionOptions['authenticate'];
   readonly writes?: ConnectionOptions['writes'];
+  /** Asked before each request with records; while it says no, records wait with their producer. */
+  readonly mayWrite?: () => boolean;
 }
 
 export type CoordinatorType = 'group' | 'transaction';
@@ -175,6 +177,11 @@ export class Cluster implements AsyncDisposable {
       return Promise.reject(clientError('kafka.unreachable', `Broker ${nodeId} is not known at present.`));
     }
     return this.#connect(address, lane);
+  }
+
+  /** Whether producers may send records at the moment. */
+  get mayWrite(): boolean {
+    return this.#options.mayWrite?.() ?? true;
   }
 
   /** Closes the connections of a lane. */

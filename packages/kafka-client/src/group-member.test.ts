@@ -43,7 +43,7 @@ afterEach(async () => {
   await broker[Symbol.asyncDispose]();
 });
 
-function makeMember(options: Partial<GroupMemberOptions> = {}): GroupMember {
+function makeMember(options: Partial<GroupMemberOptions> = {}, { keeps } = { keeps: false }): GroupMember {
   member = new GroupMember({
     cluster: broker.cluster({ defaultApiTimeoutMs: 2000 }),
     logger: silentLogger,
@@ -59,9 +59,13 @@ function makeMember(options: Partial<GroupMemberOptions> = {}): GroupMember {
     onAssigned: ({ assignment, generation: g }) => {
       events.push(`assigned ${String(assignment)} in ${g}`);
     },
-    onRevoked: (g) => {
-      events.push(`revoked in ${g}`);
-    },
+    ...(keeps
+      ? {}
+      : {
+          onRevoked: (g: number) => {
+            events.push(`revoked in ${g}`);
+          },
+        }),
     onLost: (reason) => {
       events.push(`lost: ${reason}`);
     },
@@ -181,4 +185,74 @@ test('leaving gives back; a dynamic member tells the coordinator, a static one o
     await fixed.leave({ forGood });
     expect(broker.seen.includes(API.LeaveGroup)).toBe(forGood);
   }
+});
+
+/** A member that keeps what it has through rebalances. */
+function keeping(options: Partial<GroupMemberOptions> = {}): GroupMember {
+  return makeMember(options, { keeps: true });
+}
+
+test('a member that keeps what it has says that it is there while a join waits', async () => {
+  let contacts = 0;
+  const m = keeping({ onContact: () => () => void contacts++ });
+  await until(() => events.length === 1);
+  let release: () => void = () => undefined;
+  broker.on(API.JoinGroup, ({ memberId }) =>
+    new Promise<void>((resolve) => {
+      release = resolve;
+    }).then(() => ({
+      generationId: ++generation,
+      protocolName: 'p',
+      leader: memberId,
+      memberId,
+      members: [{ memberId, metadata: Buffer.from('wish') }],
+    })),
+  );
+  heartbeatCode = 27;
+  await until(() => m.state === 'joining');
+  const before = [heartbeats, contacts] as const;
+  await until(() => heartbeats > before[0] + 3 && contacts > before[1] + 3);
+  heartbeatCode = 0;
+  release();
+  await until(() => events.length === 2);
+  expect(events).toEqual(['assigned for wish in 1', 'assigned for wish in 2']);
+});
+
+test('INV-2: a member that keeps what it has loses it when the group forgot it, also while it joins', async () => {
+  const m = keeping();
+  await until(() => events.length === 1);
+  broker.on(API.JoinGroup, ({ memberId }) =>
+    memberId === '' ? { errorCode: 79, memberId: 'm-2' } : { errorCode: 25 },
+  );
+  m.rejoin();
+  await until(() => events.length === 2);
+  expect(events[1]).toBe('lost: unknown_member');
+});
+
+test('INV-2: a member that keeps what it has loses it when its session ends in a join without an answer', async () => {
+  const m = keeping({ sessionTimeoutMs: 60 });
+  await until(() => events.length === 1);
+  broker.on(API.JoinGroup, () => 'silence');
+  broker.on(API.Heartbeat, () => 'silence');
+  m.rejoin();
+  await until(() => events.length === 2);
+  expect(events[1]).toBe('lost: session_expired');
+  expect(m.state).not.toBe('stopped');
+});
+
+test('a static member that leaves for good before its first join was answered leaves by its instance id', async () => {
+  const left: unknown[] = [];
+  let joins = 0;
+  broker.on(API.JoinGroup, () => {
+    joins++;
+    return 'silence';
+  });
+  broker.on(API.LeaveGroup, ({ members }) => {
+    left.push(...members);
+    return { errorCode: 0 };
+  });
+  const m = makeMember({ groupInstanceId: 'i' });
+  await until(() => joins === 1);
+  await m.leave({ forGood: true });
+  expect(left).toEqual([expect.objectContaining({ memberId: '', groupInstanceId: 'i' })]);
 });

@@ -3,7 +3,7 @@
 //
 //   idle --start--> joining --joined--> syncing --assigned--> stable --rebalance, rejoin--> (onRevoked) joining
 //   joining, syncing --stale, coordinator gone--> joining after a pause
-//   stable --unknown member, old generation, session over--> (onLost) joining
+//   any --unknown member, old generation, session over--> (onLost) joining
 //   any --fenced, refused--> (onLost) stopped          any --leave--> (onRevoked) stopped
 import { type Clock, type Logger, MillraceError, toError } from '@millrace/foundation';
 import {
@@ -16,7 +16,7 @@ import {
 import { backoffMs } from './backoff.ts';
 import { type Cluster, isConnectionProblem } from './cluster.ts';
 import type { RequestOptions } from './connection.ts';
-import { brokerError, clientError, kafkaCodeOf } from './errors.ts';
+import { brokerError, clientError } from './errors.ts';
 
 /** One way of assigning that this member can follow. */
 export interface GroupProtocol {
@@ -66,11 +66,16 @@ export interface GroupMemberOptions {
   readonly heartbeatIntervalMs: number;
   /** Computes everybody's assignment; called on the leader only. Keys are member ids. */
   readonly lead: (request: LeadRequest) => Promise<ReadonlyMap<string, Buffer>> | ReadonlyMap<string, Buffer>;
-  /** A rebalance has begun: give back what must not be held through it. */
+  /**
+   * A rebalance has begun: give back what must not be held through it. Absent: the member keeps all it has, tells the
+   * group so in its metadata, and learns in `onAssigned` what to give up; its session is kept alive meanwhile.
+   */
   readonly onRevoked?: (generation: number) => Promise<void> | void;
   readonly onAssigned: (assignment: GroupAssignment) => Promise<void> | void;
   /** The membership ended without a chance to give anything back. */
   readonly onLost?: (reason: LossReason) => Promise<void> | void;
+  /** Called before each request that prolongs the session; the result is called when it has. */
+  readonly onContact?: () => () => void;
   /** The member gave up for good. */
   readonly onFatal?: (error: MillraceError) => void;
 }
@@ -150,7 +155,9 @@ export class GroupMember implements AsyncDisposable {
     await this.#cluster.closeLane(this.#joinLane); // a join that waits at the broker is given up
     await this.#running;
     const isStatic = this.#options.groupInstanceId !== undefined;
-    if (this.#memberId !== '' && !this.#cluster.isClosed && (!isStatic || options.forGood)) {
+    // A join that was given up may have made a member all the same, known to us by its instance id alone.
+    const mayBeMember = this.#memberId !== '' || (isStatic && this.#running !== undefined);
+    if (mayBeMember && !this.#cluster.isClosed && (!isStatic || options.forGood)) {
       await this.#sendLeave().catch((error: unknown) => {
         this.#options.logger.debug({ err: toError(error) }, 'leaving the group was not confirmed');
       });
@@ -183,7 +190,10 @@ export class GroupMember implements AsyncDisposable {
         attempt++;
         this.#problem = toError(error);
         this.#options.logger.debug({ err: toError(error), groupId: this.#options.groupId }, 'joining again');
+        this.#noteExpiry();
+        await this.#endGeneration();
         await this.#options.clock.sleep(backoffMs(attempt), this.#stop.signal);
+        continue;
       }
       await this.#endGeneration();
     }
@@ -197,6 +207,7 @@ export class GroupMember implements AsyncDisposable {
     this.#lost = undefined;
     if (reason === 'unknown_member' || reason === 'fenced') this.#memberId = '';
     if (!this.#holdsAssignment) return;
+    if (reason === undefined && this.#keepsThroughRebalance && !this.#stop.signal.aborted) return;
     this.#holdsAssignment = false;
     const heartbeat = reason === undefined ? this.#heartbeats(() => undefined) : undefined;
     try {
@@ -210,6 +221,17 @@ export class GroupMember implements AsyncDisposable {
     if (reason !== undefined) this.#generation = NO_GENERATION;
   }
 
+  get #keepsThroughRebalance(): boolean {
+    return this.#options.onRevoked === undefined;
+  }
+
+  /** Without contact for a session time the coordinator may have given away what this member holds. */
+  #noteExpiry(): void {
+    const { clock, sessionTimeoutMs } = this.#options;
+    if (!this.#holdsAssignment) return;
+    if (clock.monotonicMs() - this.#lastContactMs > sessionTimeoutMs) this.#lost ??= 'session_expired';
+  }
+
   async #giveUp(error: unknown): Promise<void> {
     this.#lost ??= 'fenced';
     await this.#endGeneration();
@@ -221,16 +243,51 @@ export class GroupMember implements AsyncDisposable {
   }
 
   #passes(error: unknown): boolean {
+    // What has been lost can be joined again, however the attempt under way ended.
+    if (this.#lost !== undefined && this.#lost !== 'fenced') return true;
     return isConnectionProblem(error) || (error as { code?: string }).code === 'kafka.group_stale';
   }
 
   async #joinAndSync(): Promise<void> {
     this.#state = 'joining';
-    const joined = await this.#join();
+    // Who holds something must know in time when the group no longer counts on it; the join itself may wait for long.
+    const beating = this.#holdsAssignment
+      ? this.#heartbeats(() => {
+          if (this.#lost) void this.#cluster.closeLane(this.#joinLane);
+        })
+      : undefined;
+    let joined: JoinResponse;
+    let assignment: Buffer;
+    try {
+      joined = await this.#join();
+      assignment = await this.#sync(joined);
+    } finally {
+      await beating?.stop();
+    }
+    this.#generation = joined.generationId;
+    this.#lastContactMs = this.#options.clock.monotonicMs();
+    this.#holdsAssignment = true;
+    this.#state = 'stable';
+    const heartbeat = this.#heartbeats(() => undefined);
+    try {
+      await this.#options.onAssigned({
+        protocol: joined.protocolName ?? '',
+        assignment,
+        generation: joined.generationId,
+        memberId: joined.memberId,
+        isLeader: this.#isLeader,
+      });
+    } finally {
+      await heartbeat.stop();
+    }
+  }
+
+  async #sync(joined: JoinResponse): Promise<Buffer> {
     this.#state = 'syncing';
     this.#isLeader = joined.leader === joined.memberId;
     const assignments = this.#isLeader && !joined.skipAssignment ? await this.#lead(joined) : [];
     const { groupId, groupInstanceId, protocolType } = this.#options;
+    const answered = this.#options.onContact?.();
     const answer = await this.#ask(
       API.SyncGroup,
       {
@@ -245,22 +302,8 @@ export class GroupMember implements AsyncDisposable {
       this.#joinLane,
     );
     this.#check(answer.errorCode, 'Getting the assignment');
-    this.#generation = joined.generationId;
-    this.#lastContactMs = this.#options.clock.monotonicMs();
-    this.#holdsAssignment = true;
-    this.#state = 'stable';
-    const heartbeat = this.#heartbeats(() => undefined);
-    try {
-      await this.#options.onAssigned({
-        protocol: joined.protocolName ?? '',
-        assignment: answer.assignment,
-        generation: joined.generationId,
-        memberId: joined.memberId,
-        isLeader: this.#isLeader,
-      });
-    } finally {
-      await heartbeat.stop();
-    }
+    answered?.();
+    return answer.assignment;
   }
 
   async #join(): Promise<JoinResponse> {
@@ -338,22 +381,29 @@ export class GroupMember implements AsyncDisposable {
 
   async #beat(signal: AbortSignal): Promise<void> {
     const { groupId, groupInstanceId, sessionTimeoutMs, clock, logger } = this.#options;
+    const generationId = this.#generation;
+    const timeoutMs = Math.min(sessionTimeoutMs, this.#cluster.requestTimeoutMs);
+    const answered = this.#options.onContact?.();
     try {
       const member = { memberId: this.#memberId, groupInstanceId: groupInstanceId ?? null };
-      const body = { groupId, generationId: this.#generation, ...member };
-      const answer = await this.#ask(API.Heartbeat, body, this.#lane, { signal });
-      this.#check(answer.errorCode, 'Heartbeat');
+      const body = { groupId, generationId, ...member };
+      const { errorCode } = await this.#ask(API.Heartbeat, body, this.#lane, { signal, timeoutMs });
+      const isRebalance = errorCode === E.REBALANCE_IN_PROGRESS.code;
+      // The join that is under way knows the generation to come.
+      if (this.#isJoining && errorCode === E.ILLEGAL_GENERATION.code) return;
+      if (!isRebalance) this.#check(errorCode, 'Heartbeat');
       this.#lastContactMs = clock.monotonicMs();
+      answered?.();
+      if (isRebalance && !this.#isJoining) this.#rejoinNeeded = true;
     } catch (error) {
-      if (kafkaCodeOf(error) === E.REBALANCE_IN_PROGRESS.code) {
-        this.#lastContactMs = clock.monotonicMs();
-        this.#rejoinNeeded = true;
-        return;
-      }
       if (signal.aborted) return;
       logger.debug({ err: toError(error), groupId }, 'a heartbeat failed');
-      if (clock.monotonicMs() - this.#lastContactMs > sessionTimeoutMs) this.#lost ??= 'session_expired';
+      this.#noteExpiry();
     }
+  }
+
+  get #isJoining(): boolean {
+    return this.#state === 'joining' || this.#state === 'syncing';
   }
 
   // ---- asking the coordinator

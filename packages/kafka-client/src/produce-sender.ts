@@ -29,6 +29,7 @@ interface Node {
 
 type ProduceResponse = ResponseBody<typeof API.Produce>;
 
+const MAY_WRITE_LOOK_MS = 50;
 const METADATA_MAX_AGE_MS = 5 * 60_000;
 /** The broker's own timeout ends before ours, so that it answers REQUEST_TIMED_OUT instead of us closing. */
 const ANSWER_SLACK_MS = 5000;
@@ -147,6 +148,10 @@ export class ProduceSender {
     if (this.#stopping.signal.aborted) return;
     const { transactions } = this.#options;
     const nowMs = this.#options.clock.monotonicMs();
+    if (!this.#options.cluster.mayWrite) {
+      this.#wakeAt(nowMs + MAY_WRITE_LOOK_MS);
+      return;
+    }
     const byNode = new Map<number, PartitionQueue[]>();
     const stale = new Set<string>();
     for (const queue of this.#active) {

@@ -10,6 +10,7 @@ import {
 } from '@millrace/foundation';
 import { clientSecurity, isSecurityKey } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
+import { SIGNATURE_ALGORITHMS } from '../herder/session-keys.ts';
 import { withPrefix } from './client-overrides.ts';
 
 const JSON_CONVERTER = 'org.apache.kafka.connect.json.JsonConverter';
@@ -86,6 +87,45 @@ export const workerConfigDef: ConfigDef = new ConfigDef([
     'How long the work of a lost worker waits for its return.',
     notNegative,
   ),
+  key(
+    'connect.protocol',
+    'STRING',
+    'sessioned',
+    'How the workers of a group share work and speak to each other; sessioned ones sign what they ask.',
+    validators.oneOf('sessioned', 'compatible'),
+  ),
+  key(
+    'inter.worker.key.generation.algorithm',
+    'STRING',
+    'HmacSHA256',
+    'For which algorithm the leader makes keys that workers sign with.',
+    validators.oneOf(...SIGNATURE_ALGORITHMS),
+  ),
+  key(
+    'inter.worker.key.size',
+    'INT',
+    null,
+    'Bits of such a key; absent = what its algorithm has.',
+    (value) => (value !== null && Number(value) < 128 ? 'Value must be at least 128' : undefined),
+  ),
+  key('inter.worker.key.ttl.ms', 'INT', 3600000, 'After so long the leader makes a new key.', positive),
+  key(
+    'inter.worker.signature.algorithm',
+    'STRING',
+    'HmacSHA256',
+    'With which algorithm this worker signs what it asks of others.',
+    validators.oneOf(...SIGNATURE_ALGORITHMS),
+  ),
+  key(
+    'inter.worker.verification.algorithms',
+    'LIST',
+    ['HmacSHA256'],
+    'Which algorithms it accepts from others.',
+    (value) => {
+      const unknown = (value as readonly string[]).filter((name) => !SIGNATURE_ALGORITHMS.includes(name));
+      return unknown.length === 0 ? undefined : `Algorithms must be of: ${SIGNATURE_ALGORITHMS.join(', ')}`;
+    },
+  ),
   key('listeners', 'LIST', ['http://127.0.0.1:8083'], 'Where REST listens.'),
   key('rest.port', 'INT', null, 'Old form of listeners.'),
   key('rest.host.name', 'STRING', null, 'Old form of listeners.'),
@@ -140,8 +180,7 @@ export interface WorkerConfig {
 const passThrough = (name: string): boolean =>
   /^(producer|consumer|admin|key\.converter|value\.converter|header\.converter|config\.providers|internal)\./.test(
     name,
-  ) ||
-  /^(security|ssl|sasl|plugin|inter\.worker|config\.providers|connect\.protocol|metric|rest\.)/.test(name);
+  ) || /^(security|ssl|sasl|plugin|config\.providers|metric|rest\.|worker\.(un)?sync\.)/.test(name);
 
 /**
  * Parses worker properties.

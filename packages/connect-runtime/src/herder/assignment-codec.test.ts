@@ -13,6 +13,7 @@ const assignment = {
   ],
   revoked: [{ connector: 'b', task: 1 }],
   delayMs: 500,
+  whole: false,
 };
 
 describe('the group bytes of Connect', () => {
@@ -37,7 +38,12 @@ describe('the group bytes of Connect', () => {
   });
 
   it('read back what was written', () => {
-    expect(decodeAssignment(encodeAssignment(assignment, 2))).toEqual(assignment);
+    for (const whole of [false, true]) {
+      expect(decodeAssignment(encodeAssignment({ ...assignment, whole }, 2))).toEqual({
+        ...assignment,
+        whole,
+      });
+    }
     const metadata = { url: 'http://w/', configOffset: 7, allocation: assignment.assigned };
     expect(decodeMetadata(encodeMetadata(metadata, 1))).toEqual(metadata);
   });

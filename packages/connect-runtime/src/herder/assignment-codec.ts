@@ -3,6 +3,8 @@
 //   metadata   = version int16, url string, configOffset int64, allocation nullable bytes (an assignment)
 //   assignment = version int16, error int16, leader string, leaderUrl string, configOffset int64,
 //                assigned nullable [{connector string, tasks [int32]}], revoked the same, delay int32
+// An assignment of ours may have one more byte, 1: `assigned` is all that the worker runs, not what is added to it. Other
+// workers read as far as they know and pass it by.
 // Strings have an int16 length, bytes and arrays an int32; task -1 is the connector itself.
 import { connectError } from '../errors.ts';
 import type { WorkItem } from './work.ts';
@@ -31,9 +33,12 @@ export interface WorkerAssignment {
   readonly revoked: readonly WorkItem[];
   /** Milliseconds after which the worker joins again, because work waits for a lost worker; 0 = none. */
   readonly delayMs: number;
+  /** Whether `assigned` is everything the worker runs from now on; else it is what is added. */
+  readonly whole: boolean;
 }
 
 export const CONFIG_MISMATCH = 1;
+const WHOLE = Buffer.of(1);
 const MAX_ITEMS = 1_000_000;
 
 export function encodeMetadata(metadata: WorkerMetadata, version: number): Buffer {
@@ -46,6 +51,7 @@ export function encodeMetadata(metadata: WorkerMetadata, version: number): Buffe
       assigned: metadata.allocation,
       revoked: [],
       delayMs: 0,
+      whole: false,
     },
     version,
   );
@@ -78,6 +84,7 @@ export function encodeAssignment(assignment: WorkerAssignment, version: number):
     items(assignment.assigned),
     items(assignment.revoked),
     int32(assignment.delayMs),
+    ...(assignment.whole ? [WHOLE] : []),
   ]);
 }
 
@@ -93,6 +100,7 @@ export function decodeAssignment(bytes: Buffer): WorkerAssignment {
     assigned: reader.items(),
     revoked: version >= 1 ? reader.items() : [],
     delayMs: version >= 1 ? reader.int32() : 0,
+    whole: reader.left === 1 && reader.byte() === WHOLE[0],
   };
 }
 
@@ -139,6 +147,9 @@ class Reader {
   }
   get left(): number {
     return this.#bytes.length - this.#at;
+  }
+  byte(): number {
+    return this.#bytes.readUInt8(this.#take(1));
   }
   int16(): number {
     return this.#bytes.readInt16BE(this.#take(2));

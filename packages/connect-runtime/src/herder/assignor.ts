@@ -4,16 +4,22 @@ import { CONNECTOR_ITSELF, itemKey, type WorkItem, WorkSet } from './work.ts';
 
 export interface AssignorMember {
   readonly id: string;
+  /** The name under which a worker is known again after a restart; the member id where it has none. */
+  readonly worker: string;
   /** What it says it runs. */
   readonly owned: readonly WorkItem[];
 }
 
 /** What the leader remembers between rebalances; absent after it became leader. */
 export interface AssignorView {
-  /** Everything that was assigned to anybody. */
-  readonly assigned: WorkSet;
+  /** Everything that was assigned, by `itemKey`, with the worker it was assigned to; lost work included. */
+  readonly owners: ReadonlyMap<string, { readonly item: WorkItem; readonly worker: string }>;
   /** When work of lost workers is given away; null = none is waiting. */
   readonly deadlineMs: number | null;
+  /** Rounds that took work away for the sake of balance, one after another: each but the first waits for longer. */
+  readonly revocations: number;
+  /** Until when nothing is taken away for balance. */
+  readonly quietUntilMs: number | null;
 }
 
 export interface AssignorInput {
@@ -25,11 +31,18 @@ export interface AssignorInput {
   readonly maxDelayMs: number;
 }
 
+export interface MemberWork {
+  /** All that the member runs after this round. */
+  readonly assigned: readonly WorkItem[];
+  /** The part of `assigned` that it does not run yet. */
+  readonly added: readonly WorkItem[];
+  readonly revoked: readonly WorkItem[];
+}
+
 export interface AssignorResult {
-  readonly byMember: ReadonlyMap<
-    string,
-    { readonly assigned: readonly WorkItem[]; readonly revoked: readonly WorkItem[] }
-  >;
+  readonly byMember: ReadonlyMap<string, MemberWork>;
+  /** Work of lost workers that waits for them and runs nowhere. */
+  readonly waiting: readonly WorkItem[];
   /** Milliseconds until the group should meet again because of waiting work; 0 = no need. */
   readonly delayMs: number;
   readonly view: AssignorView;
@@ -37,79 +50,134 @@ export interface AssignorResult {
 
 interface Load {
   readonly id: string;
+  readonly worker: string;
+  /** What it runs already and keeps. */
   readonly kept: WorkItem[];
+  readonly added: WorkItem[];
   readonly revoked: WorkItem[];
+  /** Connectors and tasks in `kept` and `added`. */
+  readonly counts: { connectors: number; tasks: number };
 }
 
-/** Computes the next assignment; pure. */
+/** Computes the next assignment; pure. Nothing is given to a member while another one says that it runs it. */
 export function assignWork(input: AssignorInput): AssignorResult {
   const { configured, view, nowMs, maxDelayMs } = input;
-  const owners = new Set<string>();
-  const loads = [...input.members]
-    .sort((a, b) => (a.id < b.id ? -1 : 1))
-    .map((member): Load => {
-      const load: Load = { id: member.id, kept: [], revoked: [] };
-      for (const item of member.owned) {
-        // Deleted work and work that two workers run is given up.
-        const keep = configured.has(item) && !owners.has(itemKey(item));
-        (keep ? load.kept : load.revoked).push(item);
-        if (keep) owners.add(itemKey(item));
-      }
-      return load;
-    });
-  const free = configured.filter((item) => !owners.has(itemKey(item)));
-  // Without a previous view nothing can be known as lost, so nothing waits.
-  const lost = free.filter((item) => view?.assigned.has(item) === true);
-  let deadlineMs = lost.size > 0 && maxDelayMs > 0 ? (view?.deadlineMs ?? nowMs + maxDelayMs) : null;
-  if (deadlineMs !== null && deadlineMs <= nowMs) deadlineMs = null;
-  const waiting = deadlineMs !== null;
-  if (!waiting) balance(loads);
-  const toAssign = free.filter((item) => !waiting || !lost.has(item)).values();
+  const { loads, owned } = currentLoads(input);
+  const free = new WorkSet();
+  const lost: { item: WorkItem; worker: string }[] = [];
+  for (const item of configured.values().sort(byKindThenName)) {
+    if (owned.has(item)) continue;
+    const before = view?.owners.get(itemKey(item));
+    const owner = before && loads.find(({ worker }) => worker === before.worker);
+    // A worker that came back takes up again what nobody else was given meanwhile.
+    if (owner) add(owner, item);
+    else if (before) lost.push(before);
+    else free.add(item);
+  }
+  const deadlineMs = lost.length > 0 && maxDelayMs > 0 ? (view?.deadlineMs ?? nowMs + maxDelayMs) : null;
+  const waits = deadlineMs !== null && deadlineMs > nowMs;
+  if (!waits) for (const { item } of lost) free.add(item);
+  const balanced = waits ? NOT_BALANCED : balance(loads, input);
   // Connectors first, so that both kinds spread evenly.
-  for (const item of toAssign.sort(byKindThenName)) leastLoaded(loads, item).kept.push(item);
-  const assigned = new WorkSet([...loads.flatMap((load) => load.kept), ...(waiting ? lost.values() : [])]);
+  for (const item of free.values().sort(byKindThenName)) add(leastLoaded(loads, kindOf(item)), item);
+  const owners = new Map(waits ? lost.map((one) => [itemKey(one.item), one]) : []);
+  for (const { worker, kept, added } of loads) {
+    for (const item of [...kept, ...added]) owners.set(itemKey(item), { item, worker });
+  }
   return {
-    byMember: new Map(loads.map(({ id, kept, revoked }) => [id, { assigned: kept, revoked }])),
-    delayMs: deadlineMs === null ? 0 : deadlineMs - nowMs,
-    view: { assigned, deadlineMs },
+    byMember: new Map(
+      loads.map(({ id, kept, added, revoked }) => [id, { assigned: [...kept, ...added], added, revoked }]),
+    ),
+    waiting: waits ? lost.map(({ item }) => item) : [],
+    delayMs: Math.max(0, ((waits ? deadlineMs : balanced.quietUntilMs) ?? nowMs) - nowMs),
+    view: { owners, deadlineMs: waits ? deadlineMs : null, ...balanced },
   };
 }
 
+function currentLoads({ members, configured }: AssignorInput): { loads: Load[]; owned: WorkSet } {
+  const owned = new WorkSet();
+  const loads = [...members]
+    .sort((a, b) => (a.worker < b.worker ? -1 : 1))
+    .map(({ id, worker, owned: items }): Load => {
+      const counts = { connectors: 0, tasks: 0 };
+      const load: Load = { id, worker, kept: [], added: [], revoked: [], counts };
+      for (const item of items) {
+        // Deleted work and work that two workers run is given up.
+        const keep = configured.has(item) && !owned.has(item);
+        (keep ? load.kept : load.revoked).push(item);
+        if (!keep) continue;
+        owned.add(item);
+        counts[kindOf(item)]++;
+      }
+      return load;
+    });
+  return { loads, owned };
+}
+
 function byKindThenName(a: WorkItem, b: WorkItem): number {
-  const kind = Number(isTask(a)) - Number(isTask(b));
-  if (kind !== 0) return kind;
+  if (kindOf(a) !== kindOf(b)) return kindOf(a) === 'connectors' ? -1 : 1;
   return a.connector === b.connector ? a.task - b.task : a.connector < b.connector ? -1 : 1;
 }
 
-function isTask(item: WorkItem): boolean {
-  return item.task !== CONNECTOR_ITSELF;
+type Kind = 'connectors' | 'tasks';
+
+function kindOf(item: WorkItem): Kind {
+  return item.task === CONNECTOR_ITSELF ? 'connectors' : 'tasks';
 }
 
-function countLike(load: Load, item: WorkItem): number {
-  return load.kept.reduce((count, kept) => count + Number(isTask(kept) === isTask(item)), 0);
+function add(load: Load, item: WorkItem): void {
+  load.added.push(item);
+  load.counts[kindOf(item)]++;
 }
 
-function leastLoaded(loads: readonly Load[], item: WorkItem): Load {
+function leastLoaded(loads: readonly Load[], kind: Kind): Load {
   let best: Load | undefined;
-  for (const load of loads) {
-    if (!best || countLike(load, item) < countLike(best, item)) best = load;
-  }
+  for (const load of loads) if (!best || load.counts[kind] < best.counts[kind]) best = load;
   if (!best) throw new Error('a group has at least one member');
   return best;
 }
 
-/** Revokes what exceeds an even share, connectors and tasks apart. */
-function balance(loads: readonly Load[]): void {
-  for (const tasks of [false, true]) {
-    const of = (load: Load): WorkItem[] => load.kept.filter((item) => isTask(item) === tasks);
-    const total = loads.reduce((sum, load) => sum + of(load).length, 0);
-    const share = Math.ceil(total / loads.length);
-    if (loads.every((load) => of(load).length >= Math.floor(total / loads.length))) continue;
-    for (const load of loads) {
-      for (const item of of(load).slice(share)) {
-        load.kept.splice(load.kept.indexOf(item), 1);
-        load.revoked.push(item);
-      }
-    }
+type Balanced = Pick<AssignorView, 'revocations' | 'quietUntilMs'>;
+const NOT_BALANCED: Balanced = { revocations: 0, quietUntilMs: null };
+
+/** Revokes what exceeds an even share. A group that does so round after round pauses in between, longer each time. */
+function balance(loads: readonly Load[], { configured, view, nowMs, maxDelayMs }: AssignorInput): Balanced {
+  const quietUntilMs = view?.quietUntilMs ?? null;
+  const revocations = view?.revocations ?? 0;
+  if (quietUntilMs !== null && quietUntilMs > nowMs) return { revocations, quietUntilMs };
+  const all = configured.values();
+  const excess = (['connectors', 'tasks'] as const).flatMap((kind) =>
+    beyondShare(loads, kind, all.filter((item) => kindOf(item) === kind).length),
+  );
+  if (excess.length === 0) return NOT_BALANCED;
+  if (revocations > 0 && quietUntilMs === null && maxDelayMs > 0) {
+    // Connect's pause: 40 ms, 1.6 s, 64 s and so on, as far as work may wait at all.
+    return { revocations, quietUntilMs: nowMs + Math.min(40 ** revocations, maxDelayMs) };
   }
+  for (const { load, item } of excess) {
+    load.kept.splice(load.kept.indexOf(item), 1);
+    load.revoked.push(item);
+    load.counts[kindOf(item)]--;
+  }
+  return { revocations: revocations + 1, quietUntilMs: null };
+}
+
+/** What workers run of one kind beyond their part of `total`, where some parts are greater by one. */
+function beyondShare(
+  loads: readonly Load[],
+  kind: Kind,
+  total: number,
+): { readonly load: Load; readonly item: WorkItem }[] {
+  const share = Math.floor(total / loads.length);
+  let greater = total % loads.length;
+  return loads.flatMap((load) => {
+    const count = load.counts[kind];
+    if (count <= share) return [];
+    const allowed = greater > 0 ? share + 1 : share;
+    if (greater > 0) greater--;
+    const excess = count - allowed;
+    if (excess <= 0) return [];
+    const movable = load.kept.filter((item) => kindOf(item) === kind);
+    return movable.slice(-excess).map((item) => ({ load, item }));
+  });
 }

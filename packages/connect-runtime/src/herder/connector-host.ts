@@ -39,6 +39,7 @@ export class ConnectorHost {
   readonly #options: ConnectorHostOptions;
   readonly #queue = new KeyedQueue();
   readonly #running = new Map<string, Running>();
+  readonly #ending = new Set<string>();
 
   constructor(options: ConnectorHostOptions) {
     this.#options = options;
@@ -60,6 +61,16 @@ export class ConnectorHost {
         throw connectError('connect.rest_internal', `Failed to start connector: ${name}`);
       }
     });
+  }
+
+  /** The connectors that run, rest, failed or are ending here. */
+  active(): string[] {
+    return [...this.#running.keys(), ...this.#ending];
+  }
+
+  /** Asks a connector for its task configs again, and stores them where they differ. */
+  republish(name: string): Promise<void> {
+    return this.#queue.run(name, () => this.#republish(name));
   }
 
   async close(): Promise<void> {
@@ -131,7 +142,7 @@ export class ConnectorHost {
     return {
       connectorName: name,
       logger,
-      requestTaskReconfiguration: () => void this.#queue.run(name, () => this.#republish(name)),
+      requestTaskReconfiguration: () => void this.republish(name),
       raiseError: (error) =>
         void this.#queue.run(name, async () => {
           const version = this.#running.get(name)?.plugin.version ?? null;
@@ -198,9 +209,14 @@ export class ConnectorHost {
 
   async #end(name: string): Promise<void> {
     if (!this.#running.has(name)) return;
+    this.#ending.add(name);
     await this.#stopInstance(name);
+    this.#ending.delete(name);
     this.#running.delete(name);
     this.#report(name, 'UNASSIGNED', null);
+    const { state, status } = this.#options;
+    // A connector there is no more has no status either.
+    if (!state.has(name)) status.put({ kind: 'connector', connector: name, value: null });
   }
 
   #fail(name: string, error: unknown, version: string | null): void {
@@ -215,11 +231,9 @@ export class ConnectorHost {
     trace: string | null = null,
   ): void {
     const { status, workerId, generation } = this.#options;
-    status.put({
-      kind: 'connector',
-      connector: name,
-      value: { state, trace, workerId, generation: generation(), version },
-    });
+    const yields = state === 'UNASSIGNED' || state === 'FAILED';
+    const value = { state, trace, workerId, generation: generation(), version };
+    status.put({ kind: 'connector', connector: name, value }, { yields });
   }
 
   #logger(): Logger {

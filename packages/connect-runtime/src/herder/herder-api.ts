@@ -47,6 +47,13 @@ export interface Herder {
     options: { readonly allowReplace: boolean; readonly initialState?: TargetState },
   ): Promise<{ readonly created: boolean; readonly info: ConnectorInfo }>;
   patchConnector(name: string, patch: RawConfig): Promise<ConnectorInfo>;
+  /**
+   * Whether a request of another worker is signed as the group has agreed.
+   * @throws connect.bad_request, connect.forbidden, connect.starting
+   */
+  verifyInternal(body: string, headers: Readonly<Record<string, string | undefined>>): void;
+  /** From the worker where the connector runs: what its tasks shall be. */
+  putTaskConfigs(name: string, tasks: readonly RawConfig[]): Promise<void>;
   deleteConnector(name: string): Promise<void>;
   setTargetState(name: string, state: TargetState): Promise<void>;
   restartConnector(name: string): Promise<void>;

@@ -1,6 +1,6 @@
 // The distributed herder: one worker of a group that shares connectors and tasks. A single worker is a group of one.
-// Writes go to the config topic and take effect when they are read back; what runs where follows from the topic and
-// the group's assignment. Reads are answered from memory and never wait.
+// Writes go to the config topic, by the leader, and take effect when they are read back; what runs where follows from the
+// topic and the group's assignment (`GroupWork`). Reads are answered from memory and never wait.
 import type {
   ConfigInfos,
   ConfigKeyInfo,
@@ -14,7 +14,7 @@ import type {
   TaskStateInfo,
   WorkerHealth,
 } from '@millrace/connect-api';
-import { type Logger, type RawConfig, toError } from '@millrace/foundation';
+import type { Logger, RawConfig } from '@millrace/foundation';
 import { versionProblem } from '../config/plugin-version.ts';
 import { resolveVariables } from '../config/providers.ts';
 import {
@@ -30,21 +30,23 @@ import type { TargetState } from '../stores/config-records.ts';
 import type { ConfigChange } from '../stores/config-state.ts';
 import type { ConfigStore } from '../stores/config-store.ts';
 import type { StatusStore } from '../stores/status-store.ts';
-import type { WorkerAssignment } from './assignment-codec.ts';
 import { ConnectorHost, type ConnectorHostOptions } from './connector-host.ts';
 import type { ConnectorOffsetsService } from './connector-offsets.ts';
+import { GroupWork } from './group-work.ts';
 import type { Herder, OffsetChange, RestartRequest } from './herder-api.ts';
 import { KeyedQueue } from './keyed-queue.ts';
+import type { Leadership } from './leadership.ts';
 import type { Membership } from './membership.ts';
 import { planRestart } from './restart-plan.ts';
 import { TaskSupervisor, type TaskSupervisorOptions } from './task-supervisor.ts';
 import { ConnectorViews } from './views.ts';
-import { CONNECTOR_ITSELF, type WorkItem, WorkSet } from './work.ts';
+import { CONNECTOR_ITSELF, type WorkItem, type WorkSet } from './work.ts';
 
 export interface HerderOptions {
   readonly configs: ConfigStore;
   readonly status: StatusStore;
   readonly offsets: ConnectorOffsetsService;
+  readonly leadership: Leadership;
   readonly validation: ValidationContext;
   readonly connectors: Omit<
     ConnectorHostOptions,
@@ -62,6 +64,12 @@ export interface HerderOptions {
 const VALIDATION_TIMEOUT_MS = 90_000;
 const MUST_BE_STOPPED =
   "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/%s/stop' endpoint";
+const ONLY_LEADER_SETS = 'Only the leader can set connector configs.';
+const ONLY_LEADER_DELETES = 'Only the leader can delete connector configs.';
+const ONLY_LEADER_STOPS = 'Only the leader can transition connectors to the STOPPED state.';
+const ONLY_LEADER_CHANGES_OFFSETS = 'Only the leader can process external offsets modification requests';
+const TASKS_END_MS = 15_000;
+const TASKS_END_LOOK_MS = 50;
 const TRACKING_OFF = 'Topic tracking is disabled.';
 const RESET_OFF = 'Topic tracking reset is disabled.';
 
@@ -72,8 +80,10 @@ export class DistributedHerder implements Herder {
   readonly #tasks: TaskSupervisor;
   /** Writes to the config topic, one after another per connector. */
   readonly #writes = new KeyedQueue();
-  /** What the group gave this worker. */
-  #assigned = new WorkSet();
+  readonly #leadership: Leadership;
+  readonly #work: GroupWork;
+  /** How often the leader has not taken the task configs of a connector in a row. */
+  readonly #unsent = new Map<string, number>();
   #membership: Membership | undefined;
 
   constructor(options: HerderOptions) {
@@ -86,25 +96,40 @@ export class DistributedHerder implements Herder {
       state: configs.state,
       status,
       generation,
-      isAssigned: (connector) => this.#assigned.has({ connector, task: CONNECTOR_ITSELF }),
-      publishTasks: (connector, tasks) => this.#write(connector, () => configs.putTasks(connector, tasks)),
+      isAssigned: (connector) => this.#work.has({ connector, task: CONNECTOR_ITSELF }),
+      publishTasks: (connector, tasks) => this.#publishTasks(connector, tasks),
     });
     this.#tasks = new TaskSupervisor({
       ...options.tasks,
       state: configs.state,
       status,
       generation,
-      isAssigned: (item) => this.#assigned.has(item),
+      isAssigned: (item) => this.#work.has(item),
+    });
+    this.#leadership = options.leadership;
+    const { clock, workerId } = options.tasks;
+    this.#work = new GroupWork({
+      configs,
+      status,
+      views: this.#views,
+      connectors: this.#connectors,
+      tasks: this.#tasks,
+      workerId,
+      clock,
+      logger: options.logger,
+      onLoggerLevel: options.onLoggerLevel,
     });
   }
 
   /** Takes part in the group from now on. */
   join(membership: Membership): void {
     this.#membership = membership;
-    membership.start();
+    this.#leadership.join(membership);
+    this.#work.join(membership);
   }
 
   async close(): Promise<void> {
+    this.#leadership.close();
     await this.#writes.idle();
     await this.#tasks.close();
     await this.#connectors.close();
@@ -113,127 +138,41 @@ export class DistributedHerder implements Herder {
 
   // ---- the group
 
-  /** All connectors and tasks there are. */
   configured(): WorkSet {
-    const { state } = this.#options.configs;
-    const all = new WorkSet();
-    for (const connector of state.connectors()) {
-      all.add({ connector, task: CONNECTOR_ITSELF });
-      for (const task of state.tasks(connector).keys()) all.add({ connector, task });
-    }
-    return all;
+    return this.#work.configured();
   }
-
   owned(): WorkItem[] {
-    return this.#assigned.values();
+    return this.#work.owned();
   }
-
-  async onAssigned(assignment: WorkerAssignment): Promise<void> {
-    const before = this.#assigned;
-    this.#assigned = new WorkSet(assignment.assigned);
-    const gone = before.filter((item) => !this.#assigned.has(item));
-    const configured = this.configured();
-    // INV-2: what goes to another worker has ended here first. What was deleted goes nowhere, so nobody waits for it.
-    const moved = gone.filter((item) => configured.has(item)).values();
-    const ended = Promise.all(moved.map((item) => this.#reconcile(item)));
-    const deleted = gone.filter((item) => !configured.has(item)).values();
-    for (const item of [...deleted, ...this.#assigned.values()]) this.#background(this.#reconcile(item));
-    this.#forgetDeleted();
-    await ended;
+  onAssigned(work: readonly WorkItem[]): Promise<void> {
+    return this.#work.onAssigned(work);
   }
-
-  async onLost(): Promise<void> {
-    const before = this.#assigned.values();
-    this.#assigned = new WorkSet();
-    await Promise.all(before.map((item) => this.#reconcile(item)));
+  onLeading(leads: boolean, waiting: readonly WorkItem[]): void {
+    this.#leadership.onLeading(leads);
+    if (leads) this.#work.onLeading(waiting);
   }
-
-  /** What the config topic brought, from this worker or another. */
+  onLost(): Promise<void> {
+    this.#leadership.onLeading(false);
+    return this.#work.onLost();
+  }
   onConfigChange(change: ConfigChange): void {
-    const { connector } = change as { connector: string };
-    switch (change.kind) {
-      case 'connector':
-        if (change.isNew) this.#membership?.rejoin();
-        else this.#background(this.#connectors.reconcile(connector));
-        break;
-      case 'removed':
-        this.#onRemoved(connector);
-        break;
-      case 'tasks':
-        this.#onTasks(connector);
-        break;
-      case 'target-state':
-        this.#background(this.#connectors.reconcile(connector));
-        for (const item of this.#tasks.tasksOf(connector)) this.#background(this.#tasks.reconcile(item));
-        break;
-      case 'restart':
-        this.#onRestart(connector, change);
-        break;
-      case 'logger':
-        this.#options.onLoggerLevel(change.namespace, change.level);
-        break;
-      default:
-        change satisfies never;
-    }
-  }
-
-  #reconcile(item: WorkItem): Promise<void> {
-    return item.task === CONNECTOR_ITSELF
-      ? this.#connectors.reconcile(item.connector)
-      : this.#tasks.reconcile(item);
-  }
-
-  #onRemoved(connector: string): void {
-    this.#background(
-      (async () => {
-        await Promise.all([
-          this.#connectors.reconcile(connector),
-          ...this.#tasks.tasksOf(connector).map((item) => this.#tasks.reconcile(item)),
-        ]);
-        this.#forgetDeleted();
-        this.#membership?.rejoin();
-      })(),
-    );
-  }
-
-  #onTasks(connector: string): void {
-    const wanted = this.#options.configs.state.tasks(connector).length;
-    const assigned = this.#assigned.values().filter((item) => item.connector === connector && item.task >= 0);
-    for (const item of this.#tasks.tasksOf(connector)) this.#background(this.#tasks.reconcile(item));
-    if (assigned.length !== wanted) this.#membership?.rejoin();
-  }
-
-  #onRestart(connector: string, request: RestartRequest): void {
-    let plan: ReturnType<typeof planRestart>;
-    try {
-      plan = planRestart(this.#views.status(connector), request);
-    } catch {
-      return; // no status yet: nothing runs that could be restarted
-    }
-    if (plan.connector && this.#assigned.has({ connector, task: CONNECTOR_ITSELF })) {
-      this.#background(this.#connectors.restart(connector, { announce: true }));
-    }
-    for (const task of plan.tasks) {
-      const item = { connector, task };
-      if (this.#assigned.has(item)) this.#background(this.#tasks.restart(item, { announce: true }));
-    }
-  }
-
-  /** Connectors that are gone leave no status behind. */
-  #forgetDeleted(): void {
-    const { status, configs } = this.#options;
-    if (this.#membership?.isLeader !== true) return;
-    for (const name of status.names()) if (!configs.state.has(name)) status.removeConnector(name);
-  }
-
-  #background(work: Promise<unknown>): void {
-    work.catch((error: unknown) => {
-      this.#options.logger.error({ err: toError(error) }, 'a change could not be carried out');
-    });
+    this.#work.onConfigChange(change);
   }
 
   #write<T>(connector: string, work: () => Promise<T>): Promise<T> {
     return this.#writes.run(connector, work);
+  }
+
+  /** Stores what the tasks of a connector that runs here shall be: as leader, else through it. */
+  async #publishTasks(connector: string, tasks: readonly RawConfig[]): Promise<void> {
+    if (this.#leadership.isLeader) {
+      this.#unsent.delete(connector);
+      await this.#write(connector, () => this.#options.configs.putTasks(connector, tasks));
+      return;
+    }
+    const attempt = this.#unsent.get(connector) ?? 0;
+    this.#unsent.set(connector, attempt + 1);
+    this.#leadership.sendTasks(connector, tasks, attempt, () => void this.#connectors.republish(connector));
   }
 
   // ---- reading
@@ -287,10 +226,12 @@ export class DistributedHerder implements Herder {
     config: RawConfig,
     options: { readonly allowReplace: boolean; readonly initialState?: TargetState },
   ): Promise<{ created: boolean; info: ConnectorInfo }> {
+    await this.#leadership.require(ONLY_LEADER_SETS);
     await this.#validateOrThrow(config);
     return await this.#write(name, async () => {
       const { configs } = this.#options;
       await configs.refresh();
+      this.#leadership.requireNow(ONLY_LEADER_SETS);
       const exists = configs.state.has(name);
       if (exists && !options.allowReplace) {
         throw connectError('connect.conflict', `Connector ${name} already exists`);
@@ -301,6 +242,7 @@ export class DistributedHerder implements Herder {
   }
 
   async patchConnector(name: string, patch: RawConfig): Promise<ConnectorInfo> {
+    await this.#leadership.require(ONLY_LEADER_SETS);
     const merged: Record<string, string> = { ...this.#views.config(name) };
     for (const [key, value] of Object.entries(patch)) {
       if (value == null) delete merged[key];
@@ -308,13 +250,16 @@ export class DistributedHerder implements Herder {
     }
     await this.#validateOrThrow(merged);
     return await this.#write(name, async () => {
+      this.#leadership.requireNow(ONLY_LEADER_SETS);
       await this.#options.configs.putConnector(name, merged);
       return this.#views.info(name);
     });
   }
 
   async deleteConnector(name: string): Promise<void> {
+    await this.#leadership.require(ONLY_LEADER_DELETES);
     await this.#write(name, async () => {
+      this.#leadership.requireNow(ONLY_LEADER_DELETES);
       const { configs } = this.#options;
       if (!configs.state.has(name)) throw connectError('connect.not_found', `Connector ${name} not found`);
       await configs.removeConnector(name);
@@ -322,6 +267,8 @@ export class DistributedHerder implements Herder {
   }
 
   async setTargetState(name: string, state: TargetState): Promise<void> {
+    // What takes tasks away is the leader's to write; pausing any worker may.
+    if (state === 'STOPPED') await this.#leadership.require(ONLY_LEADER_STOPS);
     await this.#write(name, async () => {
       const { configs } = this.#options;
       if (!configs.state.has(name)) throw connectError('connect.not_found', `Unknown connector ${name}`);
@@ -329,12 +276,35 @@ export class DistributedHerder implements Herder {
     });
   }
 
+  verifyInternal(body: string, headers: Readonly<Record<string, string | undefined>>): void {
+    this.#leadership.verify(body, headers);
+  }
+
+  async putTaskConfigs(name: string, tasks: readonly RawConfig[]): Promise<void> {
+    await this.#leadership.require('Only the leader may write task configurations.');
+    await this.#write(name, async () => {
+      const { configs } = this.#options;
+      if (!configs.state.has(name)) throw connectError('connect.not_found', `Connector ${name} not found`);
+      if (tasks.length > 0 && configs.state.targetState(name) === 'STOPPED') {
+        throw connectError(
+          'connect.bad_request',
+          `Cannot submit non-empty set of task configs for stopped connector ${name}`,
+        );
+      }
+      await configs.putTasks(name, tasks);
+    });
+  }
+
   async restartConnector(name: string): Promise<void> {
+    await this.#leadership.settled();
     this.#knownOrThrow(name);
+    const item = { connector: name, task: CONNECTOR_ITSELF };
+    if (!this.#work.has(item)) this.#leadership.refuseRestart(item, 'connector');
     await this.#connectors.restart(name, { announce: false });
   }
 
   async restartConnectorAndTasks(name: string, request: RestartRequest): Promise<ConnectorStatus> {
+    await this.#leadership.require('Only the leader can process restart requests.');
     this.#knownOrThrow(name);
     const { shown } = planRestart(this.#views.status(name), request);
     await this.#write(name, () => this.#options.configs.putRestart(name, request));
@@ -342,6 +312,7 @@ export class DistributedHerder implements Herder {
   }
 
   async restartTask(name: string, task: number): Promise<void> {
+    await this.#leadership.settled();
     this.#knownOrThrow(name);
     if (this.#options.configs.state.tasks(name)[task] === undefined) {
       const stopped = this.#options.configs.state.targetState(name) === 'STOPPED';
@@ -349,7 +320,9 @@ export class DistributedHerder implements Herder {
         ? connectError('connect.conflict', `Connector ${name} is stopped and has no tasks`)
         : connectError('connect.not_found', `Unknown task: ${name}-${task}`);
     }
-    await this.#tasks.restart({ connector: name, task }, { announce: false });
+    const item = { connector: name, task };
+    if (!this.#work.has(item)) this.#leadership.refuseRestart(item, 'task');
+    await this.#tasks.restart(item, { announce: false });
   }
 
   #knownOrThrow(name: string): void {
@@ -397,16 +370,34 @@ export class DistributedHerder implements Herder {
     name: string,
     change: (plugin: ConnectorPlugin, config: RawConfig) => Promise<string>,
   ): Promise<string> {
+    await this.#leadership.require(ONLY_LEADER_CHANGES_OFFSETS);
+    await this.#options.configs.refresh();
     const { plugin, config } = await this.#connectorWithConfig(name);
     return await this.#write(name, async () => {
       const { state } = this.#options.configs;
+      this.#leadership.requireNow(ONLY_LEADER_CHANGES_OFFSETS);
       if (state.targetState(name) !== 'STOPPED' || state.tasks(name).length > 0) {
         throw connectError('connect.bad_request', MUST_BE_STOPPED.replace('%s', name));
       }
-      // Tasks that are still ending may store offsets of their own.
-      await Promise.all(this.#tasks.tasksOf(name).map((item) => this.#tasks.reconcile(item)));
+      await this.#untilTasksEnded(name);
       return await change(plugin, config);
     });
+  }
+
+  /** Tasks that are still ending may store offsets of their own. Where they end, their states are taken away. */
+  async #untilTasksEnded(name: string): Promise<void> {
+    await Promise.all(this.#tasks.tasksOf(name).map((item) => this.#tasks.reconcile(item)));
+    const { status, tasks } = this.#options;
+    for (let waitedMs = 0; status.tasks(name).length > 0; waitedMs += TASKS_END_LOOK_MS) {
+      if (waitedMs >= TASKS_END_MS) {
+        const [[task, { workerId }] = [0, { workerId: '' }]] = status.tasks(name);
+        throw connectError(
+          'connect.rest_internal',
+          `The offsets of ${name} cannot be changed: its task ${task} has not ended on ${workerId}`,
+        );
+      }
+      await tasks.clock.sleep(TASKS_END_LOOK_MS);
+    }
   }
 
   async #connectorWithConfig(name: string): Promise<{ plugin: ConnectorPlugin; config: RawConfig }> {

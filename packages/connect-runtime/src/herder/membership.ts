@@ -1,6 +1,7 @@
 // This worker in its group: what it says about itself, what it computes as leader, what it is given.
 import type { Clock, Logger, MillraceError } from '@millrace/foundation';
-import { type Cluster, GroupMember } from '@millrace/kafka-client';
+import { type Cluster, type GroupAssignment, GroupMember } from '@millrace/kafka-client';
+import type { Lease } from '../lease.ts';
 import {
   CONFIG_MISMATCH,
   CONNECT_PROTOCOLS,
@@ -11,7 +12,7 @@ import {
   type WorkerAssignment,
 } from './assignment-codec.ts';
 import { type AssignorView, assignWork } from './assignor.ts';
-import type { WorkItem, WorkSet } from './work.ts';
+import { itemKey, type WorkItem, WorkSet } from './work.ts';
 
 type LeadRequest = Parameters<ConstructorParameters<typeof GroupMember>[0]['lead']>[0];
 
@@ -21,6 +22,10 @@ export interface MembershipOptions {
   /** Stable over restarts: the worker takes its place back without a rebalance. */
   readonly instanceId: string;
   readonly url: string;
+  /** Which protocol to speak where the group allows: `sessioned` workers sign what they ask of each other. */
+  readonly protocol: 'sessioned' | 'compatible';
+  /** Prolonged by every answer of the group. */
+  readonly lease: Lease;
   readonly sessionTimeoutMs: number;
   readonly rebalanceTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
@@ -33,29 +38,50 @@ export interface MembershipOptions {
   readonly refreshConfig: () => Promise<void>;
   /** All connectors and tasks there are. */
   readonly configured: () => WorkSet;
-  /** What this worker runs. */
+  /** What this worker runs, also what is ending. */
   readonly owned: () => readonly WorkItem[];
-  /** A new assignment; what was revoked has to be given up before it resolves. */
-  readonly onAssigned: (assignment: WorkerAssignment) => Promise<void>;
+  /** All that this worker runs from now on; what it has no longer has to be given up before it resolves. */
+  readonly onAssigned: (work: readonly WorkItem[]) => Promise<void>;
+  /** Whether this worker leads the generation that begins; then `waiting` is the work of lost workers that nobody runs meanwhile. */
+  readonly onLeading: (leads: boolean, waiting: readonly WorkItem[]) => void;
   /** The group may give this worker's work to others now: all of it has to end. */
   readonly onLost: () => Promise<void>;
   readonly onFatal: (error: MillraceError) => void;
 }
 
+/** What a leader knows of one generation. */
+interface Led {
+  readonly generation: number;
+  readonly view: AssignorView;
+  readonly waiting: readonly WorkItem[];
+  /** `HOST:PORT` of the members. */
+  readonly workers: ReadonlySet<string>;
+  /** By `itemKey`: where the worker that runs it is reached. */
+  readonly urls: ReadonlyMap<string, string>;
+}
+
 const CONFIG_WAIT_MS = 500;
+const PLACE_WAIT_MS = 30_000;
 
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #member: GroupMember;
   readonly #stop = new AbortController();
-  /** What this worker knows as leader; null when it is not, or has not assigned yet. */
-  #view: AssignorView | null = null;
+  /** What was computed last, until it is known that the group got it. */
+  #computed: Led | null = null;
+  /** Null when this worker does not lead, or has not assigned yet. */
+  #led: Led | null = null;
   #leaderUrl = '';
+  #protocol: string = '';
+  /** Whether this worker knows its place in the group: who leads, and that it is a member. */
+  #placed = false;
   #assigned = false;
   #cancelDelay: AbortController | null = null;
+  #placeWaiters: (() => void)[] = [];
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+    const { lease, sessionTimeoutMs } = options;
     this.#member = new GroupMember({
       cluster: options.cluster,
       logger: options.logger,
@@ -63,21 +89,27 @@ export class Membership {
       groupId: options.groupId,
       protocolType: 'connect',
       groupInstanceId: options.instanceId,
-      sessionTimeoutMs: options.sessionTimeoutMs,
-      rebalanceTimeoutMs: options.rebalanceTimeoutMs,
+      sessionTimeoutMs,
+      // A rebalance that ends without a static member counts on what it said of itself long ago (INV-2).
+      rebalanceTimeoutMs: Math.max(options.rebalanceTimeoutMs, 2 * sessionTimeoutMs),
       heartbeatIntervalMs: options.heartbeatIntervalMs,
       protocols: () =>
-        CONNECT_PROTOCOLS.map(({ name, version }) => ({
-          name,
-          metadata: encodeMetadata(
-            { url: options.url, configOffset: options.configOffset(), allocation: options.owned() },
-            version,
-          ),
-        })),
+        CONNECT_PROTOCOLS.filter(({ name }) => name === 'compatible' || name === options.protocol).map(
+          ({ name, version }) => ({
+            name,
+            metadata: encodeMetadata(
+              { url: options.url, configOffset: options.configOffset(), allocation: options.owned() },
+              version,
+            ),
+          }),
+        ),
       lead: (request) => this.#lead(request),
-      onAssigned: ({ assignment, isLeader }) => this.#onAssigned(assignment, isLeader),
+      onAssigned: (assignment) => this.#onAssigned(assignment),
+      onContact: () => lease.mark(sessionTimeoutMs),
       onLost: async () => {
-        this.#view = null;
+        lease.end();
+        this.#led = null;
+        this.#placed = false;
         this.#assigned = false;
         await options.onLost();
       },
@@ -88,15 +120,43 @@ export class Membership {
   get generation(): number {
     return this.#member.generation;
   }
+  /** Whether the group counts on this worker as its leader. */
   get isLeader(): boolean {
-    return this.#member.isLeader;
+    return this.#member.isLeader && this.#placed && this.#options.lease.valid;
   }
+  /** Where the leader is reached; empty while that is not known. */
   get leaderUrl(): string {
-    return this.#leaderUrl;
+    return this.#settled ? this.#leaderUrl : '';
+  }
+  /** Whether workers sign what they ask of each other. */
+  get signed(): boolean {
+    return this.#protocol !== 'compatible';
   }
   /** Whether the worker has its share of the group's work; a rebalance takes nothing away until it ends. */
   get ready(): boolean {
     return this.#assigned && this.#member.state !== 'stopped';
+  }
+  get #settled(): boolean {
+    return this.#placed && this.#member.state === 'stable';
+  }
+
+  /** Where the worker that runs something is reached, as far as this worker knows as leader. */
+  ownerUrl(item: WorkItem): string | undefined {
+    return this.isLeader && this.#settled ? this.#led?.urls.get(itemKey(item)) : undefined;
+  }
+
+  /** Whether a worker, by the id that states show, is in the group, as far as this worker knows as leader. */
+  hasWorker(workerId: string): boolean {
+    return this.#led?.workers.has(workerId) === true;
+  }
+
+  /** Resolves when no rebalance is under way, or has been for too long: then nobody is known to lead. */
+  async settled(): Promise<void> {
+    if (this.#settled || this.#stop.signal.aborted) return;
+    const { clock } = this.#options;
+    const done = new AbortController();
+    this.#placeWaiters.push(() => done.abort());
+    await clock.sleep(PLACE_WAIT_MS, AbortSignal.any([done.signal, this.#stop.signal]));
   }
 
   start(): void {
@@ -117,42 +177,60 @@ export class Membership {
 
   async #lead(request: LeadRequest): Promise<ReadonlyMap<string, Buffer>> {
     const { clock, maxDelayMs, refreshConfig, configOffset, configured, url } = this.#options;
-    const members = request.members.map(({ memberId, metadata }) => ({
+    const members = request.members.map(({ memberId, groupInstanceId, metadata }) => ({
       id: memberId,
+      instanceId: groupInstanceId,
       ...decodeMetadata(metadata),
     }));
     const newest = Math.max(...members.map((member) => member.configOffset));
     if (newest > configOffset()) await refreshConfig();
     const version = CONNECT_PROTOCOLS.find(({ name }) => name === request.protocol)?.version ?? 1;
     const offset = configOffset();
-    const { byMember, delayMs, view } = assignWork({
-      members: members.map(({ id, allocation }) => ({ id, owned: allocation })),
+    const { byMember, waiting, delayMs, view } = assignWork({
+      members: members.map(({ id, instanceId, allocation }) => ({
+        id,
+        worker: instanceId ?? id,
+        owned: allocation,
+      })),
       configured: configured(),
-      view: this.#view,
+      view: this.#led?.view ?? null,
       nowMs: clock.monotonicMs(),
       maxDelayMs,
     });
-    this.#view = view;
+    const urls = new Map<string, string>();
+    for (const member of members) {
+      for (const item of byMember.get(member.id)?.assigned ?? []) urls.set(itemKey(item), member.url);
+    }
+    const workers = new Set(members.map((member) => hostOf(member.url)));
+    this.#computed = { generation: request.generation, view, waiting, workers, urls };
     const shared = { error: 0, leader: request.memberId, leaderUrl: url, configOffset: offset, delayMs };
     return new Map(
-      members.map(({ id }) => {
-        const { assigned = [], revoked = [] } = byMember.get(id) ?? {};
-        return [id, encodeAssignment({ ...shared, assigned, revoked }, version)];
+      members.map(({ id, instanceId }) => {
+        const { assigned = [], added = [], revoked = [] } = byMember.get(id) ?? {};
+        // A worker that restarts finds its last assignment at the broker, so it has to be whole. Connect's own workers
+        // have no such place, and expect what is new.
+        const whole = instanceId !== null;
+        return [
+          id,
+          encodeAssignment({ ...shared, assigned: whole ? assigned : added, revoked, whole }, version),
+        ];
       }),
     );
   }
 
-  async #onAssigned(bytes: Buffer, isLeader: boolean): Promise<void> {
-    const { onAssigned, configOffset, refreshConfig, clock, logger } = this.#options;
+  async #onAssigned({ assignment: bytes, isLeader, generation, protocol }: GroupAssignment): Promise<void> {
+    const { configOffset, refreshConfig, configured, clock, logger } = this.#options;
     this.#cancelDelay?.abort();
-    if (!isLeader) this.#view = null;
+    const computed = this.#computed?.generation === generation ? this.#computed : null;
+    this.#computed = null;
+    if (!isLeader) this.#led = null;
+    else if (computed) this.#led = computed;
     if (bytes.length === 0) {
       // The broker kept no assignment for this returning member.
       this.#member.rejoin();
       return;
     }
     const assignment = decodeAssignment(bytes);
-    this.#leaderUrl = assignment.leaderUrl;
     if (assignment.error === CONFIG_MISMATCH) {
       logger.warn('the leader knows less of the config topic than this worker; joining again');
       await clock.sleep(CONFIG_WAIT_MS, this.#stop.signal);
@@ -160,11 +238,26 @@ export class Membership {
       return;
     }
     if (assignment.configOffset > configOffset()) await refreshConfig();
-    await onAssigned(assignment);
+    this.#leaderUrl = assignment.leaderUrl;
+    this.#protocol = protocol;
+    this.#placed = true;
+    for (const wake of this.#placeWaiters.splice(0)) wake();
+    // What was added is not all where the addition is an older one that the broker kept.
+    const incomplete = !assignment.whole && !this.#assigned;
+    this.#options.onLeading(isLeader && this.#led !== null, this.#led?.waiting ?? []);
+    await this.#options.onAssigned(this.#workOf(assignment));
     this.#assigned = true;
+    const all = configured();
+    const isFree = assignment.revoked.some((item) => all.has(item));
     // A leader that took its place back was given an old assignment and has computed none; revoked work is free now.
-    if ((isLeader && this.#view === null) || assignment.revoked.length > 0) this.#member.rejoin();
+    if (incomplete || isFree || (isLeader && this.#led === null)) this.#member.rejoin();
     if (assignment.delayMs > 0) this.#rejoinAfter(assignment.delayMs);
+  }
+
+  #workOf({ whole, assigned, revoked }: WorkerAssignment): readonly WorkItem[] {
+    if (whole) return assigned;
+    const taken = new WorkSet(revoked);
+    return new WorkSet([...this.#options.owned().filter((item) => !taken.has(item)), ...assigned]).values();
   }
 
   #rejoinAfter(delayMs: number): void {
@@ -174,4 +267,9 @@ export class Membership {
       if (!cancel.signal.aborted) this.#member.rejoin();
     });
   }
+}
+
+/** `HOST:PORT` of a worker's address, as its states name it. */
+function hostOf(url: string): string {
+  return url.replace(/^[a-z]+:\/\//i, '').replace(/\/.*$/, '');
 }

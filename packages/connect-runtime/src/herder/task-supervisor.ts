@@ -41,6 +41,8 @@ interface Running {
   readonly startedMs: number;
   failed: boolean;
   paused: boolean;
+  /** Whether it has told a state: the first one goes before whatever another worker has said. */
+  reported: boolean;
 }
 
 interface Backoff {
@@ -53,6 +55,7 @@ export class TaskSupervisor {
   readonly #queue = new KeyedQueue();
   readonly #running = new Map<string, Running>();
   readonly #items = new Map<string, WorkItem>();
+  readonly #ending = new Map<string, WorkItem>();
   readonly #backoffs = new Map<string, Backoff>();
   #closing = false;
 
@@ -63,6 +66,12 @@ export class TaskSupervisor {
   /** The tasks of a connector that run or failed here. */
   tasksOf(connector: string): WorkItem[] {
     return [...this.#items.values()].filter((item) => item.connector === connector);
+  }
+
+  /** The tasks that run, failed or are ending here. */
+  active(): WorkItem[] {
+    const running = [...this.#running.keys()].flatMap((key) => this.#items.get(key) ?? []);
+    return [...running, ...this.#ending.values()];
   }
 
   /** Brings a task to what its config, target state and assignment say; later calls see the latest of them. */
@@ -127,7 +136,7 @@ export class TaskSupervisor {
     this.#items.set(key, item);
     this.#clearStaleState(item);
     let version: string | null = null;
-    const started = { taskConfig, connectorConfig, paused, startedMs: clock.monotonicMs() };
+    const started = { taskConfig, connectorConfig, paused, startedMs: clock.monotonicMs(), reported: false };
     try {
       const plugin = await plugins.connector((connectorConfig['connector.class'] ?? '').trim());
       version = plugin.version;
@@ -146,7 +155,8 @@ export class TaskSupervisor {
         hosted: host.start(spec, {
           onState: (shown, trace) => {
             if (this.#running.get(key) !== running || running.failed) return;
-            this.#report(item, shown, version, trace ?? null);
+            this.#report(item, shown, version, trace ?? null, running.reported);
+            running.reported = true;
           },
           onTopic: (topic) => this.#onTopic(item, topic),
           onFailed: (failure) => {
@@ -169,7 +179,7 @@ export class TaskSupervisor {
   /** After a crash the topic still says RUNNING, which is not so until the task has started. */
   #clearStaleState(item: WorkItem): void {
     const shown = this.#options.status.task(item.connector, item.task)?.state;
-    if (shown === 'RUNNING' || shown === 'PAUSED') this.#report(item, 'UNASSIGNED', null);
+    if (shown === 'RUNNING' || shown === 'PAUSED') this.#report(item, 'UNASSIGNED', null, null, false);
   }
 
   async #end(item: WorkItem): Promise<void> {
@@ -177,7 +187,12 @@ export class TaskSupervisor {
     const running = this.#running.get(key);
     if (!running) return;
     this.#running.delete(key);
-    await running.hosted?.stop();
+    this.#ending.set(key, item);
+    try {
+      await running.hosted?.stop();
+    } finally {
+      this.#ending.delete(key);
+    }
     this.#report(item, 'UNASSIGNED', null);
     const { state, status } = this.#options;
     if (item.task >= state.tasks(item.connector).length) {
@@ -252,9 +267,10 @@ export class TaskSupervisor {
     state: 'RUNNING' | 'PAUSED' | 'FAILED' | 'UNASSIGNED' | 'RESTARTING',
     version: string | null,
     trace: string | null = null,
+    yields = state === 'UNASSIGNED' || state === 'FAILED',
   ): void {
     const { status, workerId, generation } = this.#options;
     const value = { state, trace, workerId, generation: generation(), version };
-    status.put({ kind: 'task', connector: item.connector, task: item.task, value });
+    status.put({ kind: 'task', connector: item.connector, task: item.task, value }, { yields });
   }
 }

@@ -1,6 +1,7 @@
 // What the worker and its task threads say to each other.
 import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
 import type { LogLevel } from '@millrace/foundation';
+import type { SharedLease } from '../lease.ts';
 import type { TaskSpec, TaskState } from '../task/task-runner.ts';
 import type { TaskFailure } from './task-host.ts';
 import type { SharedCount } from './write-count.ts';
@@ -9,6 +10,7 @@ import type { SharedCount } from './write-count.ts';
 export interface ThreadData {
   /** URL of a module that exports `pluginEntries`. */
   readonly pluginsModule: string;
+  readonly lease: SharedLease;
   readonly logLevels: readonly (readonly [namespace: string, level: LogLevel])[];
 }
 

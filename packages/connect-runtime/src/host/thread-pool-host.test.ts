@@ -1,5 +1,6 @@
 import { LogHub, type RawConfig, silentLogger, systemClock } from '@millrace/foundation';
 import { describe, expect, it } from 'vitest';
+import { Lease } from '../lease.ts';
 import type { TaskSpec } from '../task/task-runner.ts';
 import type { TaskFailure, TaskListener } from './task-host.ts';
 import { ThreadPoolHost } from './thread-pool-host.ts';
@@ -15,7 +16,6 @@ const spec = (name: string, crash: boolean, connectorConfig: RawConfig = {}): Ta
   settings: {
     bootstrapServers: '127.0.0.1:1',
     groupId: 'g',
-    workerInstanceId: 'w',
     workerConverters: {
       'key.converter': 'test.Converter',
       'value.converter': 'test.Converter',
@@ -65,6 +65,7 @@ const options = {
   logHub: new LogHub({ level: 'silent' }),
   logger: silentLogger,
   clock: systemClock,
+  lease: new Lease(),
 };
 
 describe('ThreadPoolHost', () => {

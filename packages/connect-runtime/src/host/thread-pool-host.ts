@@ -5,6 +5,7 @@ import type { Clock, Logger, LogHub, LogLevel } from '@millrace/foundation';
 import { javaTrace, messageOf, policyOf } from '@millrace/foundation';
 import { DEDICATED, TASK_THREAD } from '../config/connector-config.ts';
 import { connectError } from '../errors.ts';
+import type { Lease } from '../lease.ts';
 import { requestTimeoutMs } from '../task/client-settings.ts';
 import type { TaskSpec } from '../task/task-runner.ts';
 import type { FromThread, ThreadData, ToThread } from './messages.ts';
@@ -18,6 +19,7 @@ export interface ThreadPoolOptions {
   readonly logHub: LogHub;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly lease: Lease;
 }
 
 const METRICS_TIMEOUT_MS = 5000;
@@ -106,6 +108,7 @@ class Thread {
     this.#options = options;
     const workerData: ThreadData = {
       pluginsModule: options.pluginsModule.href,
+      lease: options.lease.shared,
       logLevels: [...options.logHub.levels()].map(([namespace, { level }]) => [namespace, level] as const),
     };
     this.#worker = new Worker(new URL('../../dist/host/thread.js', import.meta.url), {

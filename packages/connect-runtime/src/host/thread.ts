@@ -3,6 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { OffsetMap, PluginEntry } from '@millrace/connect-api';
 import { createMetrics, LogHub, systemClock } from '@millrace/foundation';
+import { Lease } from '../lease.ts';
 import { PluginRegistry } from '../plugins.ts';
 import { requestTimeoutMs } from '../task/client-settings.ts';
 import type { TaskSpec } from '../task/task-runner.ts';
@@ -24,11 +25,18 @@ class TaskThread {
   readonly #tasks = new Map<number, HostedTask>();
   readonly #reads = new Map<number, PendingRead>();
   readonly #send: (message: FromThread) => void;
+  readonly #lease: Lease;
   #nextRead = 0;
 
-  constructor(entries: readonly PluginEntry[], logHub: LogHub, send: (message: FromThread) => void) {
+  constructor(
+    entries: readonly PluginEntry[],
+    logHub: LogHub,
+    lease: Lease,
+    send: (message: FromThread) => void,
+  ) {
     this.#plugins = new PluginRegistry(entries);
     this.#logHub = logHub;
+    this.#lease = lease;
     this.#send = send;
   }
 
@@ -77,6 +85,7 @@ class TaskThread {
       metrics: this.#metrics,
       clock: systemClock,
       writes: new WriteCount(writes, { requestTimeoutMs: requestTimeoutMs(spec) }),
+      mayWrite: () => this.#lease.valid,
     };
     const task = runTask(spec, environment, {
       onState: (state, trace) =>
@@ -108,7 +117,7 @@ class TaskThread {
 async function main(): Promise<void> {
   if (!parentPort) throw new Error('this module runs in a worker thread');
   const port = parentPort;
-  const { pluginsModule, logLevels } = workerData as ThreadData;
+  const { pluginsModule, logLevels, lease } = workerData as ThreadData;
   const { pluginEntries } = (await import(pluginsModule)) as { pluginEntries: readonly PluginEntry[] };
   const send = (message: FromThread): void => port.postMessage(message);
   // Lines go where the main thread's go, in one stream.
@@ -117,7 +126,7 @@ async function main(): Promise<void> {
   const rank = (name: string): number => (name === 'root' ? 0 : name.length);
   const levels = [...logLevels].sort(([a], [b]) => rank(a) - rank(b));
   for (const [namespace, level] of levels) logHub.setLevel(namespace, level, systemClock.nowMs());
-  const thread = new TaskThread(pluginEntries, logHub, send);
+  const thread = new TaskThread(pluginEntries, logHub, new Lease(lease), send);
   port.on('message', (message: ToThread) => thread.receive(message));
 }
 

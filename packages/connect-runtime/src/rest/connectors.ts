@@ -96,9 +96,12 @@ export function connectorRoutes(herder: Herder): Route[] {
     { method: 'PUT', path: '/connectors/:connector/pause', handle: targetState('PAUSED', 202) },
     { method: 'PUT', path: '/connectors/:connector/resume', handle: targetState('STARTED', 202) },
     { method: 'PUT', path: '/connectors/:connector/stop', handle: targetState('STOPPED', 204) },
-    // Calls between Connect's own workers carry a signature; ours need none and take none.
-    { method: 'POST', path: '/connectors/:connector/tasks', handle: refuseUnsigned },
-    { method: 'PUT', path: '/connectors/:connector/fence', handle: refuseUnsigned },
+    { method: 'POST', path: '/connectors/:connector/tasks', handle: (request) => putTasks(herder, request) },
+    {
+      method: 'PUT',
+      path: '/connectors/:connector/fence',
+      handle: (request) => refuseFence(herder, request),
+    },
     {
       method: 'GET',
       path: '/connectors/:connector/topics',
@@ -118,8 +121,27 @@ export function connectorRoutes(herder: Herder): Route[] {
   ];
 }
 
-function refuseUnsigned(): never {
-  throw connectError('connect.bad_request', 'Internal request missing required signature');
+/** A call between workers: task configs of a connector that does not run on the leader. */
+async function putTasks(herder: Herder, request: RestRequest): Promise<RestAnswer> {
+  herder.verifyInternal(request.body ?? '', request.headers);
+  const body = jsonBody(request);
+  if (!Array.isArray(body))
+    throw connectError('connect.rest_internal', 'The body must be a JSON list of task configs');
+  await herder.putTaskConfigs(
+    request.params['connector'] ?? '',
+    body.map((config) => configMap(config, 'A task config')),
+  );
+  return { status: 204 };
+}
+
+/** A call between workers: one of them is about to start tasks of an exactly-once source. */
+function refuseFence(herder: Herder, request: RestRequest): never {
+  herder.verifyInternal(request.body ?? '', request.headers);
+  const name = request.params['connector'] ?? '';
+  throw connectError(
+    'connect.rest_internal',
+    `The producers of ${name} cannot be fenced: exactly.once.source.support is disabled on this worker`,
+  );
 }
 
 /** A path segment that is no integer belongs to no route, as in Connect. */

@@ -7,6 +7,7 @@ const STATUS: Partial<Record<ConnectCode, number>> = {
   'connect.not_found': 404,
   'connect.conflict': 409,
   'connect.rebalance': 409,
+  'connect.starting': 503,
   'connect.forbidden': 403,
 };
 

@@ -14,6 +14,8 @@ export interface RestRequest {
   readonly query: URLSearchParams;
   /** The body's text; undefined when there was none. */
   readonly body: string | undefined;
+  /** By names in small letters; of several values of one name, none. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
   /** `http://HOST:PORT` as the client called it. */
   readonly base: string;
 }
@@ -130,6 +132,12 @@ export function toRestRequest(request: FastifyRequest): RestRequest {
     params: request.params as Record<string, string>,
     query: new URLSearchParams(question < 0 ? '' : request.url.slice(question + 1)),
     body: typeof request.body === 'string' ? request.body : undefined,
+    headers: Object.fromEntries(
+      Object.entries(request.headers).map(([name, value]) => [
+        name,
+        typeof value === 'string' ? value : undefined,
+      ]),
+    ),
     base: `http://${request.headers.host ?? 'localhost'}`,
   };
 }

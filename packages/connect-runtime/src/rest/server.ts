@@ -4,6 +4,7 @@ import { type Clock, findCoded, type Logger } from '@millrace/foundation';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { connectError } from '../errors.ts';
 import { restError } from './errors.ts';
+import { forward, placeOf } from './forwarding.ts';
 import { errorBody, type RestAnswer, type Route, RouteTable, sendRaw, toRestRequest } from './http.ts';
 
 export interface RestServerOptions {
@@ -92,7 +93,7 @@ async function answer(
 ): Promise<void> {
   let result: RestAnswer;
   try {
-    result = await withTimeout(options, async () => await route.handle(toRestRequest(request)));
+    result = await withTimeout(options, async () => await handleOrForward(options, route, request));
   } catch (error) {
     const { status, message } = restError(error);
     // Requests that could not be understood are the client's mistake, whatever status Connect gives them.
@@ -108,6 +109,25 @@ async function answer(
   if (text) sendRaw(reply, status, text.content, { 'content-type': text.type, ...headers });
   else if (body === undefined) sendRaw(reply, status, '', headers);
   else sendRaw(reply, status, jsonText(body), { 'content-type': JSON_TYPE, ...headers });
+}
+
+async function handleOrForward(
+  options: RestServerOptions,
+  route: Route,
+  request: FastifyRequest,
+): Promise<RestAnswer> {
+  const asked = toRestRequest(request);
+  try {
+    return await route.handle(asked);
+  } catch (error) {
+    const place = placeOf(error);
+    if (place === undefined) throw error;
+    const { body, base } = asked;
+    const { authorization } = request.headers;
+    return await forward({ method: request.method, target: request.url, body, authorization, base }, place, {
+      timeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    });
+  }
 }
 
 /** JSON with every digit of integers beyond 2^53. */

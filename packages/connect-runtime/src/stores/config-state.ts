@@ -6,7 +6,8 @@ import type { ConfigRecord, TargetState } from './config-records.ts';
 export type ConfigChange =
   | { readonly kind: 'connector'; readonly connector: string; readonly isNew: boolean }
   | { readonly kind: 'removed'; readonly connector: string }
-  | { readonly kind: 'tasks'; readonly connector: string }
+  /** `before`: how many tasks there were. */
+  | { readonly kind: 'tasks'; readonly connector: string; readonly before: number }
   | { readonly kind: 'target-state'; readonly connector: string }
   | {
       readonly kind: 'restart';
@@ -15,6 +16,14 @@ export type ConfigChange =
       readonly onlyFailed: boolean;
     }
   | { readonly kind: 'logger'; readonly namespace: string; readonly level: string };
+
+/** What workers sign their requests to each other with. */
+export interface SessionKey {
+  readonly key: Buffer;
+  /** Java's name. */
+  readonly algorithm: string;
+  readonly createdMs: number;
+}
 
 interface ConnectorEntry {
   config: RawConfig;
@@ -32,6 +41,7 @@ export class ConfigState {
   readonly #uncommitted = new Map<string, Map<number, RawConfig>>();
   /** Offset after the last record that was applied. */
   offset = 0;
+  sessionKey: SessionKey | null = null;
 
   connectors(): string[] {
     return [...this.#connectors.keys()];
@@ -71,8 +81,12 @@ export class ConfigState {
       }
       case 'logger':
         return { kind: 'logger', namespace: record.namespace, level: record.level };
+      case 'session-key': {
+        const { key, algorithm, createdMs } = record;
+        this.sessionKey = { key: Buffer.from(key, 'base64'), algorithm, createdMs };
+        return undefined;
+      }
       case 'tasks-fencing':
-      case 'session-key':
         return undefined;
       default:
         return record satisfies never;
@@ -119,9 +133,10 @@ export class ConfigState {
       if (config === undefined) return undefined;
       tasks.push(config);
     }
+    const before = entry.tasks.length;
     entry.tasks = tasks;
     entry.appliedConfig = entry.config;
-    return { kind: 'tasks', connector };
+    return { kind: 'tasks', connector, before };
   }
 
   #applyTargetState(connector: string, state: TargetState | null): ConfigChange | undefined {

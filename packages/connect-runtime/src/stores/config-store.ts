@@ -10,7 +10,7 @@ import {
   encodeConfigRecord,
   type TargetState,
 } from './config-records.ts';
-import { type ConfigChange, ConfigState } from './config-state.ts';
+import { type ConfigChange, ConfigState, type SessionKey } from './config-state.ts';
 
 export interface ConfigStoreOptions {
   readonly topic: string;
@@ -90,6 +90,10 @@ export class ConfigStore {
 
   async putLoggerLevel(namespace: string, level: string): Promise<void> {
     await this.#write([{ kind: 'logger', namespace, level }]);
+  }
+
+  async putSessionKey({ key, algorithm, createdMs }: SessionKey): Promise<void> {
+    await this.#write([{ kind: 'session-key', key: key.toString('base64'), algorithm, createdMs }]);
   }
 
   async close(): Promise<void> {

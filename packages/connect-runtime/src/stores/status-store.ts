@@ -1,7 +1,7 @@
 // States of connectors and tasks and the topics they used, kept in the status topic. Writes go out in order in the
 // background and are seen here at once; they are repeated by the client until the brokers take them.
 import type { TopicLog, TopicLogRecord } from '@millrace/connect-api';
-import type { Logger } from '@millrace/foundation';
+import type { Clock, Logger } from '@millrace/foundation';
 import { STORE_TOPIC_CONFIG } from '../topic-creation.ts';
 import type { LogOpener } from '../topic-log.ts';
 import {
@@ -18,8 +18,13 @@ export interface StatusStoreOptions {
   readonly replicationFactor: number;
   readonly openLog: LogOpener;
   readonly logger: Logger;
+  readonly clock: Clock;
+  /** Whether the group counts on this worker now; while it does not, states wait. */
+  readonly mayWrite: () => boolean;
   readonly onError: (error: Error) => void;
 }
+
+const MAY_WRITE_LOOK_MS = 50;
 
 interface Entry {
   status: StatusValue | undefined;
@@ -34,6 +39,7 @@ export class StatusStore {
   readonly #inFlight = new Map<string, number>();
   #log: TopicLog | undefined;
   #writes: Promise<void> = Promise.resolve();
+  #cutOff = false;
 
   constructor(options: StatusStoreOptions) {
     this.#options = options;
@@ -73,13 +79,20 @@ export class StatusStore {
     return [...this.#entries.keys()];
   }
 
-  /** Stores a record; null values are tombstones. */
-  put(record: StatusRecord): void {
+  /**
+   * Stores a record; null values are tombstones. `yields`: not over what another worker has said in a later generation
+   * of the group, as in Connect.
+   */
+  put(record: StatusRecord, { yields }: { readonly yields: boolean } = { yields: false }): void {
+    if (yields && this.#isLater(record)) return;
     this.#apply(record);
     const { key, value } = encodeStatusRecord(record);
     this.#inFlight.set(key, (this.#inFlight.get(key) ?? 0) + 1);
     this.#writes = this.#writes
-      .then(() => this.#log?.append(Buffer.from(key), value === null ? null : Buffer.from(value)))
+      .then(async () => {
+        if (!(await this.#untilMayWrite())) return;
+        await this.#log?.append(Buffer.from(key), value === null ? null : Buffer.from(value));
+      })
       .catch((error: unknown) => {
         this.#options.logger.warn({ err: error, key }, 'a state could not be stored');
       })
@@ -88,6 +101,13 @@ export class StatusStore {
         if (left === 0) this.#inFlight.delete(key);
         else this.#inFlight.set(key, left);
       });
+  }
+
+  #isLater(record: StatusRecord): boolean {
+    if (record.kind === 'topic' || record.value === null) return false;
+    const { connector, value } = record;
+    const known = record.kind === 'task' ? this.task(connector, record.task) : this.connector(connector);
+    return known !== undefined && known.workerId !== value.workerId && known.generation > value.generation;
   }
 
   /** Forgets a connector: tombstones for all its records. */
@@ -99,12 +119,30 @@ export class StatusStore {
     if (this.connector(connector)) this.put({ kind: 'connector', connector, value: null });
   }
 
+  /**
+   * The group no longer counts on this worker: what it says is kept here and reaches nobody, since others may run what it
+   * ran, until `resume`.
+   */
+  cutOff(): void {
+    this.#cutOff = true;
+  }
+  resume(): void {
+    this.#cutOff = false;
+  }
+
+  async #untilMayWrite(): Promise<boolean> {
+    const { mayWrite, clock } = this.#options;
+    while (!this.#cutOff && !mayWrite()) await clock.sleep(MAY_WRITE_LOOK_MS);
+    return !this.#cutOff;
+  }
+
   /** Resolves when all writes so far are durable or given up. */
   async flush(): Promise<void> {
     await this.#writes;
   }
 
   async close(): Promise<void> {
+    if (!this.#options.mayWrite()) this.cutOff();
     await this.flush();
     await this.#log?.close();
   }

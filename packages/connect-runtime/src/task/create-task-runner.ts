@@ -44,7 +44,11 @@ export async function createTaskRunner(
   }
 }
 
-function openCluster(spec: TaskSpec, { logger, clock, writes }: TaskEnvironment, kind: ClientKind): Cluster {
+function openCluster(
+  spec: TaskSpec,
+  { logger, clock, writes, mayWrite }: TaskEnvironment,
+  kind: ClientKind,
+): Cluster {
   return new Cluster({
     ...securityOf(spec, kind),
     bootstrapServers: bootstrapServersOf(spec, kind),
@@ -53,10 +57,11 @@ function openCluster(spec: TaskSpec, { logger, clock, writes }: TaskEnvironment,
     logger,
     clock,
     ...(writes === undefined ? {} : { writes }),
+    ...(mayWrite === undefined ? {} : { mayWrite }),
   });
 }
 
-function openWorkerCluster(spec: TaskSpec, { logger, clock, writes }: TaskEnvironment): Cluster {
+function openWorkerCluster(spec: TaskSpec, { logger, clock, writes, mayWrite }: TaskEnvironment): Cluster {
   const { bootstrapServers, groupId, workerClient } = spec.settings;
   return new Cluster({
     ...clientSecurity(workerClient),
@@ -66,6 +71,7 @@ function openWorkerCluster(spec: TaskSpec, { logger, clock, writes }: TaskEnviro
     logger,
     clock,
     ...(writes === undefined ? {} : { writes }),
+    ...(mayWrite === undefined ? {} : { mayWrite }),
   });
 }
 
@@ -166,7 +172,8 @@ async function createSink(
         clock,
         ...group,
         groupId: groupId ?? `connect-${spec.connector}`,
-        groupInstanceId: `${settings.workerInstanceId}-${spec.connector}-${spec.task}`,
+        // The same on whatever worker it runs: a task that moves takes the place of the one that did not end (INV-2).
+        groupInstanceId: `${settings.groupId}-${spec.connector}-${spec.task}`,
         topics: topicsOf(spec),
         startAt: offsetReset === 'latest' ? 'latest' : 'earliest',
         ...callbacks,

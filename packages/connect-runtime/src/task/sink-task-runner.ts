@@ -55,6 +55,7 @@ const POLL_MS = 500;
 /** Without an error for so long, everything can be read again. */
 const READABLE_MS = 5_000;
 const FIRST_RETRY_MS = 250;
+const MAY_WRITE_LOOK_MS = 50;
 const MAX_RETRY_MS = 30_000;
 
 export class SinkTaskRunner implements TaskRunner {
@@ -222,6 +223,7 @@ export class SinkTaskRunner implements TaskRunner {
     for (let delay = FIRST_RETRY_MS; ; delay = Math.min(delay * 2, MAX_RETRY_MS)) {
       if (batch.length === 0) return true;
       this.#step.stay(stage);
+      if (!(await this.#untilMayWrite(signal))) return false;
       try {
         await task.put(batch, signal);
         return true;
@@ -243,6 +245,13 @@ export class SinkTaskRunner implements TaskRunner {
       // Partitions that were taken away meanwhile are somebody else's to write.
       batch = batch.filter(({ original }) => this.#assigned.has(keyOf(original)));
     }
+  }
+
+  /** INV-2: false when the task ends while another worker may run it. */
+  async #untilMayWrite(signal: AbortSignal): Promise<boolean> {
+    const { mayWrite, clock } = this.#parts.environment;
+    while (mayWrite?.() === false && !signal.aborted) await clock.sleep(MAY_WRITE_LOOK_MS, signal);
+    return !signal.aborted;
   }
 
   #putFailure(error: unknown): Error {

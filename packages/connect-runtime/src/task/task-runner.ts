@@ -25,8 +25,6 @@ export interface TaskSettings {
   readonly groupId: string;
   /** Where tasks may keep files that nobody needs after them. */
   readonly spoolFolder?: string;
-  /** Stable over restarts of the worker; names static members of consumer groups. */
-  readonly workerInstanceId: string;
   /** The worker's `key.converter*`, `value.converter*` and `header.converter*` keys, defaults included. */
   readonly workerConverters: RawConfig;
   /** Settings of the worker's clients: its security, and the keys below `producer.`, `consumer.` and `admin.`. */
@@ -64,6 +62,8 @@ export interface TaskEnvironment {
   readonly clock: Clock;
   /** Told of what the task writes, where somebody has to know that when the thread is gone. */
   readonly writes?: WriteObserver;
+  /** Whether the group counts on this worker to run the task; while it does not, the task writes nothing (INV-2). */
+  readonly mayWrite?: () => boolean;
 }
 
 /** A running task. */

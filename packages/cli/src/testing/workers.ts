@@ -1,0 +1,110 @@
+// Several workers of one group, each a process of its own, and what their group shows of itself by REST.
+import type { ConnectorStatus } from '@millrace/connect-api';
+import { eventually, type MillraceProcess, type RestSubject, startMillrace } from '@millrace/testkit';
+
+export type Properties = Readonly<Record<string, string>>;
+
+/** The shortest session that brokers allow by default. */
+const SESSION_MS = 6000;
+
+/** Short times, so that a test sees in seconds what takes minutes by default. */
+const SHORT_TIMES: Properties = {
+  'session.timeout.ms': String(SESSION_MS),
+  'heartbeat.interval.ms': '1000',
+  'scheduled.rebalance.max.delay.ms': '3000',
+  'offset.flush.interval.ms': '200',
+};
+
+/** Settings of a group of its own. */
+export function group(name: string): Properties {
+  const topics = ['config', 'offset', 'status'].flatMap((kind) => [
+    [`${kind}.storage.topic`, `${name}-${kind}s`],
+    [`${kind}.storage.replication.factor`, '1'],
+  ]);
+  return { ...SHORT_TIMES, 'group.id': name, ...Object.fromEntries(topics) };
+}
+
+/** Workers of one group on a cluster; they end with it. */
+export class Workers implements AsyncDisposable {
+  readonly all: MillraceProcess[] = [];
+  readonly #bootstrapServers: string;
+  readonly #properties: Properties;
+
+  constructor(bootstrapServers: string, properties: Properties) {
+    this.#bootstrapServers = bootstrapServers;
+    this.#properties = properties;
+  }
+
+  async start(count: number): Promise<MillraceProcess[]> {
+    const started = await Promise.all(
+      Array.from({ length: count }, () =>
+        startMillrace({ bootstrapServers: this.#bootstrapServers, properties: this.#properties }),
+      ),
+    );
+    this.all.push(...started);
+    return started;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.all.map((worker) => worker[Symbol.asyncDispose]()));
+  }
+}
+
+/** `HOST:PORT`, as states name a worker. */
+export function idOf(worker: Pick<MillraceProcess, 'rest'>): string {
+  return worker.rest.replace('http://', '');
+}
+
+/** The status of every connector, by name, as one worker tells it. */
+export async function statuses(worker: RestSubject): Promise<Map<string, ConnectorStatus>> {
+  const { status, body } = await worker.request('GET', '/connectors?expand=status');
+  if (status !== 200) throw new Error(`statuses were answered ${status}: ${JSON.stringify(body)}`);
+  const all = body as Record<string, { status: ConnectorStatus }>;
+  return new Map(Object.entries(all).map(([name, one]) => [name, one.status]));
+}
+
+/** How many connectors and tasks run on each worker. */
+export async function loads(
+  worker: RestSubject,
+): Promise<Map<string, { connectors: number; tasks: number }>> {
+  const found = new Map<string, { connectors: number; tasks: number }>();
+  const count = (part: { state: string; worker_id: string }, kind: 'connectors' | 'tasks'): void => {
+    if (part.state !== 'RUNNING') return;
+    const load = found.get(part.worker_id) ?? { connectors: 0, tasks: 0 };
+    load[kind]++;
+    found.set(part.worker_id, load);
+  };
+  for (const { connector, tasks } of (await statuses(worker)).values()) {
+    count(connector, 'connectors');
+    for (const task of tasks) count(task, 'tasks');
+  }
+  return found;
+}
+
+/** Waits until everything runs, on these workers alone, and no worker runs more than one more than another. */
+export async function untilBalanced(
+  workers: readonly MillraceProcess[],
+  total: { readonly connectors: number; readonly tasks: number },
+  timeoutMs = 30_000,
+): Promise<void> {
+  const ids = workers.map(idOf).sort();
+  await eventually(
+    `${total.connectors} connectors and ${total.tasks} tasks are balanced`,
+    async () => {
+      for (const worker of workers) {
+        const seen = await loads(worker);
+        const text = `${idOf(worker)} tells ${JSON.stringify([...seen])}`;
+        for (const kind of ['connectors', 'tasks'] as const) {
+          const counts = ids.map((id) => seen.get(id)?.[kind] ?? 0);
+          const sum = [...seen.values()].reduce((all, load) => all + load[kind], 0);
+          const isEven = Math.max(...counts) - Math.min(...counts) <= 1;
+          if (sum !== total[kind] || counts.reduce((all, one) => all + one, 0) !== sum || !isEven) {
+            throw new Error(text);
+          }
+        }
+      }
+      return true;
+    },
+    timeoutMs,
+  );
+}

@@ -1,0 +1,131 @@
+// Who may do what in the group: connectors are changed by the leader alone and restarted where they run. What is asked
+// of another worker is refused with the place where it belongs, and REST takes it there.
+import type { Clock, Logger, RawConfig } from '@millrace/foundation';
+import { MillraceError, messageOf } from '@millrace/foundation';
+import { connectError } from '../errors.ts';
+import type { Membership } from './membership.ts';
+import type { SessionKeys } from './session-keys.ts';
+import type { WorkItem } from './work.ts';
+
+export interface LeadershipOptions {
+  readonly keys: SessionKeys;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const FIRST_RETRY_MS = 250;
+const MAX_RETRY_MS = 60_000;
+const REQUEST_TIMEOUT_MS = 90_000;
+
+export class Leadership {
+  readonly #options: LeadershipOptions;
+  readonly #stop = new AbortController();
+  readonly #joined: Promise<void>;
+  #resolveJoined: () => void = () => undefined;
+  #membership: Membership | undefined;
+
+  constructor(options: LeadershipOptions) {
+    this.#options = options;
+    this.#joined = new Promise((resolve) => {
+      this.#resolveJoined = resolve;
+    });
+  }
+
+  join(membership: Membership): void {
+    this.#membership = membership;
+    this.#resolveJoined();
+  }
+
+  get isLeader(): boolean {
+    return this.#membership?.isLeader === true;
+  }
+
+  /** Called when this worker leads a new generation, and when a generation has another leader. */
+  onLeading(leads: boolean): void {
+    if (leads && this.#membership?.signed === true) this.#options.keys.lead();
+    else this.#options.keys.stop();
+  }
+
+  /**
+   * Resolves when a rebalance under way has ended and this worker leads the group.
+   * @throws connect.elsewhere with `refusal` when another worker does
+   */
+  async require(refusal: string): Promise<void> {
+    await this.settled();
+    this.requireNow(refusal);
+  }
+
+  /** @throws connect.elsewhere with `refusal` when another worker leads the group */
+  requireNow(refusal: string): void {
+    if (!this.isLeader) throw elsewhere(refusal, this.#membership?.leaderUrl);
+  }
+
+  /** Refuses to restart what runs elsewhere: the leader knows where. */
+  refuseRestart(item: WorkItem, what: string): never {
+    if (!this.isLeader)
+      throw elsewhere('Only the leader can process restart requests.', this.#membership?.leaderUrl);
+    throw elsewhere(
+      `Cannot restart ${what} since it is not assigned to this member`,
+      this.#membership?.ownerUrl(item),
+    );
+  }
+
+  /** Resolves when no rebalance is under way, a first one neither. */
+  async settled(): Promise<void> {
+    await this.#joined;
+    await this.#membership?.settled();
+  }
+
+  /** Whether a request of another worker may be carried out. @throws as `SessionKeys.verify` */
+  verify(body: string, headers: Readonly<Record<string, string | undefined>>): void {
+    if (this.#membership?.signed !== false) this.#options.keys.verify(body, headers);
+  }
+
+  /**
+   * Has the leader store task configs, in the background: whoever waited for that could be waiting for a rebalance that
+   * waits for him. `again` is called some time after it has failed, longer each time in a row.
+   */
+  sendTasks(connector: string, configs: readonly RawConfig[], attempt: number, again: () => void): void {
+    void this.#postTasks(connector, configs).catch(async (error: unknown) => {
+      const { clock, logger } = this.#options;
+      if (this.#stop.signal.aborted) return;
+      const waitMs = Math.min(FIRST_RETRY_MS * 2 ** attempt, MAX_RETRY_MS);
+      logger.info(
+        { connector, waitMs, reason: messageOf(error) },
+        'the leader did not take task configs; trying again',
+      );
+      await clock.sleep(waitMs, this.#stop.signal);
+      if (!this.#stop.signal.aborted) again();
+    });
+  }
+
+  async #postTasks(connector: string, configs: readonly RawConfig[]): Promise<void> {
+    const membership = this.#membership;
+    await membership?.settled();
+    const url = membership?.leaderUrl ?? '';
+    if (url === '') throw connectError('connect.rebalance', 'the leader is not known at the moment');
+    const body = JSON.stringify(configs);
+    const response = await fetch(new URL(`connectors/${encodeURIComponent(connector)}/tasks`, url), {
+      method: 'POST',
+      body,
+      headers: {
+        'content-type': 'application/json',
+        ...(membership?.signed === true ? this.#options.keys.sign(body) : {}),
+      },
+      redirect: 'manual',
+      signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
+    });
+    const text = await response.text();
+    if (!response.ok)
+      throw connectError('connect.rest_internal', `${url} answered ${response.status}: ${text}`);
+  }
+
+  close(): void {
+    this.#stop.abort();
+    this.#options.keys.stop();
+  }
+}
+
+function elsewhere(refusal: string, url: string | undefined): MillraceError {
+  return connectError('connect.elsewhere', refusal, { context: { url: url ?? '' } });
+}

@@ -1,0 +1,46 @@
+// Until when this worker may be sure that the group gives its work to nobody else: a session time after it has said so,
+// measured from before it did. Tasks write nothing past it, whatever has held this process up (INV-2): a worker that
+// was stopped and goes on asks its own clocks before it has heard from the group. Shared by all threads of the process.
+
+/** The lease, as it crosses thread borders. */
+export type SharedLease = SharedArrayBuffer;
+
+const MONOTONIC = 0;
+const WALL = 1;
+
+export class Lease {
+  readonly shared: SharedLease;
+  /** When it ends, in nanoseconds of the clock that never goes back, and of the wall clock, which a suspended machine keeps. */
+  readonly #ends: BigInt64Array;
+
+  constructor(shared: SharedLease = new SharedArrayBuffer(2 * BigInt64Array.BYTES_PER_ELEMENT)) {
+    this.shared = shared;
+    this.#ends = new BigInt64Array(shared);
+  }
+
+  /** Notes the time before the group is told; calling the result, once it has answered, extends the lease by `ms`. */
+  mark(ms: number): () => void {
+    const length = BigInt(ms) * 1_000_000n;
+    const ends = [process.hrtime.bigint() + length, wallNs() + length] as const;
+    return () => {
+      Atomics.store(this.#ends, MONOTONIC, ends[MONOTONIC]);
+      Atomics.store(this.#ends, WALL, ends[WALL]);
+    };
+  }
+
+  /** Ends it now: the group has said that this worker is no member. */
+  end(): void {
+    Atomics.store(this.#ends, MONOTONIC, 0n);
+  }
+
+  get valid(): boolean {
+    return (
+      Atomics.load(this.#ends, MONOTONIC) > process.hrtime.bigint() &&
+      Atomics.load(this.#ends, WALL) > wallNs()
+    );
+  }
+}
+
+function wallNs(): bigint {
+  return BigInt(Date.now()) * 1_000_000n;
+}

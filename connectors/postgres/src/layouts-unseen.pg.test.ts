@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { TaskDriver } from './fixtures/task-driver.ts';
 import { testConfig } from './fixtures/test-config.ts';
 
-test('INV-8: rows of a commit that waits for a standby have the key and the types of their own transaction', async () => {
+test('INV-2: rows of a commit that waits for a standby have the key and the types of their own transaction', async () => {
   await using server = await startPostgres({
     fsync: false,
     // A session that asks for more waits for a standby that never comes.

@@ -1,5 +1,5 @@
 // The server sends what was committed before queries see it: for a moment, or for as long as the commit waits for a
-// synchronous standby. A catalog read in between shows tables as they were, and rows would get keys of the past (INV-8).
+// synchronous standby. A catalog read in between shows tables as they were, and rows would get keys of the past (INV-2).
 import type { Clock } from '@millrace/foundation';
 import type pg from 'pg';
 

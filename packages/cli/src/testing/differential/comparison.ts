@@ -44,6 +44,7 @@ const ROW_ID = /"rid":\d+/;
 const XID = /"(?:__)?txId":(\d+)/;
 const MOVES_DIFFER =
   'changed keys of rows of a transaction that altered their table: an update to the side that has other keys, a delete and a create to the other';
+const TOMBSTONES_ANYWHERE = 'keys of tombstones, where those of their deletes differ on purpose';
 const RUN_ID = '__debezium.context.runId';
 const MASK = '0';
 
@@ -98,10 +99,14 @@ export class TopicComparison {
       this.#last.set(`${side} ${record.topic}-${record.partition}`, form);
       // Without a key any partition will do: the record is told by its position.
       const anywhere = record.partitions > 1 && (record.key === null || form.layouts !== undefined);
+      if (form.op === 'tombstone' && this.#moved.has(moveName(side, form))) continue;
+      if (anywhere && form.op === 'tombstone') {
+        this.#matchTombstone(side, form);
+        continue;
+      }
       const place = anywhere
         ? `${record.topic} ${form.lsn} ${form.lsn === 0n ? (ROW_ID.exec(form.value)?.[0] ?? form.value) : ''}`
         : `${record.topic}-${record.partition}`;
-      if (form.op === 'tombstone' && this.#moved.has(moveName(side, form))) continue;
       let waiting = this.#waiting.get(place);
       if (!waiting) this.#waiting.set(place, (waiting = { debezium: [], millrace: [] }));
       waiting[side].push(form);
@@ -148,6 +153,29 @@ export class TopicComparison {
       this.#compare('key', theirs, ours);
       this.#compare('value', theirs, ours);
       this.#compare('headers', theirs, ours);
+    }
+  }
+
+  /** Without a key, or with another one, a tombstone stands in any partition, and the record before it is any. */
+  #matchTombstone(side: Side, form: Form): void {
+    const place = `${form.record.topic} tombstones`;
+    const waiting = this.#waiting.get(place) ?? { debezium: [], millrace: [] };
+    this.#waiting.set(place, waiting);
+    const others = waiting[side === 'debezium' ? 'millrace' : 'debezium'];
+    const fits = (one: Form): boolean => {
+      const [theirs, ours] = side === 'debezium' ? [form, one] : [one, form];
+      const layouts = theirs.layouts ?? ours.layouts;
+      return (
+        theirs.key === ours.key ||
+        (layouts !== undefined && keyDiffers(theirs.key, ours.key, layouts) !== undefined)
+      );
+    };
+    const found = others.find(fits);
+    if (found === undefined) waiting[side].push(form);
+    else {
+      others.splice(others.indexOf(found), 1);
+      this.compared++;
+      if (found.key !== form.key) this.#accept(TOMBSTONES_ANYWHERE);
     }
   }
 

@@ -116,8 +116,11 @@ export function columnDiffers(
   millrace: string,
   { own, other, beforeAlter }: TwoLayouts,
 ): string | undefined {
+  // The new key in the headers of the old one, and the other way round.
+  if (/^headers\[\d+\]\[1\]$/.test(path))
+    return keyDiffers(textOf(debezium), textOf(millrace), { own, other, beforeAlter });
   const inSchema = /\.fields\[([^\]]*)\](\.optional|\.default)?$/.exec(path);
-  const inValue = /^value\.(?:payload\.)?(?:(?:after|before)\.)?([^.[\]]+)$/.exec(path);
+  const inValue = /^(?:value|key)\.(?:payload\.)?(?:(?:after|before)\.)?([^.[\]]+)$/.exec(path);
   const name = adjusted(inSchema?.[1] ?? inValue?.[1] ?? '');
   const column = own.columns.get(name);
   if (column === undefined) return undefined;
@@ -138,8 +141,10 @@ export function columnDiffers(
 export function keyDiffers(debezium: string, millrace: string, layouts: TwoLayouts): string | undefined {
   const { own, beforeAlter } = layouts;
   const [theirs, ours] = [keyFields(debezium), keyFields(millrace)];
-  if (!otherKeys(layouts).some((names) => sameNames(theirs, names))) return undefined;
-  if (!sameNames(ours, own.keys) || sameNames(theirs, own.keys)) return undefined;
+  if (!sameNames(ours, own.keys)) return undefined;
+  // It may look the table up once more, and then has the order of the primary key.
+  const names = [own.keys, ...otherKeys(layouts)];
+  if (!names.some((one) => sameNames(theirs, one))) return undefined;
   for (const [name, value] of theirs) if (ours.has(name) && ours.get(name) !== value) return undefined;
   return beforeAlter ? BEFORE_ALTER : NOT_VISIBLE;
 }
@@ -163,7 +168,18 @@ function sameNames(fields: ReadonlyMap<string, string>, names: readonly string[]
 
 /** The columns of a key with the JSON of their values; none when there is no key. */
 function keyFields(text: string): ReadonlyMap<string, string> {
-  const key = JSON.parse(text) as { schema?: unknown; payload?: object | null } | null;
-  const fields = (key !== null && 'schema' in key && 'payload' in key ? key.payload : key) ?? {};
-  return new Map(Object.entries(fields).map(([name, value]) => [adjusted(name), JSON.stringify(value)]));
+  try {
+    const key = JSON.parse(text) as { schema?: unknown; payload?: object | null } | null;
+    const fields = (key !== null && 'schema' in key && 'payload' in key ? key.payload : key) ?? {};
+    return new Map(Object.entries(fields).map(([name, value]) => [adjusted(name), JSON.stringify(value)]));
+  } catch {
+    // Headers show dates and times without quotes.
+    const parts = text.slice(1, -1).split(/,(?="[^"]*":)/);
+    return new Map(parts.map((part) => [adjusted(part.slice(1, part.indexOf('":'))), part]));
+  }
+}
+
+function textOf(printed: string): string {
+  const value: unknown = JSON.parse(printed);
+  return typeof value === 'string' ? value : '';
 }

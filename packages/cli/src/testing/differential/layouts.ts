@@ -129,8 +129,10 @@ export function columnDiffers(
   if (sameDefault && column.notNull === (looked?.notNull ?? false)) return undefined;
   if (inSchema) {
     const optional = inSchema[2] === '.optional' ? millrace : /"optional":(true|false)/.exec(millrace)?.[1];
-    // What Millrace says has to be right.
-    if (inSchema[2] !== '.default' && optional !== String(!column.notNull)) return undefined;
+    const right = [own, ...alike({ own, other, beforeAlter })].map(
+      ({ columns }) => columns.get(name)?.notNull === false,
+    );
+    if (inSchema[2] !== '.default' && !right.some((one) => String(one) === optional)) return undefined;
   }
   // Only a value that is null or was not sent is shown as a default, or as the zero of a required column.
   else if (debezium !== 'null' && millrace !== 'null' && sameDefault) return undefined;
@@ -141,7 +143,7 @@ export function columnDiffers(
 export function keyDiffers(debezium: string, millrace: string, layouts: TwoLayouts): string | undefined {
   const { own, beforeAlter } = layouts;
   const [theirs, ours] = [keyFields(debezium), keyFields(millrace)];
-  if (!sameNames(ours, own.keys)) return undefined;
+  if (![own, ...alike(layouts)].some(({ keys }) => sameNames(ours, keys))) return undefined;
   // It may look the table up once more, and then has the order of the primary key.
   const names = [own.keys, ...otherKeys(layouts)];
   if (!names.some((one) => sameNames(theirs, one))) return undefined;
@@ -160,6 +162,15 @@ function otherKeys({ own, other, beforeAlter }: TwoLayouts): readonly (readonly 
   const looked = (other?.keys ?? []).filter((name) => own.columns.has(name));
   // Without a primary key it asks for unique indexes next, and may see what it did not before.
   return beforeAlter || looked.length > 0 ? [looked] : [looked, own.uniqueKeys];
+}
+
+/**
+ * The layout of afterwards, where it has the same columns: messages before and after the change look the same then, and
+ * Millrace shows the rows of both by the one that the transaction left.
+ */
+function alike({ own, other, beforeAlter }: TwoLayouts): readonly Layout[] {
+  if (!beforeAlter || other === undefined) return [];
+  return [...own.columns.keys()].join() === [...other.columns.keys()].join() ? [other] : [];
 }
 
 function sameNames(fields: ReadonlyMap<string, string>, names: readonly string[]): boolean {

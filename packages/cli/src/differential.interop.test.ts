@@ -74,7 +74,7 @@ function summary(
   return lines.join('\n');
 }
 
-for (const [place, name] of names.entries()) {
+for (const name of names) {
   test(`Millrace writes what Debezium writes: ${name}`, async (context) => {
     if (cannot !== undefined) return context.skip(cannot);
     const result = await differentialRun({
@@ -90,7 +90,8 @@ for (const [place, name] of names.entries()) {
         },
         millrace,
       },
-      seed: seed + place,
+      // The same for a config alone as among all.
+      seed: seed + Object.keys(CONFIGS).indexOf(name),
       events: Math.ceil(events / names.length),
       log: report === undefined ? undefined : (line) => appendFileSync(`${report}.${name}.sql`, line),
     });

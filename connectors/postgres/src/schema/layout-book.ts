@@ -87,8 +87,7 @@ function sameColumns(relation: Relation, catalog: CatalogTable): boolean {
   );
 }
 
-/** A transaction id of 32 bits with its epoch; `nextXid` is later, and by less than half of all ids. */
+/** A transaction id of 32 bits with its epoch; less than half of all ids lie between it and `nextXid`. */
 function withEpoch(xid: number, nextXid: number): number {
-  const epochs = 2 ** 32;
-  return nextXid - ((((nextXid - xid) % epochs) + epochs) % epochs);
+  return nextXid - ((nextXid - xid) | 0);
 }

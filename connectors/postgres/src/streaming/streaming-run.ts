@@ -47,6 +47,7 @@ import { SignalDesk } from './signal-desk.ts';
 import { SnapshotWindow } from './snapshot-window.ts';
 import { StreamedTransactions } from './streamed-transactions.ts';
 import { TransactionSpool } from './transaction-spool.ts';
+import { commitVisible } from './visible-commit.ts';
 import { WalEnd } from './wal-end.ts';
 import { XminWatch } from './xmin-watch.ts';
 
@@ -97,6 +98,7 @@ export class StreamingRun {
   readonly #layouts: LayoutBook;
   readonly #streamed: StreamedTransactions | undefined;
   readonly #reselect: Reselect | undefined;
+  readonly #closing = new AbortController();
   #stream: ReplicationStream | undefined;
   #topicSignals: TopicSignals | undefined;
   #fileSignals: FileSignals | undefined;
@@ -238,6 +240,7 @@ export class StreamingRun {
 
   /** Idempotent. */
   async close(): Promise<void> {
+    this.#closing.abort();
     this.#xmin?.stop();
     this.#walEnd.stop();
     await this.#incremental?.close();
@@ -351,8 +354,9 @@ export class StreamingRun {
 
   async #describe(relation: Relation, xid: number): Promise<DescribedTable> {
     const { catalog, types, rules } = this.#options;
-    this.#describing.enter(`reading the definition of ${qualified(relation)} from the catalog`);
     try {
+      await this.#visible(relation, xid);
+      this.#describing.enter(`reading the definition of ${qualified(relation)} from the catalog`);
       types.forgetEnums();
       await types.load(
         catalog,
@@ -374,6 +378,27 @@ export class StreamingRun {
     } finally {
       this.#describing.leave();
     }
+  }
+
+  /** Before the catalog is read for rows of transaction `xid`, which may have changed it. */
+  async #visible(relation: Relation, xid: number): Promise<void> {
+    const { catalog, context } = this.#options;
+    const table = qualified(relation);
+    const visible = await commitVisible(xid, {
+      client: catalog,
+      clock: context.clock,
+      signal: this.#closing.signal,
+      onWaiting: () =>
+        this.#describing.enter(
+          `waiting for queries to see transaction ${xid}, before reading the definition of ${table}`,
+          'Its commit waits for a synchronous standby: look at synchronous_standby_names and pg_stat_replication.',
+        ),
+    });
+    if (!visible)
+      context.logger.warn(
+        { table, xid },
+        'queries do not see a committed transaction, which waits for a synchronous standby: if it altered the table, its rows are shown by the definition of before',
+      );
   }
 }
 

@@ -364,6 +364,7 @@ export const COLUMN_KINDS: readonly [ColumnKind, ...ColumnKind[]] = [
     value: (r) => quoted(timestamp(r)),
     defaults: ["'1999-12-31 23:59:59.999'"],
     retypes: ['timestamp'],
+    maybeNull: true,
   },
   { type: 'timestamp(0)', value: (r) => quoted(farTimestamp(r)), maybeNull: true },
   { type: 'date', value: (r) => quoted(dayBetween(r, 1, 9999)) },

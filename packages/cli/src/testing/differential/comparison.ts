@@ -1,6 +1,14 @@
 // Holds two sets of topics against each other, record by record as they come: keys, values and headers as bytes, but for
 // what must differ. Where bytes differ the values say how, and floating-point numbers may be spelled in another way.
 import type { TailRecord } from '../topic-tail.ts';
+import {
+  type Alteration,
+  columnDiffers,
+  keyDiffers,
+  layoutsOf,
+  movesDiffer,
+  type TwoLayouts,
+} from './layouts.ts';
 
 export type Side = 'debezium' | 'millrace';
 
@@ -16,12 +24,12 @@ interface Form {
   readonly key: string;
   readonly value: string;
   readonly headers: string;
+  /** `c`, `u`, ...; `tombstone` or `other`. */
+  readonly op: string;
   /** Of events that say it; orders them. */
   readonly lsn: bigint | undefined;
-  /** Of a row that its transaction wrote before it altered the table. */
-  readonly beforeAlter: boolean;
-  /** Of a transaction that altered a table. */
-  readonly inAlter: boolean;
+  /** Of a row of a transaction that altered the table. */
+  readonly layouts: TwoLayouts | undefined;
 }
 
 /** Moments of processing, and the run that headers name. */
@@ -34,8 +42,9 @@ const UNWRAPPED_SNAPSHOT = /("__op":"r".*?)"__lsn":\d+,"__source_ts_ms":\d+,"__t
 const LSN = /"(?:__)?lsn":(\d+)/;
 const ROW_ID = /"rid":\d+/;
 const XID = /"(?:__)?txId":(\d+)/;
-const BEFORE_ALTER =
-  'rows that a transaction wrote before it altered their table: Debezium shows them by the catalog of afterwards, at times without their key';
+const MOVES_DIFFER =
+  'changed keys of rows of a transaction that altered their table: an update to the side that has other keys, a delete and a create to the other';
+const TOMBSTONES_ANYWHERE = 'keys of tombstones, where those of their deletes differ on purpose';
 const RUN_ID = '__debezium.context.runId';
 const MASK = '0';
 
@@ -46,18 +55,20 @@ export class TopicComparison {
   readonly #kinds = new Map<string, DifferenceKind>();
   readonly #onPurpose = new Map<string, number>();
 
+  /** Of changes of keys that only one side told as a delete and a create: a tombstone may be still to come. */
+  readonly #moved = new Set<string>();
   /** Of each partition and side. */
   readonly #last = new Map<string, Form>();
-  readonly #alteredAt = new Map<number, bigint>();
+  readonly #alterations = new Map<number, Alteration>();
 
   /** `expected` gives the reason for which two values may differ. */
   constructor(expected: (path: string, debezium: string, millrace: string) => string | undefined) {
     this.#expected = expected;
   }
 
-  /** What transaction `xid` wrote below `lsn` came before it altered a table. */
-  alteredAt(xid: number, lsn: bigint): void {
-    this.#alteredAt.set(xid, lsn);
+  /** Told before its records are added. */
+  altered(xid: number, alteration: Alteration): void {
+    this.#alterations.set(xid, alteration);
   }
 
   get differences(): DifferenceKind[] {
@@ -78,20 +89,28 @@ export class TopicComparison {
   add(side: Side, records: readonly TailRecord[]): void {
     for (const record of records) {
       const last = this.#last.get(`${side} ${record.topic}-${record.partition}`);
-      const told = formOf(record, this.#alteredAt);
+      // No transactions, no compaction: a hole is a record that the reader lost.
+      if (record.offset !== (last ? last.record.offset + 1 : 0))
+        throw new Error(`${shown(record)} of ${side} came after offset ${last?.record.offset ?? 'none'}`);
+      const told = formOf(record, this.#alterations);
       // A tombstone belongs to the delete before it.
       const form =
-        record.value === null && last?.beforeAlter ? { ...told, beforeAlter: true, lsn: last.lsn } : told;
+        record.value === null && last?.layouts ? { ...told, layouts: last.layouts, lsn: last.lsn } : told;
       this.#last.set(`${side} ${record.topic}-${record.partition}`, form);
       // Without a key any partition will do: the record is told by its position.
-      const anywhere = record.partitions > 1 && (record.key === null || form.beforeAlter);
+      const anywhere = record.partitions > 1 && (record.key === null || form.layouts !== undefined);
+      if (form.op === 'tombstone' && this.#moved.has(moveName(side, form))) continue;
+      if (anywhere && form.op === 'tombstone') {
+        this.#matchTombstone(side, form);
+        continue;
+      }
       const place = anywhere
         ? `${record.topic} ${form.lsn} ${form.lsn === 0n ? (ROW_ID.exec(form.value)?.[0] ?? form.value) : ''}`
         : `${record.topic}-${record.partition}`;
       let waiting = this.#waiting.get(place);
       if (!waiting) this.#waiting.set(place, (waiting = { debezium: [], millrace: [] }));
       waiting[side].push(form);
-      this.#match(waiting);
+      this.#match(waiting, anywhere);
       if (anywhere && waiting.debezium.length + waiting.millrace.length === 0) this.#waiting.delete(place);
     }
   }
@@ -105,7 +124,8 @@ export class TopicComparison {
     this.#waiting.clear();
   }
 
-  #match({ debezium, millrace }: Record<Side, Form[]>): void {
+  #match(waiting: Record<Side, Form[]>, anywhere: boolean): void {
+    const { debezium, millrace } = waiting;
     for (;;) {
       const [theirs, ours] = [debezium[0], millrace[0]];
       if (theirs === undefined || ours === undefined) return;
@@ -119,6 +139,14 @@ export class TopicComparison {
         else this.#alone('millrace', millrace.shift());
         continue;
       }
+      if (theirs.op !== ours.op && theirs.layouts) {
+        if (this.#matchMove(waiting)) continue;
+        // The partitions of a topic come in any order.
+        const twin = anywhere ? millrace.findIndex(({ op }) => op === theirs.op) : -1;
+        if (twin > 0) millrace.unshift(...millrace.splice(twin, 1));
+        if (twin > 0) continue;
+        if (anywhere || isPartOfMove(theirs, ours)) return;
+      }
       debezium.shift();
       millrace.shift();
       this.compared++;
@@ -128,30 +156,76 @@ export class TopicComparison {
     }
   }
 
+  /** Without a key, or with another one, a tombstone stands in any partition, and the record before it is any. */
+  #matchTombstone(side: Side, form: Form): void {
+    const place = `${form.record.topic} tombstones`;
+    const waiting = this.#waiting.get(place) ?? { debezium: [], millrace: [] };
+    this.#waiting.set(place, waiting);
+    const others = waiting[side === 'debezium' ? 'millrace' : 'debezium'];
+    const fits = (one: Form): boolean => {
+      const [theirs, ours] = side === 'debezium' ? [form, one] : [one, form];
+      const layouts = theirs.layouts ?? ours.layouts;
+      return (
+        theirs.key === ours.key ||
+        (layouts !== undefined && keyDiffers(theirs.key, ours.key, layouts) !== undefined)
+      );
+    };
+    const found = others.find(fits);
+    if (found === undefined) waiting[side].push(form);
+    else {
+      others.splice(others.indexOf(found), 1);
+      this.compared++;
+      if (found.key !== form.key) this.#accept(TOMBSTONES_ANYWHERE);
+    }
+  }
+
+  /** An update on one side that the other, with other keys, has as a delete and a create. Whether there was one. */
+  #matchMove(waiting: Record<Side, Form[]>): boolean {
+    for (const side of ['debezium', 'millrace'] as const) {
+      const [whole, halves] = [waiting[side === 'debezium' ? 'millrace' : 'debezium'], waiting[side]];
+      const update = whole[0];
+      if (update?.op !== 'u' || !update.layouts || !movesDiffer(update.layouts)) continue;
+      const parts = halves.filter(({ lsn }) => lsn === update.lsn);
+      const removed = parts.find(({ op }) => op === 'd');
+      const created = parts.find(({ op }) => op === 'c');
+      if (removed === undefined || created === undefined) continue;
+      whole.shift();
+      for (const part of parts) halves.splice(halves.indexOf(part), 1);
+      this.#moved.add(moveName(side, removed));
+      this.compared++;
+      this.#accept(MOVES_DIFFER);
+      const merged = updateOf(removed, created, update);
+      const [theirs, ours] = side === 'debezium' ? [merged, update] : [update, merged];
+      this.#compare('key', theirs, ours);
+      this.#compare('value', theirs, ours);
+      return true;
+    }
+    return false;
+  }
+
   #alone(side: Side, form: Form | undefined): void {
     if (form === undefined) return;
-    const op =
-      /"(?:__)?op":"(\w)"/.exec(form.value)?.[1] ?? (form.record.value === null ? 'tombstone' : 'other');
-    this.#note(`only ${side} has a record (${op})`, `${shown(form.record)} ${form.key} ${form.value}`);
+    this.#note(`only ${side} has a record (${form.op})`, `${shown(form.record)} ${form.key} ${form.value}`);
   }
 
   #compare(part: 'key' | 'value' | 'headers', theirs: Form, ours: Form): void {
     if (theirs[part] === ours[part]) return;
+    const { layouts } = theirs;
+    const keyReason = part === 'key' && layouts ? keyDiffers(theirs.key, ours.key, layouts) : undefined;
+    if (keyReason !== undefined) return this.#accept(keyReason);
     differ(part, parsed(theirs[part]), parsed(ours[part]), (path, a, b) => {
-      const reason = theirs.beforeAlter
-        ? BEFORE_ALTER
-        : ((theirs.inAlter ? notVisible(path, a, b) : undefined) ?? this.#expected(path, a, b));
-      if (reason !== undefined) {
-        this.#onPurpose.set(reason, (this.#onPurpose.get(reason) ?? 0) + 1);
-        return;
-      }
-      const op = /"(?:__)?op":"(\w)"/.exec(theirs.value)?.[1] ?? '-';
+      const reason = (layouts && columnDiffers(path, a, b, layouts)) ?? this.#expected(path, a, b);
+      if (reason !== undefined) return this.#accept(reason);
       const at = `${shown(ours.record)} ${path}: Debezium ${a.slice(0, 300)}, Millrace ${b.slice(0, 300)}`;
       this.#note(
-        `${op} ${path.replaceAll(/_\d+[xk]*/g, '').replaceAll(/\[\d+\]/g, '[]')}`,
+        `${theirs.op} ${path.replaceAll(/_\d+[xk]*/g, '').replaceAll(/\[\d+\]/g, '[]')}`,
         `${at}\n      in ${/"payload":.*/.exec(ours.value)?.[0].slice(0, 600) ?? ours.value.slice(0, 600)}`,
       );
     });
+  }
+
+  #accept(reason: string): void {
+    this.#onPurpose.set(reason, (this.#onPurpose.get(reason) ?? 0) + 1);
   }
 
   #note(kind: string, example: string): void {
@@ -165,7 +239,29 @@ function shown({ topic, partition, offset }: TailRecord): string {
   return `${topic}-${partition}@${offset}`;
 }
 
-function formOf(record: TailRecord, alteredAt: ReadonlyMap<number, bigint>): Form {
+function moveName(side: Side, { record, lsn }: Form): string {
+  return `${side} ${record.topic} ${lsn}`;
+}
+
+/** The delete and the create of a change of keys as the update they are; headers are those of `update`. */
+function updateOf(removed: Form, created: Form, { headers }: Form): Form {
+  const before = /"before":(\{.*\}),"after":null/.exec(removed.value)?.[1] ?? 'null';
+  const value = created.value
+    .replace('"before":null', () => `"before":${before}`)
+    .replace(/("(?:__)?op":)"c"/, '$1"u"');
+  return { ...created, value, headers };
+}
+
+/** Whether the rest of a change of keys may be still to come. */
+function isPartOfMove(theirs: Form, ours: Form): boolean {
+  const one = theirs.op === 'u' ? ours : theirs;
+  const { layouts } = theirs;
+  return (
+    layouts !== undefined && movesDiffer(layouts) && one.op === 'd' && (theirs.op === 'u' || ours.op === 'u')
+  );
+}
+
+function formOf(record: TailRecord, alterations: ReadonlyMap<number, Alteration>): Form {
   const key = record.key === null ? 'null' : record.key.toString();
   const text = record.value === null ? 'null' : record.value.toString();
   const value = text
@@ -177,28 +273,11 @@ function formOf(record: TailRecord, alteredAt: ReadonlyMap<number, bigint>): For
     name,
     name === RUN_ID || bytes === null ? null : bytes.toString(),
   ]);
-  const lsn = LSN.exec(value)?.[1];
-  return {
-    record,
-    key,
-    value,
-    headers: JSON.stringify(headers),
-    lsn: lsn === undefined ? undefined : BigInt(lsn),
-    inAlter: alteredAt.has(xidOf(value)),
-    beforeAlter: lsn !== undefined && BigInt(lsn) < (alteredAt.get(xidOf(value)) ?? 0n),
-  };
-}
-
-/** The server sends what was committed a moment before queries see it. */
-function notVisible(path: string, debezium: string, millrace: string): string | undefined {
-  const isKey = path === 'key' && debezium === 'null';
-  const isOptional = path.endsWith('.optional') && debezium === 'true' && millrace === 'false';
-  const isDefault = /\.fields\[[^\]]*\]$/.test(path) && !debezium.includes('"default":');
-  // A converter writes the default for null.
-  const isValue = /^value\.(?:payload\.)?(?:after|before)\.[^.]*$/.test(path) && debezium === 'null';
-  return isKey || isOptional || isDefault || isValue
-    ? 'rows of a transaction that made or altered their table, which Debezium asked the catalog for before it was visible there: no key, optional columns, no defaults'
-    : undefined;
+  const digits = LSN.exec(value)?.[1];
+  const lsn = digits === undefined ? undefined : BigInt(digits);
+  const layouts = layoutsOf(record.topic, lsn, alterations.get(xidOf(value)));
+  const op = /"(?:__)?op":"(\w)"/.exec(value)?.[1] ?? (record.value === null ? 'tombstone' : 'other');
+  return { record, key, value, headers: JSON.stringify(headers), op, lsn, layouts };
 }
 
 function xidOf(value: string): number {

@@ -12,6 +12,7 @@ import { type Config, putConnector } from '../connectors.ts';
 import { type TailRecord, TopicTail } from '../topic-tail.ts';
 import { TYPES_SQL } from './column-kinds.ts';
 import { type DifferenceKind, type Side, TopicComparison } from './comparison.ts';
+import { readLayouts } from './layouts.ts';
 import { differsOnPurpose } from './on-purpose.ts';
 import { RandomWorkload } from './random-workload.ts';
 
@@ -112,10 +113,12 @@ export async function differentialRun(options: RunOptions): Promise<RunResult> {
     try {
       if (typeof made === 'string') await client.query(made);
       else {
+        const before = await readLayouts(client);
         await client.query(made.before);
         const { rows } = await client.query<{ xid: string; at: string }>(BEFORE_SQL);
-        comparison.alteredAt(Number(rows[0]?.xid), BigInt(rows[0]?.at ?? 0));
         await client.query(made.after);
+        const after = await readLayouts(client);
+        comparison.altered(Number(rows[0]?.xid), { lsn: BigInt(rows[0]?.at ?? 0), before, after });
       }
       if (options.log) {
         const { rows } = await client.query<{ at: string }>("select pg_current_wal_lsn() - '0/0' as at");

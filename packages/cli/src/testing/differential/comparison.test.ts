@@ -122,6 +122,28 @@ describe('rows that a transaction wrote before it altered their table', () => {
     expect(subject.counts).toEqual([0, 2]);
   });
 
+  test('may make the counts of their transaction differ by the changes of keys, and by no more', () => {
+    const end = (side: Side, count: number): TailRecord[] => {
+      const value = { status: 'END', id: `${XID}:300`, event_count: count };
+      const offset = ends[side]++;
+      return [{ ...NO_RECORD, topic: 'p.transaction', offset, value: Buffer.from(JSON.stringify(value)) }];
+    };
+    const ends: Record<Side, number> = { debezium: 0, millrace: 0 };
+    const subject = new Subject();
+    for (const [theirs, our] of [
+      [1, 2],
+      [1, 3],
+    ] as const) {
+      subject.comparison.add('debezium', end('debezium', theirs));
+      subject.comparison.add('millrace', end('millrace', our));
+    }
+    subject
+      .add('debezium', { key: null, op: 'u', lsn: 150, before: row, after: { ...row, id: 2 } })
+      .add('millrace', ours)
+      .add('millrace', { key: { id: 2 }, op: 'c', lsn: 150, after: { ...row, id: 2 } });
+    expect(subject.counts).toEqual([1, 3]);
+  });
+
   test('are moved to the row that the update shows', () => {
     const subject = new Subject()
       .add('debezium', { key: null, op: 'u', lsn: 150, before: row, after: { ...row, id: 2 } })

@@ -26,6 +26,8 @@ interface Form {
   readonly headers: string;
   /** `c`, `u`, ...; `tombstone` or `other`. */
   readonly op: string;
+  /** Of the transaction; -1 for none. */
+  readonly xid: number;
   /** Of events that say it; orders them. */
   readonly lsn: bigint | undefined;
   /** Of a row of a transaction that altered the table. */
@@ -42,8 +44,11 @@ const UNWRAPPED_SNAPSHOT = /("__op":"r".*?)"__lsn":\d+,"__source_ts_ms":\d+,"__t
 const LSN = /"(?:__)?lsn":(\d+)/;
 const ROW_ID = /"rid":\d+/;
 const XID = /"(?:__)?txId":(\d+)/;
+const TRANSACTION = /"status":"\w+","id":"(\d+):/;
 const MOVES_DIFFER =
   'changed keys of rows of a transaction that altered their table: an update to the side that has other keys, a delete and a create to the other';
+const MOVES_COUNTED = 'counts of a transaction in which one side has such a change as two events';
+const COUNTED = /\.(?:total_order|data_collection_order|event_count)$/;
 const TOMBSTONES_ANYWHERE = 'keys of tombstones, where those of their deletes differ on purpose';
 const RUN_ID = '__debezium.context.runId';
 const MASK = '0';
@@ -57,6 +62,10 @@ export class TopicComparison {
 
   /** Of changes of keys that only one side told as a delete and a create: a tombstone may be still to come. */
   readonly #moved = new Set<string>();
+  /** How many of them a transaction has. */
+  readonly #moves = new Map<number, number>();
+  /** Differences of counts in transactions that altered a table, which may come before the change they count. */
+  readonly #counted: { readonly xid: number; readonly by: number; readonly note: () => void }[] = [];
   /** Of each partition and side. */
   readonly #last = new Map<string, Form>();
   readonly #alterations = new Map<number, Alteration>();
@@ -122,6 +131,11 @@ export class TopicComparison {
       for (const form of millrace) this.#alone('millrace', form);
     }
     this.#waiting.clear();
+    for (const { xid, by, note } of this.#counted) {
+      if (by <= (this.#moves.get(xid) ?? 0)) this.#accept(MOVES_COUNTED);
+      else note();
+    }
+    this.#counted.length = 0;
   }
 
   #match(waiting: Record<Side, Form[]>, anywhere: boolean): void {
@@ -192,6 +206,7 @@ export class TopicComparison {
       whole.shift();
       for (const part of parts) halves.splice(halves.indexOf(part), 1);
       this.#moved.add(moveName(side, removed));
+      this.#moves.set(update.xid, (this.#moves.get(update.xid) ?? 0) + 1);
       this.compared++;
       this.#accept(MOVES_DIFFER);
       const merged = updateOf(removed, created, update);
@@ -216,12 +231,21 @@ export class TopicComparison {
     differ(part, parsed(theirs[part]), parsed(ours[part]), (path, a, b) => {
       const reason = (layouts && columnDiffers(path, a, b, layouts)) ?? this.#expected(path, a, b);
       if (reason !== undefined) return this.#accept(reason);
-      const at = `${shown(ours.record)} ${path}: Debezium ${a.slice(0, 300)}, Millrace ${b.slice(0, 300)}`;
-      this.#note(
-        `${theirs.op} ${path.replaceAll(/_\d+[xk]*/g, '').replaceAll(/\[\d+\]/g, '[]')}`,
-        `${at}\n      in ${/"payload":.*/.exec(ours.value)?.[0].slice(0, 600) ?? ours.value.slice(0, 600)}`,
-      );
+      if (COUNTED.test(path) && this.#alterations.has(theirs.xid)) {
+        const by = Math.abs(Number(a.replaceAll(/\D/g, '')) - Number(b.replaceAll(/\D/g, '')));
+        this.#counted.push({ xid: theirs.xid, by, note: () => this.#notePath(path, a, b, theirs, ours) });
+        return;
+      }
+      this.#notePath(path, a, b, theirs, ours);
     });
+  }
+
+  #notePath(path: string, a: string, b: string, theirs: Form, ours: Form): void {
+    const at = `${shown(ours.record)} ${path}: Debezium ${a.slice(0, 300)}, Millrace ${b.slice(0, 300)}`;
+    this.#note(
+      `${theirs.op} ${path.replaceAll(/_\d+[xk]*/g, '').replaceAll(/\[\d+\]/g, '[]')}`,
+      `${at}\n      in ${/"payload":.*/.exec(ours.value)?.[0].slice(0, 600) ?? ours.value.slice(0, 600)}`,
+    );
   }
 
   #accept(reason: string): void {
@@ -275,13 +299,10 @@ function formOf(record: TailRecord, alterations: ReadonlyMap<number, Alteration>
   ]);
   const digits = LSN.exec(value)?.[1];
   const lsn = digits === undefined ? undefined : BigInt(digits);
-  const layouts = layoutsOf(record.topic, lsn, alterations.get(xidOf(value)));
+  const xid = Number(XID.exec(value)?.[1] ?? TRANSACTION.exec(value)?.[1] ?? -1);
+  const layouts = layoutsOf(record.topic, lsn, alterations.get(xid));
   const op = /"(?:__)?op":"(\w)"/.exec(value)?.[1] ?? (record.value === null ? 'tombstone' : 'other');
-  return { record, key, value, headers: JSON.stringify(headers), op, lsn, layouts };
-}
-
-function xidOf(value: string): number {
-  return Number(XID.exec(value)?.[1] ?? -1);
+  return { record, key, value, headers: JSON.stringify(headers), op, xid, lsn, layouts };
 }
 
 const NUMBER_MARK = '\u0001n';

@@ -375,6 +375,7 @@ export class StreamingRun {
         types: types.with(layout?.types ?? []),
         rules,
         origin: 'stream',
+        identity: relation.identity,
       });
       return { schema, changedBy };
     } catch (error) {

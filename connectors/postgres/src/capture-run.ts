@@ -215,6 +215,11 @@ export class CaptureRun {
     return this.#streaming?.completeLsn;
   }
 
+  /** See ChangeReader.handedOut. */
+  handedOut(lsn: Lsn, offset: SourceOffset): void {
+    this.#streaming?.handedOut(lsn, offset);
+  }
+
   /** The offset of the end of the last transaction, if one has ended. */
   completeOffset(): SourceOffset | undefined {
     return this.#streaming?.completeOffset;
@@ -243,8 +248,8 @@ export class CaptureRun {
   async heartbeatAction(): Promise<void> {
     const { config, context } = this.#options;
     const query = config.heartbeat.actionQuery;
-    if (query === undefined || this.#client === undefined || this.#stopping.signal.aborted) return;
-    await runHeartbeatQuery(this.#client, query, context.logger);
+    if (query === undefined || this.#stopping.signal.aborted) return;
+    await runHeartbeatQuery(await this.#catalog(), query, context.logger);
   }
 
   /** Idempotent. */

@@ -231,6 +231,11 @@ export class StreamingRun {
     return this.#reader.lastCommitLsn;
   }
 
+  /** See ChangeReader.handedOut. */
+  handedOut(lsn: Lsn, offset: SourceOffset): void {
+    this.#reader.handedOut(lsn, offset);
+  }
+
   /** See ChangeReader.takeUrgent. */
   takeUrgent(): boolean {
     return this.#reader.takeUrgent();

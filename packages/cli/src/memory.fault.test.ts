@@ -45,10 +45,11 @@ test.runIf(process.platform === 'linux')(
       const { body } = await millrace.request('GET', '/connectors/source/status');
       throw new Error(`${JSON.stringify(row)} ${JSON.stringify(body)}`);
     };
-    await eventually('all is delivered and confirmed', slot, 60_000);
+    await eventually('all is delivered and confirmed', slot, 180_000);
     const peak = peakMb(millrace.pid ?? 0);
     process.stderr.write(`peak of resident memory: ${Math.round(peak)} MB\n`);
     expect(peak).toBeLessThan(LIMIT_MB);
     expect(await readTopic(millrace.kafka, 'large.public.wide')).toHaveLength(4);
   },
+  240_000,
 );

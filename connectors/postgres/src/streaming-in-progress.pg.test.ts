@@ -58,10 +58,18 @@ function shown({ record, offset }: Delivered): string {
       .replace(/("name":"p"),"ts_ms":\d+(.*"txId":null)/, '$1$2')
       .replace(/,"ts_us":\d+,"ts_ns":\d+(.*"txId":null)/, '$1'),
     record.headers.map(({ key, value }) => (key.endsWith('runId') ? key : [key, value])).join(),
-    JSON.stringify(offset, (key, value) =>
-      key === 'ts_usec' && offset['txId'] === undefined ? undefined : (value as unknown),
-    ),
+    JSON.stringify(ownOffset({ record, offset })),
   ].join(' | ');
+}
+
+/** What of an offset does not depend on which positions without a record were handed out before it. */
+function ownOffset({ record, offset }: Delivered): unknown {
+  const value = record.value as Struct | null;
+  const source = value?.schema.field('source') === undefined ? null : (value.get('source') as Struct);
+  const isOwn = source !== null && (source.get('txId') ?? null) === (offset['txId'] ?? null);
+  if (!isOwn || offset['messageType'] === 'COMMIT') return null;
+  const { lsn_commit: _, ts_usec, ...rest } = offset;
+  return offset['txId'] === undefined ? rest : { ...rest, ts_usec };
 }
 
 let readers = 0;

@@ -26,7 +26,7 @@ import type pg from 'pg';
 import { isFinished, makePlan, type Plan } from './capture-plan.ts';
 import type { PostgresConfig } from './config.ts';
 import { endOnAbort, openSession, runHeartbeatQuery } from './connection.ts';
-import { ask, postgresError, producerError } from './errors.ts';
+import { ask, fromServer, postgresError, producerError } from './errors.ts';
 import { checkGuardrail } from './guardrail.ts';
 import { LineageGuard } from './lineage-guard.ts';
 import { bareOffset, confirmablePosition, type StoredOffset } from './offset.ts';
@@ -111,11 +111,18 @@ export class CaptureRun {
 
   /** Prepares the server and starts reading. @throws what is wrong with server, publication, slot or position */
   async start(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      throw fromServer(error, 'Cannot begin to capture');
+    }
+  }
+
+  async #start(): Promise<void> {
     const { config, context } = this.#options;
     this.#step.enter(`connecting to Postgres at ${config.connection.host}:${config.connection.port}`);
-    const client = await openSession(config.connection);
+    const client = await this.#catalog();
     this.#step.enter('preparing publication and slot');
-    this.#client = client;
     const facts = await ask(() => readServerFacts(client), 'Cannot read the settings of the server');
     this.#facts = facts;
     // A database without an encoding may hold text that is no UTF-8.
@@ -145,6 +152,21 @@ export class CaptureRun {
     const waiting = new AbortController();
     await Promise.race([positioned, this.#background, context.clock.sleep(POSITION_WAIT_MS, waiting.signal)]);
     waiting.abort();
+  }
+
+  /** The session for the catalog; it is opened again where it broke while nothing was asked. */
+  async #catalog(): Promise<pg.Client> {
+    if (this.#client !== undefined) return this.#client;
+    const client = await openSession(this.#options.config.connection);
+    client.once('end', () => {
+      if (this.#client !== client) return;
+      this.#client = undefined;
+      // INV-7: without it neither the lag nor the tables that come next are known.
+      if (this.#streaming !== undefined)
+        this.#fail(postgresError('postgres.connection_lost', 'The session for the catalog was closed'));
+    });
+    this.#client = client;
+    return client;
   }
 
   /** An offset of this run is stored. */
@@ -193,6 +215,11 @@ export class CaptureRun {
     return this.#streaming?.completeLsn;
   }
 
+  /** See ChangeReader.handedOut. */
+  handedOut(lsn: Lsn, offset: SourceOffset): void {
+    this.#streaming?.handedOut(lsn, offset);
+  }
+
   /** The offset of the end of the last transaction, if one has ended. */
   completeOffset(): SourceOffset | undefined {
     return this.#streaming?.completeOffset;
@@ -221,8 +248,8 @@ export class CaptureRun {
   async heartbeatAction(): Promise<void> {
     const { config, context } = this.#options;
     const query = config.heartbeat.actionQuery;
-    if (query === undefined || this.#client === undefined || this.#stopping.signal.aborted) return;
-    await runHeartbeatQuery(this.#client, query, context.logger);
+    if (query === undefined || this.#stopping.signal.aborted) return;
+    await runHeartbeatQuery(await this.#catalog(), query, context.logger);
   }
 
   /** Idempotent. */
@@ -363,8 +390,8 @@ export class CaptureRun {
   }
 
   async #settleCreated(name: string): Promise<void> {
-    const client = this.#client;
-    if (client === undefined || !this.#options.config.snapshot.stream) return;
+    if (!this.#options.config.snapshot.stream) return;
+    const client = await this.#catalog();
     const slot = await ask(() => readSlot(client, name, this.#serverVersion()), 'Cannot read the slot');
     if (slot !== undefined) this.#settle(slot, undefined);
   }
@@ -436,9 +463,9 @@ export class CaptureRun {
 
   async #open(from: StoredOffset | undefined, start: Lsn): Promise<void> {
     const { config, context, queue, counts, sourcePartition, headers, stored } = this.#options;
-    const catalog = this.#client;
     const facts = this.#facts;
-    if (catalog === undefined || facts === undefined) return;
+    if (facts === undefined) return;
+    const catalog = await this.#catalog();
     const session = await this.#streamSession();
     const resumed = from === stored ? stored : undefined;
     // What a stored offset confirms is durable; what a snapshot of this run begins at is so once its offset is stored.
@@ -490,8 +517,7 @@ export class CaptureRun {
   /** Reads the tables that a signal names, as of now; the stream waits meanwhile. */
   async #blockingSnapshot(request: SnapshotRequest, offset: SourceOffset): Promise<void> {
     const { config } = this.#options;
-    const client = this.#client;
-    if (client === undefined) return;
+    const client = await this.#catalog();
     const matches = matchesAny(request.collections.join(','));
     const tables = await listTables(client, config.includeBuiltin);
     await runSnapshot({
@@ -512,7 +538,7 @@ export class CaptureRun {
     if (this.#stopping.signal.aborted) return;
     this.#failed = true;
     this.#options.context.logger.debug({ err: error }, 'capture ended');
-    this.#options.queue.fail(error);
+    this.#options.queue.fail(fromServer(error, 'Cannot go on with the capture'));
   }
 }
 

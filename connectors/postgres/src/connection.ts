@@ -38,6 +38,13 @@ const SESSION: Readonly<Record<string, string>> = {
   lc_monetary: 'C',
 };
 
+/** What a session of replication does takes as long as it takes: making a slot waits for all that is open. */
+const NO_LIMITS: Readonly<Record<string, string>> = {
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+};
+
 const CONNECT_TIMEOUT_MS = 30_000;
 /** The system's own default is two hours. */
 const KEEP_ALIVE_AFTER_MS = 30_000;
@@ -81,6 +88,10 @@ export async function connect(settings: ConnectionSettings, kind: SessionKind = 
   throw failure;
 }
 
+/** Sessions wait for each other, however long that takes. The setting is there from Postgres 14 on. */
+const STAY_IDLE =
+  "select set_config(name, '0', false) from pg_catalog.pg_settings where name = 'idle_session_timeout'";
+
 interface ConnectionAttempts {
   readonly settings: ConnectionSettings;
   readonly attempts: readonly (TlsOptions | false)[];
@@ -100,6 +111,7 @@ async function connectTo(
       try {
         await login(client, settings);
         await checkServer(client, wanted, host);
+        await client.query(STAY_IDLE);
         if (kind === 'query') await runInitialStatements(client, settings.initialStatements);
         return client;
       } catch (error) {
@@ -182,7 +194,7 @@ function newSession(
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     application_name: settings.applicationName,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    options: Object.entries(SESSION)
+    options: Object.entries({ ...SESSION, ...(kind === 'replication' ? NO_LIMITS : {}) })
       .map(([name, value]) => `-c ${name}=${value}`)
       .join(' '),
     ...(kind === 'replication' ? { replication: 'database' } : {}),

@@ -199,6 +199,12 @@ export function toPostgresError(error: unknown, doing: string): MillraceError {
   return new MillraceError(cause.code, `${doing}: ${cause.message}`, { cause, javaClass: CONNECT_EXCEPTION });
 }
 
+/** `toPostgresError` for what the driver or the server has thrown; any other error stays as it is. */
+export function fromServer(error: unknown, doing: string): unknown {
+  const isOfDriver = error instanceof Error && (sqlStateOf(error) !== undefined || LOST.test(error.message));
+  return isOfDriver ? toPostgresError(error, doing) : error;
+}
+
 /** What the server reports of its own insides while it decodes transactions in progress. */
 export function streamingError(error: unknown): unknown {
   const state = error instanceof MillraceError ? error.context?.['sqlState'] : undefined;

@@ -36,7 +36,7 @@ function isOptional({ record }: Delivered, column: string): boolean | undefined 
 }
 
 describe('an altered table', () => {
-  test('keeps the old keys for rows that wait or are read again, when its relation messages look the same', async () => {
+  test('F20: keeps the old keys for rows that wait or are read again, when its relation messages look the same', async () => {
     await using db = await testDatabase();
     await db.query('create table t (id int primary key, code text not null)');
     await db.query('alter table t replica identity full');
@@ -66,7 +66,7 @@ describe('an altered table', () => {
     }
   });
 
-  test('shows its present state for rows written after the change, also where no message tells of it', async () => {
+  test('F20: shows its present state for rows written after the change, also where no message tells of it', async () => {
     await using db = await testDatabase();
     await db.query('create table t (id int primary key, code text)');
     const settings = testConfig(db, db.name, { 'snapshot.mode': 'no_data' });
@@ -88,7 +88,7 @@ describe('an altered table', () => {
     expect((await driver.until(2)).map((it) => isOptional(it, 'code'))).toEqual([false, true]);
   });
 
-  test('is looked at again when a transaction older than the change is followed by a newer one', async () => {
+  test('F20: is looked at again when a transaction older than the change is followed by a newer one', async () => {
     await using db = await testDatabase();
     await db.query('create table t (id int primary key, code text)');
     await db.query('create table other (id int primary key)');

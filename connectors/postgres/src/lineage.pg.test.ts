@@ -98,21 +98,21 @@ describe('a primary that fails over', () => {
   const settings = (mode = 'initial'): Record<string, string> =>
     config(promoted, 'postgres', 's', { 'table.include.list': 'public.t', 'snapshot.mode': mode });
 
-  test('fails the task when the stored position lies past what the new primary ever had (INV-3)', async () => {
+  test('F17: fails the task when the stored position lies past what the new primary ever had (INV-3)', async () => {
     await expect(TaskDriver.start(settings(), beyond.offset, beyond.lineage)).rejects.toMatchObject({
       code: 'postgres.lineage_changed',
       message: expect.stringMatching(/timeline 2 of the server left timeline 1 at/) as string,
     });
   });
 
-  test('is gone on from where the stored position lies before the promotion, and its timeline is stored (INV-3)', async () => {
+  test('F17: is gone on from where the stored position lies before the promotion, and its timeline is stored (INV-3)', async () => {
     const stored = await runUntil(settings(), [2, 3], shared);
     expect(stored.lineage).toMatchObject({ system_id: shared.lineage['system_id'], timeline: 2 });
     await sql(promoted, 'insert into t values (4)');
     await runUntil(settings(), [4], stored);
   });
 
-  test('is read again with when_needed; the new lineage is stored after the old offset is gone (INV-3)', async () => {
+  test('F17: is read again with when_needed; the new lineage is stored after the old offset is gone (INV-3)', async () => {
     await using driver = await TaskDriver.start(settings('when_needed'), beyond.offset, beyond.lineage);
     await driver.until(4);
     expect(driver.delivered.map(id)).toEqual([1, 2, 3, 4]);
@@ -124,7 +124,7 @@ describe('a primary that fails over', () => {
 });
 
 describe('another server under the same names', () => {
-  test('fails the task, although it has the position; only a folder without a lineage is taken as it is (INV-3)', async () => {
+  test('T5: fails the task, although it has the position; only a folder without a lineage is taken as it is (INV-3)', async () => {
     let stored: Stored;
     {
       await using server = await startPostgres({ fsync: false });
@@ -156,7 +156,7 @@ describe('another server under the same names', () => {
 });
 
 describe('a slot that was dropped while the task was stopped', () => {
-  test('and made anew fails the task; when_needed reads the tables again (INV-3)', async () => {
+  test('F16: and made anew fails the task; when_needed reads the tables again (INV-3)', async () => {
     await using db = await testDatabase();
     await db.query('create table t (id int primary key); insert into t values (1)');
     const slot = `${db.name}_n`;
@@ -171,7 +171,7 @@ describe('a slot that was dropped while the task was stopped', () => {
     await runUntil(again, [1, 2], stored);
   });
 
-  test('and made as the copy of an older one fails the task (INV-3)', async () => {
+  test('F16: and made as the copy of an older one fails the task (INV-3)', async () => {
     await using db = await testDatabase();
     const slot = `${db.name}_c`;
     await db.query('create table t (id int primary key); insert into t values (1)');

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { markAt } from './offset.ts';
+import { MarkOffset } from './offset.ts';
 
 test('INV-3: a mark beyond a change is a commit, so that Debezium does not take the change that begins there for done', () => {
   const change = { lsn_proc: 100, messageType: 'INSERT', lsn_commit: 90, lsn: 100, txId: 7, ts_usec: 1 };
-  expect(markAt(change, 200)).toEqual({
+  expect(new MarkOffset(change, 200, undefined).toOffsetMap()).toEqual({
     lsn_proc: 200,
     messageType: 'COMMIT',
     lsn_commit: 200,
@@ -15,5 +15,5 @@ test('INV-3: a mark beyond a change is a commit, so that Debezium does not take 
 
 test('A mark beyond a snapshot moves its position and nothing else', () => {
   const complete = { last_snapshot_record: true, lsn: 100, snapshot: 'INITIAL', snapshot_completed: true };
-  expect(markAt(complete, 200)).toEqual({ ...complete, lsn: 200 });
+  expect(new MarkOffset(complete, 200, undefined).toOffsetMap()).toEqual({ ...complete, lsn: 200 });
 });

@@ -1,6 +1,12 @@
 // The position of the connector as Debezium stores it, and what a restart skips because of it.
-import type { DeferredOffset, JsonValue, OffsetMap } from '@millrace/connect-api';
-import type { Lsn } from './protocol/lsn.ts';
+import {
+  type DeferredOffset,
+  type JsonValue,
+  type OffsetMap,
+  offsetMapOf,
+  type SourceOffset,
+} from '@millrace/connect-api';
+import { type Lsn, maxLsn } from './protocol/lsn.ts';
 import { SNAPSHOT_STATE } from './snapshot/snapshot-state.ts';
 
 export type MessageType = 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE' | 'MESSAGE' | 'BEGIN' | 'COMMIT';
@@ -78,7 +84,7 @@ export function confirmablePosition(offset: StoredOffset): Lsn {
  * The offset with its position moved to `lsn`, a point before which nothing is left to send, and with the state of an
  * incremental snapshot as it is now. Its other keys stay.
  */
-export function markAt(map: OffsetMap, lsn: Lsn, incremental?: OffsetMap): OffsetMap {
+function markAt(map: OffsetMap, lsn: Lsn, incremental?: OffsetMap): OffsetMap {
   const moved: Record<string, JsonValue> = {};
   for (const [key, value] of Object.entries(map)) {
     if (key === 'lsn_events_processed' || key === SNAPSHOT_STATE || key.startsWith(INCREMENTAL_PREFIX))
@@ -103,10 +109,17 @@ export interface TransactionPosition {
   readonly commitTimeUs: number;
   /** End of the transaction before it; null when none was seen yet. */
   readonly lastCommitLsn: Lsn | null;
+  /** The furthest position that was handed out before it: see `ChangeOffset`. */
+  readonly handedOutLsn: Lsn;
   readonly xmin: number | null;
 }
 
-/** The offset of a change; its map is made only if it is stored. */
+/**
+ * The offset of a change; its map is made only if it is stored.
+ *
+ * INV-3: a transaction may have begun long before it commits, and the slot may stand at a mark that was handed out in
+ * between. An offset that lies before that would look as if somebody else had moved the slot.
+ */
 export class ChangeOffset implements DeferredOffset {
   readonly transaction: TransactionPosition;
   readonly lsn: Lsn;
@@ -136,17 +149,42 @@ export class ChangeOffset implements DeferredOffset {
 
   toOffsetMap(): OffsetMap {
     const { transaction } = this;
+    const { lastCommitLsn, handedOutLsn } = transaction;
+    const commitLsn = lastCommitLsn ?? (handedOutLsn > this.lsn ? handedOutLsn : null);
     return {
       ...this.extra,
       lsn_proc: this.lsn,
       ...(transaction.xmin === null ? {} : { xmin: transaction.xmin }),
       messageType: this.messageType,
-      ...(transaction.lastCommitLsn === null ? {} : { lsn_commit: transaction.lastCommitLsn }),
+      ...(commitLsn === null ? {} : { lsn_commit: maxLsn(commitLsn, handedOutLsn) }),
       lsn: this.lsn,
       ...(transaction.xid === 0 ? {} : { txId: transaction.xid }),
       ts_usec: transaction.commitTimeUs,
       ...(this.changesAtLsn > 1 ? { lsn_events_processed: this.changesAtLsn } : {}),
     };
+  }
+}
+
+/** An offset moved to a point before which nothing is left to come. */
+export class MarkOffset implements DeferredOffset {
+  readonly #base: SourceOffset;
+  readonly #lsn: Lsn;
+  readonly #extra: OffsetMap | undefined;
+
+  constructor(base: SourceOffset, lsn: Lsn, extra: OffsetMap | undefined) {
+    // The mark before it is of no use any more.
+    this.#base = base instanceof MarkOffset ? base.#base : base;
+    this.#lsn = lsn;
+    this.#extra = extra;
+  }
+
+  /** The same position with other state beside it. */
+  withExtra(extra: OffsetMap | undefined): MarkOffset {
+    return new MarkOffset(this, this.#lsn, extra);
+  }
+
+  toOffsetMap(): OffsetMap {
+    return markAt(offsetMapOf(this.#base), this.#lsn, this.#extra);
   }
 }
 

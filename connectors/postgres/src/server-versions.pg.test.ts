@@ -69,7 +69,7 @@ describe('on any server version', () => {
     await db.query(`drop owned by ${user} cascade; drop role ${user}`);
   });
 
-  test('slot.failover makes a failover slot where the server has them, also with a snapshot beside a slot that is there', async () => {
+  test('F17: slot.failover makes a failover slot where the server has them, also with a snapshot beside a slot that is there', async () => {
     await using db = await testDatabase();
     await db.query('create table t (id int primary key); insert into t values (1)');
     const slot = `${db.name}_f`;
@@ -85,7 +85,7 @@ describe('on any server version', () => {
     expect(row).toEqual({ failover: true });
   });
 
-  test('a slot that the server has given up is refused with its reason, and made anew when the tables are read again (INV-3)', async () => {
+  test('F16: a slot that the server has given up is refused with its reason, and made anew when the tables are read again (INV-3)', async () => {
     await using server = await startPostgres({ fsync: false, settings: { max_slot_wal_keep_size: '1MB' } });
     await using db = await testDatabase(server.url());
     await db.query('create table t (id int primary key); insert into t values (1)');
@@ -205,7 +205,7 @@ if (version >= 180000) {
       expect(before?.schema.fields.map((field) => field.schema.optional)).toEqual([false, true, false]);
     });
 
-    test('a slot that the server gave up for being idle is refused with its reason (INV-3)', async () => {
+    test('F16: a slot that the server gave up for being idle is refused with its reason (INV-3)', async () => {
       await using server = await startPostgres({
         fsync: false,
         settings: { idle_replication_slot_timeout: '1s' },

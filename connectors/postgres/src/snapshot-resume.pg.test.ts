@@ -189,7 +189,7 @@ describe('a snapshot that is interrupted', () => {
     });
 
   test.each([1, 2])(
-    'goes on where it was, and no row goes back or is left over: %d readers (INV-2, INV-3)',
+    'T1, F2: goes on where it was, and no row goes back or is left over: %d readers (INV-2, INV-3)',
     { timeout: 60_000 },
     async (threads) => {
       const seed = newSeed();
@@ -228,7 +228,7 @@ describe('a snapshot that is interrupted', () => {
     },
   );
 
-  test('is right after TRUNCATE in between (INV-3)', { timeout: 60_000 }, async () => {
+  test('T1: is right after TRUNCATE in between (INV-3)', { timeout: 60_000 }, async () => {
     const seed = newSeed();
     const next = random(seed);
     await using db = await testDatabase();

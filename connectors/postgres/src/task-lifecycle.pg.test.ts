@@ -19,7 +19,7 @@ async function session(url: string): Promise<pg.Client> {
 
 describe('a task and its server', () => {
   test.each(['fast', 'immediate'] as const)(
-    'a %s restart of the server fails the task with an error that may be retried; the next one goes on (INV-3)',
+    'F14: a %s restart of the server fails the task with an error that may be retried; the next one goes on (INV-3)',
     async (mode) => {
       await using server = await startPostgres({ fsync: false });
       const target = {
@@ -131,7 +131,7 @@ describe('a task and its server', () => {
     expect(await db.query('select 1 from pg_replication_slots where slot_name = $1', [slot])).toEqual([]);
   });
 
-  test('refuses a slot that decodes prepared transactions early', async () => {
+  test('F24: refuses a slot that decodes prepared transactions early', async () => {
     await using db = await testDatabase();
     await db.query('create table t (id int primary key)');
     const slot = `${db.name}_p`;

@@ -54,7 +54,7 @@ async function settled<T>(ask: () => Promise<T>): Promise<T> {
 }
 
 describe('a task on a real server', () => {
-  test('starts again from the offset of any record and repeats or skips nothing but halves of one change (INV-2, INV-3)', async () => {
+  test('F1: starts again from the offset of any record and repeats or skips nothing but halves of one change (INV-2, INV-3)', async () => {
     await db.query('create table r (id int primary key, v text); create publication r for table r');
     await db.query("select pg_create_logical_replication_slot('r', 'pgoutput')");
     await db.query(`
@@ -98,7 +98,7 @@ describe('a task on a real server', () => {
     }
   });
 
-  test('confirms only what was committed, and the slot follows it (INV-1)', async () => {
+  test('T4: confirms only what was committed, and the slot follows it (INV-1)', async () => {
     await db.query('create table c (id int primary key)');
     const settings = config('c', { 'table.include.list': 'public.c', 'status.update.interval.ms': '100' });
     await using driver = await TaskDriver.start(settings);
@@ -123,7 +123,7 @@ describe('a task on a real server', () => {
     expect(confirmed).toBeLessThanOrEqual(Number(eleventh && lsnOf(eleventh)));
   });
 
-  test('moves its position past transactions of other tables, so that the server can forget them (INV-7)', async () => {
+  test('F15: moves its position past transactions of other tables, so that the server can forget them (INV-7)', async () => {
     await db.query('create table m (id int primary key); create table other (id int)');
     await using driver = await TaskDriver.start(config('m', { 'table.include.list': 'public.m' }));
     await db.query('insert into m values (1)');
@@ -140,7 +140,7 @@ describe('a task on a real server', () => {
     expect(driver.delivered).toHaveLength(1);
   });
 
-  test('a snapshot and the stream after it miss no row and repeat none while others write (INV-3)', async () => {
+  test('F2: a snapshot and the stream after it miss no row and repeat none while others write (INV-3)', async () => {
     await db.query('create table s (id int primary key, v int not null)');
     await db.query('insert into s select i, 0 from generate_series(1, 2000) i');
     const writer = (async () => {
@@ -167,7 +167,7 @@ describe('a task on a real server', () => {
     expect(rows.every((row) => state.get(row['id']) === row['v'])).toBe(true);
   });
 
-  test('refuses a stored position that the server no longer has, and one that the slot was moved past (INV-3)', async () => {
+  test('F16: refuses a stored position that the server no longer has, and one that the slot was moved past (INV-3)', async () => {
     await db.query('create table l (id int primary key)');
     const settings = config('l', { 'table.include.list': 'public.l' });
     const offset = { lsn_proc: 1000, lsn: 1000, txId: 7, ts_usec: 1, messageType: 'INSERT' };
@@ -183,7 +183,7 @@ describe('a task on a real server', () => {
     });
   });
 
-  test('stops reading when its queue is full, stays connected, and then delivers everything (INV-5)', async () => {
+  test('F11: stops reading when its queue is full, stays connected, and then delivers everything (INV-5)', async () => {
     await db.query('create table b (id int primary key, t text)');
     const settings = config('b', {
       'table.include.list': 'public.b',
@@ -298,7 +298,7 @@ describe('values', () => {
         'include.unknown.datatypes': 'true',
       },
     ],
-  ])('of a snapshot are those of the stream, for every type (INV-8): %s', async (slot, more) => {
+  ])('F50: of a snapshot are those of the stream, for every type (INV-8): %s', async (slot, more) => {
     const [snapshot, stream] = await both(slot, more);
     expect(snapshot.record.valueSchema?.equals(stream.record.valueSchema as never)).toBe(true);
     expect(after(snapshot)?.slice(1)).toEqual(after(stream)?.slice(1));

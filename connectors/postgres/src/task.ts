@@ -5,8 +5,6 @@ import {
   type CommittedOffset,
   type Headers,
   NO_HEADERS,
-  type OffsetMap,
-  offsetMapOf,
   ownerOfPrivate,
   type SourceBatch,
   type SourceOffset,
@@ -32,7 +30,7 @@ import { CaptureRun } from './capture-run.ts';
 import { type PostgresConfig, resolveConfig } from './config.ts';
 import { upgradeConfig } from './config-upgrade.ts';
 import { isLineage } from './lineage.ts';
-import { ChangeOffset, confirmablePosition, markAt, parseOffset } from './offset.ts';
+import { ChangeOffset, confirmablePosition, MarkOffset, parseOffset } from './offset.ts';
 import type { Lsn } from './protocol/lsn.ts';
 import { showSlotMetrics } from './slot-metrics.ts';
 
@@ -237,7 +235,10 @@ export class PostgresSourceTask implements SourceTask {
       return undefined;
     this.#lastMark = lsn;
     this.#lastMarkMs = now;
-    return { toOffsetMap: (): OffsetMap => markAt(offsetMapOf(base), lsn, incremental) };
+    const mark = new MarkOffset(base, lsn, incremental);
+    this.#lastOffset = mark;
+    run.handedOut(lsn, mark);
+    return mark;
   }
 
   /** Once: the offset of a snapshot that found no row, unless changes have carried the position further already. */

@@ -67,7 +67,7 @@ async function hurry(kafka: string): Promise<void> {
   });
 }
 
-test('INV-3: states and offsets of a worker are compacted while it works, and it goes on from them after a kill', {
+test('F2: states and offsets of a worker are compacted while it works, and it goes on from them after a kill (INV-3)', {
   timeout: 120_000,
 }, async () => {
   const settings = path.join(folder, 'server.properties');

@@ -140,7 +140,7 @@ const VARIANTS = [
 ];
 
 for (const { name, what, beforehand, inParts } of VARIANTS) {
-  test(`INV-1: the slot never stands beyond the stored offset, ${what}`, async () => {
+  test(`T4: the slot never stands beyond the stored offset, ${what} (INV-1)`, async () => {
     const admin = await open('postgres');
     await admin.query(`create database ${name}`);
     const client = await open(name);

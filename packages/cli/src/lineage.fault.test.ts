@@ -95,7 +95,7 @@ async function makeSlotAnew(): Promise<void> {
   await untilFailed('source', /no longer available on the server[^]*What to do: .*when_needed/);
 }
 
-test('INV-3 INV-9: a slot that was made anew fails the source; reset offsets, the lineage too, read everything again', async () => {
+test('T5, F16: a slot that was made anew fails the source; reset offsets, the lineage too, read everything again (INV-3, INV-9)', async () => {
   await makeSlotAnew();
   expect((await millrace.request('GET', '/health/ready')).status).toBe(503);
   await stop('source');
@@ -110,13 +110,13 @@ test('INV-3 INV-9: a slot that was made anew fails the source; reset offsets, th
   await untilCacheEquals(database, redis, TABLES);
 });
 
-test('INV-3 INV-9: with snapshot.mode=when_needed the tables are read again', async () => {
+test('T5, F16: with snapshot.mode=when_needed the tables are read again (INV-3, INV-9)', async () => {
   await makeSlotAnew();
   await putConnector(millrace, 'source', source({ 'snapshot.mode': 'when_needed' }));
   await untilCacheEquals(database, redis, TABLES);
 });
 
-test('INV-3: an offset that is given by hand takes the lineage with it', async () => {
+test('T5: an offset that is given by hand takes the lineage with it (INV-3)', async () => {
   await stop('source');
   const { body } = await millrace.request('GET', '/connectors/source/offsets');
   expect(await storedKeys()).toContain(LINEAGE);
@@ -128,7 +128,7 @@ test('INV-3: an offset that is given by hand takes the lineage with it', async (
   await eventually('the lineage is stored again', async () => (await storedKeys()).includes(LINEAGE));
 });
 
-test('INV-3 INV-9: records that are gone before the sink read them fail it, until the config says how to go on', async () => {
+test('T5: records that are gone before the sink read them fail it, until the config says how to go on (INV-3, INV-9)', async () => {
   await stop('sink');
   const gone = await database.query(
     "update item set name = 'not seen by the sink' where id <= 10 returning id",

@@ -109,7 +109,7 @@ afterAll(async () => {
 
 describe('Postgres', () => {
   for (const mode of ['fast', 'immediate'] as const) {
-    test(`INV-1 INV-3 INV-7: a restart of the server (${mode}) is survived, and shown while it lasts`, async () => {
+    test(`F14: a restart of the server (${mode}) is survived, and shown while it lasts (INV-1, INV-3, INV-7)`, async () => {
       await change();
       await postgres.stop(mode);
       await untilFailed(
@@ -122,7 +122,7 @@ describe('Postgres', () => {
     });
   }
 
-  test('INV-3: a walsender that is terminated again and again loses nothing', async () => {
+  test('F14: a walsender that is terminated again and again loses nothing (INV-3)', async () => {
     for (let i = 0; i < 5; i++) {
       await change();
       await eventually('a walsender to terminate', async () => {
@@ -135,7 +135,7 @@ describe('Postgres', () => {
     await untilEqual();
   });
 
-  test('INV-3 INV-7: connections that are reset, and refused for a while, are opened again', async () => {
+  test('F13: connections that are reset, and refused for a while, are opened again (INV-3, INV-7)', async () => {
     for (let i = 0; i < 3; i++) {
       await change();
       proxy.reset();

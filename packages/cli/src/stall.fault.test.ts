@@ -108,7 +108,7 @@ afterAll(async () => {
 });
 
 describe('INV-7', () => {
-  test('a server process that hangs is noticed, named, left, and taken up again; nothing is lost (INV-3)', async () => {
+  test('F47: a server process that hangs is noticed, named, left, and taken up again; nothing is lost (INV-3)', async () => {
     const name = 'hung';
     await putConnector(millrace, name, source(name, postgres.port));
     await untilDelivered(millrace, name);
@@ -134,7 +134,7 @@ describe('INV-7', () => {
     await millrace.request('DELETE', `/connectors/${name}`);
   });
 
-  test('a network that swallows everything is noticed, and the connection made anew (INV-3)', async () => {
+  test('F13, F47: a network that swallows everything is noticed, and the connection made anew (INV-3)', async () => {
     const name = 'swallowed';
     await using proxy = await TcpProxy.start(postgres);
     await putConnector(millrace, name, source(name, proxy.port));
@@ -148,7 +148,7 @@ describe('INV-7', () => {
     await millrace.request('DELETE', `/connectors/${name}`);
   });
 
-  test('a slot that cannot be made while a transaction stays open is named, with what to do', async () => {
+  test('F47: a slot that cannot be made while a transaction stays open is named, with what to do', async () => {
     const name = 'waiting';
     const other = new pg.Client({ connectionString: postgres.url() });
     await other.connect();
@@ -166,7 +166,7 @@ describe('INV-7', () => {
     await millrace.request('DELETE', `/connectors/${name}`);
   });
 
-  test('brokers that do not answer are named by source and sink; then everything goes on', async () => {
+  test('F47: brokers that do not answer are named by source and sink; then everything goes on', async () => {
     const name = 'mute';
     const folder = mkdtempSync(path.join(tmpdir(), 'millrace-mute-'));
     const kafka = `127.0.0.1:${await freePort()}`;
@@ -194,7 +194,7 @@ describe('INV-7', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('the lag of an idle source is zero and stays so, while the time since the last change grows', async () => {
+  test('F47: the lag of an idle source is zero and stays so, while the time since the last change grows', async () => {
     const name = 'idle';
     await putConnector(millrace, name, source(name, postgres.port));
     await insert(1);

@@ -79,7 +79,7 @@ function startWriter(database: TestDatabase, first: number, seed: () => number):
 }
 
 test(
-  `INV-2 INV-3: ${KILLS} kills while transactions are received in parts lose and reorder nothing`,
+  `F24: ${KILLS} kills while transactions are received in parts lose and reorder nothing (INV-2, INV-3)`,
   async () => {
     const random = testRandom('kills while transactions are in progress');
     await using database = await testDatabase();

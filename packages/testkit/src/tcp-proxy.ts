@@ -1,17 +1,34 @@
-// A TCP proxy between a client and a server, through which a test breaks their connections.
+// A TCP proxy between a client and a server, through which a test breaks and slows their connections.
 import { connect, createServer, type Server, type Socket } from 'node:net';
+
+export type Side = 'client' | 'server';
 
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
+  /** Whether the client has sent what the cut waits for. */
+  isCounted: boolean;
+  counted: number;
+}
+
+/** Where a connection is to break. */
+export interface Cut {
+  /** Whose bytes are counted. */
+  readonly from: Side;
+  /** So many bytes still arrive. */
+  readonly after: number;
+  /** Counting begins with the chunk in which the client sends this; otherwise with the first byte from now on. */
+  readonly since?: string;
 }
 
 /** Forwards a free local port to a target until told otherwise. */
 export class TcpProxy implements AsyncDisposable {
   readonly #listener: Server;
   readonly #pairs = new Set<Pair>();
-  #hanging = false;
+  readonly #hanging = new Set<Side>();
   #refusing = false;
+  #cut: Cut | undefined;
+  #bytesPerSecond = Number.POSITIVE_INFINITY;
 
   private constructor(listener: Server) {
     this.#listener = listener;
@@ -45,12 +62,11 @@ export class TcpProxy implements AsyncDisposable {
     }
   }
 
-  /** Bytes stop in both directions, and nobody is told: as when a cable is pulled. */
-  hang(): void {
-    this.#hanging = true;
-    for (const { client, server } of this.#pairs) {
-      client.pause();
-      server.pause();
+  /** Bytes stop, in both directions or from one side, and nobody is told: as when a cable is pulled. */
+  hang(from?: Side): void {
+    for (const side of from === undefined ? (['client', 'server'] as const) : [from]) {
+      this.#hanging.add(side);
+      for (const pair of this.#pairs) pair[side].pause();
     }
   }
 
@@ -60,41 +76,84 @@ export class TcpProxy implements AsyncDisposable {
     this.reset();
   }
 
-  /** Bytes flow again. */
+  /** Bytes flow again, at full speed, and nothing is cut. */
   resume(): void {
-    this.#hanging = false;
+    this.#hanging.clear();
     this.#refusing = false;
+    this.#cut = undefined;
+    this.#bytesPerSecond = Number.POSITIVE_INFINITY;
     for (const { client, server } of this.#pairs) {
       client.resume();
       server.resume();
     }
   }
 
-  #join(client: Socket, server: Socket): void {
-    const pair = { client, server };
-    this.#pairs.add(pair);
-    const forward = (from: Socket, to: Socket): void => {
-      from.on('data', (chunk) => {
-        if (to.write(chunk)) return;
-        from.pause();
-        to.once('drain', () => {
-          if (!this.#hanging) from.resume();
-        });
-      });
-      from.once('end', () => to.end());
-      from.on('error', () => to.destroy());
-      from.once('close', () => {
-        this.#pairs.delete(pair);
-        to.destroy();
-      });
-    };
-    forward(client, server);
-    forward(server, client);
-    if (this.#refusing) client.resetAndDestroy();
-    if (this.#hanging) {
-      client.pause();
-      server.pause();
+  /** The first connection that gets as far is closed there; the others stay. Another call takes the place of this one. */
+  cutAfter(cut: Cut): void {
+    this.#cut = cut;
+    for (const pair of this.#pairs) {
+      pair.isCounted = cut.since === undefined;
+      pair.counted = 0;
     }
+  }
+  /** Whether a cut has yet to come. */
+  get isCutting(): boolean {
+    return this.#cut !== undefined;
+  }
+
+  /** No connection and direction passes more than that, until `resume`. */
+  slow(bytesPerSecond: number): void {
+    this.#bytesPerSecond = bytesPerSecond;
+  }
+
+  #join(client: Socket, server: Socket): void {
+    const pair = { client, server, isCounted: this.#cut?.since === undefined, counted: 0 };
+    this.#pairs.add(pair);
+    this.#forward(pair, 'client', 'server');
+    this.#forward(pair, 'server', 'client');
+    if (this.#refusing) client.resetAndDestroy();
+    for (const side of this.#hanging) pair[side].pause();
+  }
+
+  #forward(pair: Pair, side: Side, other: Side): void {
+    const from = pair[side];
+    const to = pair[other];
+    const goOn = (): void => {
+      if (!this.#hanging.has(side)) from.resume();
+    };
+    from.on('data', (chunk) => {
+      const rest = this.#untilCut(pair, side, chunk);
+      if (rest !== undefined) {
+        to.end(chunk.subarray(0, rest));
+        from.destroy();
+        return;
+      }
+      const hasRoom = to.write(chunk);
+      const pauseMs = (1000 * chunk.length) / this.#bytesPerSecond;
+      if (hasRoom && pauseMs < 1) return;
+      from.pause();
+      if (!hasRoom) to.once('drain', goOn);
+      else setTimeout(goOn, pauseMs);
+    });
+    from.once('end', () => to.end());
+    from.on('error', () => to.destroy());
+    from.once('close', () => {
+      this.#pairs.delete(pair);
+      to.destroySoon();
+    });
+  }
+
+  /** How much of a chunk still passes when the connection ends in it. */
+  #untilCut(pair: Pair, side: Side, chunk: Buffer): number | undefined {
+    const cut = this.#cut;
+    if (cut === undefined) return undefined;
+    if (!pair.isCounted && side === 'client') pair.isCounted = chunk.includes(cut.since ?? '');
+    if (!pair.isCounted || side !== cut.from) return undefined;
+    const rest = cut.after - pair.counted;
+    pair.counted += chunk.length;
+    if (pair.counted <= cut.after) return undefined;
+    this.#cut = undefined;
+    return rest;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -17,6 +17,7 @@ import {
   type TopicNaming,
 } from '@millrace/data';
 import { quoteTable } from '../connection.ts';
+import type { ReplicaIdentity } from '../protocol/pgoutput.ts';
 import { SOURCE_SCHEMA } from '../source-info.ts';
 import { type CatalogTable, type PgType, qualified, type TableName, type TypeCatalog } from './catalog.ts';
 import { changed, changeParameters } from './column-change.ts';
@@ -74,6 +75,8 @@ export interface TableSchemaInput {
   readonly types: TypeCatalog;
   readonly rules: SchemaRules;
   readonly origin: 'snapshot' | 'stream';
+  /** What identifies rows; only the stream knows. */
+  readonly identity?: ReplicaIdentity;
 }
 
 const PHYSICAL_TABLE_FIELD = '__dbz__physicalTableIdentifier';
@@ -185,10 +188,11 @@ function keyColumnNames(input: TableSchemaInput, table: string): string[] {
   return input.rules.keyColumns(table)?.filter((name) => present.has(name)) ?? ownKeyNames(input);
 }
 
-function ownKeyNames({ columns, catalog }: TableSchemaInput): string[] {
+function ownKeyNames({ columns, catalog, identity: kind }: TableSchemaInput): string[] {
   const present = new Set(columns.map((column) => column.name));
   const inIdentity = columns.filter((column) => column.inIdentity).map((column) => column.name);
-  const identity = inIdentity.length === columns.length ? [] : inIdentity;
+  // A whole row that identifies itself tells nothing of a key.
+  const identity = kind === 'full' ? [] : inIdentity;
   for (const key of [catalog?.primaryKey ?? [], catalog?.uniqueKey ?? []]) {
     const usable = key.filter((name) => present.has(name));
     if (usable.length === key.length && key.length > 0) return usable;

@@ -188,7 +188,7 @@ describe('every type under every mode', () => {
   });
 
   test.each(MODES.map((modes, i) => [i, modes] as const))(
-    'a snapshot has the values and the schemas of the stream, from bytes and from values: %i %j (INV-8)',
+    'F50: a snapshot has the values and the schemas of the stream, from bytes and from values: %i %j (INV-8)',
     async (i, modes) => {
       const slot = `m${i}_${db.name}`;
       const key = ['ord', ...TYPE_VALUES.map((_, index) => `c${index}`)].join(',');

@@ -43,6 +43,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
   const { creator, config, clock, logger, queue, progress, resumable } = options;
   const sessions: pg.Client[] = [creator];
   const releases = [options.endOnStop(creator)];
+  let abort: (() => void) | undefined;
   try {
     for (let i = Math.max(1, Math.min(config.snapshot.threads, options.tables.length)); i > 0; i--) {
       const session = await openSession(config.connection);
@@ -69,6 +70,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     progress.started(shared.earlier(await estimateRows(first, tables)));
     const notify = notifier(options, shared);
     notify({ aggregate: 'Initial Snapshot', type: 'STARTED' });
+    abort = () => notify({ aggregate: 'Initial Snapshot', type: 'ABORTED' });
     const list = tables.map(qualified).join(',');
     const onTable = (table: TableName, rows?: number): void => {
       const name = qualified(table);
@@ -113,6 +115,10 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
       'the snapshot is complete',
     );
     return { rows: rowCount + (completed === undefined ? 0 : 1), start, completeOffset };
+  } catch (error) {
+    // A task that is being stopped hands no record on: then only the log says it, as with Debezium.
+    abort?.();
+    throw error;
   } finally {
     progress.aborted();
     options.step.leave();

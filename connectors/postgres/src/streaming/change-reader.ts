@@ -3,8 +3,8 @@
 import type { OffsetMap, SourceOffset, SourceRecord } from '@millrace/connect-api';
 import type { ChangeContext, StreamCounts } from '@millrace/connector-common';
 import type { ArrayStruct } from '@millrace/data';
-import { ChangeOffset, type MessageType } from '../offset.ts';
-import type { Lsn } from '../protocol/lsn.ts';
+import { ChangeOffset, confirmablePosition, MarkOffset, type MessageType } from '../offset.ts';
+import { type Lsn, maxLsn } from '../protocol/lsn.ts';
 import { MESSAGE, PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
 import { KnownTables } from './known-tables.ts';
@@ -28,6 +28,8 @@ export class ChangeReader implements ReplicationHandler {
   #transaction: StreamTransaction | undefined;
   #lastCommitLsn: Lsn | null;
   #lastOffset: SourceOffset;
+  /** The furthest position that may be confirmed by now. */
+  #handedOutLsn: Lsn;
   #changeLsn: Lsn = -1;
   #changesAtLsn = 0;
   #complete: Lsn | undefined;
@@ -48,6 +50,7 @@ export class ChangeReader implements ReplicationHandler {
     this.#restart = options.stored === undefined ? undefined : new RestartPoint(options.stored);
     this.#lastCommitLsn = options.stored?.lastCommitLsn ?? null;
     this.#lastOffset = options.stored?.map ?? {};
+    this.#handedOutLsn = options.stored === undefined ? 0 : confirmablePosition(options.stored);
     this.#window = options.window;
   }
 
@@ -70,7 +73,8 @@ export class ChangeReader implements ReplicationHandler {
     if (ended === undefined || lastCommitLsn === null || this.#transaction !== undefined) return undefined;
     if (this.#window !== undefined) return undefined;
     const { xid, commitTimeUs, xmin } = ended;
-    return new ChangeOffset({ xid, commitTimeUs, lastCommitLsn, xmin }, lastCommitLsn, 'COMMIT', 1);
+    const position = { xid, commitTimeUs, lastCommitLsn, handedOutLsn: this.#handedOutLsn, xmin };
+    return new ChangeOffset(position, lastCommitLsn, 'COMMIT', 1);
   }
 
   /** As far as all was read; undefined before the first commit or keepalive. */
@@ -85,7 +89,13 @@ export class ChangeReader implements ReplicationHandler {
     return urgent;
   }
 
-  /** The offset of the last record. */
+  /** The position `completeLsn` was handed out as an offset: no later one may lie before it. */
+  handedOut(lsn: Lsn, offset: SourceOffset): void {
+    this.#handedOutLsn = maxLsn(this.#handedOutLsn, lsn);
+    this.#lastOffset = offset;
+  }
+
+  /** The offset of the last record, or of a position after it. */
   get lastOffset(): SourceOffset {
     return this.#lastOffset;
   }
@@ -177,7 +187,8 @@ export class ChangeReader implements ReplicationHandler {
   /** Puts a record of another kind at the place reached; `make` is given the offset that belongs there. */
   inject(make: (offset: SourceOffset) => SourceRecord | undefined): void {
     const last = this.#lastOffset;
-    const offset = last instanceof ChangeOffset ? last.withExtra(this.#extra()) : last;
+    const isOurs = last instanceof ChangeOffset || last instanceof MarkOffset;
+    const offset = isOurs ? last.withExtra(this.#extra()) : last;
     const record = make(offset);
     if (record === undefined) return;
     this.#lastOffset = offset;
@@ -251,6 +262,7 @@ export class ChangeReader implements ReplicationHandler {
       commitLsn,
       commitTimeUs,
       lastCommitLsn: this.#lastCommitLsn,
+      handedOutLsn: this.#handedOutLsn,
       xmin: this.#options.xmin(),
       announced: resumed,
     });
@@ -474,7 +486,13 @@ export class ChangeReader implements ReplicationHandler {
     this.#counts.messages++;
     const processed = this.#batch.now();
     const lastCommitLsn = this.#lastCommitLsn;
-    const position = transaction ?? { xid: 0, commitTimeUs: processed.us, lastCommitLsn, xmin: null };
+    const position = transaction ?? {
+      xid: 0,
+      commitTimeUs: processed.us,
+      lastCommitLsn,
+      handedOutLsn: this.#handedOutLsn,
+      xmin: null,
+    };
     const changes = transaction === undefined ? 1 : this.#changesAtLsn;
     this.#batch.keep(reader.bytes);
     const block = transaction === undefined ? null : this.#block(null, lsn);

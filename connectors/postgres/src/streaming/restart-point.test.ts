@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ChangeOffset, markAt, parseOffset } from '../offset.ts';
+import { ChangeOffset, MarkOffset, parseOffset } from '../offset.ts';
 import { RestartPoint } from './restart-point.ts';
 
 interface Change {
@@ -63,7 +63,13 @@ describe('restart', () => {
         for (const rows of all) {
           for (const row of rows) {
             done++;
-            const position = { xid: row.xid, commitTimeUs: 1, lastCommitLsn: lastCommit, xmin: null };
+            const position = {
+              xid: row.xid,
+              commitTimeUs: 1,
+              lastCommitLsn: lastCommit,
+              handedOutLsn: 0,
+              xmin: null,
+            };
             const stored = parseOffset(new ChangeOffset(position, row.lsn, 'INSERT', row.nth).toOffsetMap());
             if (stored === undefined) throw new Error('no offset');
             expect(replay(all, new RestartPoint(stored)).map(id)).toEqual(changes.slice(done).map(id));
@@ -81,9 +87,15 @@ describe('restart', () => {
         all.forEach((rows, i) => {
           const last = rows.at(-1);
           if (last === undefined) return;
-          const position = { xid: last.xid, commitTimeUs: 1, lastCommitLsn: null, xmin: null };
+          const position = {
+            xid: last.xid,
+            commitTimeUs: 1,
+            lastCommitLsn: null,
+            handedOutLsn: 0,
+            xmin: null,
+          };
           const map = new ChangeOffset(position, last.lsn, 'INSERT', last.nth).toOffsetMap();
-          const stored = parseOffset(markAt(map, last.commitLsn + 4));
+          const stored = parseOffset(new MarkOffset(map, last.commitLsn + 4, undefined).toOffsetMap());
           if (stored === undefined) throw new Error('no offset');
           expect(replay(all, new RestartPoint(stored)).map(id)).toEqual(
             all

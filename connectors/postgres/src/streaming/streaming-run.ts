@@ -86,6 +86,8 @@ const MIN_STATUS_MS = 100;
 /** So long a silence is borne where the server itself would bear any. */
 const DEFAULT_SILENCE_MS = 5 * 60_000;
 const MIN_SILENCE_MS = 1_000;
+/** Longer than `commitVisible` takes where each of its queries is answered. */
+const VISIBLE_WITHIN_MS = 60_000;
 
 export class StreamingRun {
   readonly #options: StreamingRunOptions;
@@ -229,6 +231,11 @@ export class StreamingRun {
     return this.#reader.lastCommitLsn;
   }
 
+  /** See ChangeReader.handedOut. */
+  handedOut(lsn: Lsn, offset: SourceOffset): void {
+    this.#reader.handedOut(lsn, offset);
+  }
+
   /** See ChangeReader.takeUrgent. */
   takeUrgent(): boolean {
     return this.#reader.takeUrgent();
@@ -355,14 +362,16 @@ export class StreamingRun {
   async #describe(relation: Relation, xid: number): Promise<DescribedTable> {
     const { catalog, types, rules } = this.#options;
     try {
-      await this.#visible(relation, xid);
+      await this.#answered(relation, () => this.#visible(relation, xid), VISIBLE_WITHIN_MS);
       this.#describing.enter(`reading the definition of ${qualified(relation)} from the catalog`);
       types.forgetEnums();
-      await types.load(
-        catalog,
-        relation.columns.map((column) => column.typeOid),
-      );
-      const table = await readTable(catalog, relation.oid);
+      const table = await this.#answered(relation, async () => {
+        await types.load(
+          catalog,
+          relation.columns.map((column) => column.typeOid),
+        );
+        return await readTable(catalog, relation.oid);
+      });
       const { layout, changedBy } = await this.#layouts.find(relation, table, types, xid);
       const schema = tableSchema({
         table: relation,
@@ -371,6 +380,7 @@ export class StreamingRun {
         types: types.with(layout?.types ?? []),
         rules,
         origin: 'stream',
+        identity: relation.identity,
       });
       return { schema, changedBy };
     } catch (error) {
@@ -399,6 +409,21 @@ export class StreamingRun {
         { table, xid },
         'queries do not see a committed transaction, which waits for a synchronous standby: if it altered the table, its rows are shown by the definition of before',
       );
+  }
+
+  /** INV-7: nothing watches this session, and while it is waited for nothing is read from the stream. */
+  async #answered<T>(relation: Relation, query: () => Promise<T>, moreMs = 0): Promise<T> {
+    const limitMs = silenceLimitMs(this.#options.facts) + moreMs;
+    let timer: NodeJS.Timeout | undefined;
+    const silence = new Promise<never>((_, reject) => {
+      const text = `Cannot read the definition of ${qualified(relation)}: no answer for ${Math.round(limitMs / 1000)} s`;
+      timer = setTimeout(() => reject(postgresError('postgres.connection_stalled', text)), limitMs);
+    });
+    try {
+      return await Promise.race([query(), silence]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }
 

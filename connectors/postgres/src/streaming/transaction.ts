@@ -10,6 +10,7 @@ export class StreamTransaction implements SourceTransaction, TransactionPosition
   readonly commitTimeUs: number;
   readonly committed: Moment;
   readonly lastCommitLsn: Lsn | null;
+  readonly handedOutLsn: Lsn;
   readonly xmin: number | null;
   origin: string | null = null;
   originLsn: Lsn | null = null;
@@ -21,6 +22,7 @@ export class StreamTransaction implements SourceTransaction, TransactionPosition
     readonly commitLsn: Lsn;
     readonly commitTimeUs: number;
     readonly lastCommitLsn: Lsn | null;
+    readonly handedOutLsn: Lsn;
     readonly xmin: number | null;
     readonly announced: boolean;
   }) {
@@ -29,6 +31,7 @@ export class StreamTransaction implements SourceTransaction, TransactionPosition
     this.commitTimeUs = parts.commitTimeUs;
     this.committed = momentOfUs(parts.commitTimeUs);
     this.lastCommitLsn = parts.lastCommitLsn;
+    this.handedOutLsn = parts.handedOutLsn;
     this.xmin = parts.xmin;
     this.announced = parts.announced;
   }

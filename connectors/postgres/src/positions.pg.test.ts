@@ -1,0 +1,94 @@
+// What may be stored after a position was: nothing that lies before it, since the slot has followed.
+import type { OffsetMap } from '@millrace/connect-api';
+import { testDatabase } from '@millrace/testkit';
+import pg from 'pg';
+import { expect, test } from 'vitest';
+import { TaskDriver } from './fixtures/task-driver.ts';
+import { testConfig } from './fixtures/test-config.ts';
+import { parseLsn } from './protocol/lsn.ts';
+
+async function lsn(
+  db: { query(sql: string): Promise<Record<string, unknown>[]> },
+  of: string,
+): Promise<number> {
+  const [row] = await db.query(
+    `select (${of})::text as lsn from pg_replication_slots where database = current_database()`,
+  );
+  return Number(parseLsn(String(row?.['lsn'])));
+}
+
+/** Until the slot is confirmed beyond all that other tables have written. */
+async function confirmBeyondOthers(driver: TaskDriver, db: Parameters<typeof lsn>[0]): Promise<void> {
+  await db.query('insert into other select generate_series(1, 500)');
+  const end = await lsn(db, 'pg_current_wal_lsn()');
+  await driver.untilTrue(async () => {
+    await driver.commit();
+    return (await lsn(db, 'confirmed_flush_lsn')) >= end;
+  });
+}
+
+test('F1, F15, T4: a crash within a transaction that began before the position that was confirmed last is gone on after (INV-3)', async () => {
+  await using db = await testDatabase();
+  await db.query(
+    'create table t (id int primary key); create table other (id int); insert into t values (1)',
+  );
+  const settings = testConfig(db, db.name, {
+    'table.include.list': 'public.t',
+    'snapshot.mode': 'no_data',
+    'provide.transaction.metadata': 'true',
+    'status.update.interval.ms': '50',
+  });
+  const long = new pg.Client({ connectionString: db.url });
+  await long.connect();
+  const offsets: OffsetMap[] = [];
+  let kept: ReadonlyMap<string, OffsetMap>;
+  let lineage: OffsetMap | null;
+  {
+    await using driver = await TaskDriver.start(settings);
+    await db.query('insert into t values (2)');
+    await driver.until(3);
+    await long.query('begin; update t set id = 10 where id = 1; insert into t values (11), (12)');
+    await confirmBeyondOthers(driver, db);
+    const before = driver.delivered.length;
+    await long.query('commit');
+    await driver.until(before + 7);
+    for (const { offset } of driver.delivered.slice(before)) offsets.push(offset);
+    kept = new Map(driver.kept);
+    lineage = driver.lineage;
+  }
+  await long.end();
+  expect(offsets).toHaveLength(7);
+  for (const [i, offset] of offsets.entries()) {
+    await using driver = await TaskDriver.start(settings, offset, lineage, kept);
+    await db.query(`insert into t values (${100 + i})`);
+    await driver.untilTrue(() => driver.delivered.some(({ record }) => record.topic === 'p.public.t'));
+  }
+});
+
+test('F15: a heartbeat after a position without records does not go back behind it (INV-3)', async () => {
+  await using db = await testDatabase();
+  await db.query('create table t (id int primary key); create table other (id int)');
+  const settings = testConfig(db, db.name, {
+    'table.include.list': 'public.t',
+    'snapshot.mode': 'no_data',
+    'status.update.interval.ms': '50',
+    'heartbeat.interval.ms': '1000',
+  });
+  let offset: OffsetMap | null = null;
+  let kept: ReadonlyMap<string, OffsetMap> = new Map();
+  let lineage: OffsetMap | null = null;
+  // The first life has read a change before it, the second one nothing at all.
+  for (const life of [1, 2]) {
+    await using driver = await TaskDriver.start(settings, offset, lineage, kept);
+    if (life === 1) await db.query('insert into t values (1)');
+    await confirmBeyondOthers(driver, db);
+    const beats = driver.delivered.length;
+    await driver.until(beats + 1);
+    offset = driver.delivered.at(-1)?.offset ?? null;
+    kept = new Map(driver.kept);
+    lineage = driver.lineage;
+  }
+  await using driver = await TaskDriver.start(settings, offset, lineage, kept);
+  await db.query('insert into t values (2)');
+  await driver.untilTrue(() => driver.delivered.some(({ record }) => record.topic === 'p.public.t'));
+});

@@ -14,12 +14,10 @@ import {
 } from '@millrace/connect-api';
 import {
   type ChangeQueue,
-  matchesAny,
   type Notification,
   Notifications,
   type PrivateRecords,
   type SnapshotProgress,
-  type SnapshotRequest,
   type StreamCounts,
 } from '@millrace/connector-common';
 import type pg from 'pg';
@@ -29,26 +27,22 @@ import { endOnAbort, openSession, runHeartbeatQuery } from './connection.ts';
 import { ask, fromServer, postgresError, producerError } from './errors.ts';
 import { checkGuardrail } from './guardrail.ts';
 import { LineageGuard } from './lineage-guard.ts';
-import { bareOffset, confirmablePosition, type StoredOffset } from './offset.ts';
+import { confirmablePosition, type StoredOffset } from './offset.ts';
 import { type Lsn, maxLsn } from './protocol/lsn.ts';
 import { prepareIdentities, preparePublication } from './publication.ts';
 import {
-  type CreatedSlot,
   checkPosition,
-  createSlot,
   dropSlot,
   maxPosition,
   openForCreation,
   readSlot,
   requireUsable,
   type SlotState,
-  temporaryName,
 } from './replication-slot.ts';
-import { listTables, qualified, type TableName, TypeCatalog } from './schema/catalog.ts';
+import { listTables, type TableName, TypeCatalog } from './schema/catalog.ts';
 import type { SchemaRules } from './schema/table-schema.ts';
 import { readServerFacts, requireLogicalWal, type ServerFacts } from './server.ts';
-import { runSnapshot, type SnapshotRunOptions } from './snapshot/snapshot-run.ts';
-import { parseSnapshotState } from './snapshot/snapshot-state.ts';
+import { Snapshots } from './snapshot/snapshots.ts';
 import type { SourceIdentity } from './source-info.ts';
 import { StreamingRun } from './streaming/streaming-run.ts';
 
@@ -84,6 +78,8 @@ export class CaptureRun {
   #positioned: (() => void) | undefined;
   readonly #notifications: Notifications;
   readonly #lineage: LineageGuard;
+  readonly #identity: SourceIdentity;
+  readonly #snapshots: Snapshots;
   /** Everything before the stream runs. */
   readonly #step = new ActivityStep();
   #rules: SchemaRules;
@@ -102,6 +98,19 @@ export class CaptureRun {
       randomId: randomUUID,
     });
     this.#lineage = new LineageGuard({ config, context, sourcePartition });
+    this.#identity = { logicalName: config.topicPrefix, database: config.connection.database };
+    this.#snapshots = new Snapshots({
+      ...options,
+      notifications: this.#notifications,
+      step: this.#step,
+      types: this.#types,
+      identity: this.#identity,
+      signal: this.#stopping.signal,
+      rules: () => this.#rules,
+      serverVersion: () => this.#serverVersion(),
+      catalog: () => this.#catalog(),
+      onCreated: ({ name, temporary }) => this.#onCreated(name, temporary),
+    });
   }
 
   /** Whether a stored offset is given up for a snapshot. */
@@ -326,9 +335,14 @@ export class CaptureRun {
     }
     if (plan.snapshot) {
       if (config.snapshot.delayMs > 0) await context.clock.sleep(config.snapshot.delayMs, signal);
-      from = await this.#snapshot(plan, captured);
+      const result = await this.#snapshots.initial(this.#takeSession(), captured, {
+        ownSlot: plan.slot === undefined && config.snapshot.stream,
+        interrupted: plan.interrupted,
+      });
+      this.#completedSnapshot = result.uncarried;
+      from = result.from;
     } else if (plan.slot === undefined && config.snapshot.stream) {
-      from = await this.#slotOnly();
+      from = await this.#snapshots.slotOnly(this.#takeSession(), this.#options.stored?.map ?? {});
     }
     if (signal.aborted || !config.snapshot.stream) return;
     if (config.snapshot.streamingDelayMs > 0)
@@ -350,43 +364,12 @@ export class CaptureRun {
     return session;
   }
 
-  /** Makes the slot where there is nothing to read before it. */
-  async #slotOnly(): Promise<StoredOffset | undefined> {
-    const { config } = this.#options;
-    const replication = this.#takeSession();
-    const release = endOnAbort(replication, this.#stopping.signal);
-    try {
-      const created = await this.#create(replication, config.slot.name, { temporary: false });
-      return bareOffset(created.consistentPoint, this.#options.stored?.map ?? {});
-    } finally {
-      release();
-      await replication.end().catch(() => undefined);
-    }
-  }
-
-  async #create(
-    replication: pg.Client,
-    name: string,
-    { temporary }: { readonly temporary: boolean },
-  ): Promise<CreatedSlot> {
-    const { config, context } = this.#options;
-    context.logger.info({ slot: name }, 'creating the slot; this waits for transactions that are open');
-    this.#step.enter(
-      `creating the slot ${name}, which waits for all transactions that are open`,
-      'End the transactions that stay open: select pid, xact_start, query from pg_stat_activity order by xact_start.',
-    );
-    const created = await createSlot(replication, name, {
-      temporary,
-      failover: config.slot.failover,
-      serverVersion: this.#serverVersion(),
-    });
-    this.#step.leave();
+  async #onCreated(name: string, temporary: boolean): Promise<void> {
     if (!temporary) {
       this.#slotIsOurs = true;
       await this.#settleCreated(name);
     }
     this.#positioned?.();
-    return created;
   }
 
   async #settleCreated(name: string): Promise<void> {
@@ -394,52 +377,6 @@ export class CaptureRun {
     const client = await this.#catalog();
     const slot = await ask(() => readSlot(client, name, this.#serverVersion()), 'Cannot read the slot');
     if (slot !== undefined) this.#settle(slot, undefined);
-  }
-
-  /**
-   * Reads the tables as of the moment a slot was made: our own when there was none, else a temporary
-   * one, since only the making of a slot gives an exact pair of snapshot and position. A snapshot that was interrupted
-   * is gone on with; the stream begins where its first run was.
-   */
-  async #snapshot(plan: Plan, captured: readonly TableName[]): Promise<StoredOffset | undefined> {
-    const { config } = this.#options;
-    const temporary = plan.slot !== undefined || !config.snapshot.stream;
-    const name = temporary ? temporaryName() : config.slot.name;
-    const result = await runSnapshot({
-      ...this.#snapshotParts(),
-      creator: this.#takeSession(),
-      create: (creator) => this.#create(creator, name, { temporary }),
-      tables: captured.filter((table) => config.snapshot.tables(qualified(table))),
-      select: config.snapshot.select,
-      ...(config.snapshot.stream ? { resumable: resumableBy(plan) } : {}),
-    });
-    if (result.rows === 0) this.#completedSnapshot = result.completeOffset;
-    return bareOffset(result.start, result.completeOffset);
-  }
-
-  #snapshotParts(): Omit<SnapshotRunOptions, 'creator' | 'create' | 'tables' | 'select' | 'offset'> {
-    const { config, context, queue, sourcePartition, headers, progress } = this.#options;
-    return {
-      progress,
-      notifications: this.#notifications,
-      step: this.#step,
-      endOnStop: (client) => endOnAbort(client, this.#stopping.signal),
-      config,
-      rules: this.#rules,
-      types: this.#types,
-      identity: this.#identity(),
-      sourcePartition,
-      headers,
-      queue,
-      clock: context.clock,
-      logger: context.logger,
-      signal: this.#stopping.signal,
-    };
-  }
-
-  #identity(): SourceIdentity {
-    const { config } = this.#options;
-    return { logicalName: config.topicPrefix, database: config.connection.database };
   }
 
   async #streamFrom(from: StoredOffset | undefined): Promise<void> {
@@ -476,7 +413,7 @@ export class CaptureRun {
       types: this.#types,
       catalog,
       facts,
-      identity: this.#identity(),
+      identity: this.#identity,
       context,
       queue,
       counts,
@@ -491,7 +428,7 @@ export class CaptureRun {
       session,
       fail: (error) => this.#fail(error),
       endOnStop: (client) => endOnAbort(client, this.#stopping.signal),
-      blockingSnapshot: (request, offset) => this.#blockingSnapshot(request, offset),
+      blockingSnapshot: (request, offset) => this.#snapshots.blocking(request, offset),
     });
     try {
       this.#step.stay(`waiting for the slot ${config.slot.name}`);
@@ -514,22 +451,6 @@ export class CaptureRun {
     return session;
   }
 
-  /** Reads the tables that a signal names, as of now; the stream waits meanwhile. */
-  async #blockingSnapshot(request: SnapshotRequest, offset: SourceOffset): Promise<void> {
-    const { config } = this.#options;
-    const client = await this.#catalog();
-    const matches = matchesAny(request.collections.join(','));
-    const tables = await listTables(client, config.includeBuiltin);
-    await runSnapshot({
-      ...this.#snapshotParts(),
-      creator: await openForCreation(config.connection),
-      create: (creator) => this.#create(creator, temporaryName(), { temporary: true }),
-      tables: tables.filter(config.captured).filter((table) => matches(qualified(table))),
-      offset,
-      select: (table) => request.conditions.find(({ collection }) => matchesAny(collection)(table))?.filter,
-    });
-  }
-
   #serverVersion(): number {
     return this.#facts?.version ?? 0;
   }
@@ -540,11 +461,4 @@ export class CaptureRun {
     this.#options.context.logger.debug({ err: error }, 'capture ended');
     this.#options.queue.fail(fromServer(error, 'Cannot go on with the capture'));
   }
-}
-
-function resumableBy({ interrupted }: Plan): NonNullable<SnapshotRunOptions['resumable']> {
-  return {
-    start: interrupted?.lsn,
-    state: interrupted === undefined ? undefined : parseSnapshotState(interrupted.map),
-  };
 }

@@ -1,0 +1,163 @@
+// The snapshots of a run, and the slots they are made with: only the making of a slot gives an exact pair of snapshot
+// and position.
+import type {
+  ActivityStep,
+  Headers,
+  OffsetMap,
+  SourceOffset,
+  SourcePartition,
+  SourceRecord,
+  SourceTaskContext,
+} from '@millrace/connect-api';
+import {
+  type ChangeQueue,
+  matchesAny,
+  type Notifications,
+  type SnapshotProgress,
+  type SnapshotRequest,
+} from '@millrace/connector-common';
+import type pg from 'pg';
+import type { PostgresConfig } from '../config.ts';
+import { endOnAbort } from '../connection.ts';
+import type { StoredOffset } from '../offset.ts';
+import { bareOffset } from '../offset.ts';
+import { type CreatedSlot, createSlot, openForCreation, temporaryName } from '../replication-slot.ts';
+import { listTables, qualified, type TableName, type TypeCatalog } from '../schema/catalog.ts';
+import type { SchemaRules } from '../schema/table-schema.ts';
+import type { SourceIdentity } from '../source-info.ts';
+import { runSnapshot, type SnapshotRunOptions } from './snapshot-run.ts';
+import { parseSnapshotState } from './snapshot-state.ts';
+
+export interface SnapshotsOptions {
+  readonly config: PostgresConfig;
+  readonly context: SourceTaskContext;
+  readonly queue: ChangeQueue<SourceRecord>;
+  readonly sourcePartition: SourcePartition;
+  readonly headers: Headers;
+  readonly progress: SnapshotProgress;
+  readonly notifications: Notifications;
+  readonly step: ActivityStep;
+  readonly types: TypeCatalog;
+  readonly identity: SourceIdentity;
+  /** Fires when the run ends. */
+  readonly signal: AbortSignal;
+  readonly rules: () => SchemaRules;
+  readonly serverVersion: () => number;
+  readonly catalog: () => Promise<pg.Client>;
+  /** A slot was made, and with it fixed where the stream begins; resolves when that is noted. */
+  readonly onCreated: (slot: { readonly name: string; readonly temporary: boolean }) => Promise<void>;
+}
+
+/** What an initial snapshot leaves: where the stream begins, and the offset that no row was there to carry. */
+export interface InitialSnapshot {
+  readonly from: StoredOffset | undefined;
+  readonly uncarried: OffsetMap | undefined;
+}
+
+export class Snapshots {
+  readonly #options: SnapshotsOptions;
+
+  constructor(options: SnapshotsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Reads the tables as of the moment a slot was made: our own when there was none (`ownSlot`), else a temporary one. A
+   * snapshot that was interrupted is gone on with; the stream begins where its first run was. `creator` is ended.
+   */
+  async initial(
+    creator: pg.Client,
+    captured: readonly TableName[],
+    { ownSlot, interrupted }: { readonly ownSlot: boolean; readonly interrupted: StoredOffset | undefined },
+  ): Promise<InitialSnapshot> {
+    const { config } = this.#options;
+    const name = ownSlot ? config.slot.name : temporaryName();
+    const result = await runSnapshot({
+      ...this.#parts(),
+      creator,
+      create: (session) => this.#create(session, name, { temporary: !ownSlot }),
+      tables: captured.filter((table) => config.snapshot.tables(qualified(table))),
+      select: config.snapshot.select,
+      ...(config.snapshot.stream ? { resumable: resumableFrom(interrupted) } : {}),
+    });
+    return {
+      from: bareOffset(result.start, result.completeOffset),
+      uncarried: result.rows === 0 ? result.completeOffset : undefined,
+    };
+  }
+
+  /** Makes the slot where there is nothing to read before it; `creator` is ended. */
+  async slotOnly(creator: pg.Client, stored: OffsetMap): Promise<StoredOffset | undefined> {
+    const { config, signal } = this.#options;
+    const release = endOnAbort(creator, signal);
+    try {
+      const created = await this.#create(creator, config.slot.name, { temporary: false });
+      return bareOffset(created.consistentPoint, stored);
+    } finally {
+      release();
+      await creator.end().catch(() => undefined);
+    }
+  }
+
+  /** Reads the tables that a signal names, as of now; the stream waits meanwhile. */
+  async blocking(request: SnapshotRequest, offset: SourceOffset): Promise<void> {
+    const { config } = this.#options;
+    const client = await this.#options.catalog();
+    const matches = matchesAny(request.collections.join(','));
+    const tables = await listTables(client, config.includeBuiltin);
+    await runSnapshot({
+      ...this.#parts(),
+      creator: await openForCreation(config.connection),
+      create: (creator) => this.#create(creator, temporaryName(), { temporary: true }),
+      tables: tables.filter(config.captured).filter((table) => matches(qualified(table))),
+      offset,
+      select: (table) => request.conditions.find(({ collection }) => matchesAny(collection)(table))?.filter,
+    });
+  }
+
+  async #create(
+    session: pg.Client,
+    name: string,
+    { temporary }: { readonly temporary: boolean },
+  ): Promise<CreatedSlot> {
+    const { config, context, step, serverVersion, onCreated } = this.#options;
+    context.logger.info({ slot: name }, 'creating the slot; this waits for transactions that are open');
+    step.enter(
+      `creating the slot ${name}, which waits for all transactions that are open`,
+      'End the transactions that stay open: select pid, xact_start, query from pg_stat_activity order by xact_start.',
+    );
+    const { failover } = config.slot;
+    const created = await createSlot(session, name, { temporary, failover, serverVersion: serverVersion() });
+    step.leave();
+    await onCreated({ name, temporary });
+    return created;
+  }
+
+  #parts(): Omit<SnapshotRunOptions, 'creator' | 'create' | 'tables' | 'select' | 'offset'> {
+    const { context, signal, rules, config, types, identity } = this.#options;
+    const { progress, notifications, step, queue, sourcePartition, headers } = this.#options;
+    return {
+      progress,
+      notifications,
+      step,
+      endOnStop: (client) => endOnAbort(client, signal),
+      config,
+      rules: rules(),
+      types,
+      identity,
+      sourcePartition,
+      headers,
+      queue,
+      clock: context.clock,
+      logger: context.logger,
+      signal,
+    };
+  }
+}
+
+function resumableFrom(interrupted: StoredOffset | undefined): NonNullable<SnapshotRunOptions['resumable']> {
+  return {
+    start: interrupted?.lsn,
+    state: interrupted === undefined ? undefined : parseSnapshotState(interrupted.map),
+  };
+}

@@ -101,7 +101,9 @@ describe('produce and consume', () => {
     await done(['topics', 'create', 'compacted', '-c', 'cleanup.policy=compact']);
     const refused = await run(['produce', 'compacted'], 'no key\n');
     expect(refused).toMatchObject({ code: 1, stdout: '' });
-    expect(refused.stderr).toContain('Compacted topic cannot accept message without key in topic partition compacted-0');
+    expect(refused.stderr).toContain(
+      'Compacted topic cannot accept message without key in topic partition compacted-0',
+    );
     expect(await done(['produce', 'compacted', '-k', 'k'], 'v\n')).toBe('1 record written to compacted\n');
   });
 

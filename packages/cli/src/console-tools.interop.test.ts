@@ -61,10 +61,6 @@ const FREE_LINES: readonly (readonly [command: RegExp, line: RegExp, why: string
 
 /** The same facts in other words. */
 const WORDS: readonly (readonly [pattern: RegExp, instead: string])[] = [
-  [
-    /Compacted topic cannot accept message without key in topic partition \S+|A record of a compacted topic needs a key\./,
-    'A KEY IS NEEDED',
-  ],
   [/No Authorizer is configured( on the broker)?\.?/, 'NO AUTHORIZER'],
 ];
 

@@ -203,7 +203,7 @@ class Worker implements WorkerHandle {
     const herder = new DistributedHerder({
       configs,
       status,
-      offsets: new ConnectorOffsetsService({ store: offsets, admin }),
+      offsets: new ConnectorOffsetsService({ store: offsets, admin, clock }),
       leadership: new Leadership({
         keys: new SessionKeys({ ...sessionKeySettings(this.#config), configs, clock, logger }),
         clock,

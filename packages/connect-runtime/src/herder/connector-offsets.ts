@@ -11,8 +11,8 @@ import type {
 } from '@millrace/connect-api';
 import { ownerOfPrivate } from '@millrace/connect-api';
 import type { Json } from '@millrace/data';
-import type { RawConfig } from '@millrace/foundation';
-import type { Admin } from '@millrace/kafka-client';
+import type { Clock, RawConfig } from '@millrace/foundation';
+import { type Admin, kafkaCodeOf } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
 import { jsonValue } from '../stores/offset-records.ts';
 import type { OffsetStore } from '../stores/offset-store.ts';
@@ -21,7 +21,19 @@ import type { OffsetChange } from './herder-api.ts';
 export interface ConnectorOffsetsParts {
   readonly store: OffsetStore;
   readonly admin: Admin;
+  readonly clock: Clock;
 }
+
+/** Answers of a group that somebody is still a member of, from the names of Kafka's errors. */
+const STILL_USED: readonly number[] = [
+  25, // UNKNOWN_MEMBER_ID
+  27, // REBALANCE_IN_PROGRESS
+  68, // NON_EMPTY_GROUP
+  86, // GROUP_SUBSCRIBED_TO_TOPIC
+];
+/** Tasks that were told to stop end within that time, on whatever worker they are. */
+const ENDING_MS = 10_000;
+const LOOK_MS = 100;
 
 const ALTERED = 'The offsets for this connector have been altered successfully';
 const RESET = 'The offsets for this connector have been reset successfully';
@@ -135,8 +147,8 @@ export class ConnectorOffsetsService {
       throw connectError('connect.rest_internal', `Failed to modify offsets for sink connector ${name}`);
     }
     try {
-      if (set.length > 0) await admin.alterGroupOffsets(groupId, set);
-      if (removed.length > 0) await admin.deleteGroupOffsets(groupId, removed);
+      if (set.length > 0) await this.#onceEmpty(() => admin.alterGroupOffsets(groupId, set));
+      if (removed.length > 0) await this.#onceEmpty(() => admin.deleteGroupOffsets(groupId, removed));
     } catch (error) {
       throw connectError(
         'connect.rest_internal',
@@ -148,9 +160,25 @@ export class ConnectorOffsetsService {
     }
   }
 
+  /** Tries again while tasks that have been stopped are still members of the group. */
+  async #onceEmpty(change: () => Promise<void>): Promise<void> {
+    const { clock } = this.#parts;
+    const until = clock.monotonicMs() + ENDING_MS;
+    for (;;) {
+      try {
+        await change();
+        return;
+      } catch (error) {
+        const code = kafkaCodeOf(error);
+        if (code === undefined || !STILL_USED.includes(code) || clock.monotonicMs() >= until) throw error;
+        await clock.sleep(LOOK_MS);
+      }
+    }
+  }
+
   async #resetSink(name: string, config: RawConfig): Promise<void> {
     try {
-      await this.#parts.admin.deleteGroups([sinkGroupId(name, config)]);
+      await this.#onceEmpty(() => this.#parts.admin.deleteGroups([sinkGroupId(name, config)]));
     } catch (error) {
       throw connectError(
         'connect.rest_internal',

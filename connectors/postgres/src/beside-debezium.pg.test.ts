@@ -39,14 +39,34 @@ test('A row that its transaction wrote before it renamed the key has its key', a
   expect((await again.until(2)).map(told)).toEqual(['c id=2', 'c number=3']);
 });
 
-test('A changed key is a delete and an insert also where updates are skipped', async () => {
+test('A changed key is a delete and an insert also where updates are skipped and sent all the same', async () => {
   await using db = await testDatabase();
-  await db.query('create table t (id int primary key, code text)');
+  await db.query(
+    `create table t (id int primary key, code text); create publication "${db.name}" for table t`,
+  );
   await using driver = await TaskDriver.start(
     testConfig(db, db.name, { ...NO_DATA, 'skipped.operations': 'u,t' }),
   );
   await db.query("insert into t values (1, 'a'); update t set code = 'b'; update t set id = 2");
   expect((await driver.until(4)).map(told)).toEqual(['c id=1', 'd id=1', 'tombstone id=1', 'c id=2']);
+});
+
+test('A publication made for a config does not send what the config skips', async () => {
+  await using db = await testDatabase();
+  await db.query('create table t (id int primary key, code text)');
+  await using driver = await TaskDriver.start(
+    testConfig(db, db.name, {
+      ...NO_DATA,
+      'skipped.operations': 'u,t',
+      'publish.via.partition.root': 'true',
+    }),
+  );
+  await db.query("insert into t values (1, 'a'); update t set id = 2; insert into t values (3, 'c')");
+  expect((await driver.until(2)).map(told)).toEqual(['c id=1', 'c id=3']);
+  const [made] = await db.query(
+    'select pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot from pg_publication',
+  );
+  expect(Object.values(made ?? {})).toEqual([true, false, true, false, true]);
 });
 
 test('A logical message has its number in its transaction, and END counts it', async () => {

@@ -46,6 +46,8 @@ export interface PostgresConfig {
     readonly name: string;
     readonly mode: PublicationMode;
     readonly viaRoot: boolean;
+    /** Operations that one made here publishes; undefined = all. */
+    readonly operations: readonly string[] | undefined;
   };
   /** Pattern of tables to the identity they get at start. */
   readonly identities: readonly { readonly tables: NameFilter; readonly identity: string }[];
@@ -125,6 +127,7 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
       name: config.string('publication.name'),
       mode: word(config, 'publication.autocreate.mode') as PublicationMode,
       viaRoot: config.boolean('publish.via.partition.root'),
+      operations: publishedOperations(config),
     },
     identities: identities(config.optionalString('replica.identity.autoset.values')),
     snapshot: {
@@ -209,6 +212,16 @@ function driverWord(config: ResolvedConfig, name: string, absent: string): strin
 
 function fileName(config: ResolvedConfig, key: string): string | undefined {
   return config.optionalString(key) || undefined;
+}
+
+const OPERATIONS = { c: 'insert', u: 'update', d: 'delete', t: 'truncate' } as const;
+
+/** As in Debezium: what a config itself skips, not what is skipped by default, is not sent either. */
+function publishedOperations(config: ResolvedConfig): string[] | undefined {
+  const skipped = config.raw['skipped.operations'] == null ? [] : config.list('skipped.operations');
+  const left = Object.entries(OPERATIONS).filter(([op]) => !skipped.includes(op));
+  const isSome = left.length > 0 && left.length < Object.keys(OPERATIONS).length;
+  return isSome ? left.map(([, name]) => name) : undefined;
 }
 
 /** How to reach the server. */

@@ -14,13 +14,13 @@ export async function preparePublication(
   tables: readonly TableName[],
   logger: Logger,
 ): Promise<void> {
-  const { name, mode, viaRoot } = config.publication;
+  const { name, mode } = config.publication;
   const { rows } = await client.query<{ all: boolean }>(
     'select puballtables as all from pg_catalog.pg_publication where pubname = $1',
     [name],
   );
   const existing = rows[0];
-  const root = viaRoot ? ' WITH (publish_via_partition_root = true)' : '';
+  const how = optionsOf(config);
   const quoted = quoteIdentifier(name);
   const run = (sql: string): Promise<void> => execute(client, sql, `Unable to create publication ${name}`);
   switch (mode) {
@@ -33,12 +33,12 @@ export async function preparePublication(
       );
     case 'all_tables':
       if (existing === undefined) {
-        await run(`CREATE PUBLICATION ${quoted} FOR ALL TABLES${root}`);
+        await run(`CREATE PUBLICATION ${quoted} FOR ALL TABLES${how}`);
         logger.info({ publication: name }, 'created a publication for all tables');
       }
       return;
     case 'no_tables':
-      if (existing === undefined) await run(`CREATE PUBLICATION ${quoted}${root}`);
+      if (existing === undefined) await run(`CREATE PUBLICATION ${quoted}${how}`);
       return;
     case 'filtered':
       await prepareFiltered(client, config, tables, existing);
@@ -48,13 +48,21 @@ export async function preparePublication(
   }
 }
 
+function optionsOf({ publication: { operations, viaRoot } }: PostgresConfig): string {
+  const options = [
+    ...(operations === undefined ? [] : [`publish = '${operations.join(', ')}'`]),
+    ...(viaRoot ? ['publish_via_partition_root = true'] : []),
+  ];
+  return options.length === 0 ? '' : ` WITH (${options.join(', ')})`;
+}
+
 async function prepareFiltered(
   client: pg.Client,
   config: PostgresConfig,
   tables: readonly TableName[],
   existing: { readonly all: boolean } | undefined,
 ): Promise<void> {
-  const { name, viaRoot } = config.publication;
+  const { name } = config.publication;
   const quoted = quoteIdentifier(name);
   const list = tables.map(quoteTable).join(', ');
   if (existing?.all) {
@@ -81,7 +89,7 @@ async function prepareFiltered(
   const failing = `Unable to ${existing === undefined ? 'create' : 'alter'} filtered publication ${name} for ${tables.map(qualified).join(', ')}`;
   const sql =
     existing === undefined
-      ? `CREATE PUBLICATION ${quoted} FOR TABLE ${list}${viaRoot ? ' WITH (publish_via_partition_root = true)' : ''}`
+      ? `CREATE PUBLICATION ${quoted} FOR TABLE ${list}${optionsOf(config)}`
       : `ALTER PUBLICATION ${quoted} SET TABLE ${list}`;
   await execute(client, sql, failing);
 }

@@ -5,13 +5,7 @@ import {
   postProcessorProblem,
   splitList,
 } from '@millrace/connector-common';
-import {
-  type ConfigProblem,
-  javaRegex,
-  javaRegexProblem,
-  parseConfigText,
-  type RawConfig,
-} from '@millrace/foundation';
+import { type ConfigProblem, javaRegexProblem, parseConfigText, type RawConfig } from '@millrace/foundation';
 import { KEY_VALUES, postgresConfigDef } from './config-keys.ts';
 
 type Check = (value: string | undefined, config: RawConfig) => string | readonly string[] | undefined;
@@ -64,11 +58,9 @@ const formatted =
   };
 const regexList: Check = (value) => {
   for (const pattern of splitList(value)) {
-    try {
-      javaRegex(pattern);
-    } catch (error) {
-      return `A comma-separated list of valid regular expressions is expected, but ${javaRegexProblem(pattern, error)}`;
-    }
+    const problem = javaRegexProblem(pattern);
+    if (problem !== undefined)
+      return `A comma-separated list of valid regular expressions is expected, but ${problem}`;
   }
   return undefined;
 };

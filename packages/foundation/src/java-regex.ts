@@ -48,8 +48,20 @@ export function javaRegex(pattern: string, flags = ''): RegExp {
   }
 }
 
-/** What is wrong with a pattern that `javaRegex` refused: the common mistakes in Java's words, others in JavaScript's. */
-export function javaRegexProblem(pattern: string, error: unknown): string {
+/**
+ * What is wrong with a pattern: the common mistakes in Java's words, others in JavaScript's. Undefined when `javaRegex`
+ * takes it.
+ */
+export function javaRegexProblem(pattern: string): string | undefined {
+  try {
+    javaRegex(pattern);
+    return undefined;
+  } catch (error) {
+    return problemOf(pattern, error);
+  }
+}
+
+function problemOf(pattern: string, error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const text = cause instanceof Error ? cause.message : String(cause);
   if (/unterminated group/i.test(text)) return at(pattern, 'Unclosed group', pattern.length);

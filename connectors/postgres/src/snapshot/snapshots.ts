@@ -19,8 +19,7 @@ import {
 import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
 import { endOnAbort } from '../connection.ts';
-import type { StoredOffset } from '../offset.ts';
-import { bareOffset } from '../offset.ts';
+import { bareOffset, type StoredOffset } from '../offset.ts';
 import { type CreatedSlot, createSlot, openForCreation, temporaryName } from '../replication-slot.ts';
 import { listTables, qualified, type TableName, type TypeCatalog } from '../schema/catalog.ts';
 import type { SchemaRules } from '../schema/table-schema.ts';

@@ -188,12 +188,12 @@ async function openDirty(segments: Segment[], request: RecoveryRequest): Promise
     end = scan.end;
     // Zeros are cut before the next file is begun. Where that did not reach the disk, nothing is missing all the same if
     // the next file goes on right here.
-    const isTorn =
-      scan.size < scan.fileSize &&
-      !((await cutTail(segment, scan, request)) && segments[index + 1]?.baseOffset === end);
-    if (isTorn) {
-      dropFrom(segments, index + 1);
-      break;
+    if (scan.size < scan.fileSize) {
+      const wereZeros = await cutTail(segment, scan, request);
+      if (!wereZeros || segments[index + 1]?.baseOffset !== end) {
+        dropFrom(segments, index + 1);
+        break;
+      }
     }
     if (index + 1 < segments.length) await segment.storeIndexes();
   }

@@ -3,7 +3,6 @@ import {
   ConfigDef,
   type ConfigKey,
   type ConfigValue,
-  javaRegex,
   javaRegexProblem,
   type Validator,
   validators,
@@ -390,12 +389,8 @@ export function sinkConnectorDef(context: CommonKeyContext, values: CommonKeyVal
 
 const regexValidator: Validator = (value) => {
   if (typeof value !== 'string') return undefined;
-  try {
-    javaRegex(value);
-    return undefined;
-  } catch (error) {
-    return `Invalid regex: ${javaRegexProblem(value, error)}`;
-  }
+  const problem = javaRegexProblem(value);
+  return problem === undefined ? undefined : `Invalid regex: ${problem}`;
 };
 
 /** Keys of one transform or predicate alias, before those of its class. */

@@ -134,7 +134,8 @@ function badNumber(name: string, why: string): Error {
 /** Java's reason not to take one class for another; undefined for classes that are not Java's own. */
 function noCast(from: string, type: FixedType): Error | undefined {
   if (!from.startsWith('java.lang.')) return undefined;
-  const isNumber = Object.values(CLASSES).includes(from);
+  const isNumber =
+    from === 'java.lang.Byte' || (from !== CLASSES.boolean && Object.values(CLASSES).includes(from));
   const to = isNumber || type === 'boolean' ? CLASSES[type] : 'java.lang.Number';
   return causedBy(
     'java.lang.ClassCastException',

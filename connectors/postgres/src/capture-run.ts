@@ -41,6 +41,7 @@ import {
 } from './replication-slot.ts';
 import { listTables, type TableName, TypeCatalog } from './schema/catalog.ts';
 import type { SchemaRules } from './schema/table-schema.ts';
+import { unconvertibleValues } from './schema/unconvertible.ts';
 import { readServerFacts, requireLogicalWal, type ServerFacts } from './server.ts';
 import { Snapshots } from './snapshot/snapshots.ts';
 import type { SourceIdentity } from './source-info.ts';
@@ -136,7 +137,11 @@ export class CaptureRun {
     this.#facts = facts;
     // A database without an encoding may hold text that is no UTF-8.
     const utf8 = facts.encoding !== 'SQL_ASCII';
-    this.#rules = { ...config.rules, modes: { ...config.rules.modes, utf8 } };
+    this.#rules = {
+      ...config.rules,
+      modes: { ...config.rules.modes, utf8 },
+      onUnconvertible: unconvertibleValues(config.conversionFailures, this.#options.counts, context.logger),
+    };
     requireLogicalWal(facts);
     const captured = (
       await ask(() => listTables(client, config.includeBuiltin), 'Cannot list the tables')

@@ -17,6 +17,7 @@ import type { ConnectionSettings, TargetServer } from './connection.ts';
 import { qualified, type TableName } from './schema/catalog.ts';
 import type { MappingModes } from './schema/mapping.ts';
 import type { SchemaRules } from './schema/table-schema.ts';
+import type { ConversionFailures } from './schema/unconvertible.ts';
 import type { SslMode } from './tls.ts';
 
 export type SnapshotMode =
@@ -71,6 +72,7 @@ export interface PostgresConfig {
   readonly tombstones: boolean;
   readonly skipped: ReadonlySet<string>;
   readonly skipUnchanged: boolean;
+  readonly conversionFailures: ConversionFailures;
   readonly contextHeaders: boolean;
   /** Columns that are read anew before events leave; undefined = none. */
   readonly reselect: ReselectRules | undefined;
@@ -153,6 +155,7 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
     tombstones: config.boolean('tombstones.on.delete'),
     skipped: new Set(config.list('skipped.operations').map((op) => op.trim().toLowerCase())),
     skipUnchanged: config.boolean('skip.messages.without.change'),
+    conversionFailures: word(config, 'event.converting.failure.handling.mode') as ConversionFailures,
     contextHeaders: config.boolean('extended.headers.enabled'),
     reselect: reselectRules(raw),
     transactionMetadata: config.boolean('provide.transaction.metadata'),
@@ -275,6 +278,7 @@ function schemaRules(config: ResolvedConfig, raw: RawConfig): SchemaRules {
     columns: nameFilter(raw['column.include.list'], raw['column.exclude.list']),
     changes: columnChanges(raw),
     keyColumns: keyColumns(config.optionalString('message.key.columns')),
+    onUnconvertible: () => undefined,
   };
 }
 

@@ -1,4 +1,5 @@
-// Metrics that only a Postgres source has.
+// Metrics that Debezium has no names for.
+import type { StreamCounts } from '@millrace/connector-common';
 import { type Metrics, showGauge } from '@millrace/foundation';
 
 export interface SlotState {
@@ -13,6 +14,7 @@ export function showSlotMetrics(
   metrics: Metrics,
   labels: Readonly<Record<string, string>>,
   state: () => SlotState | undefined,
+  counts: StreamCounts,
 ): () => void {
   const hide = [
     showGauge(
@@ -32,6 +34,15 @@ export function showSlotMetrics(
         labels,
       },
       () => state()?.spooledBytes ?? 0,
+    ),
+    showGauge(
+      metrics,
+      {
+        name: 'millrace_postgres_unconvertible_values',
+        help: 'Values since the start that their fields could not hold (event.converting.failure.handling.mode).',
+        labels,
+      },
+      () => counts.unconvertible,
     ),
   ];
   return () => {

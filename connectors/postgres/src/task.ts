@@ -177,7 +177,7 @@ export class PostgresSourceTask implements SourceTask {
         lag: this.#lag,
         progress,
       }),
-      showSlotMetrics(metrics, { ...source, task: String(taskId) }, () => this.#run?.streaming),
+      showSlotMetrics(metrics, { ...source, task: String(taskId) }, () => this.#run?.streaming, this.#counts),
     ];
     return () => {
       for (const each of hide) each();

@@ -13,6 +13,8 @@ export class StreamCounts {
   unchanged = 0;
   /** Changes that made the stream fail. */
   erroneous = 0;
+  /** Values that their fields could not hold. */
+  unconvertible = 0;
   committedTransactions = 0;
   /** Tables that are captured, as of the start. */
   capturedTables = 0;

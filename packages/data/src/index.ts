@@ -9,7 +9,7 @@ export {
   sourceSchema,
   TRANSACTION_BLOCK,
 } from './envelope.ts';
-export { dataError, dataErrors } from './errors.ts';
+export { dataError, dataErrors, isUnconvertible, unconvertible } from './errors.ts';
 export { int64, isInt64, parseInt64 } from './int64.ts';
 export { javaBigDecimal, javaDouble, javaFloat } from './java-text.ts';
 export { javaClassOf, javaToString } from './java-values.ts';

@@ -179,6 +179,8 @@ export interface RawField {
   readonly nullValue: unknown;
   /** Value of a column whose content the source did not send (unchanged TOAST). */
   readonly unavailableValue: unknown;
+  /** The bytes are not to be shown, only what `decode` makes of them: a masked column. */
+  readonly concealed?: boolean;
 }
 
 /** What the columns of one version of a relation are. One object per version; converters compile per layout. */

@@ -8,6 +8,7 @@ import {
   canCompress,
   headersSize,
   joined,
+  type KafkaRecord,
   murmur2Partition,
   type RecordHeader,
 } from '@millrace/kafka-protocol';
@@ -53,12 +54,13 @@ export interface BatchProducerOptions {
     partition: number,
     baseOffset: number,
   ) => void;
-  /** Records of one batch are not written and will not be. */
+  /** Records of one batch are not written and will not be. `records` reads those of the tokens, while it is called. */
   readonly onFailed?: (
     tokens: readonly number[],
     topic: string,
     partition: number,
     error: MillraceError,
+    records: () => readonly KafkaRecord[],
   ) => void;
 }
 
@@ -438,8 +440,12 @@ export class BatchProducer implements AsyncDisposable {
     const { topic, partition } = queue;
     this.#release(batch);
     this.#options.transactions?.fail(error);
+    const ours = batch.tokens;
     const tokens = this.#takeSends(batch, (pending) => pending.reject(error));
-    if (tokens.length > 0) this.#guard(() => this.#options.onFailed?.(tokens, topic, partition, error));
+    const records = (): readonly KafkaRecord[] =>
+      batch.records().filter((_, index) => tokens === ours || tokens.includes(ours[index] as number));
+    if (tokens.length > 0)
+      this.#guard(() => this.#options.onFailed?.(tokens, topic, partition, error, records));
     batch.finish();
   }
 

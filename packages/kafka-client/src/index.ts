@@ -1,4 +1,6 @@
 /** Producer, consumer, group member and administration on the Kafka protocol, over TCP. */
+
+export type { KafkaRecord } from '@millrace/kafka-protocol';
 export {
   Admin,
   type ClusterDescription,

@@ -4,6 +4,7 @@ import type { MillraceError } from '@millrace/foundation';
 import {
   type BatchBuilder,
   type Compression,
+  type KafkaRecord,
   readRecords,
   resealBatch,
   simpleBatch,
@@ -89,6 +90,11 @@ export class ProducerBatch {
     });
     this.#builder = undefined;
     return this.#bytes.buffer === memory.buffer ? undefined : memory;
+  }
+
+  /** What the sealed batch holds; empty before. */
+  records(): readonly KafkaRecord[] {
+    return this.#bytes === undefined ? [] : readRecords(this.#bytes, 0);
   }
 
   /** Two batches with half of the records each; this one is not to be used afterwards. */

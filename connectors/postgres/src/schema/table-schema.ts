@@ -8,6 +8,7 @@ import {
   envelopeSchema,
   type NameAdjustmentMode,
   optional,
+  type RawEncoding,
   type RawField,
   type RowLayout,
   type Schema,
@@ -37,6 +38,8 @@ export interface SchemaRules {
   readonly changes: ColumnChanges;
   /** `message.key.columns`: the columns for a table named `schema.table`. */
   readonly keyColumns: (table: string) => readonly string[] | undefined;
+  /** Told of a value that its field cannot hold, and that is null or zero for it; may refuse that by throwing. */
+  readonly onUnconvertible: (column: string, type: string) => void;
 }
 
 /** A column as the row at hand has it, in its order. */
@@ -237,7 +240,9 @@ function mapColumn(
   const raw: RawField = {
     column: position,
     encoding: mapping.encoding,
-    decode: notNull ? requireValue(mapping, nullValue) : mapping.decode,
+    decode: noticed(mapping, nullValue, () =>
+      rules.onUnconvertible(`${table}.${column.name}`, resolved.type.name),
+    ),
     ...(mapping.print === undefined ? {} : { print: mapping.print }),
     nullValue,
     unavailableValue: mapping.unavailable ?? nullValue,
@@ -260,12 +265,19 @@ function ofSchema(raw: RawField, schema: Schema, plain: Schema): RawField {
   };
 }
 
-/** The value of an undecodable NOT NULL column is the type's zero: a required field cannot be null. */
-function requireValue(mapping: ColumnMapping, nullValue: unknown): RawField['decode'] {
-  if (mapping.encoding !== 'decode' && mapping.encoding !== 'decimal') return mapping.decode;
+/** What no value can stand for is told of, and null; of a NOT NULL column its default or zero. */
+function noticed(mapping: ColumnMapping, nullValue: unknown, tell: () => void): RawField['decode'] {
+  if (ALWAYS_CONVERTIBLE.has(mapping.encoding)) return mapping.decode;
   const { decode } = mapping;
-  return (bytes, start, end) => decode(bytes, start, end) ?? nullValue;
+  return (bytes, start, end) => {
+    const value = decode(bytes, start, end);
+    if (value !== null) return value;
+    tell();
+    return nullValue;
+  };
 }
+
+const ALWAYS_CONVERTIBLE: ReadonlySet<RawEncoding> = new Set(['json-number', 'utf8', 'true-false']);
 
 /**
  * Debezium's stream takes the server's internal type `name` for an unknown one: held by recorded cases, with a value

@@ -95,6 +95,14 @@ async function createSource(
   const own = producesElsewhere(spec) ? opened(openWorkerCluster(spec, environment)) : cluster;
   const openLog = logOpener({ cluster: own, admin: new Admin(own), logger, clock });
   const logs: TopicLog[] = [];
+  const converters = await createConverters(connectorConfig, settings.workerConverters, plugins);
+  const queue = deadLetterTopic(spec);
+  // Of its own: what the main producer still has to send does not hold up the letter that its records wait for.
+  const letters = queue === undefined ? null : new BatchProducer({ cluster, logger, clock });
+  const reporters =
+    queue === undefined || letters === null
+      ? []
+      : [await openDeadLetterQueue(spec, queue, { admin, producer: letters, logger, converters })];
   return new SourceTaskRunner({
     spec,
     environment,
@@ -116,8 +124,9 @@ async function createSource(
       },
     },
     chain: await createChain(connectorConfig, plugins),
-    converters: await createConverters(connectorConfig, settings.workerConverters, plugins),
-    errors: new ErrorHandler(errorSettings(connectorConfig), { clock, logger }),
+    converters,
+    errors: new ErrorHandler(errorSettings(connectorConfig), { clock, logger, reporters }),
+    letters,
     counters: sourceCounters(metrics, spec.connector, spec.task),
     clusters,
     logs,
@@ -141,11 +150,11 @@ async function createSink(
   const reporters: FailureReporter[] = [];
   const queue = deadLetterTopic(spec);
   const producer = queue === undefined ? null : new BatchProducer({ cluster, logger, clock });
+  const converters = await createConverters(connectorConfig, settings.workerConverters, plugins);
   if (queue !== undefined && producer) {
-    reporters.push(await openDeadLetterQueue(spec, queue, { admin, producer, logger }));
+    reporters.push(await openDeadLetterQueue(spec, queue, { admin, producer, logger, converters }));
   }
   const chain = await createChain(connectorConfig, plugins);
-  const converters = await createConverters(connectorConfig, settings.workerConverters, plugins);
   const errors = new ErrorHandler(errorSettings(connectorConfig), { clock, logger, reporters });
   const reports = queue !== undefined || errors.settings.log;
   const consumer = consumerSettings(spec);

@@ -1,6 +1,7 @@
 // What happens to a record that fails in a transform or converter: retried where that can help, tolerated and
 // reported, or the end of the task. Connect's RetryWithToleranceOperator and its reporters in one place.
-import type { RecordCoordinates } from '@millrace/connect-api';
+import { offsetMapOf, type RecordCoordinates, type SourceOffset } from '@millrace/connect-api';
+import { isUnconvertible } from '@millrace/data';
 import {
   type Clock,
   javaTrace,
@@ -11,6 +12,8 @@ import {
   type RawConfig,
 } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
+import { jsonText } from '../stores/offset-records.ts';
+import type { FailedSourceRecord } from './source-letters.ts';
 
 /** Where in the path of a record an operation is, in Connect's words. */
 export type Stage =
@@ -39,6 +42,8 @@ export interface Failure {
   readonly error: unknown;
   /** Null for records of a source. */
   readonly consumed: ConsumedRecord | null;
+  /** Of a source. */
+  readonly produced?: FailedSourceRecord;
 }
 
 /** Takes a failed record; resolves when that is durable. */
@@ -48,6 +53,8 @@ export interface ErrorSettings {
   readonly retryTimeoutMs: number;
   readonly retryMaxDelayMs: number;
   readonly tolerateAll: boolean;
+  /** What is done about a change of a source whose values its fields cannot hold: Debezium's setting. */
+  readonly unconvertible: 'fail' | 'warn' | 'skip';
   readonly log: boolean;
   readonly logMessages: boolean;
 }
@@ -63,9 +70,15 @@ export function errorSettings(config: RawConfig): ErrorSettings {
     retryTimeoutMs: number('errors.retry.timeout', 0),
     retryMaxDelayMs: number('errors.retry.delay.max.ms', 60000),
     tolerateAll: config['errors.tolerance']?.trim() === 'all',
+    unconvertible: unconvertibleMode(config['event.processing.failure.handling.mode'] ?? undefined),
     log: isTrue('errors.log.enable'),
     logMessages: isTrue('errors.log.include.messages'),
   };
+}
+
+function unconvertibleMode(text: string | undefined): ErrorSettings['unconvertible'] {
+  const mode = text?.trim().toLowerCase();
+  return mode === 'warn' ? 'warn' : mode === 'skip' || mode === 'ignore' ? 'skip' : 'fail';
 }
 
 const FIRST_RETRY_DELAY_MS = 300;
@@ -130,12 +143,23 @@ export class ErrorHandler {
     if (this.settings.log) this.#logFailure(failure);
     // A dead letter is written also when the task fails after it, as in Connect.
     for (const report of this.#reporters) await report(failure);
-    if (!this.settings.tolerateAll) {
+    if (!this.settings.tolerateAll && !this.#passesUnconvertible(failure)) {
       throw connectError('connect.tolerance_exceeded', 'Tolerance exceeded in error handler', {
         cause: failure.error,
       });
     }
     this.skipped++;
+  }
+
+  /** As Debezium skips an event that it cannot process. */
+  #passesUnconvertible({ error, produced }: Failure): boolean {
+    const { unconvertible } = this.settings;
+    if (unconvertible === 'fail' || produced === undefined || !isUnconvertible(error)) return false;
+    const level = unconvertible === 'warn' ? 'warn' : 'debug';
+    const { position } = produced;
+    const offset = position === undefined ? '' : offsetText(position.offset);
+    this.#logger[level]({ err: error }, `Error while processing event at offset ${offset}`);
+    return true;
   }
 
   #logFailure(failure: Failure): void {
@@ -153,11 +177,12 @@ export function contextHeaders(
   failure: Failure,
   task: { readonly connectorName: string; readonly taskId: number },
 ): { readonly key: string; readonly value: Buffer | null }[] {
-  const { stage, className, error, consumed } = failure;
+  const { stage, className, error, consumed, produced } = failure;
+  const position = produced?.position;
   const javaClass = error instanceof MillraceError ? error.javaClass : 'java.lang.RuntimeException';
   const texts: readonly (readonly [string, string])[] = [
-    ['topic', consumed?.topic ?? ''],
-    ['partition', String(consumed?.partition ?? -1)],
+    ['topic', consumed?.topic ?? produced?.topic ?? ''],
+    ['partition', String(consumed?.partition ?? produced?.kafkaPartition ?? -1)],
     ['offset', String(consumed?.offset ?? -1)],
     ['connector.name', task.connectorName],
     ['task.id', String(task.taskId)],
@@ -166,6 +191,16 @@ export function contextHeaders(
     ['exception.class.name', javaClass],
     ['exception.message', messageOf(error)],
     ['exception.stacktrace', javaTrace(error)],
+    ...(position === undefined
+      ? []
+      : ([
+          ['source.partition', jsonText(position.partition)],
+          ['source.offset', offsetText(position.offset)],
+        ] as const)),
   ];
   return texts.map(([name, text]) => ({ key: `__connect.errors.${name}`, value: Buffer.from(text) }));
+}
+
+function offsetText(offset: SourceOffset): string {
+  return jsonText(offsetMapOf(offset));
 }

@@ -13,6 +13,7 @@ import type { BatchProducer, OutgoingRecord } from '@millrace/kafka-client';
 import { untilAborted } from './abortable.ts';
 import type { TaskConverters } from './converters.ts';
 import type { ErrorHandler, Failure, Stage } from './error-handling.ts';
+import { failedRecord } from './source-letters.ts';
 import type { SubmittedRecords } from './submitted-records.ts';
 import type { TransformationChain } from './transformation-chain.ts';
 
@@ -43,6 +44,9 @@ interface TopicState {
   readonly keySchemas: Set<Schema | null>;
   readonly valueSchemas: Set<Schema | null>;
 }
+
+/** The class that Connect names for what its own task does. */
+export const WORKER_TASK = 'org.apache.kafka.connect.runtime.AbstractWorkerSourceTask';
 
 // Longer buffers are given back after the record that needed them.
 const KEPT_BUFFER_BYTES = 4 * 1024 * 1024;
@@ -270,7 +274,7 @@ export class RecordSender {
       case 'schema':
         return await this.#prepareSchemas(record, signal);
       case 'failure':
-        return await this.#recover(record, this.#failure(), () => this.#sendOne(record), signal);
+        return await this.#recover(record, this.#failure(record), () => this.#sendOne(record), signal);
       default:
         return this.#wait satisfies never;
     }
@@ -293,13 +297,14 @@ export class RecordSender {
       return await prepare();
     } catch (error) {
       this.#error = error;
-      return await this.#recover(record, this.#failure(), prepare, signal);
+      return await this.#recover(record, this.#failure(record), prepare, signal);
     }
   }
 
-  #failure(): Failure {
+  #failure(record: SourceRecord): Failure {
     const stage = this.#stage;
-    return { stage, className: this.#classAt(stage), error: this.#error, consumed: null };
+    const className = this.#classAt(stage);
+    return { stage, className, error: this.#error, consumed: null, produced: failedRecord(record) };
   }
 
   #classAt(stage: Stage): string {
@@ -308,7 +313,7 @@ export class RecordSender {
     if (stage === 'VALUE_CONVERTER') return classNames.value;
     if (stage === 'HEADER_CONVERTER') return classNames.header;
     if (stage === 'TRANSFORMATION') return this.#chain.lastClass;
-    return 'org.apache.kafka.connect.runtime.AbstractWorkerSourceTask';
+    return WORKER_TASK;
   }
 
   /** Retries, then gives up on the record where errors are tolerated. */
@@ -321,7 +326,9 @@ export class RecordSender {
     const result = await this.#options.errors.retry(failure, operation, signal);
     if (result.ok) return result.value;
     if (signal.aborted) return false;
-    await this.#options.errors.giveUp(result.failure);
+    await untilAborted(this.#options.errors.giveUp(result.failure), signal);
+    // INV-1: a dead letter that may not be durable leaves its record unacknowledged.
+    if (signal.aborted) return false;
     this.#drop(record);
     return true;
   }

@@ -6,9 +6,10 @@ import {
   type SourceTaskContext,
   type TaskActivity,
   type TopicLog,
+  type TopicPartition,
 } from '@millrace/connect-api';
 import { toError } from '@millrace/foundation';
-import type { BatchProducer, BatchProducerOptions, Cluster } from '@millrace/kafka-client';
+import type { BatchProducer, BatchProducerOptions, Cluster, KafkaRecord } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
 import { offsetKey, offsetValue } from '../stores/offset-records.ts';
 import { untilAborted, within } from './abortable.ts';
@@ -16,7 +17,7 @@ import type { TaskConverters } from './converters.ts';
 import type { ErrorHandler } from './error-handling.ts';
 import { showTaskGauges, type TaskCounters } from './metrics.ts';
 import { PauseGate } from './pause-gate.ts';
-import { RecordSender } from './record-sender.ts';
+import { RecordSender, WORKER_TASK } from './record-sender.ts';
 import { ShownState } from './shown-state.ts';
 import { StallWatch } from './stall-watch.ts';
 import { SubmittedRecords } from './submitted-records.ts';
@@ -40,6 +41,8 @@ export interface SourceRunnerParts {
   readonly logs: readonly TopicLog[];
   /** Writes offsets where the worker keeps them; null = the task's own producer does. */
   readonly offsetProducer: BatchProducer | null;
+  /** Writes dead letters; null = the config names no queue. */
+  readonly letters: BatchProducer | null;
   readonly createProducer: (callbacks: Pick<BatchProducerOptions, 'onAcked' | 'onFailed'>) => BatchProducer;
   /** Makes a topic exist as the config says, before the producer learns its partitions. */
   readonly ensureTopic: (topic: string) => Promise<void>;
@@ -68,7 +71,8 @@ export class SourceTaskRunner implements TaskRunner {
     this.#gate = new PauseGate({ paused: parts.spec.paused });
     this.#producer = parts.createProducer({
       onAcked: (tokens, topic) => this.#onAcked(tokens, topic),
-      onFailed: (tokens, topic, partition, error) => this.#onFailed(tokens, topic, partition, error),
+      onFailed: (tokens, topic, partition, error, records) =>
+        this.#onFailed(tokens, { topic, partition }, error, records),
     });
     this.#sender = new RecordSender({
       chain: parts.chain,
@@ -85,6 +89,7 @@ export class SourceTaskRunner implements TaskRunner {
       activities: [
         () => deliveryOf(this.#producer),
         () => (parts.offsetProducer ? deliveryOf(parts.offsetProducer) : null),
+        () => (parts.letters ? deliveryOf(parts.letters) : null),
         () => parts.task.activity?.() ?? null,
         () => this.#storing.activity,
         () => this.#sender.activity ?? this.#step.activity,
@@ -110,7 +115,8 @@ export class SourceTaskRunner implements TaskRunner {
   }
   async kill(): Promise<void> {
     this.#stop.abort();
-    await this.#producer.abort('its task did not stop in time');
+    const reason = 'its task did not stop in time';
+    await Promise.all([this.#producer.abort(reason), this.#parts.letters?.abort(reason)]);
   }
 
   async run(): Promise<void> {
@@ -221,20 +227,49 @@ export class SourceTaskRunner implements TaskRunner {
     }
   }
 
-  #onFailed(tokens: readonly number[], topic: string, partition: number, error: Error): void {
-    const { errors, environment } = this.#parts;
+  #onFailed(
+    tokens: readonly number[],
+    place: TopicPartition,
+    error: Error,
+    records: () => readonly KafkaRecord[],
+  ): void {
+    const { errors, environment, letters } = this.#parts;
     // A closed producer fails what it still holds: the next incarnation sends it again.
     if (this.#stop.signal.aborted) return;
-    if (errors.settings.tolerateAll && isAboutRecord(error)) {
-      environment.logger.error(
-        { err: error, topic, partition, records: tokens.length },
-        'records were refused',
-      );
-      errors.skipped += tokens.length;
-      this.#submitted.acknowledgeAll(tokens);
+    if (!errors.settings.tolerateAll || !isAboutRecord(error)) {
+      this.#fail(producerFailure(error));
       return;
     }
-    this.#fail(producerFailure(error));
+    environment.logger.error({ err: error, ...place, records: tokens.length }, 'records were refused');
+    if (letters !== null) {
+      this.#giveUp(tokens, place, error, records()).catch((failed: unknown) => this.#fail(toError(failed)));
+      return;
+    }
+    errors.skipped += tokens.length;
+    this.#submitted.acknowledgeAll(tokens);
+  }
+
+  /** Dead letters of what the brokers refused; each counts once it is durable. */
+  async #giveUp(
+    tokens: readonly number[],
+    { topic, partition }: TopicPartition,
+    error: Error,
+    records: readonly KafkaRecord[],
+  ): Promise<void> {
+    for (const [i, token] of tokens.entries()) {
+      const content = records[i];
+      if (content === undefined) continue;
+      const { timestamp } = content;
+      const position = this.#submitted.positionOf(token);
+      await this.#parts.errors.giveUp({
+        stage: 'KAFKA_PRODUCE',
+        className: WORKER_TASK,
+        error,
+        consumed: null,
+        produced: { topic, kafkaPartition: partition, timestamp, position, content },
+      });
+      this.#submitted.acknowledge(token);
+    }
   }
 
   #fail(error: Error): void {
@@ -259,7 +294,7 @@ export class SourceTaskRunner implements TaskRunner {
 
   /** Ends everything this incarnation holds; a clean end waits for its records first. */
   async #end(clean: boolean): Promise<void> {
-    const { task, chain, environment, spec, clusters, logs, offsetProducer } = this.#parts;
+    const { task, chain, environment, spec, clusters, logs, offsetProducer, letters } = this.#parts;
     const { logger, clock } = environment;
     const { stopTimeoutMs, flushTimeoutMs } = spec.settings;
     const deadline = new AbortController();
@@ -281,6 +316,7 @@ export class SourceTaskRunner implements TaskRunner {
     await this.#producer.abort('its task has ended');
     await Promise.all(logs.map((log) => log.close()));
     await offsetProducer?.abort('its task has ended');
+    await letters?.abort('its task has ended');
     await Promise.all(clusters.map((cluster) => cluster.close()));
   }
 }

@@ -81,6 +81,15 @@ export class SubmittedRecords {
     return sequence;
   }
 
+  /** Where the record of a sequence number is in the source; undefined once that is acknowledged. */
+  positionOf(sequence: number): { partition: SourcePartition; offset: SourceOffset } | undefined {
+    if (sequence < this.#head || sequence >= this.#tail) return undefined;
+    const at = sequence & (this.#capacity - 1);
+    const partition = this.#knownPartitions[this.#partitions[at] ?? -1];
+    const offset = this.#offsets[at];
+    return partition && offset ? { partition, offset } : undefined;
+  }
+
   /** The record of that sequence number is durable, or was dropped on purpose. */
   acknowledge(sequence: number): void {
     const at = sequence & (this.#capacity - 1);

@@ -3,8 +3,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { startWorker } from '@millrace/connect-runtime';
-import { createMetrics, LogHub, systemClock } from '@millrace/foundation';
 import { eventually, historyProblems, startMillrace, testDatabase, testRandom } from '@millrace/testkit';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -19,6 +17,7 @@ import { postgresSource, putConnector, untilRunning } from './testing/connectors
 import type { KafkaProxy } from './testing/kafka-proxy.ts';
 import { startProxiedBroker } from './testing/proxied-broker.ts';
 import { readTopic } from './testing/topic-reader.ts';
+import { startWorkerWith } from './testing/worker-with.ts';
 
 /** Long enough to see a next incarnation that does not wait, short enough for a test. */
 const HELD_MS = 1500;
@@ -46,35 +45,14 @@ beforeAll(async () => {
   const broker = await startProxiedBroker(folder, /^connector-producer-/);
   cleanups.push(() => broker[Symbol.asyncDispose]());
   ({ proxy, direct } = broker);
-  const pluginsModule = new URL('testing/counting-plugins.mjs', import.meta.url);
-  const { pluginEntries } = (await import(pluginsModule.href)) as Pick<
-    Parameters<typeof startWorker>[0],
-    'pluginEntries'
-  >;
-  const worker = await startWorker({
-    properties: {
-      'task.restart.backoff.ms': '100',
-      'producer.request.timeout.ms': String(REQUEST_TIMEOUT_MS),
-      'offset.flush.interval.ms': '200',
-      'key.converter': 'org.apache.kafka.connect.storage.StringConverter',
-      'value.converter': 'org.apache.kafka.connect.storage.StringConverter',
-    },
-    pluginEntries,
-    pluginsModule,
-    bootstrapServers: `127.0.0.1:${proxy.port}`,
-    rest: { host: '127.0.0.1', port: 0 },
-    dataDir: path.join(folder, 'worker'),
-    logHub: new LogHub({ level: 'silent' }),
-    metrics: createMetrics(),
-    clock: systemClock,
-    env: {},
-    version: '0',
-    onFatal: (error) => {
-      throw error;
-    },
-  });
+  const worker = await startWorkerWith(
+    'counting-plugins.mjs',
+    `127.0.0.1:${proxy.port}`,
+    path.join(folder, 'worker'),
+    { 'task.restart.backoff.ms': '100', 'producer.request.timeout.ms': String(REQUEST_TIMEOUT_MS) },
+  );
   cleanups.push(() => worker[Symbol.asyncDispose]());
-  rest = `http://127.0.0.1:${worker.restPort}`;
+  ({ rest } = worker);
 });
 
 afterAll(async () => {

@@ -20,6 +20,7 @@ export type ConnectCode =
   | 'connect.task_thread_lost'
   | 'connect.task_stalled'
   | 'connect.stop_timed_out'
+  | 'connect.connector_hangs'
   | 'connect.topic_log_failed'
   | 'connect.too_many_tasks'
   | 'connect.malformed_assignment'
@@ -68,6 +69,10 @@ defineErrorCodes<ConnectCode>({
   'connect.stop_timed_out': {
     policy: 'retry',
     remedy: 'The task did not end in task.shutdown.graceful.timeout.ms; see the log for what it waits for.',
+  },
+  'connect.connector_hangs': {
+    policy: 'needs_operator',
+    remedy: 'Look at what the connector waits for, such as a server that does not answer, then restart it.',
   },
   'connect.topic_log_failed': {
     policy: 'retry',

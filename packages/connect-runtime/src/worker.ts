@@ -219,7 +219,7 @@ class Worker implements WorkerHandle {
         },
         overridePolicy: resolved.string('connector.client.config.override.policy') as OverridePolicy,
       },
-      connectors: { plugins, providers, logHub, workerId },
+      connectors: { plugins, providers, logHub, workerId, clock },
       tasks: {
         offsets,
         host,

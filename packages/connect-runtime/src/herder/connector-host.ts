@@ -1,7 +1,14 @@
 // Runs the connectors (not the tasks) this worker was given: starts and stops them as their config and target state
 // say, asks them for task configs, and keeps their status. Jobs of one connector run one after another.
 import type { Connector, ConnectorPlugin } from '@millrace/connect-api';
-import { javaTrace, type Logger, type LogHub, type RawConfig, toError } from '@millrace/foundation';
+import {
+  type Clock,
+  javaTrace,
+  type Logger,
+  type LogHub,
+  type RawConfig,
+  toError,
+} from '@millrace/foundation';
 import { type ConfigProviders, resolveVariables } from '../config/providers.ts';
 import { keyWarnings } from '../config/unknown-keys.ts';
 import { connectError } from '../errors.ts';
@@ -10,6 +17,7 @@ import type { TargetState } from '../stores/config-records.ts';
 import type { ConfigState } from '../stores/config-state.ts';
 import type { StatusStore } from '../stores/status-store.ts';
 import { KeyedQueue } from './keyed-queue.ts';
+import { PluginCalls } from './plugin-calls.ts';
 
 export interface ConnectorHostOptions {
   readonly state: ConfigState;
@@ -17,6 +25,7 @@ export interface ConnectorHostOptions {
   readonly plugins: PluginRegistry;
   readonly providers: ConfigProviders;
   readonly logHub: LogHub;
+  readonly clock: Clock;
   readonly workerId: string;
   readonly generation: () => number;
   /** Whether this worker runs the connector now. */
@@ -40,18 +49,27 @@ export class ConnectorHost {
   readonly #queue = new KeyedQueue();
   readonly #running = new Map<string, Running>();
   readonly #ending = new Set<string>();
+  readonly #calls: PluginCalls;
 
   constructor(options: ConnectorHostOptions) {
     this.#options = options;
+    const { clock, state, isAssigned } = options;
+    this.#calls = new PluginCalls({
+      clock,
+      isWanted: (name, stored) =>
+        state.config(name) === stored && state.targetState(name) === 'STARTED' && isAssigned(name),
+    });
   }
 
   /** Brings a connector to what its config, target state and assignment say; later calls see the latest of them. */
   reconcile(name: string): Promise<void> {
+    this.#calls.hurry(name);
     return this.#queue.run(name, () => this.#reconcile(name));
   }
 
   /** Stops and starts it anew; `announce` shows RESTARTING in between. */
   restart(name: string, options: { announce: boolean }): Promise<void> {
+    this.#calls.hurry(name, true);
     return this.#queue.run(name, async () => {
       await this.#end(name);
       if (options.announce) this.#report(name, 'RESTARTING', null);
@@ -74,6 +92,7 @@ export class ConnectorHost {
   }
 
   async close(): Promise<void> {
+    this.#calls.hurryAll();
     await Promise.all([...this.#running.keys()].map((name) => this.#queue.run(name, () => this.#end(name))));
     await this.#queue.idle();
   }
@@ -116,12 +135,15 @@ export class ConnectorHost {
       for (const { key, message } of notes) logger.warn({ key }, message);
       const config = await resolveVariables(upgraded?.config ?? stored, providers);
       instance = plugin.createConnector();
-      await instance.start(this.#contextOf(name, logger), config);
+      const made = instance;
+      await this.#calls.run(name, stored, 'start', () =>
+        made.start(this.#contextOf(name, made, logger), config),
+      );
       this.#running.set(name, { plugin, config: stored, instance, shown: 'STARTED' });
       this.#report(name, 'RUNNING', plugin.version);
       await this.#publish(name, plugin, instance, stored);
     } catch (error) {
-      await instance?.stop().catch(() => undefined);
+      await this.#calls.end(instance).catch(() => undefined);
       if (plugin) this.#running.set(name, { plugin, config: stored, instance: null, shown: 'STARTED' });
       this.#fail(name, error, plugin?.version ?? null);
     }
@@ -138,13 +160,15 @@ export class ConnectorHost {
     }
   }
 
-  #contextOf(name: string, logger: Logger): Parameters<Connector['start']>[0] {
+  #contextOf(name: string, instance: Connector, logger: Logger): Parameters<Connector['start']>[0] {
     return {
       connectorName: name,
       logger,
       requestTaskReconfiguration: () => void this.republish(name),
       raiseError: (error) =>
         void this.#queue.run(name, async () => {
+          // One that was given up is nobody's any more.
+          if (this.#running.get(name)?.instance !== instance) return;
           const version = this.#running.get(name)?.plugin.version ?? null;
           await this.#stopInstance(name);
           this.#fail(name, error, version);
@@ -171,7 +195,7 @@ export class ConnectorHost {
     const { state, providers, publishTasks } = this.#options;
     const config = plugin.upgradeConfig?.(stored).config ?? stored;
     const maxTasks = Number(config['tasks.max'] ?? 1);
-    const made = await instance.taskConfigs(maxTasks);
+    const made = await this.#calls.run(name, stored, 'taskConfigs', () => instance.taskConfigs(maxTasks));
     if (made.length > maxTasks && config['tasks.max.enforce']?.trim().toLowerCase() !== 'false') {
       throw connectError(
         'connect.too_many_tasks',
@@ -201,7 +225,7 @@ export class ConnectorHost {
     const { instance } = running;
     running.instance = null;
     try {
-      await instance.stop();
+      await this.#calls.end(instance);
     } catch (error) {
       this.#logger().warn({ err: error, connector: name }, 'a connector did not stop cleanly');
     }

@@ -15,6 +15,7 @@ import {
 import { Kafka, logLevel } from 'kafkajs';
 import { expect, test } from 'vitest';
 import { fileSource, replays, untilLine } from './testing/numbered-lines.ts';
+import { readTopic } from './testing/topic-reader.ts';
 
 type Target = 'STARTED' | 'PAUSED' | 'STOPPED';
 
@@ -90,34 +91,46 @@ class Subject {
     if (answer.status >= 500) throw new Error(`${method} ${at}: ${JSON.stringify(answer.body)}`);
   }
 
-  /** What the worker says after its start is one of what may be; that is what counts from now on. */
-  async settle(): Promise<void> {
-    const found = await this.#found();
-    const fits = this.possible.find((wanted) => JSON.stringify(wanted) === JSON.stringify(found));
+  /** What is stored is one of what may be; that counts from now on, and the worker comes to show it. */
+  async settle(configs: ReadonlyMap<string, Stored>): Promise<void> {
+    const stored = this.#stored(configs);
+    const fits = this.possible.find((wanted) => JSON.stringify(wanted) === JSON.stringify(stored));
     if (fits === undefined) {
-      throw new Error(`${this.name} is ${JSON.stringify(found)}, not of ${JSON.stringify(this.possible)}`);
+      throw new Error(`${this.name} is ${JSON.stringify(stored)}, not of ${JSON.stringify(this.possible)}`);
     }
     this.possible = [fits];
-    if (fits !== null) this.#version = Math.max(this.#version, fits.version);
-  }
-
-  async #found(): Promise<Wanted> {
-    return await eventually(`${this.name} is in a state`, async () => {
+    await eventually(`${this.name} is ${JSON.stringify(fits)}`, async () => {
       const config = await this.#millrace.request('GET', `/connectors/${this.name}/config`);
-      if (config.status === 404) return { wanted: null };
+      if (fits === null) return config.status === 404;
       const { status, body } = await this.#millrace.request('GET', `/connectors/${this.name}/status`);
       const state = (body as { connector?: { state: string } }).connector?.state;
-      const target = (Object.keys(SHOWN) as Target[]).find((key) => SHOWN[key] === state);
-      if (target === undefined) throw new Error(`${status}: ${JSON.stringify(body)}`);
       const { version } = config.body as { version: string };
-      const wanted = { target, version: Number(version) };
-      // A state may still be that of before the end.
-      if (!this.possible.some((one) => JSON.stringify(one) === JSON.stringify(wanted))) {
-        throw new Error(`${JSON.stringify(wanted)}, not of ${JSON.stringify(this.possible)}`);
-      }
-      return { wanted };
-    }).then(({ wanted }) => wanted);
+      if (state === SHOWN[fits.target] && version === String(fits.version)) return true;
+      throw new Error(`${status}: ${JSON.stringify(body)}, version ${version}`);
+    });
   }
+
+  #stored(configs: ReadonlyMap<string, Stored>): Wanted {
+    const properties = configs.get(`connector-${this.name}`)?.properties;
+    if (properties === undefined) return null;
+    const state = configs.get(`target-state-${this.name}`)?.['state.v2'];
+    return { target: state ?? 'STARTED', version: Number(properties['version']) };
+  }
+}
+
+/** What the config topic holds for a key. */
+interface Stored {
+  readonly properties?: Readonly<Record<string, string>>;
+  readonly 'state.v2'?: Target;
+}
+
+async function storedConfigs(kafka: string): Promise<Map<string, Stored>> {
+  const found = new Map<string, Stored>();
+  for (const { key, value } of await readTopic(kafka, 'connect-configs')) {
+    if (value === null) found.delete(String(key));
+    else found.set(String(key), JSON.parse(String(value)) as Stored);
+  }
+  return found;
 }
 
 test(`INV-1 INV-3 INV-12: ${ROUNDS} kills while connectors are changed by REST`, {
@@ -146,7 +159,8 @@ test(`INV-1 INV-3 INV-12: ${ROUNDS} kills while connectors are changed by REST`,
       kills++;
       await Promise.all(acting);
       await millrace.start();
-      for (const subject of subjects) await subject.settle();
+      const configs = await storedConfigs(millrace.kafka);
+      for (const subject of subjects) await subject.settle(configs);
     }
     // Everything that was written to the files arrives in the end.
     for (const subject of subjects) {

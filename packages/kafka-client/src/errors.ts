@@ -139,14 +139,30 @@ export function kafkaCodeOf(error: unknown): number | undefined {
   return typeof code === 'number' ? code : undefined;
 }
 
+/** Java's names of errors that are not those of the protocol; `Exception` follows. */
 const JAVA_NAMES: Readonly<Record<string, string>> = {
-  MESSAGE_TOO_LARGE: 'RecordTooLarge',
-  INVALID_TOPIC_EXCEPTION: 'InvalidTopic',
-  REQUEST_TIMED_OUT: 'Timeout',
-  NETWORK_EXCEPTION: 'Network',
-  TOPIC_ALREADY_EXISTS: 'TopicExists',
+  UNKNOWN_SERVER_ERROR: 'UnknownServer',
   CORRUPT_MESSAGE: 'CorruptRecord',
+  REQUEST_TIMED_OUT: 'Timeout',
+  MESSAGE_TOO_LARGE: 'RecordTooLarge',
+  STALE_CONTROLLER_EPOCH: 'ControllerMoved',
+  NETWORK_EXCEPTION: 'Network',
+  INVALID_TOPIC_EXCEPTION: 'InvalidTopic',
+  RECORD_LIST_TOO_LARGE: 'RecordBatchTooLarge',
+  TOPIC_AUTHORIZATION_FAILED: 'TopicAuthorization',
+  GROUP_AUTHORIZATION_FAILED: 'GroupAuthorization',
+  CLUSTER_AUTHORIZATION_FAILED: 'ClusterAuthorization',
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: 'TransactionalIdAuthorization',
+  DELEGATION_TOKEN_AUTHORIZATION_FAILED: 'DelegationTokenAuthorization',
+  SASL_AUTHENTICATION_FAILED: 'SaslAuthentication',
+  TOPIC_ALREADY_EXISTS: 'TopicExists',
+  INVALID_CONFIG: 'InvalidConfiguration',
+  OUT_OF_ORDER_SEQUENCE_NUMBER: 'OutOfOrderSequence',
+  DUPLICATE_SEQUENCE_NUMBER: 'DuplicateSequence',
+  INVALID_PRODUCER_ID_MAPPING: 'InvalidPidMapping',
+  INVALID_TRANSACTION_TIMEOUT: 'InvalidTxnTimeout',
   KAFKA_STORAGE_ERROR: 'KafkaStorage',
+  NON_EMPTY_GROUP: 'GroupNotEmpty',
 };
 
 function javaClassOf(name: string): string {

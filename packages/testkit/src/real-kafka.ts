@@ -16,9 +16,11 @@ const LOG_TO_STDOUT = [
 
 export class RealKafka implements AsyncDisposable {
   readonly port: number;
-  readonly #child: ChildProcess;
+  readonly #args: readonly string[];
+  #child: ChildProcess;
 
-  private constructor(child: ChildProcess, port: number) {
+  private constructor(args: readonly string[], child: ChildProcess, port: number) {
+    this.#args = args;
     this.#child = child;
     this.port = port;
   }
@@ -35,28 +37,47 @@ export class RealKafka implements AsyncDisposable {
     const file = writeProperties(folder, 'kafka.properties', properties);
     const format = ['format', '--ignore-formatted', '-t', CLUSTER_ID, '-c', file];
     await run('java', ['-cp', classPath, 'kafka.tools.StorageTool', ...format]);
-    const args = ['-Xmx512m', '-XX:TieredStopAtLevel=1', ...LOG_TO_STDOUT, '-cp', classPath];
-    const child = spawn('java', [...args, 'kafka.Kafka', file], { stdio: ['ignore', 'pipe', 'inherit'] });
-    try {
-      await started(child);
-    } catch (error) {
-      child.kill('SIGKILL');
-      throw error;
-    }
-    return new RealKafka(child, port);
+    const jvm = ['-Xmx512m', '-XX:TieredStopAtLevel=1', ...LOG_TO_STDOUT, '-cp', classPath];
+    const args = [...jvm, 'kafka.Kafka', file];
+    return new RealKafka(args, await launch(args), port);
+  }
+
+  /** SIGKILL. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  /** A new start on the same port and folder, after `stop` or `kill`. */
+  async startAgain(): Promise<void> {
+    this.#child = await launch(this.#args);
   }
 
   /** A clean shutdown. */
   async stop(): Promise<void> {
+    await this.#end('SIGTERM');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.#child.once('exit', resolve));
-    this.#child.kill('SIGTERM');
+    this.#child.kill(signal);
     await ended;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
+}
+
+async function launch(args: readonly string[]): Promise<ChildProcess> {
+  const child = spawn('java', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    await started(child);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
+  return child;
 }
 
 function started(child: ChildProcess): Promise<void> {

@@ -36,6 +36,7 @@ class Topic {
     return Promise.resolve({
       readToEnd: () => Promise.resolve(),
       append: () => Promise.resolve(),
+      appendTogether: () => Promise.resolve(),
       close: () => {
         this.#followers.delete(options);
         return Promise.resolve();

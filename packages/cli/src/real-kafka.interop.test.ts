@@ -9,6 +9,7 @@ import {
   AclPermissionTypes,
   AclResourceTypes,
   type Admin,
+  ConfigResourceTypes,
   Kafka,
   logLevel,
   ResourcePatternTypes,
@@ -147,7 +148,13 @@ test('F41: a record that is too large fails its source, which says where, and go
   await untilFailed('large', /RecordTooLargeException[^]*large[^]*What to do: [^]*max\.message\.bytes/);
   await admin.alterConfigs({
     validateOnly: false,
-    resources: [{ type: 2, name: 'large', configEntries: [{ name: 'max.message.bytes', value: '100000' }] }],
+    resources: [
+      {
+        type: ConfigResourceTypes.TOPIC,
+        name: 'large',
+        configEntries: [{ name: 'max.message.bytes', value: '100000' }],
+      },
+    ],
   });
   addLines('large', 10, 12);
   expect((await millrace.request('POST', '/connectors/large/tasks/0/restart')).status).toBe(204);

@@ -36,6 +36,8 @@ class Subject {
   /** More than one while an answer is missing. */
   possible: Wanted[] = [null];
   lines = 0;
+  /** What was asked and answered last. */
+  #asked: string[] = [];
   #version = 0;
 
   constructor(name: string, folder: string, millrace: MillraceProcess, random: SeededRandom) {
@@ -80,12 +82,14 @@ class Subject {
     const before = this.possible;
     this.possible = [...before, wanted];
     const at = `/connectors/${this.name}${what === '' ? '' : `/${what}`}`;
+    this.#asked = [...this.#asked.slice(-9), `${method} ${what}: no answer`];
     let answer: RestAnswer;
     try {
       answer = await this.#millrace.request(method, at, body);
     } catch {
       return; // killed meanwhile
     }
+    this.#asked.splice(-1, 1, `${method} ${what}: ${answer.status} ${JSON.stringify(answer.body)}`);
     // A restart may come too early for a status.
     this.possible = answer.status < 300 ? [wanted] : before;
     if (answer.status >= 500) throw new Error(`${method} ${at}: ${JSON.stringify(answer.body)}`);
@@ -96,8 +100,12 @@ class Subject {
     const stored = this.#stored(configs);
     const fits = this.possible.find((wanted) => JSON.stringify(wanted) === JSON.stringify(stored));
     if (fits === undefined) {
-      throw new Error(`${this.name} is ${JSON.stringify(stored)}, not of ${JSON.stringify(this.possible)}`);
+      const asked = this.#asked.join('\n');
+      throw new Error(
+        `${this.name} is ${JSON.stringify(stored)}, not of ${JSON.stringify(this.possible)}; asked:\n${asked}`,
+      );
     }
+    this.#asked.push(`killed and found as ${JSON.stringify(fits)}`);
     this.possible = [fits];
     await eventually(`${this.name} is ${JSON.stringify(fits)}`, async () => {
       const config = await this.#millrace.request('GET', `/connectors/${this.name}/config`);

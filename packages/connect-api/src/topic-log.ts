@@ -26,5 +26,7 @@ export interface TopicLog {
   readToEnd(): Promise<void>;
   /** Resolves when the record is durable (acks=all). */
   append(key: Buffer | null, value: Buffer | null): Promise<void>;
+  /** The same for several, of which a crash leaves all or none while they fit in one batch (1 MB) and partition. */
+  appendTogether(records: readonly Pick<TopicLogRecord, 'key' | 'value'>[]): Promise<void>;
   close(): Promise<void>;
 }

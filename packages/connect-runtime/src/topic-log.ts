@@ -88,6 +88,10 @@ class KafkaTopicLog implements TopicLog {
     await this.#producer.send({ topic: this.#topic, key, value });
   }
 
+  async appendTogether(records: readonly Pick<TopicLogRecord, 'key' | 'value'>[]): Promise<void> {
+    await this.#producer.sendTogether(records.map(({ key, value }) => ({ topic: this.#topic, key, value })));
+  }
+
   async close(): Promise<void> {
     if (this.#stop.signal.aborted) return;
     this.#stop.abort();

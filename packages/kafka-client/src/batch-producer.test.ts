@@ -2,7 +2,8 @@ import { silentLogger, systemClock } from '@millrace/foundation';
 import { API, type RequestBody, readBatchHeader, readRecords } from '@millrace/kafka-protocol';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { BatchProducer, type BatchProducerOptions } from './batch-producer.ts';
+import { BatchProducer } from './batch-producer.ts';
+import type { BatchProducerOptions } from './batch-producer-options.ts';
 import { ModelLog } from './testing/model-log.ts';
 import { type Reaction, ScriptedBroker } from './testing/scripted-broker.ts';
 

@@ -1,10 +1,9 @@
 // The producer: bytes of records in, acknowledgements by token out. No promise and no object per record. Batches are
 // closed when a request can be sent, so they are small when idle and large under load.
 // Order and idempotence are PartitionQueue's; talking to brokers is ProduceSender's.
-import { type Clock, type Logger, MillraceError, toError } from '@millrace/foundation';
+import { type Clock, MillraceError, toError } from '@millrace/foundation';
 import {
   BatchBuilder,
-  type Compression,
   canCompress,
   headersSize,
   joined,
@@ -12,81 +11,18 @@ import {
   murmur2Partition,
   type RecordHeader,
 } from '@millrace/kafka-protocol';
-import type { Cluster } from './cluster.ts';
+import type {
+  BatchProducerOptions,
+  OpenBatch,
+  OutgoingRecord,
+  RecordPlace,
+} from './batch-producer-options.ts';
 import { clientError } from './errors.ts';
 import { MemoryPool } from './memory-pool.ts';
 import { PartitionQueue, type QueueLimits } from './partition-queue.ts';
 import { ProduceSender } from './produce-sender.ts';
 import type { SlowPartition } from './produce-sender-options.ts';
 import { type BatchWaiter, ProducerBatch } from './producer-batch.ts';
-import type { Transactions } from './transactions.ts';
-
-export interface BatchProducerOptions {
-  readonly cluster: Cluster;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  /** Sequence numbers, so that retries store nothing twice. On by default; needs nothing from the caller. */
-  readonly idempotent?: boolean;
-  /** The only value: every acknowledgement means durable in all in-sync replicas (INV-1). */
-  readonly acks?: -1;
-  /** How long an open batch waits for more when nothing is in flight. 0: sent at once. */
-  readonly lingerMs?: number;
-  readonly batchSizeBytes?: number;
-  /** Unanswered requests per broker, at most 5. */
-  readonly maxInFlight?: number;
-  /** Bound on the records that are not acknowledged yet. */
-  readonly bufferMemoryBytes?: number;
-  readonly compression?: Compression;
-  readonly maxRequestSize?: number;
-  readonly requestTimeoutMs?: number;
-  /** Records that were never sent fail after this; those sent once never expire. */
-  readonly deliveryTimeoutMs?: number;
-  /** How long a topic may be unknown to the cluster before its records fail. */
-  readonly unknownTopicTimeoutMs?: number;
-  /** Whether asking for metadata of a missing topic creates it, as Java's producer does. */
-  readonly autoCreateTopics?: boolean;
-  /** Every record is part of its open transaction; see TransactionalProducer. */
-  readonly transactions?: Transactions;
-  /** Records of one batch are durable; the arrays belong to the callee. `baseOffset` is -1 when unknown. */
-  readonly onAcked?: (
-    tokens: readonly number[],
-    topic: string,
-    partition: number,
-    baseOffset: number,
-  ) => void;
-  /** Records of one batch are not written and will not be. `records` reads those of the tokens, while it is called. */
-  readonly onFailed?: (
-    tokens: readonly number[],
-    topic: string,
-    partition: number,
-    error: MillraceError,
-    records: () => readonly KafkaRecord[],
-  ) => void;
-}
-
-/** A record for `send`. */
-export interface OutgoingRecord {
-  readonly topic: string;
-  readonly partition?: number;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers?: readonly RecordHeader[];
-  readonly timestamp?: number;
-}
-
-/** A batch under construction: the next key and value may be written into its memory and appended from there. */
-export interface OpenBatch {
-  /** Where the key may be written, the value behind it. */
-  readonly draftStart: number;
-  /** Length of the memory in bytes. */
-  readonly capacity: number;
-  memory(): Buffer;
-}
-
-export interface RecordPlace {
-  readonly partition: number;
-  readonly offset: number;
-}
 
 interface Topic {
   readonly name: string;
@@ -356,6 +292,40 @@ export class BatchProducer implements AsyncDisposable {
    */
   async send(record: OutgoingRecord): Promise<RecordPlace> {
     await this.prepare(record.topic);
+    const { append, place, forget } = this.#sending(record);
+    await this.#inTurn(async () => {
+      while (!append()) await this.ready();
+    }).catch((error: unknown) => {
+      forget();
+      throw error;
+    });
+    return await place;
+  }
+
+  /**
+   * Writes records that belong together and waits for their acknowledgement. Those of one partition are one batch, of
+   * which a crash of either side leaves all or nothing, as long as a batch holds them.
+   *
+   * @throws the error with which the first of them failed
+   */
+  async sendTogether(records: readonly OutgoingRecord[]): Promise<void> {
+    for (const { topic } of records) await this.prepare(topic);
+    const sends = records.map((record) => this.#sending(record));
+    await this.#inTurn(async () => {
+      // A batch is closed between two turns of the event loop, never within one.
+      for (const { append } of sends) while (!append()) await this.ready();
+    }).catch((error: unknown) => {
+      for (const { forget } of sends) forget();
+      throw error;
+    });
+    await Promise.all(sends.map(({ place }) => place));
+  }
+
+  #sending(record: OutgoingRecord): {
+    readonly append: () => boolean;
+    readonly place: Promise<RecordPlace>;
+    readonly forget: () => void;
+  } {
     const { topic, key, value } = record;
     const source = joined(key, value);
     const keyEnd = key?.length ?? 0;
@@ -375,18 +345,14 @@ export class BatchProducer implements AsyncDisposable {
         record.headers ?? null,
         token,
       );
-    // INV-2: a small record does not overtake a large one that waits for room.
-    const turn = this.#sendTurn.then(async () => {
-      while (!append()) await this.ready();
-    });
+    return { append, place, forget: () => this.#sends.delete(token) };
+  }
+
+  /** INV-2: a small record does not overtake a large one that waits for room. */
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#sendTurn.then(work);
     this.#sendTurn = turn.catch(() => undefined);
-    try {
-      await turn;
-    } catch (error) {
-      this.#sends.delete(token);
-      throw error;
-    }
-    return place;
+    await turn;
   }
 
   /**

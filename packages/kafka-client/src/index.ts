@@ -17,13 +17,13 @@ export {
   type PartitionCounts,
 } from './assignors.ts';
 export { type BackoffOptions, backoffMs } from './backoff.ts';
-export {
-  BatchProducer,
-  type BatchProducerOptions,
-  type OpenBatch,
-  type OutgoingRecord,
-  type RecordPlace,
-} from './batch-producer.ts';
+export { BatchProducer } from './batch-producer.ts';
+export type {
+  BatchProducerOptions,
+  OpenBatch,
+  OutgoingRecord,
+  RecordPlace,
+} from './batch-producer-options.ts';
 export { parseBootstrapServers } from './bootstrap.ts';
 export { type ClientSecurity, clientSecurity, isSecurityKey } from './client-security.ts';
 export {

@@ -1,10 +1,6 @@
 // A producer whose records and consumed offsets become visible together, or not at all.
-import {
-  BatchProducer,
-  type BatchProducerOptions,
-  type OutgoingRecord,
-  type RecordPlace,
-} from './batch-producer.ts';
+import { BatchProducer } from './batch-producer.ts';
+import type { BatchProducerOptions, OutgoingRecord, RecordPlace } from './batch-producer-options.ts';
 import { clientError } from './errors.ts';
 import type { CommittingMember, OffsetToCommit } from './group-offsets.ts';
 import { type TransactionOptions, type TransactionPhase, Transactions } from './transactions.ts';

@@ -59,6 +59,7 @@ export class ConfigStore {
     await this.#write(records);
   }
 
+  /** Both or none: a state that outlived its connector would be that of the next one of the name. */
   async removeConnector(connector: string): Promise<void> {
     await this.#write([
       { kind: 'connector', connector, config: null },
@@ -102,10 +103,11 @@ export class ConfigStore {
 
   async #write(records: readonly ConfigRecord[]): Promise<void> {
     const log = this.#opened();
-    for (const record of records) {
+    const encoded = records.map((record) => {
       const { key, value } = encodeConfigRecord(record);
-      await log.append(Buffer.from(key), value === null ? null : Buffer.from(value));
-    }
+      return { key: Buffer.from(key), value: value === null ? null : Buffer.from(value) };
+    });
+    await log.appendTogether(encoded);
     await log.readToEnd();
   }
 

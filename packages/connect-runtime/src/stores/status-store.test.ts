@@ -22,6 +22,7 @@ async function makeStore(): Promise<StatusStore> {
           written.push((JSON.parse(String(value)) as { state: string }).state);
           return Promise.resolve();
         },
+        appendTogether: () => Promise.resolve(),
         readToEnd: () => Promise.resolve(),
         close: () => Promise.resolve(),
       }),

@@ -15,6 +15,7 @@ import { upgradeConfig } from './config-upgrade.ts';
 import { connect } from './connection.ts';
 import { examine } from './doctor/examine.ts';
 import { serverMessage, sqlStateOf } from './errors.ts';
+import { findAtSource, leavesBehind } from './held-slots.ts';
 import { PostgresSourceTask } from './task.ts';
 
 class PostgresConnector implements Connector {
@@ -83,6 +84,8 @@ export const plugin: SourceConnectorPlugin = {
   checkValues,
   validate: validateConnection,
   examine,
+  leavesBehind,
+  findAtSource,
   createConnector: () => new PostgresConnector(),
   createTask: () => new PostgresSourceTask(),
 };

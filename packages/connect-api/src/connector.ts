@@ -45,6 +45,27 @@ export interface Finding {
   readonly about?: 'config' | 'environment';
 }
 
+/** Something that a connector keeps at its source and that costs room there while nobody reads it. */
+export interface HeldAtSource {
+  /** Such as `replication slot`. */
+  readonly kind: string;
+  readonly name: string;
+  /** Such as `db.example:5432/shop`; the same text for all that is at one place. */
+  readonly where: string;
+  /** The statement that gives it up. */
+  readonly release: string;
+}
+
+/** One of those that are there, whoever made it. */
+export interface FoundAtSource extends HeldAtSource {
+  /** Whether somebody reads it now. */
+  readonly active: boolean;
+  /** What the source keeps for it; null where that is not known. */
+  readonly keptBytes: number | null;
+  /** In the source's words, such as `reserved` or `lost`. */
+  readonly state: string;
+}
+
 interface ConnectorPluginBase {
   /** Java class name that configs use; also found by its simple name, with or without `Connector`. */
   readonly className: string;
@@ -74,6 +95,10 @@ interface ConnectorPluginBase {
    * whatever can be found out although something else is wrong; does not throw for what it finds.
    */
   examine?(config: RawConfig, signal: AbortSignal): Promise<readonly Finding[]>;
+  /** What a connector of this config leaves at its source when it is deleted; undefined = nothing. Pure. */
+  leavesBehind?(config: RawConfig): HeldAtSource | undefined;
+  /** Everything of that kind at the source of a config. */
+  findAtSource?(config: RawConfig, signal: AbortSignal): Promise<readonly FoundAtSource[]>;
   createConnector(): Connector;
 }
 

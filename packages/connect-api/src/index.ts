@@ -6,6 +6,8 @@ export type {
   ConnectorPlugin,
   ConnectorValidation,
   Finding,
+  FoundAtSource,
+  HeldAtSource,
   Plugin,
   PluginEntry,
   SinkConnectorPlugin,

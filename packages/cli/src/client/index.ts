@@ -5,11 +5,13 @@ import { registerConsume } from './consume.ts';
 import { registerGroups } from './groups.ts';
 import { registerLifecycle } from './lifecycle.ts';
 import { registerProduce } from './produce.ts';
+import { registerSlots } from './slots.ts';
 import { registerTopics } from './topics.ts';
 
 export const clientCommands: readonly ((program: Command) => void)[] = [
   registerConnectors,
   registerLifecycle,
+  registerSlots,
   registerTopics,
   registerGroups,
   registerConsume,

@@ -262,8 +262,26 @@ export class DistributedHerder implements Herder {
       this.#leadership.requireNow(ONLY_LEADER_DELETES);
       const { configs } = this.#options;
       if (!configs.state.has(name)) throw connectError('connect.not_found', `Connector ${name} not found`);
+      const config = configs.state.config(name) ?? {};
       await configs.removeConnector(name);
+      await this.#tellOfLeftovers(name, config);
     });
+  }
+
+  /** What costs room at the source from now on is said once, to whoever reads the log. */
+  async #tellOfLeftovers(name: string, config: RawConfig): Promise<void> {
+    const { validation, logger } = this.#options;
+    try {
+      const plugin = await connectorOf(config, validation.plugins);
+      const left = plugin.leavesBehind?.(config);
+      if (left === undefined) return;
+      logger.warn(
+        { connector: name, name: left.name, where: left.where },
+        `The connector ${name} is deleted; its ${left.kind} ${left.name} stays at ${left.where}, where it keeps what nobody reads. When it is not needed any more: ${left.release}`,
+      );
+    } catch (error) {
+      logger.debug({ err: error, connector: name }, 'what a deleted connector leaves behind is not known');
+    }
   }
 
   async setTargetState(name: string, state: TargetState): Promise<void> {

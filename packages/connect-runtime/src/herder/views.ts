@@ -14,6 +14,7 @@ import type { PluginRegistry } from '../plugins.ts';
 import type { ConfigState } from '../stores/config-state.ts';
 import type { StatusValue } from '../stores/status-records.ts';
 import type { StatusStore } from '../stores/status-store.ts';
+import { NOTE } from '../task/shown-state.ts';
 
 export class ConnectorViews {
   readonly #state: ConfigState;
@@ -81,7 +82,7 @@ export class ConnectorViews {
     ];
     return parts.flatMap(([what, shown]) => {
       if (shown?.state === 'FAILED') return [`${what} has failed.`];
-      if (shown?.trace) return [`${what}: ${messageOfTrace(shown.trace)}`];
+      if (shown?.trace && !shown.trace.startsWith(NOTE)) return [`${what}: ${messageOfTrace(shown.trace)}`];
       return shouldRun && shown?.state !== 'RUNNING' ? [`${what} has not started.`] : [];
     });
   }

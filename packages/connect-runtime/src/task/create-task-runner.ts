@@ -173,6 +173,7 @@ async function createSink(
     reports,
     maxPollRecords,
     offsetReset: offsetResetChosen && offsetReset !== 'none' ? offsetReset : null,
+    beginnings: offsetReset === 'latest' ? null : (places) => admin.listOffsets(places, 'earliest'),
     findOffset: async (place, which) => (await admin.listOffsets([place], which))[0]?.offset ?? 0,
     createConsumer: (callbacks) =>
       new GroupConsumer({

@@ -1,11 +1,15 @@
 // What the status shows of a task that has not failed: its state, and why it makes no progress if it makes none.
 import type { TaskEvents, TaskState } from './task-runner.ts';
 
+/** Begins the trace of a task that has something to say and nothing to complain of. */
+export const NOTE = 'Note: ';
+
 /** Tells the host of changes, once each. */
 export class ShownState {
   readonly #events: TaskEvents;
   #state: TaskState = 'UNASSIGNED';
   #trace: string | undefined;
+  #note: string | undefined;
 
   constructor(events: TaskEvents) {
     this.#events = events;
@@ -28,7 +32,13 @@ export class ShownState {
     this.#tell();
   }
 
+  /** What is worth knowing while nothing is wrong. */
+  note(text: string): void {
+    this.#note = `${NOTE}${text}`;
+    this.#tell();
+  }
+
   #tell(): void {
-    this.#events.onState(this.#state, this.#trace);
+    this.#events.onState(this.#state, this.#trace ?? this.#note);
   }
 }

@@ -48,6 +48,8 @@ export interface SinkRunnerParts {
   readonly maxPollRecords: number;
   /** What to do about a position that the log no longer has; null = fail. */
   readonly offsetReset: 'earliest' | 'latest' | null;
+  /** Where partitions begin; null for a sink that wants only what comes from now on. */
+  readonly beginnings: ((places: readonly TopicPartition[]) => Promise<readonly PartitionPosition[]>) | null;
   readonly findOffset: (partition: TopicPartition, spec: 'earliest' | 'latest') => Promise<number>;
 }
 
@@ -310,10 +312,28 @@ export class SinkTaskRunner implements TaskRunner {
       for (const place of places) this.#assigned.set(keyOf(place), place);
       for (const position of committed) this.#committed.set(keyOf(position), position.offset);
       this.#applyPauses(this.#gate.paused, places);
+      const begun = new Set([...committed, ...(positions ?? [])].map(keyOf));
+      void this.#tellOfCutTopics(places.filter((place) => !begun.has(keyOf(place))));
       return positions;
     } catch (error) {
       this.#fail(toError(error));
       return undefined;
+    }
+  }
+
+  /** INV-3: who reads a topic for the first time after its beginning was deleted does not have all of it. */
+  async #tellOfCutTopics(unread: readonly TopicPartition[]): Promise<void> {
+    const { beginnings, environment } = this.#parts;
+    if (beginnings === null || unread.length === 0) return;
+    try {
+      const cut = (await beginnings(unread)).filter(({ offset }) => offset > 0);
+      const [first] = cut;
+      if (first === undefined) return;
+      const note = cutNote(first, cut.length - 1);
+      environment.logger.warn({ partitions: cut.length }, note);
+      if (!this.#stop.signal.aborted) this.#shown.note(note);
+    } catch (error) {
+      environment.logger.debug({ err: error }, 'where the topics begin is not known');
     }
   }
 
@@ -487,4 +507,13 @@ export class SinkTaskRunner implements TaskRunner {
     await producer?.abort('its task has ended');
     await cluster.close();
   }
+}
+
+function cutNote({ topic, partition, offset }: PartitionPosition, others: number): string {
+  const more = others > 0 ? ` (and ${others} more)` : '';
+  return (
+    `${topic}-${partition}${more} began at offset ${offset} when this sink first read it: what was deleted before is ` +
+    'missing from its target.\nWhat to do: Have the source read its tables again (a snapshot by signal), and keep ' +
+    'topics whole that new sinks shall read: cleanup.policy=compact, or a longer retention.ms.\n'
+  );
 }

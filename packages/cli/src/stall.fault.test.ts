@@ -171,7 +171,8 @@ describe('INV-7', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'millrace-mute-'));
     const kafka = `127.0.0.1:${await freePort()}`;
     await withBrokerAlone(folder, kafka, async (broker) => {
-      const properties = { ...QUICK, 'bootstrap.servers': kafka };
+      // A worker whose session has ended has ended its tasks: what they waited for would be seen for seconds only.
+      const properties = { ...QUICK, 'bootstrap.servers': kafka, 'session.timeout.ms': '120000' };
       await using worker = await startMillrace({ bootstrapServers: kafka, properties });
       await putConnector(worker, name, source(name, postgres.port));
       const items = { 'connector.class': 'FileStreamSink', file: path.join(folder, 'items') };
@@ -190,6 +191,23 @@ describe('INV-7', () => {
       await untilDelivered(worker, name);
       await untilReady(worker);
       await worker.request('DELETE', `/connectors/${name}`);
+    });
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('F47: a worker whose brokers are silent for its session says so, and comes back by itself', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'millrace-silent-'));
+    const kafka = `127.0.0.1:${await freePort()}`;
+    await withBrokerAlone(folder, kafka, async (broker) => {
+      const properties = { ...QUICK, 'session.timeout.ms': '6000' };
+      await using worker = await startMillrace({ bootstrapServers: kafka, properties });
+      await untilReady(worker);
+      stopProcess(broker);
+      await eventually('it says why', async () =>
+        /has not joined its group: .*not answered/.test(await notReady(worker)),
+      );
+      continueProcess(broker);
+      await untilReady(worker);
     });
     rmSync(folder, { recursive: true, force: true });
   });

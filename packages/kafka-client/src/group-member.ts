@@ -206,6 +206,7 @@ export class GroupMember implements AsyncDisposable {
     const reason = this.#lost;
     this.#lost = undefined;
     if (reason === 'unknown_member' || reason === 'fenced') this.#memberId = '';
+    if (reason === 'session_expired') this.#problem ??= this.#silence();
     if (!this.#holdsAssignment) return;
     if (reason === undefined && this.#keepsThroughRebalance && !this.#stop.signal.aborted) return;
     this.#holdsAssignment = false;
@@ -219,6 +220,14 @@ export class GroupMember implements AsyncDisposable {
       await heartbeat?.stop();
     }
     if (reason !== undefined) this.#generation = NO_GENERATION;
+  }
+
+  #silence(): MillraceError {
+    const { groupId, sessionTimeoutMs } = this.#options;
+    return clientError(
+      'kafka.request_timeout',
+      `The coordinator of group ${groupId} has not answered for its session of ${sessionTimeoutMs} ms`,
+    );
   }
 
   get #keepsThroughRebalance(): boolean {

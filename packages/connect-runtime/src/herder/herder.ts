@@ -192,7 +192,10 @@ export class DistributedHerder implements Herder {
 
   readiness(): { ready: boolean; problems: string[] } {
     const problems: string[] = [];
-    if (this.#membership?.ready !== true) problems.push('The worker has not joined its group.');
+    if (this.#membership?.ready !== true) {
+      const why = this.#membership?.problem;
+      problems.push(`The worker has not joined its group${why === undefined ? '.' : `: ${why}`}`);
+    }
     for (const name of this.#options.configs.state.connectors()) problems.push(...this.#views.problems(name));
     return { ready: problems.length === 0, problems };
   }

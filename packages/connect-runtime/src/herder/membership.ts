@@ -1,5 +1,5 @@
 // This worker in its group: what it says about itself, what it computes as leader, what it is given.
-import type { Clock, Logger, MillraceError } from '@millrace/foundation';
+import { type Clock, type Logger, type MillraceError, messageOf } from '@millrace/foundation';
 import { type Cluster, type GroupAssignment, GroupMember } from '@millrace/kafka-client';
 import type { Lease } from '../lease.ts';
 import {
@@ -132,9 +132,15 @@ export class Membership {
   get signed(): boolean {
     return this.#protocol !== 'compatible';
   }
-  /** Whether the worker has its share of the group's work; a rebalance takes nothing away until it ends. */
+  /** Whether the worker has its share of the group's work; a rebalance takes nothing away until it ends, or the session. */
   get ready(): boolean {
-    return this.#assigned && this.#member.state !== 'stopped';
+    return this.#assigned && this.#member.state !== 'stopped' && this.#options.lease.valid;
+  }
+  /** What keeps it from joining, where that is known. */
+  get problem(): string | undefined {
+    const { problem } = this.#member;
+    if (problem !== undefined) return messageOf(problem);
+    return this.#assigned ? 'its coordinator has not answered for a session' : undefined;
   }
   get #settled(): boolean {
     return this.#placed && this.#member.state === 'stable';

@@ -1,7 +1,7 @@
 // `millrace start`: bundled broker, worker and REST in one process.
 import path from 'node:path';
 import { type BrokerThreadHandle, startBrokerThread } from '@millrace/broker/thread';
-import { configFromEnvironment, parseWorkerConfig, restAddress } from '@millrace/connect-runtime/config';
+import { configFromEnvironment, parseWorkerConfig, restConfig } from '@millrace/connect-runtime/config';
 import { createMetrics, LogHub, type LogLevel, systemClock } from '@millrace/foundation';
 import { type Command, Option } from 'commander';
 import { formatHostPort, type HostPort, parseHostPort } from './addresses.ts';
@@ -70,8 +70,8 @@ export async function startMillrace(
     ...configFromEnvironment(process.env),
     ...(propertiesFile === undefined ? {} : readProperties(propertiesFile)),
   });
-  const config = parseWorkerConfig(properties);
-  const rest = flags.rest === undefined ? restAddress(config) : parseHostPort(flags.rest, '--rest');
+  // What is wrong with the config is told before anything is started.
+  restConfig(parseWorkerConfig(properties), process.env);
   const dataDir = path.resolve(flags.data);
   const external = flags.kafka === undefined ? properties['bootstrap.servers'] : undefined;
   if (flags.kafka !== undefined && properties['bootstrap.servers'] !== undefined) {
@@ -95,7 +95,7 @@ export async function startMillrace(
     pluginEntries,
     pluginsModule: new URL('../dist/plugins.js', import.meta.url),
     bootstrapServers,
-    rest,
+    ...(flags.rest === undefined ? {} : { rest: parseHostPort(flags.rest, '--rest') }),
     dataDir,
     logHub,
     metrics: createMetrics(),
@@ -106,8 +106,7 @@ export async function startMillrace(
     onFatal: (error) => parts.fail('The worker cannot go on.', error),
   });
   parts.onClose(async () => await worker[Symbol.asyncDispose]());
-  const restText = formatHostPort({ host: rest.host, port: worker.restPort });
-  return { kafka: broker ? formatHostPort(broker) : bootstrapServers, rest: `http://${restText}` };
+  return { kafka: broker ? formatHostPort(broker) : bootstrapServers, rest: worker.restUrl };
 }
 
 async function startBundledBroker(

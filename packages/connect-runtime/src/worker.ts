@@ -1,6 +1,7 @@
 // The worker as a whole: clients, stores, herder, task host, REST, started in this order and closed in reverse.
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import path from 'node:path';
 import type { PluginEntry } from '@millrace/connect-api';
 import {
@@ -14,6 +15,7 @@ import {
 import { Admin, Cluster, clientSecurity } from '@millrace/kafka-client';
 import { type OverridePolicy, withPrefix } from './config/client-overrides.ts';
 import { defaultProviders } from './config/providers.ts';
+import { restConfig } from './config/rest-config.ts';
 import {
   clientSettings,
   parseWorkerConfig,
@@ -23,7 +25,7 @@ import {
 import { ConnectorOffsetsService } from './herder/connector-offsets.ts';
 import { DistributedHerder } from './herder/herder.ts';
 import { Leadership } from './herder/leadership.ts';
-import { Membership } from './herder/membership.ts';
+import { Membership, type WorkerProtocol } from './herder/membership.ts';
 import { type SessionKeySettings, SessionKeys } from './herder/session-keys.ts';
 import { InProcessHost } from './host/in-process-host.ts';
 import type { TaskHost } from './host/task-host.ts';
@@ -36,7 +38,7 @@ import { MetricsPage } from './rest/metrics.ts';
 import { offsetRoutes } from './rest/offsets.ts';
 import { pluginRoutes } from './rest/plugins.ts';
 import { rootRoutes } from './rest/root.ts';
-import { type RestServer, startRestServer } from './rest/server.ts';
+import { RestService } from './rest/service.ts';
 import { ConfigStore } from './stores/config-store.ts';
 import { OffsetStore } from './stores/offset-store.ts';
 import { StatusStore } from './stores/status-store.ts';
@@ -50,7 +52,8 @@ export interface WorkerOptions {
   /** A module that exports `pluginEntries`, which threads import for themselves; null = no threads. */
   readonly pluginsModule: URL | null;
   readonly bootstrapServers: string;
-  readonly rest: { readonly host: string; readonly port: number };
+  /** Where REST listens, before the listeners of the config. */
+  readonly rest?: { readonly host: string; readonly port: number };
   readonly dataDir: string;
   readonly logHub: LogHub;
   readonly metrics: Metrics;
@@ -64,8 +67,11 @@ export interface WorkerOptions {
 }
 
 export interface WorkerHandle extends AsyncDisposable {
+  /** Of the first listener. */
   readonly restHost: string;
   readonly restPort: number;
+  /** `http://HOST:PORT` or `https://HOST:PORT` of it. */
+  readonly restUrl: string;
 }
 
 const LOGGER = 'org.apache.kafka.connect.runtime.distributed.DistributedHerder';
@@ -73,7 +79,7 @@ const COMMIT = 'unknown';
 
 /** Starts a worker; resolves when REST answers and the worker has its place in the group. */
 export async function startWorker(options: WorkerOptions): Promise<WorkerHandle> {
-  const worker = new Worker(options, parseWorkerConfig(options.properties));
+  const worker = new Worker(options, parseWorkerConfig(withListener(options)));
   try {
     await worker.start();
   } catch (error) {
@@ -83,24 +89,35 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHandle>
   return worker;
 }
 
+function withListener({ properties, rest }: WorkerOptions): RawConfig {
+  if (rest === undefined) return properties;
+  const host = isIP(rest.host) === 6 ? `[${rest.host}]` : rest.host;
+  return { ...properties, listeners: `http://${host}:${rest.port}` };
+}
+
 class Worker implements WorkerHandle {
   readonly #options: WorkerOptions;
   readonly #config: WorkerConfig;
   readonly #closers: (() => Promise<void>)[] = [];
   /** What the group allows this worker, for all its threads. */
   readonly #lease = new Lease();
-  #rest: RestServer | undefined;
+  readonly #rest: RestService;
 
   constructor(options: WorkerOptions, config: WorkerConfig) {
     this.#options = options;
     this.#config = config;
+    const logger = options.logHub.logger('org.apache.kafka.connect.runtime.rest');
+    this.#rest = new RestService(restConfig(config, options.env), { logger, clock: options.clock });
   }
 
   get restHost(): string {
-    return this.#rest?.host ?? this.#options.rest.host;
+    return this.#rest.first.host;
   }
   get restPort(): number {
-    return this.#rest?.port ?? this.#options.rest.port;
+    return this.#rest.first.port;
+  }
+  get restUrl(): string {
+    return this.#rest.url;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -112,6 +129,8 @@ class Worker implements WorkerHandle {
     const { resolved, raw, warnings } = this.#config;
     const logger = logHub.logger(LOGGER);
     for (const warning of warnings) logger.warn(warning);
+    await this.#rest.listen();
+    this.#closers.push(async () => await this.#rest[Symbol.asyncDispose]());
     const instanceId = await workerInstanceId(dataDir);
     const open = (settings: Readonly<Record<string, string>>): Cluster => {
       const opened = new Cluster({
@@ -161,17 +180,8 @@ class Worker implements WorkerHandle {
     const host = this.#createHost();
     this.#closers.push(async () => await host[Symbol.asyncDispose]());
     herder = this.#createHerder({ cluster, admin, configs, offsets, status, host });
-    await this.#startRest(herder, host);
+    await this.#serveRest(herder, host);
     await this.#join(herder, cluster, configs, instanceId);
-  }
-
-  /** The worker's id in statuses, as others reach it: `HOST:PORT`. */
-  #workerId(): string {
-    const { resolved } = this.#config;
-    const { host, port } = this.#options.rest;
-    const advertised =
-      resolved.optionalString('rest.advertised.host.name') ?? (host === '0.0.0.0' ? 'localhost' : host);
-    return `${advertised}:${resolved.optionalInt('rest.advertised.port') ?? port}`;
   }
 
   #createHost(): TaskHost {
@@ -198,7 +208,7 @@ class Worker implements WorkerHandle {
     const { cluster, admin, configs, offsets, status, host } = parts;
     const plugins = new PluginRegistry(pluginEntries);
     const providers = defaultProviders(env);
-    const workerId = this.#workerId();
+    const { workerId } = this.#rest;
     const logger = logHub.logger(LOGGER);
     const herder = new DistributedHerder({
       configs,
@@ -206,6 +216,7 @@ class Worker implements WorkerHandle {
       offsets: new ConnectorOffsetsService({ store: offsets, admin, clock }),
       leadership: new Leadership({
         keys: new SessionKeys({ ...sessionKeySettings(this.#config), configs, clock, logger }),
+        ask: this.#rest.ask,
         clock,
         logger,
       }),
@@ -277,31 +288,25 @@ class Worker implements WorkerHandle {
     return logHub.setLevel(namespace, level, clock.nowMs());
   }
 
-  async #startRest(herder: DistributedHerder, host: TaskHost): Promise<void> {
-    const { logHub, clock, metrics, rest } = this.#options;
-    const { resolved } = this.#config;
+  async #serveRest(herder: DistributedHerder, host: TaskHost): Promise<void> {
+    const { logHub, clock, metrics } = this.#options;
     const page = new MetricsPage(metrics, host, this.#options.moreMetrics);
-    this.#rest = await startRestServer({
-      ...rest,
-      routes: [
+    await this.#rest.serve({
+      main: [
         ...rootRoutes(herder, () => page.render(), metrics),
         ...connectorRoutes(herder),
         ...offsetRoutes(herder),
         ...pluginRoutes(herder),
-        ...loggerRoutes({
-          herder,
-          logHub,
-          clock,
-          setLevel: (namespace, level) => this.#setLogLevel(host, namespace, level),
-        }),
       ],
-      logger: logHub.logger('org.apache.kafka.connect.runtime.rest'),
-      clock,
-      allowOrigin: resolved.string('access.control.allow.origin'),
-      allowMethods: resolved.string('access.control.allow.methods'),
+      admin: loggerRoutes({
+        herder,
+        logHub,
+        clock,
+        setLevel: (namespace, level) => this.#setLogLevel(host, namespace, level),
+      }),
     });
-    const server = this.#rest;
-    this.#closers.push(async () => await server[Symbol.asyncDispose]());
+    // Nobody asks any more before what answers ends.
+    this.#closers.push(async () => await this.#rest[Symbol.asyncDispose]());
   }
 
   async #join(
@@ -317,8 +322,8 @@ class Worker implements WorkerHandle {
         cluster,
         groupId: resolved.string('group.id'),
         instanceId,
-        url: `http://${this.#workerId()}/`,
-        protocol: resolved.string('connect.protocol') as 'sessioned' | 'compatible',
+        url: `${this.#rest.advertisedUrl}/`,
+        protocol: resolved.string('connect.protocol') as WorkerProtocol,
         lease: this.#lease,
         sessionTimeoutMs: resolved.int('session.timeout.ms'),
         rebalanceTimeoutMs: resolved.int('rebalance.timeout.ms'),
@@ -335,6 +340,7 @@ class Worker implements WorkerHandle {
           await herder.onAssigned(work);
           resolve();
         },
+        giveUp: () => herder.giveUp(),
         onLost: () => herder.onLost(),
         onFatal: (error) => {
           reject(error);

@@ -72,6 +72,8 @@ export interface GroupMemberOptions {
    */
   readonly onRevoked?: (generation: number) => Promise<void> | void;
   readonly onAssigned: (assignment: GroupAssignment) => Promise<void> | void;
+  /** Called before a member that keeps what it has joins again, with its session kept alive. */
+  readonly beforeRejoin?: () => Promise<void> | void;
   /** The membership ended without a chance to give anything back. */
   readonly onLost?: (reason: LossReason) => Promise<void> | void;
   /** Called before each request that prolongs the session; the result is called when it has. */
@@ -268,6 +270,7 @@ export class GroupMember implements AsyncDisposable {
     let joined: JoinResponse;
     let assignment: Buffer;
     try {
+      if (this.#holdsAssignment) await this.#options.beforeRejoin?.();
       joined = await this.#join();
       assignment = await this.#sync(joined);
     } finally {

@@ -57,7 +57,7 @@ export {
   type RecordReader,
   readRecords,
 } from './records.ts';
-export { type JaasEntry, JaasError, parseJaas } from './security/jaas.ts';
+export { type JaasEntry, JaasError, parseJaas, parseJaasFile } from './security/jaas.ts';
 export {
   type ClientFirst,
   checkClientFinal,

@@ -12,7 +12,7 @@ const bin = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../cli/b
 export interface MillraceOptions {
   /** A folder to keep; absent = a temporary one that dispose deletes. */
   readonly dataDir?: string;
-  /** Keys of a worker properties file. */
+  /** Keys of a worker properties file; with `listeners` they decide where REST listens, first of all at `rest`. */
   readonly properties?: Readonly<Record<string, string>>;
   /** Keys of the bundled broker's server.properties, given its address; with `listeners` it decides where it listens. */
   readonly brokerProperties?: (kafka: string) => Readonly<Record<string, string>>;
@@ -65,14 +65,15 @@ export class MillraceProcess implements AsyncDisposable, RestSubject {
   async start(): Promise<void> {
     const args = [bin, 'start'];
     const { bootstrapServers } = this.#options;
-    const properties = {
+    const properties: Record<string, string> = {
       ...this.#options.properties,
       ...(bootstrapServers === undefined ? {} : { 'bootstrap.servers': bootstrapServers }),
     };
     if (Object.keys(properties).length > 0) args.push(this.#writeProperties('worker.properties', properties));
     const broker = this.#options.brokerProperties?.(this.kafka);
     if (broker) args.push('--broker-config', this.#writeProperties('server.properties', broker));
-    args.push('--data', path.join(this.dataDir, 'data'), '--rest', this.rest.replace('http://', ''));
+    args.push('--data', path.join(this.dataDir, 'data'));
+    if (properties['listeners'] === undefined) args.push('--rest', this.rest.replace('http://', ''));
     if (bootstrapServers === undefined && broker?.['listeners'] === undefined)
       args.push('--kafka', this.kafka);
     args.push(...(this.#options.args ?? []));
@@ -135,7 +136,9 @@ export class MillraceProcess implements AsyncDisposable, RestSubject {
 export async function startMillrace(options: MillraceOptions = {}): Promise<MillraceProcess> {
   const dataDir = options.dataDir ?? mkdtempSync(path.join(tmpdir(), 'millrace-test-'));
   const kafka = options.bootstrapServers ?? `127.0.0.1:${await freePort()}`;
-  const millrace = new MillraceProcess(dataDir, kafka, `http://127.0.0.1:${await freePort()}`, options);
+  const [listener] = options.properties?.['listeners']?.split(',') ?? [];
+  const rest = listener ?? `http://127.0.0.1:${await freePort()}`;
+  const millrace = new MillraceProcess(dataDir, kafka, rest, options);
   await millrace.start();
   return millrace;
 }

@@ -12,6 +12,7 @@ import { clientSecurity, isSecurityKey } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
 import { SIGNATURE_ALGORITHMS } from '../herder/session-keys.ts';
 import { withPrefix } from './client-overrides.ts';
+import { LOGIN_CONFIG, USERS_FILE } from './rest-users.ts';
 
 const JSON_CONVERTER = 'org.apache.kafka.connect.json.JsonConverter';
 
@@ -92,7 +93,7 @@ export const workerConfigDef: ConfigDef = new ConfigDef([
     'STRING',
     'sessioned',
     'How the workers of a group share work and speak to each other; sessioned ones sign what they ask.',
-    validators.oneOf('sessioned', 'compatible'),
+    validators.oneOf('sessioned', 'compatible', 'eager'),
   ),
   key(
     'inter.worker.key.generation.algorithm',
@@ -129,10 +130,26 @@ export const workerConfigDef: ConfigDef = new ConfigDef([
   key('listeners', 'LIST', ['http://127.0.0.1:8083'], 'Where REST listens.'),
   key('rest.port', 'INT', null, 'Old form of listeners.'),
   key('rest.host.name', 'STRING', null, 'Old form of listeners.'),
+  key(
+    'admin.listeners',
+    'LIST',
+    null,
+    'Where /admin/loggers listens, without a login; absent = on listeners, empty = nowhere.',
+  ),
+  key('rest.advertised.listener', 'STRING', null, 'http or https: how other workers reach this one.'),
   key('rest.advertised.host.name', 'STRING', null, 'Host under which other workers reach this one.'),
   key('rest.advertised.port', 'INT', null, 'Port under which other workers reach this one.'),
   key('access.control.allow.origin', 'STRING', '', 'Origins that browsers may call REST from.'),
-  key('access.control.allow.methods', 'STRING', '', 'Methods that browsers may use.'),
+  key('access.control.allow.methods', 'STRING', '', 'Methods that browsers may use; empty = HEAD, POST, GET.'),
+  key(
+    'response.http.headers.config',
+    'STRING',
+    '',
+    'Headers of every answer, such as: set X-Frame-Options: DENY.',
+  ),
+  key('rest.extension.classes', 'LIST', [], 'BasicAuthSecurityRestExtension, with its package: REST asks for logins.'),
+  key(USERS_FILE, 'STRING', null, 'File of those who may log in at REST, NAME=PASSWORD a line.'),
+  key(LOGIN_CONFIG, 'STRING', null, 'Login configuration of Java whose entry KafkaConnect names that file.'),
   key(
     'connector.client.config.override.policy',
     'STRING',
@@ -177,10 +194,30 @@ export interface WorkerConfig {
   readonly warnings: readonly string[];
 }
 
+/** Keys of Connect's worker that have nothing to say here: taken without a word, so that files load as they are. */
+const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
+  'auto.include.jmx.reporter',
+  'client.dns.lookup',
+  'connections.max.idle.ms',
+  'metadata.max.age.ms',
+  'metadata.recovery.rebootstrap.trigger.ms',
+  'metadata.recovery.strategy',
+  'receive.buffer.bytes',
+  'reconnect.backoff.max.ms',
+  'reconnect.backoff.ms',
+  'request.timeout.ms',
+  'retry.backoff.max.ms',
+  'retry.backoff.ms',
+  'send.buffer.bytes',
+  'socket.connection.setup.timeout.max.ms',
+  'socket.connection.setup.timeout.ms',
+]);
+
 const passThrough = (name: string): boolean =>
   /^(producer|consumer|admin|key\.converter|value\.converter|header\.converter|config\.providers|internal)\./.test(
     name,
-  ) || /^(security|ssl|sasl|plugin|config\.providers|metric|rest\.|worker\.(un)?sync\.)/.test(name);
+  ) || /^(security|ssl|sasl|plugin|config\.providers|metric|worker\.(un)?sync\.)/.test(name) ||
+  WITHOUT_EFFECT.has(name);
 
 /**
  * Parses worker properties.
@@ -262,31 +299,4 @@ export function configFromEnvironment(
     }
   }
   return found;
-}
-
-/** Host and port where REST listens: the old keys where they stand alone, else the first listener. */
-export function restAddress(config: WorkerConfig): { readonly host: string; readonly port: number } {
-  const { resolved, raw } = config;
-  const oldPort = resolved.optionalInt('rest.port');
-  const oldHost = resolved.optionalString('rest.host.name');
-  if (raw['listeners'] === undefined && (oldPort !== undefined || oldHost !== undefined)) {
-    return { host: oldHost ?? '127.0.0.1', port: oldPort ?? 8083 };
-  }
-  return parseListener(resolved.list('listeners')[0] ?? 'http://127.0.0.1:8083');
-}
-
-/** `http://HOST:PORT`; an empty host listens everywhere, as in Connect. */
-function parseListener(listener: string): { readonly host: string; readonly port: number } {
-  const match = /^http:\/\/(\[[^\]]+\]|[^:/]*):(\d{1,5})$/i.exec(listener.trim());
-  if (!match) {
-    throw connectError(
-      'connect.bad_worker_config',
-      `listeners has no address of the form http://HOST:PORT: ${listener}`,
-      {
-        configKey: 'listeners',
-      },
-    );
-  }
-  const host = match[1] ?? '';
-  return { host: host === '' ? '0.0.0.0' : host.replace(/^\[|\]$/g, ''), port: Number(match[2]) };
 }

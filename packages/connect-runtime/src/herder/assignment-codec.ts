@@ -1,18 +1,25 @@
-// The bytes workers exchange through the group protocol (protocol type `connect`), versions 1 (compatible) and
-// 2 (sessioned), which are equal but for the number:
-//   metadata   = version int16, url string, configOffset int64, allocation nullable bytes (an assignment)
+// The bytes workers exchange through the group protocol (protocol type `connect`), versions 0 (eager), 1 (compatible) and
+// 2 (sessioned); the last two are equal but for the number, and the first has nothing of what follows a `*`:
+//   metadata   = version int16, url string, configOffset int64, * allocation nullable bytes (an assignment)
 //   assignment = version int16, error int16, leader string, leaderUrl string, configOffset int64,
-//                assigned nullable [{connector string, tasks [int32]}], revoked the same, delay int32
+//                assigned nullable [{connector string, tasks [int32]}], * revoked the same, delay int32
 // An assignment of ours may have one more byte, 1: `assigned` is all that the worker runs, not what is added to it. Other
 // workers read as far as they know and pass it by.
 // Strings have an int16 length, bytes and arrays an int32; task -1 is the connector itself.
 import { connectError } from '../errors.ts';
 import type { WorkItem } from './work.ts';
 
-/** Protocol names in order of preference, with the version in their bytes. */
+/** The group's name of the protocol under which everybody gives up all work before each rebalance. */
+export const EAGER = 'default';
+
+/**
+ * Ways of sharing work in order of preference: as the config and as the group names them, with the version in their
+ * bytes. A worker offers its own and those below it.
+ */
 export const CONNECT_PROTOCOLS = [
-  { name: 'sessioned', version: 2 },
-  { name: 'compatible', version: 1 },
+  { config: 'sessioned', name: 'sessioned', version: 2 },
+  { config: 'compatible', name: 'compatible', version: 1 },
+  { config: 'eager', name: 'default', version: 0 },
 ] as const;
 
 export interface WorkerMetadata {
@@ -42,6 +49,8 @@ const WHOLE = Buffer.of(1);
 const MAX_ITEMS = 1_000_000;
 
 export function encodeMetadata(metadata: WorkerMetadata, version: number): Buffer {
+  const head = [int16(version), string(metadata.url), int64(metadata.configOffset)];
+  if (version === 0) return Buffer.concat(head);
   const allocation = encodeAssignment(
     {
       error: 0,
@@ -55,13 +64,7 @@ export function encodeMetadata(metadata: WorkerMetadata, version: number): Buffe
     },
     version,
   );
-  return Buffer.concat([
-    int16(version),
-    string(metadata.url),
-    int64(metadata.configOffset),
-    int32(allocation.length),
-    allocation,
-  ]);
+  return Buffer.concat([...head, int32(allocation.length), allocation]);
 }
 
 /** @throws connect.malformed_assignment */
@@ -82,8 +85,7 @@ export function encodeAssignment(assignment: WorkerAssignment, version: number):
     string(assignment.leaderUrl),
     int64(assignment.configOffset),
     items(assignment.assigned),
-    items(assignment.revoked),
-    int32(assignment.delayMs),
+    ...(version === 0 ? [] : [items(assignment.revoked), int32(assignment.delayMs)]),
     ...(assignment.whole ? [WHOLE] : []),
   ]);
 }

@@ -94,6 +94,22 @@ export function assignWork(input: AssignorInput): AssignorResult {
   };
 }
 
+/**
+ * Work under the eager protocol, where nobody runs anything: dealt out one by one, connectors before tasks, as Connect
+ * deals them.
+ */
+export function dealWork(
+  members: readonly string[],
+  configured: WorkSet,
+): ReadonlyMap<string, readonly WorkItem[]> {
+  const hands = [...members].sort().map((id) => [id, [] as WorkItem[]] as const);
+  configured
+    .values()
+    .sort(byKindThenName)
+    .forEach((item, i) => hands[i % hands.length]?.[1].push(item));
+  return new Map(hands);
+}
+
 function currentLoads({ members, configured }: AssignorInput): { loads: Load[]; owned: WorkSet } {
   const owned = new WorkSet();
   const loads = [...members]

@@ -83,6 +83,14 @@ export class GroupWork {
     await ended;
   }
 
+  /** Ends all that runs here; resolves when it has. */
+  async giveUp(): Promise<void> {
+    const before = this.owned();
+    this.#assigned = new WorkSet();
+    await Promise.all(before.map((item) => this.#reconcile(item)));
+    await this.#options.status.flush();
+  }
+
   async onLost(): Promise<void> {
     const before = this.#assigned.values();
     this.#assigned = new WorkSet();

@@ -147,6 +147,9 @@ export class DistributedHerder implements Herder {
   onAssigned(work: readonly WorkItem[]): Promise<void> {
     return this.#work.onAssigned(work);
   }
+  giveUp(): Promise<void> {
+    return this.#work.giveUp();
+  }
   onLeading(leads: boolean, waiting: readonly WorkItem[]): void {
     this.#leadership.onLeading(leads);
     if (leads) this.#work.onLeading(waiting);

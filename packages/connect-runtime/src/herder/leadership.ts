@@ -3,12 +3,14 @@
 import type { Clock, Logger, RawConfig } from '@millrace/foundation';
 import { MillraceError, messageOf } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
+import type { AskWorker } from '../rest/worker-client.ts';
 import type { Membership } from './membership.ts';
 import type { SessionKeys } from './session-keys.ts';
 import type { WorkItem } from './work.ts';
 
 export interface LeadershipOptions {
   readonly keys: SessionKeys;
+  readonly ask: AskWorker;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -105,19 +107,17 @@ export class Leadership {
     const url = membership?.leaderUrl ?? '';
     if (url === '') throw connectError('connect.rebalance', 'the leader is not known at the moment');
     const body = JSON.stringify(configs);
-    const response = await fetch(new URL(`connectors/${encodeURIComponent(connector)}/tasks`, url), {
+    const { status, text } = await this.#options.ask(new URL(`connectors/${encodeURIComponent(connector)}/tasks`, url), {
       method: 'POST',
       body,
       headers: {
         'content-type': 'application/json',
         ...(membership?.signed === true ? this.#options.keys.sign(body) : {}),
       },
-      redirect: 'manual',
       signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
     });
-    const text = await response.text();
-    if (!response.ok)
-      throw connectError('connect.rest_internal', `${url} answered ${response.status}: ${text}`);
+    if (status < 200 || status >= 300)
+      throw connectError('connect.rest_internal', `${url} answered ${status}: ${text}`);
   }
 
   close(): void {

@@ -7,12 +7,16 @@ import {
   CONNECT_PROTOCOLS,
   decodeAssignment,
   decodeMetadata,
+  EAGER,
   encodeAssignment,
   encodeMetadata,
   type WorkerAssignment,
 } from './assignment-codec.ts';
-import { type AssignorView, assignWork } from './assignor.ts';
+import { type AssignorView, assignWork, dealWork, type MemberWork } from './assignor.ts';
 import { itemKey, type WorkItem, WorkSet } from './work.ts';
+
+/** The highest protocol that a worker speaks: `sessioned` workers sign what they ask of each other. */
+export type WorkerProtocol = (typeof CONNECT_PROTOCOLS)[number]['config'];
 
 type LeadRequest = Parameters<ConstructorParameters<typeof GroupMember>[0]['lead']>[0];
 
@@ -22,8 +26,8 @@ export interface MembershipOptions {
   /** Stable over restarts: the worker takes its place back without a rebalance. */
   readonly instanceId: string;
   readonly url: string;
-  /** Which protocol to speak where the group allows: `sessioned` workers sign what they ask of each other. */
-  readonly protocol: 'sessioned' | 'compatible';
+  /** Which protocol to speak where the group allows. */
+  readonly protocol: WorkerProtocol;
   /** Prolonged by every answer of the group. */
   readonly lease: Lease;
   readonly sessionTimeoutMs: number;
@@ -44,6 +48,8 @@ export interface MembershipOptions {
   readonly onAssigned: (work: readonly WorkItem[]) => Promise<void>;
   /** Whether this worker leads the generation that begins; then `waiting` is the work of lost workers that nobody runs meanwhile. */
   readonly onLeading: (leads: boolean, waiting: readonly WorkItem[]) => void;
+  /** All that this worker runs has to end before others may be given it; resolves when it has, however long that takes. */
+  readonly giveUp: () => Promise<void>;
   /** The group may give this worker's work to others now: all of it has to end. */
   readonly onLost: () => Promise<void>;
   readonly onFatal: (error: MillraceError) => void;
@@ -52,7 +58,8 @@ export interface MembershipOptions {
 /** What a leader knows of one generation. */
 interface Led {
   readonly generation: number;
-  readonly view: AssignorView;
+  /** null = it was eager, where nothing stays anywhere. */
+  readonly view: AssignorView | null;
   readonly waiting: readonly WorkItem[];
   /** `HOST:PORT` of the members. */
   readonly workers: ReadonlySet<string>;
@@ -94,15 +101,19 @@ export class Membership {
       rebalanceTimeoutMs: Math.max(options.rebalanceTimeoutMs, 2 * sessionTimeoutMs),
       heartbeatIntervalMs: options.heartbeatIntervalMs,
       protocols: () =>
-        CONNECT_PROTOCOLS.filter(({ name }) => name === 'compatible' || name === options.protocol).map(
-          ({ name, version }) => ({
-            name,
-            metadata: encodeMetadata(
-              { url: options.url, configOffset: options.configOffset(), allocation: options.owned() },
-              version,
-            ),
-          }),
-        ),
+        CONNECT_PROTOCOLS.slice(
+          CONNECT_PROTOCOLS.findIndex(({ config }) => config === options.protocol),
+        ).map(({ name, version }) => ({
+          name,
+          metadata: encodeMetadata(
+            { url: options.url, configOffset: options.configOffset(), allocation: options.owned() },
+            version,
+          ),
+        })),
+      // INV-2: under the eager protocol whoever joins runs nothing.
+      beforeRejoin: async () => {
+        if (this.#protocol === EAGER) await options.giveUp();
+      },
       lead: (request) => this.#lead(request),
       onAssigned: (assignment) => this.#onAssigned(assignment),
       onContact: () => lease.mark(sessionTimeoutMs),
@@ -130,7 +141,7 @@ export class Membership {
   }
   /** Whether workers sign what they ask of each other. */
   get signed(): boolean {
-    return this.#protocol !== 'compatible';
+    return this.#protocol !== 'compatible' && this.#protocol !== EAGER;
   }
   /** Whether the worker has its share of the group's work; a rebalance takes nothing away until it ends, or the session. */
   get ready(): boolean {
@@ -192,17 +203,20 @@ export class Membership {
     if (newest > configOffset()) await refreshConfig();
     const version = CONNECT_PROTOCOLS.find(({ name }) => name === request.protocol)?.version ?? 1;
     const offset = configOffset();
-    const { byMember, waiting, delayMs, view } = assignWork({
-      members: members.map(({ id, instanceId, allocation }) => ({
-        id,
-        worker: instanceId ?? id,
-        owned: allocation,
-      })),
-      configured: configured(),
-      view: this.#led?.view ?? null,
-      nowMs: clock.monotonicMs(),
-      maxDelayMs,
-    });
+    const { byMember, waiting, delayMs, view } =
+      request.protocol === EAGER
+        ? this.#deal(members)
+        : assignWork({
+            members: members.map(({ id, instanceId, allocation }) => ({
+              id,
+              worker: instanceId ?? id,
+              owned: allocation,
+            })),
+            configured: configured(),
+            view: this.#led?.view ?? null,
+            nowMs: clock.monotonicMs(),
+            maxDelayMs,
+          });
     const urls = new Map<string, string>();
     for (const member of members) {
       for (const item of byMember.get(member.id)?.assigned ?? []) urls.set(itemKey(item), member.url);
@@ -215,7 +229,7 @@ export class Membership {
         const { assigned = [], added = [], revoked = [] } = byMember.get(id) ?? {};
         // A worker that restarts finds its last assignment at the broker, so it has to be whole. Connect's own workers
         // have no such place, and expect what is new.
-        const whole = instanceId !== null;
+        const whole = instanceId !== null && version > 0;
         return [
           id,
           encodeAssignment({ ...shared, assigned: whole ? assigned : added, revoked, whole }, version),
@@ -224,10 +238,34 @@ export class Membership {
     );
   }
 
+  /**
+   * Work under the eager protocol. A group that comes to it from another one runs things of which nobody tells here, so
+   * its first round gives nothing away (INV-2); the next one finds that all has ended.
+   */
+  #deal(members: readonly { readonly id: string }[]): {
+    readonly byMember: ReadonlyMap<string, MemberWork>;
+    readonly waiting: readonly WorkItem[];
+    readonly delayMs: number;
+    readonly view: null;
+  } {
+    const ids = members.map(({ id }) => id);
+    const isFirst = this.#led === null || this.#led.view !== null;
+    const hands = dealWork(ids, isFirst ? new WorkSet() : this.#options.configured());
+    const byMember = new Map(
+      ids.map((id): [string, MemberWork] => {
+        const assigned = hands.get(id) ?? [];
+        return [id, { assigned, added: assigned, revoked: [] }];
+      }),
+    );
+    return { byMember, waiting: [], delayMs: 0, view: null };
+  }
+
   async #onAssigned({ assignment: bytes, isLeader, generation, protocol }: GroupAssignment): Promise<void> {
     const { configOffset, refreshConfig, configured, clock, logger } = this.#options;
     this.#cancelDelay?.abort();
     const computed = this.#computed?.generation === generation ? this.#computed : null;
+    const wasLed = this.#led;
+    const wasProtocol = this.#protocol;
     this.#computed = null;
     if (!isLeader) this.#led = null;
     else if (computed) this.#led = computed;
@@ -248,11 +286,18 @@ export class Membership {
     this.#protocol = protocol;
     this.#placed = true;
     for (const wake of this.#placeWaiters.splice(0)) wake();
+    const isEager = protocol === EAGER;
     // What was added is not all where the addition is an older one that the broker kept.
-    const incomplete = !assignment.whole && !this.#assigned;
+    const incomplete = !assignment.whole && !this.#assigned && !isEager;
     this.#options.onLeading(isLeader && this.#led !== null, this.#led?.waiting ?? []);
-    await this.#options.onAssigned(this.#workOf(assignment));
+    if (isEager && wasProtocol !== EAGER) await this.#options.giveUp();
+    await this.#options.onAssigned(isEager ? assignment.assigned : this.#workOf(assignment));
     this.#assigned = true;
+    if (isEager && isLeader && wasLed?.view !== null) {
+      // The round that gave nothing away.
+      this.#member.rejoin();
+      return;
+    }
     const all = configured();
     const isFree = assignment.revoked.some((item) => all.has(item));
     // A leader that took its place back was given an old assignment and has computed none; revoked work is free now.

@@ -96,10 +96,16 @@ export function connectorRoutes(herder: Herder): Route[] {
     { method: 'PUT', path: '/connectors/:connector/pause', handle: targetState('PAUSED', 202) },
     { method: 'PUT', path: '/connectors/:connector/resume', handle: targetState('STARTED', 202) },
     { method: 'PUT', path: '/connectors/:connector/stop', handle: targetState('STOPPED', 204) },
-    { method: 'POST', path: '/connectors/:connector/tasks', handle: (request) => putTasks(herder, request) },
+    {
+      method: 'POST',
+      path: '/connectors/:connector/tasks',
+      betweenWorkers: true,
+      handle: (request) => putTasks(herder, request),
+    },
     {
       method: 'PUT',
       path: '/connectors/:connector/fence',
+      betweenWorkers: true,
       handle: (request) => refuseFence(herder, request),
     },
     {

@@ -2,9 +2,11 @@ import { silentLogger, systemClock } from '@millrace/foundation';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connectError } from '../errors.ts';
 import type { RestRequest, Route } from './http.ts';
-import { type RestServer, startRestServer } from './server.ts';
+import { RestListeners } from './listeners.ts';
+import { createRestApp } from './server.ts';
+import { workerClient } from './worker-client.ts';
 
-const servers: RestServer[] = [];
+const servers: AsyncDisposable[] = [];
 let seen: RestRequest[];
 beforeEach(() => {
   seen = [];
@@ -14,18 +16,17 @@ afterEach(async () => {
 });
 
 async function serve(handle: Route['handle']): Promise<string> {
-  const server = await startRestServer({
-    host: '127.0.0.1',
-    port: 0,
+  const listeners = await RestListeners.open('listeners', [{ protocol: 'http', host: '127.0.0.1', port: 0 }], null);
+  const app = await createRestApp({
     routes: [{ method: 'PUT', path: '/connectors/:connector/config', handle }],
     logger: silentLogger,
     clock: systemClock,
-    allowOrigin: '',
-    allowMethods: '',
+    ask: workerClient(null),
     requestTimeoutMs: 2000,
   });
-  servers.push(server);
-  return `http://127.0.0.1:${server.port}`;
+  listeners.serve(app.answer);
+  servers.push(listeners, app);
+  return `http://127.0.0.1:${listeners.bound[0]?.port}`;
 }
 const elsewhere = (url: string) => (): never => {
   throw connectError('connect.elsewhere', 'Only the leader can set connector configs.', { context: { url } });

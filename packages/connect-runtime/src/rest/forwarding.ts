@@ -3,6 +3,7 @@
 import { findCoded, MillraceError, messageOf } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
 import type { RestAnswer } from './http.ts';
+import type { AskWorker, WorkerAnswer } from './worker-client.ts';
 
 /** A request as it came in. */
 export interface IncomingRequest {
@@ -11,7 +12,7 @@ export interface IncomingRequest {
   readonly target: string;
   readonly body: string | undefined;
   readonly authorization: string | undefined;
-  /** `http://HOST:PORT` as the client called it. */
+  /** `http://HOST:PORT` or `https://HOST:PORT` as the client called it. */
   readonly base: string;
 }
 
@@ -30,7 +31,7 @@ export function placeOf(error: unknown): string | undefined {
 export async function forward(
   request: IncomingRequest,
   place: string,
-  options: { readonly timeoutMs: number },
+  options: { readonly timeoutMs: number; readonly ask: AskWorker },
 ): Promise<RestAnswer> {
   const target = new URL(request.target, 'http://worker');
   const hop = target.searchParams.get('forward');
@@ -40,10 +41,9 @@ export async function forward(
   const url = new URL(place);
   url.pathname = url.pathname.replace(/\/$/, '') + target.pathname;
   url.search = target.search;
-  let response: Response;
-  let content: string;
+  let answer: WorkerAnswer;
   try {
-    response = await fetch(url, {
+    answer = await options.ask(url, {
       method: request.method,
       headers: {
         accept: JSON_TYPE,
@@ -51,10 +51,8 @@ export async function forward(
         ...(request.authorization === undefined ? {} : { authorization: request.authorization }),
       },
       ...(request.body === undefined ? {} : { body: request.body }),
-      redirect: 'manual',
       signal: AbortSignal.timeout(options.timeoutMs),
     });
-    content = await response.text();
   } catch (error) {
     const reason = error instanceof Error && error.cause !== undefined ? error.cause : error;
     throw connectError(
@@ -62,8 +60,8 @@ export async function forward(
       `IO Error trying to forward REST request: ${messageOf(reason)}`,
     );
   }
-  const location = response.headers.get('location');
-  const headers = location === null ? {} : { location: request.base + new URL(location, url).pathname };
-  if (content === '') return { status: response.status, headers };
-  return { status: response.status, headers, text: { type: JSON_TYPE, content } };
+  const { status, location, text } = answer;
+  const headers = location === undefined ? {} : { location: request.base + new URL(location, url).pathname };
+  if (text === '') return { status, headers };
+  return { status, headers, text: { type: JSON_TYPE, content: text } };
 }

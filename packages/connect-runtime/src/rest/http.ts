@@ -16,7 +16,7 @@ export interface RestRequest {
   readonly body: string | undefined;
   /** By names in small letters; of several values of one name, none. */
   readonly headers: Readonly<Record<string, string | undefined>>;
-  /** `http://HOST:PORT` as the client called it. */
+  /** `http://HOST:PORT` or `https://HOST:PORT` as the client called it. */
   readonly base: string;
 }
 
@@ -36,6 +36,10 @@ export interface Route {
   readonly handle: (request: RestRequest) => Promise<RestAnswer> | RestAnswer;
   /** Answers in a form of its own, so `Accept` is not looked at. */
   readonly ownFormat?: boolean;
+  /** Asked by other workers, which sign what they ask and have no login. */
+  readonly betweenWorkers?: boolean;
+  /** Without a login only `status` of the answer is told, not nothing: what orchestrators look at. */
+  readonly briefWithoutLogin?: boolean;
 }
 
 /** A 200 with a JSON body. */
@@ -138,7 +142,7 @@ export function toRestRequest(request: FastifyRequest): RestRequest {
         typeof value === 'string' ? value : undefined,
       ]),
     ),
-    base: `http://${request.headers.host ?? 'localhost'}`,
+    base: `${request.protocol}://${request.headers.host ?? 'localhost'}`,
   };
 }
 

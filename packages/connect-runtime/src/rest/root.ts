@@ -11,6 +11,7 @@ export function rootRoutes(herder: Herder, renderMetrics: () => Promise<string>,
     {
       method: 'GET',
       path: '/health',
+      briefWithoutLogin: true,
       handle: async () => {
         const health = await herder.health();
         return { status: HEALTH_STATUS[health.status], body: health };
@@ -19,6 +20,7 @@ export function rootRoutes(herder: Herder, renderMetrics: () => Promise<string>,
     {
       method: 'GET',
       path: '/health/ready',
+      briefWithoutLogin: true,
       handle: () => {
         const { ready, problems } = herder.readiness();
         return { status: ready ? 200 : 503, body: { status: ready ? 'ready' : 'not ready', problems } };

@@ -1,30 +1,38 @@
 // The REST server: Connect's API on fastify, with Connect's statuses, headers and texts.
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { type Clock, findCoded, type Logger } from '@millrace/foundation';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Users } from '../config/rest-users.ts';
 import { connectError } from '../errors.ts';
+import type { CrossOrigin } from './cross-origin.ts';
 import { restError } from './errors.ts';
 import { forward, placeOf } from './forwarding.ts';
 import { errorBody, type RestAnswer, type Route, RouteTable, sendRaw, toRestRequest } from './http.ts';
+import { applyHeaders, type HeaderRule } from './response-headers.ts';
+import type { AskWorker } from './worker-client.ts';
 
-export interface RestServerOptions {
-  readonly host: string;
-  readonly port: number;
+export interface RestAppOptions {
   readonly routes: readonly Route[];
   readonly logger: Logger;
   readonly clock: Clock;
-  readonly allowOrigin: string;
-  readonly allowMethods: string;
+  /** How other workers are asked. */
+  readonly ask: AskWorker;
+  readonly crossOrigin?: CrossOrigin;
+  /** Headers that every answer has. */
+  readonly headers?: readonly HeaderRule[];
+  /** Who may log in; absent = nobody has to. */
+  readonly users?: Users;
   /** How long a request may take before it is answered with 500. */
   readonly requestTimeoutMs?: number;
 }
 
-export interface RestServer extends AsyncDisposable {
-  readonly host: string;
-  readonly port: number;
+/** Answers requests of any number of listeners. */
+export interface RestApp extends AsyncDisposable {
+  readonly answer: RequestListener;
 }
 
 const JSON_TYPE = 'application/json';
+const TEXT_TYPE = 'text/plain';
 const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
 const MAX_NAME_BYTES = 4096;
 const REQUEST_TIMEOUT_MS = 90_000;
@@ -37,19 +45,19 @@ const STATUS_TEXTS: Readonly<Record<number, string>> = {
   415: 'HTTP 415 Unsupported Media Type',
 };
 
-/** Starts listening; port 0 takes a free one. */
-export async function startRestServer(options: RestServerOptions): Promise<RestServer> {
+/** Connect's API over these routes. */
+export async function createRestApp(options: RestAppOptions): Promise<RestApp> {
   const app = fastify({
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_NAME_BYTES, caseSensitive: true },
     exposeHeadRoutes: true,
-    forceCloseConnections: true,
   });
   const table = new RouteTable(options.routes);
   parseBodiesAsText(app);
   app.addHook('onRequest', (request, reply, done) => {
-    allowOrigins(options, request, reply);
+    options.crossOrigin?.apply(request.raw, reply.raw);
+    if (options.headers) applyHeaders(options.headers, reply.raw, options.clock.nowMs());
     const path = pathOf(request);
     if (path.includes('//')) bare(reply, 400, 'Ambiguous URI empty segment');
     else done();
@@ -60,19 +68,44 @@ export async function startRestServer(options: RestServerOptions): Promise<RestS
       url: route.path,
       handler: async (request, reply) => {
         if (route.ownFormat !== true && !acceptsJson(request.headers.accept)) return bare(reply, 406);
-        await answer(options, route, request, reply);
+        if (route.betweenWorkers === true || loggedIn(options, request)) {
+          await answer(options, route, request, reply);
+        } else if (route.briefWithoutLogin === true) {
+          await answer(options, briefly(route), request, reply);
+        } else notLoggedIn(reply, JSON_TYPE);
       },
     });
   }
-  app.setNotFoundHandler((request, reply) => notRouted(table, request, reply));
+  app.setNotFoundHandler((request, reply) => notRouted(options, table, request, reply));
   app.setErrorHandler((error, request, reply) => notHandled(options, error, request, reply));
-  await app.listen({ host: options.host, port: options.port });
-  const { address, port } = app.server.address() as AddressInfo;
+  await app.ready();
   return {
-    host: address,
-    port,
+    answer: (request, response) => app.routing(request, response),
     [Symbol.asyncDispose]: async () => {
       await app.close();
+    },
+  };
+}
+
+function loggedIn({ users }: RestAppOptions, request: FastifyRequest): boolean {
+  return users === undefined || users.allows(request.headers.authorization);
+}
+
+/** Connect's text, and beside it what lets browsers and curl ask for a login. */
+function notLoggedIn(reply: FastifyReply, type: string): void {
+  sendRaw(reply, 401, 'User cannot access the resource.', {
+    'content-type': type,
+    'www-authenticate': 'Basic realm="Kafka Connect"',
+  });
+}
+
+/** The route without the texts of its answer, which name connectors. */
+function briefly(route: Route): Route {
+  return {
+    ...route,
+    handle: async (request) => {
+      const { status, body } = await route.handle(request);
+      return { status, body: { status: (body as { status?: unknown } | undefined)?.status } };
     },
   };
 }
@@ -86,7 +119,7 @@ function parseBodiesAsText(app: FastifyInstance): void {
 }
 
 async function answer(
-  options: RestServerOptions,
+  options: RestAppOptions,
   route: Route,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -112,7 +145,7 @@ async function answer(
 }
 
 async function handleOrForward(
-  options: RestServerOptions,
+  options: RestAppOptions,
   route: Route,
   request: FastifyRequest,
 ): Promise<RestAnswer> {
@@ -126,6 +159,7 @@ async function handleOrForward(
     const { authorization } = request.headers;
     return await forward({ method: request.method, target: request.url, body, authorization, base }, place, {
       timeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+      ask: options.ask,
     });
   }
 }
@@ -143,7 +177,7 @@ function jsonText(body: unknown): string {
     : text.replace(/"\\u0000bigint(\d+)\\u0000"/g, (_match, index: string) => big[Number(index)] ?? '0');
 }
 
-async function withTimeout<T>(options: RestServerOptions, work: () => Promise<T>): Promise<T> {
+async function withTimeout<T>(options: RestAppOptions, work: () => Promise<T>): Promise<T> {
   const done = new AbortController();
   const timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
   const timeout = options.clock.sleep(timeoutMs, done.signal).then((): never => {
@@ -167,21 +201,38 @@ function bare(reply: FastifyReply, status: number, message = STATUS_TEXTS[status
   sendRaw(reply, status, errorBody(status, message));
 }
 
-function notRouted(table: RouteTable, request: FastifyRequest, reply: FastifyReply): void {
+function notRouted(
+  options: RestAppOptions,
+  table: RouteTable,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
   const path = pathOf(request);
   const methods = table.methodsOf(path);
   if (!methods) {
     const encodedSeparator = /%2f/i.test(path);
     bare(reply, encodedSeparator ? 400 : 404, encodedSeparator ? 'Ambiguous URI path separator' : undefined);
   } else if (request.method === 'OPTIONS') {
-    sendRaw(reply, 200, '', { allow: [...methods].join(','), 'content-type': JSON_TYPE });
+    const type = optionsType(request.headers.accept);
+    // Browsers ask without a login whether they may send one.
+    const asks = options.crossOrigin?.isPreflight(request.raw) === true || loggedIn(options, request);
+    if (!asks) return notLoggedIn(reply, type);
+    const text = type === TEXT_TYPE ? [...methods].join(', ') : '';
+    sendRaw(reply, 200, text, { allow: [...methods].join(','), 'content-type': type });
   } else {
     bare(reply, 405);
   }
 }
 
+/** OPTIONS answers with a list in plain text, or with nothing of whatever else is wanted. */
+function optionsType(accept: string | undefined): string {
+  const [first = ''] = (accept ?? '').split(/[,;]/);
+  const wanted = first.trim().toLowerCase();
+  return /^[a-z0-9][\w.+-]*\/[a-z0-9][\w.+-]*$/.test(wanted) ? wanted : TEXT_TYPE;
+}
+
 function notHandled(
-  options: RestServerOptions,
+  options: RestAppOptions,
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -204,13 +255,4 @@ function acceptsJson(accept: string | undefined): boolean {
     if (parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))) return false;
     return type === '*/*' || type === 'application/*' || type === JSON_TYPE;
   });
-}
-
-function allowOrigins(options: RestServerOptions, request: FastifyRequest, reply: FastifyReply): void {
-  const { origin } = request.headers;
-  if (options.allowOrigin === '' || origin === undefined) return;
-  const allowed = options.allowOrigin.split(',').map((item) => item.trim());
-  if (!allowed.includes('*') && !allowed.includes(origin)) return;
-  reply.raw.setHeader('access-control-allow-origin', origin);
-  if (options.allowMethods !== '') reply.raw.setHeader('access-control-allow-methods', options.allowMethods);
 }

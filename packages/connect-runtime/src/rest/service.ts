@@ -1,0 +1,104 @@
+// REST as a worker has it: its listeners, the API on them and on those of the administrator, and what other workers are
+// told of it.
+import type { Clock, Logger } from '@millrace/foundation';
+import { type RestConfig, type RestListener, urlHost } from '../config/rest-config.ts';
+import { CrossOrigin } from './cross-origin.ts';
+import type { Route } from './http.ts';
+import { RestListeners } from './listeners.ts';
+import { createRestApp, type RestApp, type RestAppOptions } from './server.ts';
+import { type AskWorker, workerClient } from './worker-client.ts';
+
+export interface RestServiceParts {
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+export interface RestServiceRoutes {
+  readonly main: readonly Route[];
+  readonly admin: readonly Route[];
+}
+
+export class RestService implements AsyncDisposable {
+  /** How this worker asks others. */
+  readonly ask: AskWorker;
+  readonly #config: RestConfig;
+  readonly #parts: RestServiceParts;
+  readonly #crossOrigin: CrossOrigin;
+  readonly #opened: AsyncDisposable[] = [];
+  #main: RestListeners | undefined;
+  #admin: RestListeners | undefined;
+
+  constructor(config: RestConfig, parts: RestServiceParts) {
+    this.#config = config;
+    this.#parts = parts;
+    this.ask = workerClient(config.clientTls);
+    const { allowOrigins, allowMethods, users } = config;
+    this.#crossOrigin = new CrossOrigin({ allowOrigins, allowMethods, hasLogin: users !== null });
+  }
+
+  /** Binds the listeners; requests are told to wait until `serve`. @throws connect.bad_worker_config */
+  async listen(): Promise<void> {
+    const { listeners, adminListeners, tls, adminTls } = this.#config;
+    this.#main = await this.#open('listeners', listeners, tls);
+    if (adminListeners !== null) this.#admin = await this.#open('admin.listeners', adminListeners, adminTls);
+  }
+
+  async #open(...parts: Parameters<typeof RestListeners.open>): Promise<RestListeners> {
+    const opened = await RestListeners.open(...parts);
+    this.#opened.push(opened);
+    return opened;
+  }
+
+  async serve(routes: RestServiceRoutes): Promise<void> {
+    const { adminListeners, headers, users } = this.#config;
+    const main = adminListeners === null ? [...routes.main, ...routes.admin] : routes.main;
+    const app = await this.#app({
+      routes: main,
+      crossOrigin: this.#crossOrigin,
+      headers,
+      ...(users === null ? {} : { users }),
+    });
+    this.#main?.serve(app.answer);
+    // As in Connect, what is asked of an administrator's listener needs no login.
+    if (this.#admin) this.#admin.serve((await this.#app({ routes: routes.admin })).answer);
+  }
+
+  async #app(options: Omit<RestAppOptions, 'logger' | 'clock' | 'ask'>): Promise<RestApp> {
+    const app = await createRestApp({ ...options, ...this.#parts, ask: this.ask });
+    this.#opened.push(app);
+    return app;
+  }
+
+  /** The first listener, with the port it has. */
+  get first(): RestListener {
+    const [first] = this.#bound;
+    if (!first) throw new Error('a worker has at least one listener');
+    return first;
+  }
+
+  /** Where it answers on this machine. */
+  get url(): string {
+    const { protocol, host, port } = this.first;
+    return `${protocol}://${urlHost(host)}:${port}`;
+  }
+
+  /** Where other workers reach this one, without a slash at the end. */
+  get advertisedUrl(): string {
+    return `${this.#config.advertised.protocol}://${this.workerId}`;
+  }
+
+  /** The worker's id in statuses: `HOST:PORT` as others reach it. */
+  get workerId(): string {
+    const { protocol, host, port } = this.#config.advertised;
+    const listener = this.#bound.find((one) => one.protocol === protocol) ?? this.first;
+    return `${urlHost(host ?? listener.host)}:${port ?? listener.port}`;
+  }
+
+  get #bound(): readonly RestListener[] {
+    return this.#main?.bound ?? this.#config.listeners;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const opened of this.#opened.splice(0).reverse()) await opened[Symbol.asyncDispose]();
+  }
+}

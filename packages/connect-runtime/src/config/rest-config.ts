@@ -2,7 +2,7 @@
 // requests, headers of all answers, users. Keys and words are Connect's (KIP-208, KIP-310, KIP-577).
 import { isIP } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
-import { MillraceError, type RawConfig, type ResolvedConfig } from '@millrace/foundation';
+import { javaRegexProblem, MillraceError, type RawConfig, type ResolvedConfig } from '@millrace/foundation';
 import { hasKeyStore, type SettingReader, tlsSettings } from '@millrace/kafka-protocol';
 import { connectError } from '../errors.ts';
 import { type HeaderRule, headerRules } from '../rest/response-headers.ts';
@@ -78,7 +78,7 @@ export function restConfig(
       host: resolved.optionalString('rest.advertised.host.name') || undefined,
       port: resolved.optionalInt('rest.advertised.port'),
     },
-    allowOrigins: parts(resolved.string('access.control.allow.origin')),
+    allowOrigins: origins(resolved.string('access.control.allow.origin')),
     allowMethods: methods.trim() === '' ? DEFAULT_METHODS : parts(methods),
     headers: headerRules(resolved.string('response.http.headers.config')),
     users: wantsLogin(resolved) ? readUsers(resolved, env) : null,
@@ -90,6 +90,20 @@ function parts(text: string): string[] {
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '');
+}
+
+function origins(text: string): string[] {
+  const found = parts(text);
+  for (const entry of found) {
+    const problem = entry === '*' ? undefined : javaRegexProblem(entry);
+    if (problem !== undefined) {
+      throw bad(
+        'access.control.allow.origin',
+        `Invalid value ${entry} for configuration access.control.allow.origin: ${problem}`,
+      );
+    }
+  }
+  return found;
 }
 
 function mainListeners(resolved: ResolvedConfig, raw: RawConfig): RestListener[] {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clientSettings, configFromEnvironment, parseWorkerConfig, restAddress } from './worker-config.ts';
+import { clientSettings, configFromEnvironment, parseWorkerConfig } from './worker-config.ts';
 
 describe('worker config', () => {
   it('has defaults for everything', () => {
@@ -56,15 +56,7 @@ describe('worker config', () => {
 
   it('takes the old names of the REST address, with a warning', () => {
     const config = parseWorkerConfig({ 'rest.port': '9999', 'rest.host.name': 'h' });
-    expect(restAddress(config)).toEqual({ host: 'h', port: 9999 });
     expect(config.warnings.join()).toContain('use listeners instead');
-  });
-
-  it('listens everywhere where listeners names no host, as Connect does', () => {
-    expect(restAddress(parseWorkerConfig({ listeners: 'http://:8083' }))).toEqual({
-      host: '0.0.0.0',
-      port: 8083,
-    });
   });
 
   it('reads keys from the environment, MILLRACE_ before CONNECT_', () => {

@@ -37,6 +37,30 @@ describe('the group bytes of Connect', () => {
     );
   });
 
+  it('have neither allocation nor revoked work nor a delay in the eager protocol', () => {
+    expect(encodeMetadata({ url: 'http://w/', configOffset: 7, allocation: assignment.assigned }, 0)).toEqual(
+      Buffer.from('00000009' + '687474703a2f2f772f' + '0000000000000007', 'hex'),
+    );
+    const bytes = encodeAssignment({ ...assignment, assigned: [{ connector: 'a', task: -1 }] }, 0);
+    expect(bytes.toString('hex')).toBe(
+      '0000' +
+        '0000' +
+        '00036d2d31' +
+        '000e687474703a2f2f773a383038332f' +
+        '000000000000002a' +
+        '00000001' +
+        '000161' +
+        '00000001' +
+        'ffffffff',
+    );
+    expect(decodeAssignment(bytes)).toEqual({
+      ...assignment,
+      assigned: [{ connector: 'a', task: -1 }],
+      revoked: [],
+      delayMs: 0,
+    });
+  });
+
   it('read back what was written', () => {
     for (const whole of [false, true]) {
       expect(decodeAssignment(encodeAssignment({ ...assignment, whole }, 2))).toEqual({

@@ -1,6 +1,6 @@
 import { testRandom } from '@millrace/testkit';
 import { describe, expect, it } from 'vitest';
-import { type AssignorInput, type AssignorResult, type AssignorView, assignWork } from './assignor.ts';
+import { type AssignorInput, type AssignorResult, type AssignorView, assignWork, dealWork } from './assignor.ts';
 import { CONNECTOR_ITSELF, itemKey, type WorkItem, WorkSet } from './work.ts';
 
 const item = (connector: string, task: number = CONNECTOR_ITSELF): WorkItem => ({ connector, task });
@@ -198,3 +198,14 @@ function playGame(random: ReturnType<typeof testRandom>): void {
     expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
   }
 }
+
+describe('the eager protocol', () => {
+  it('deals work out one by one, connectors before tasks, as Connect does', () => {
+    const hands = dealWork(['m-2', 'm-1'], new WorkSet(work));
+    expect(Object.fromEntries(hands)).toEqual({
+      'm-1': [item('a'), item('a', 0), item('b', 0)],
+      'm-2': [item('b'), item('a', 1)],
+    });
+    expect(dealWork([], new WorkSet(work)).size).toBe(0);
+  });
+});

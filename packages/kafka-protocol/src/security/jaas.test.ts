@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { JaasError, parseJaas } from './jaas.ts';
+import { JaasError, parseJaas, parseJaasFile } from './jaas.ts';
 
 test('A login configuration is read as Java reads it: quotes, escapes, comments, line breaks', () => {
   const entry = parseJaas(
@@ -36,5 +36,21 @@ test('INV-11: what is wrong with it is told without repeating any of it', () => 
     }
     expect(thrown, text).toBeInstanceOf(JaasError);
     expect((thrown as Error).message).not.toContain('hunter2');
+  }
+});
+
+test('A login configuration file is read entry by entry', () => {
+  const file = parseJaasFile(`// users
+    KafkaConnect{ a.B required file="/x {y}"; c.D optional; };
+    Client { };`);
+  expect([...file.keys()]).toEqual(['KafkaConnect', 'Client']);
+  expect(file.get('KafkaConnect')?.map(({ loginModule }) => loginModule)).toEqual(['a.B', 'c.D']);
+  expect(file.get('KafkaConnect')?.[0]?.options.get('file')).toBe('/x {y}');
+  expect(parseJaasFile('')).toEqual(new Map());
+});
+
+test('INV-10: a file that is none is refused', () => {
+  for (const text of ['KafkaConnect', 'A { b.C required; }', 'A b.C required;', 'A { b.C required;', '} {', 'A { ; };']) {
+    expect(() => parseJaasFile(text)).toThrow(JaasError);
   }
 });

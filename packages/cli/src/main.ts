@@ -9,6 +9,7 @@ type Register = (program: Command) => void;
 /** Commands that are modules of their own. To load everything takes longer than most commands do. */
 const ownModules: Readonly<Record<string, () => Promise<Register>>> = {
   start: async () => (await import('./start.ts')).registerStart,
+  standalone: async () => (await import('./standalone.ts')).registerStandalone,
   broker: async () => (await import('./broker-command.ts')).registerBroker,
   demo: async () => (await import('./demo.ts')).registerDemo,
   doctor: async () => (await import('./doctor.ts')).registerDoctor,

@@ -2,10 +2,12 @@
 import path from 'node:path';
 import { type BrokerThreadHandle, startBrokerThread } from '@millrace/broker/thread';
 import { configFromEnvironment, parseWorkerConfig, restConfig } from '@millrace/connect-runtime/config';
+import type { StandaloneConnector } from '@millrace/connect-runtime';
 import { createMetrics, LogHub, type LogLevel, systemClock } from '@millrace/foundation';
 import { type Command, Option } from 'commander';
 import { formatHostPort, type HostPort, parseHostPort } from './addresses.ts';
 import { logOutput, logToFile } from './log-output.ts';
+import { pluginPathNotes } from './plugin-path.ts';
 import { readBrokerProperties, readProperties, withVariables } from './read-properties.ts';
 import { RunningParts } from './running.ts';
 import { packageVersion } from './version.ts';
@@ -30,31 +32,63 @@ export interface StartedAddresses {
   readonly rest: string;
 }
 
+/** What a worker without a group runs. */
+export interface StandaloneFlags {
+  readonly connectors: readonly StandaloneConnector[];
+}
+
 const DEFAULT_KAFKA: HostPort = { host: '127.0.0.1', port: 9092 };
 
 export function registerStart(program: Command): void {
-  program
-    .command('start')
+  withStartOptions(program.command('start'))
     .description('run broker, worker and REST in this process')
-    .argument('[worker.properties]', 'worker settings, as Kafka Connect has them')
+    .argument('[worker.properties]', 'worker settings, as Kafka Connect has them (connect-distributed.properties)')
+    .option('--registry <host:port>', 'where the schema registry listens')
+    .addOption(new Option('--end-with-parent').hideHelp())
+    .addHelpText(
+      'after',
+      examples([
+        ['millrace start', 'broker, worker and REST of one machine, all in ./data'],
+        ['millrace start connect-distributed.properties', 'a worker on the Kafka that bootstrap.servers names'],
+        ['millrace start connect-distributed.properties --kafka 127.0.0.1:9092', 'the same on the bundled broker'],
+        ['CONNECT_GROUP_ID=orders millrace start', 'settings from the environment'],
+      ]),
+    )
+    .action(async (propertiesFile: string | undefined, flags: StartFlags) => {
+      await runMillrace(flags, (parts) => startMillrace(propertiesFile, flags, parts));
+    });
+}
+
+/** The options of every command that runs a worker. */
+export function withStartOptions(command: Command): Command {
+  return command
     .option('--broker-config <file>', 'settings of the bundled broker, as Kafka has them (server.properties)')
     .option('--data <dir>', 'folder that holds everything', './data')
     .option('--kafka <host:port>', 'where the bundled broker listens (default 127.0.0.1:9092)')
-    .option('--rest <host:port>', 'where REST listens (default 127.0.0.1:8083)')
-    .option('--registry <host:port>', 'where the schema registry listens')
-    .option('--log-level <level>', 'fatal, error, warn, info, debug or trace', 'info')
-    .addOption(new Option('--end-with-parent').hideHelp())
-    .action(async (propertiesFile: string | undefined, flags: StartFlags) => {
-      const parts = new RunningParts();
-      parts.endOnSignals();
-      if (flags.endWithParent) process.once('disconnect', () => void parts.end(0));
-      try {
-        const { kafka, rest } = await startMillrace(propertiesFile, flags, parts);
-        process.stdout.write(`ready kafka=${kafka} rest=${rest}\n`);
-      } catch (error) {
-        parts.fail('Millrace could not start.', error);
-      }
-    });
+    .option('--rest <host:port>', 'where REST listens, before the listeners of the file (default 127.0.0.1:8083)')
+    .option('--log-level <level>', 'fatal, error, warn, info, debug or trace', 'info');
+}
+
+/** Lines of help that show a command as it is used. */
+export function examples(lines: readonly (readonly [command: string, what: string])[]): string {
+  const shown = lines.map(([command, what]) => `  ${command}\n      ${what}`);
+  return `\nExamples:\n${shown.join('\n')}`;
+}
+
+/** Runs until a signal or a failure; prints where it answers once it does. */
+export async function runMillrace(
+  flags: StartFlags,
+  start: (parts: RunningParts) => Promise<StartedAddresses>,
+): Promise<void> {
+  const parts = new RunningParts();
+  parts.endOnSignals();
+  if (flags.endWithParent) process.once('disconnect', () => void parts.end(0));
+  try {
+    const { kafka, rest } = await start(parts);
+    process.stdout.write(`ready kafka=${kafka} rest=${rest}\n`);
+  } catch (error) {
+    parts.fail('Millrace could not start.', error);
+  }
 }
 
 /** Starts broker and worker; `parts` closes them. @throws config.invalid, broker.* and connect.* codes */
@@ -62,6 +96,7 @@ export async function startMillrace(
   propertiesFile: string | undefined,
   flags: StartFlags,
   parts: RunningParts,
+  standalone?: StandaloneFlags,
 ): Promise<StartedAddresses> {
   const output = flags.logFile === undefined ? logOutput(process.stderr.isTTY) : logToFile(flags.logFile);
   const logHub = new LogHub({ level: flags.logLevel, ...output });
@@ -70,6 +105,7 @@ export async function startMillrace(
     ...configFromEnvironment(process.env),
     ...(propertiesFile === undefined ? {} : readProperties(propertiesFile)),
   });
+  for (const note of await pluginPathNotes(properties['plugin.path'] ?? '')) logger.warn(note);
   // What is wrong with the config is told before anything is started.
   restConfig(parseWorkerConfig(properties), process.env);
   const dataDir = path.resolve(flags.data);
@@ -95,6 +131,7 @@ export async function startMillrace(
     pluginEntries,
     pluginsModule: new URL('../dist/plugins.js', import.meta.url),
     bootstrapServers,
+    ...(standalone === undefined ? {} : { standalone }),
     ...(flags.rest === undefined ? {} : { rest: parseHostPort(flags.rest, '--rest') }),
     dataDir,
     logHub,

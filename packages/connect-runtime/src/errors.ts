@@ -22,6 +22,7 @@ export type ConnectCode =
   | 'connect.stop_timed_out'
   | 'connect.connector_hangs'
   | 'connect.topic_log_failed'
+  | 'connect.offset_file'
   | 'connect.too_many_tasks'
   | 'connect.malformed_assignment'
   | 'connect.data';
@@ -77,6 +78,11 @@ defineErrorCodes<ConnectCode>({
   'connect.topic_log_failed': {
     policy: 'retry',
     remedy: 'Check that the Kafka brokers are reachable and that the internal topics exist.',
+  },
+  'connect.offset_file': {
+    policy: 'retry',
+    remedy:
+      'Give offset.storage.file.filename a file of a standalone worker, or one that is not there yet, in a folder this user may write to.',
   },
   'connect.too_many_tasks': {
     policy: 'needs_operator',

@@ -7,6 +7,7 @@ export type SharedLease = SharedArrayBuffer;
 
 const MONOTONIC = 0;
 const WALL = 1;
+const NEVER = 2n ** 63n - 1n;
 
 export class Lease {
   readonly shared: SharedLease;
@@ -26,6 +27,12 @@ export class Lease {
       Atomics.store(this.#ends, MONOTONIC, ends[MONOTONIC]);
       Atomics.store(this.#ends, WALL, ends[WALL]);
     };
+  }
+
+  /** Never ends: a worker without a group is sure of its work. */
+  keep(): void {
+    Atomics.store(this.#ends, MONOTONIC, NEVER);
+    Atomics.store(this.#ends, WALL, NEVER);
   }
 
   /** Ends it now: the group has said that this worker is no member. */

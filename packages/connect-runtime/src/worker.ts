@@ -9,6 +9,7 @@ import {
   type LogHub,
   type LogLevel,
   type Metrics,
+  messageOf,
   type RawConfig,
   toError,
 } from '@millrace/foundation';
@@ -18,10 +19,13 @@ import { defaultProviders } from './config/providers.ts';
 import { restConfig } from './config/rest-config.ts';
 import {
   clientSettings,
+  OFFSETS_FILE,
   parseWorkerConfig,
   securitySettings,
   type WorkerConfig,
 } from './config/worker-config.ts';
+import { connectError } from './errors.ts';
+import { Alone } from './herder/alone.ts';
 import { ConnectorOffsetsService } from './herder/connector-offsets.ts';
 import { DistributedHerder } from './herder/herder.ts';
 import { Leadership } from './herder/leadership.ts';
@@ -39,11 +43,13 @@ import { offsetRoutes } from './rest/offsets.ts';
 import { pluginRoutes } from './rest/plugins.ts';
 import { rootRoutes } from './rest/root.ts';
 import { RestService } from './rest/service.ts';
+import type { TargetState } from './stores/config-records.ts';
 import { ConfigStore } from './stores/config-store.ts';
+import { memoryLogs, offsetFileLog } from './stores/local-logs.ts';
 import { OffsetStore } from './stores/offset-store.ts';
 import { StatusStore } from './stores/status-store.ts';
 import type { TaskSettings } from './task/task-runner.ts';
-import { logOpener } from './topic-log.ts';
+import { type LogOpener, type LogOpenerParts, logOpener } from './topic-log.ts';
 
 export interface WorkerOptions {
   /** Keys of a worker properties file, with environment and flags put in already. */
@@ -54,6 +60,11 @@ export interface WorkerOptions {
   readonly bootstrapServers: string;
   /** Where REST listens, before the listeners of the config. */
   readonly rest?: { readonly host: string; readonly port: number };
+  /**
+   * A worker without a group: it runs these connectors, keeps offsets in `offset.storage.file.filename` and everything
+   * else in memory.
+   */
+  readonly standalone?: { readonly connectors: readonly StandaloneConnector[] };
   readonly dataDir: string;
   readonly logHub: LogHub;
   readonly metrics: Metrics;
@@ -64,6 +75,15 @@ export interface WorkerOptions {
   readonly version: string;
   /** The worker cannot go on; the process should end. */
   readonly onFatal: (error: Error) => void;
+}
+
+/** A connector that a standalone worker begins with. */
+export interface StandaloneConnector {
+  /** Where it comes from, for errors. */
+  readonly file: string;
+  readonly name: string;
+  readonly config: RawConfig;
+  readonly initialState?: TargetState;
 }
 
 export interface WorkerHandle extends AsyncDisposable {
@@ -102,6 +122,7 @@ class Worker implements WorkerHandle {
   /** What the group allows this worker, for all its threads. */
   readonly #lease = new Lease();
   readonly #rest: RestService;
+  #groupId = '';
 
   constructor(options: WorkerOptions, config: WorkerConfig) {
     this.#options = options;
@@ -148,7 +169,7 @@ class Worker implements WorkerHandle {
     const hasOwnAdmin = Object.keys(securitySettings(raw, 'admin.')).length > 0;
     const admin = new Admin(hasOwnAdmin ? open(clientSettings(raw, 'admin.')) : cluster);
     const onError = (error: Error): void => this.#options.onFatal(error);
-    const openLog = logOpener({ cluster, admin, logger, clock });
+    const { openLog, openOffsets } = this.#logs({ cluster, admin, logger, clock });
     let herder: DistributedHerder | undefined;
     const configs = new ConfigStore({
       topic: resolved.string('config.storage.topic'),
@@ -162,7 +183,7 @@ class Worker implements WorkerHandle {
       topic: resolved.string('offset.storage.topic'),
       partitions: resolved.int('offset.storage.partitions'),
       replicationFactor: resolved.int('offset.storage.replication.factor'),
-      openLog,
+      openLog: openOffsets,
       onError,
     });
     const status = new StatusStore({
@@ -177,11 +198,29 @@ class Worker implements WorkerHandle {
     });
     for (const store of [configs, offsets, status]) this.#closers.push(() => store.close());
     await Promise.all([configs.start(), offsets.start(), status.start()]);
+    this.#groupId = this.#options.standalone ? instanceId : resolved.string('group.id');
     const host = this.#createHost();
     this.#closers.push(async () => await host[Symbol.asyncDispose]());
     herder = this.#createHerder({ cluster, admin, configs, offsets, status, host });
     await this.#serveRest(herder, host);
-    await this.#join(herder, cluster, configs, instanceId);
+    if (this.#options.standalone) await this.#runAlone(herder, this.#options.standalone.connectors);
+    else await this.#join(herder, cluster, configs, instanceId);
+  }
+
+  /** Where configs, states and offsets are kept: topics, or what a standalone worker has in their place. */
+  #logs(parts: LogOpenerParts): { readonly openLog: LogOpener; readonly openOffsets: LogOpener } {
+    if (!this.#options.standalone) {
+      const openLog = logOpener(parts);
+      return { openLog, openOffsets: openLog };
+    }
+    const file = this.#config.resolved.optionalString(OFFSETS_FILE);
+    if (!file) {
+      throw connectError('connect.bad_worker_config', `${OFFSETS_FILE} is missing.`, {
+        configKey: OFFSETS_FILE,
+        hint: `A standalone worker keeps source offsets in a file: set ${OFFSETS_FILE}=/path/of/connect.offsets`,
+      });
+    }
+    return { openLog: memoryLogs(parts.clock), openOffsets: offsetFileLog(file, parts.clock) };
   }
 
   #createHost(): TaskHost {
@@ -247,6 +286,7 @@ class Worker implements WorkerHandle {
         clock,
         logger,
       },
+      isStandalone: this.#options.standalone !== undefined,
       allowTopicReset: resolved.boolean('topic.tracking.allow.reset'),
       version,
       commit: COMMIT,
@@ -265,14 +305,14 @@ class Worker implements WorkerHandle {
     const { resolved, raw } = this.#config;
     return {
       bootstrapServers: this.#options.bootstrapServers,
-      groupId: resolved.string('group.id'),
+      groupId: this.#groupId,
       spoolFolder: path.join(this.#options.dataDir, 'spool'),
       workerConverters: converterSettings(this.#config),
       workerClient: securitySettings(raw, ''),
       workerProducer: clientSettings(raw, 'producer.'),
       workerConsumer: clientSettings(raw, 'consumer.'),
       workerAdmin: clientSettings(raw, 'admin.'),
-      offsetsTopic: resolved.string('offset.storage.topic'),
+      offsetsTopic: this.#options.standalone ? null : resolved.string('offset.storage.topic'),
       flushIntervalMs: resolved.int('offset.flush.interval.ms'),
       flushTimeoutMs: resolved.int('offset.flush.timeout.ms'),
       stopTimeoutMs: resolved.int('task.shutdown.graceful.timeout.ms'),
@@ -307,6 +347,33 @@ class Worker implements WorkerHandle {
     });
     // Nobody asks any more before what answers ends.
     this.#closers.push(async () => await this.#rest[Symbol.asyncDispose]());
+  }
+
+  async #runAlone(herder: DistributedHerder, connectors: readonly StandaloneConnector[]): Promise<void> {
+    this.#lease.keep();
+    const { onFatal } = this.#options;
+    herder.join(
+      new Alone({
+        configured: () => herder.configured(),
+        onAssigned: (work) => herder.onAssigned(work),
+        onError: (error) => onFatal(toError(error)),
+      }),
+    );
+    for (const { file, name, config, initialState } of connectors) {
+      try {
+        await herder.putConnector(
+          name,
+          { ...config, name },
+          { allowReplace: false, ...(initialState === undefined ? {} : { initialState }) },
+        );
+      } catch (error) {
+        const text = `The connector ${name} of ${file} cannot be created: ${messageOf(error)}`;
+        throw connectError('connect.bad_worker_config', text, {
+          hint: 'Correct the file and start again.',
+          cause: error,
+        });
+      }
+    }
   }
 
   async #join(

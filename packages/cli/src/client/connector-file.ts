@@ -7,6 +7,8 @@ import { CliError } from './cli-error.ts';
 export interface ConnectorFile {
   readonly name: string;
   readonly config: Readonly<Record<string, string>>;
+  /** RUNNING, PAUSED or STOPPED, where the file says so. */
+  readonly initialState?: string;
 }
 
 /** @throws CliError that names the file and what is wrong in it */
@@ -47,7 +49,12 @@ export function readConnectorFile(file: string): ConnectorFile {
     }
     return [key, String(value)] as const;
   });
-  return { name, config: Object.fromEntries(entries) };
+  const state = isObject(json['config']) ? json['initial_state'] : undefined;
+  return {
+    name,
+    config: Object.fromEntries(entries),
+    ...(state === undefined || state === null ? {} : { initialState: String(state) }),
+  };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -14,6 +14,9 @@ import { SIGNATURE_ALGORITHMS } from '../herder/session-keys.ts';
 import { withPrefix } from './client-overrides.ts';
 import { LOGIN_CONFIG, USERS_FILE } from './rest-users.ts';
 
+/** Where a standalone worker keeps source offsets. */
+export const OFFSETS_FILE = 'offset.storage.file.filename';
+
 const JSON_CONVERTER = 'org.apache.kafka.connect.json.JsonConverter';
 
 function key(
@@ -57,6 +60,12 @@ export const workerConfigDef: ConfigDef = new ConfigDef([
   key('status.storage.topic', 'STRING', 'connect-status', 'Topic of connector and task states.'),
   key('status.storage.partitions', 'INT', 5, 'Partitions of that topic.', positive),
   key('status.storage.replication.factor', 'SHORT', 3, 'Replicas; at most the number of brokers is used.'),
+  key(
+    OFFSETS_FILE,
+    'STRING',
+    null,
+    'File of source offsets of a standalone worker, in the form of Connect; nothing for a worker of a group.',
+  ),
   key(
     'offset.flush.interval.ms',
     'LONG',

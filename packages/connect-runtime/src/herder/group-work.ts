@@ -6,7 +6,7 @@ import type { ConfigStore } from '../stores/config-store.ts';
 import type { StatusStore } from '../stores/status-store.ts';
 import type { ConnectorHost } from './connector-host.ts';
 import type { RestartRequest } from './herder-api.ts';
-import type { Membership } from './membership.ts';
+import type { GroupPlace } from './membership.ts';
 import { planRestart } from './restart-plan.ts';
 import type { TaskSupervisor } from './task-supervisor.ts';
 import type { ConnectorViews } from './views.ts';
@@ -31,13 +31,13 @@ export class GroupWork {
   readonly #options: GroupWorkOptions;
   /** What the group gave this worker. */
   #assigned = new WorkSet();
-  #membership: Membership | undefined;
+  #membership: GroupPlace | undefined;
 
   constructor(options: GroupWorkOptions) {
     this.#options = options;
   }
 
-  join(membership: Membership): void {
+  join(membership: GroupPlace): void {
     this.#membership = membership;
     membership.start();
   }

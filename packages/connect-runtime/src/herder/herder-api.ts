@@ -47,6 +47,8 @@ export interface Herder {
     options: { readonly allowReplace: boolean; readonly initialState?: TargetState },
   ): Promise<{ readonly created: boolean; readonly info: ConnectorInfo }>;
   patchConnector(name: string, patch: RawConfig): Promise<ConnectorInfo>;
+  /** Whether this worker has no group: it refuses what workers ask of each other. */
+  readonly isStandalone: boolean;
   /**
    * Whether a request of another worker is signed as the group has agreed.
    * @throws connect.bad_request, connect.forbidden, connect.starting

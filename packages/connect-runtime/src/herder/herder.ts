@@ -36,7 +36,7 @@ import { GroupWork } from './group-work.ts';
 import type { Herder, OffsetChange, RestartRequest } from './herder-api.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { Leadership } from './leadership.ts';
-import type { Membership } from './membership.ts';
+import type { GroupPlace } from './membership.ts';
 import { planRestart } from './restart-plan.ts';
 import { TaskSupervisor, type TaskSupervisorOptions } from './task-supervisor.ts';
 import { ConnectorViews } from './views.ts';
@@ -53,6 +53,8 @@ export interface HerderOptions {
     'state' | 'status' | 'generation' | 'isAssigned' | 'publishTasks'
   >;
   readonly tasks: Omit<TaskSupervisorOptions, 'state' | 'status' | 'generation' | 'isAssigned'>;
+  /** Whether this worker has no group; others cannot ask it for anything then. */
+  readonly isStandalone: boolean;
   readonly allowTopicReset: boolean;
   readonly version: string;
   readonly commit: string;
@@ -84,7 +86,7 @@ export class DistributedHerder implements Herder {
   readonly #work: GroupWork;
   /** How often the leader has not taken the task configs of a connector in a row. */
   readonly #unsent = new Map<string, number>();
-  #membership: Membership | undefined;
+  #membership: GroupPlace | undefined;
 
   constructor(options: HerderOptions) {
     this.#options = options;
@@ -122,7 +124,7 @@ export class DistributedHerder implements Herder {
   }
 
   /** Takes part in the group from now on. */
-  join(membership: Membership): void {
+  join(membership: GroupPlace): void {
     this.#membership = membership;
     this.#leadership.join(membership);
     this.#work.join(membership);
@@ -298,6 +300,10 @@ export class DistributedHerder implements Herder {
       if (!configs.state.has(name)) throw connectError('connect.not_found', `Unknown connector ${name}`);
       await configs.putTargetState(name, state);
     });
+  }
+
+  get isStandalone(): boolean {
+    return this.#options.isStandalone;
   }
 
   verifyInternal(body: string, headers: Readonly<Record<string, string | undefined>>): void {

@@ -4,7 +4,7 @@ import type { Clock, Logger, RawConfig } from '@millrace/foundation';
 import { MillraceError, messageOf } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
 import type { AskWorker } from '../rest/worker-client.ts';
-import type { Membership } from './membership.ts';
+import type { GroupPlace } from './membership.ts';
 import type { SessionKeys } from './session-keys.ts';
 import type { WorkItem } from './work.ts';
 
@@ -24,7 +24,7 @@ export class Leadership {
   readonly #stop = new AbortController();
   readonly #joined: Promise<void>;
   #resolveJoined: () => void = () => undefined;
-  #membership: Membership | undefined;
+  #membership: GroupPlace | undefined;
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
@@ -33,7 +33,7 @@ export class Leadership {
     });
   }
 
-  join(membership: Membership): void {
+  join(membership: GroupPlace): void {
     this.#membership = membership;
     this.#resolveJoined();
   }

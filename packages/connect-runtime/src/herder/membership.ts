@@ -20,6 +20,9 @@ export type WorkerProtocol = (typeof CONNECT_PROTOCOLS)[number]['config'];
 
 type LeadRequest = Parameters<ConstructorParameters<typeof GroupMember>[0]['lead']>[0];
 
+/** What a worker is told by its group, whoever makes it up. */
+export type GroupPlace = Pick<Membership, keyof Membership>;
+
 export interface MembershipOptions {
   readonly cluster: Cluster;
   readonly groupId: string;

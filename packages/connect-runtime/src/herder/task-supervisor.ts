@@ -163,6 +163,7 @@ export class TaskSupervisor {
             if (this.#running.get(key) === running) this.#onFailed(item, running, failure);
           },
           readOffset: (partition) => this.#options.offsets.offset(item.connector, partition),
+          storeOffsets: (stored) => this.#options.offsets.put(item.connector, stored),
         }),
         ...started,
         version,

@@ -2,7 +2,7 @@
 import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
 import type { LogLevel } from '@millrace/foundation';
 import type { SharedLease } from '../lease.ts';
-import type { TaskSpec, TaskState } from '../task/task-runner.ts';
+import type { SourceOffset, TaskSpec, TaskState } from '../task/task-runner.ts';
 import type { TaskFailure } from './task-host.ts';
 import type { SharedCount } from './write-count.ts';
 
@@ -18,6 +18,7 @@ export interface ThreadData {
 export type ToThread =
   | { readonly type: 'start'; readonly id: number; readonly spec: TaskSpec; readonly writes: SharedCount }
   | { readonly type: 'pause' | 'resume' | 'forget-topics' | 'stop'; readonly id: number }
+  /** Answers `read-offset`, and `store-offsets` with null. */
   | {
       readonly type: 'offset';
       readonly request: number;
@@ -44,6 +45,12 @@ export type FromThread =
       readonly id: number;
       readonly request: number;
       readonly partition: SourcePartition;
+    }
+  | {
+      readonly type: 'store-offsets';
+      readonly id: number;
+      readonly request: number;
+      readonly offsets: readonly SourceOffset[];
     }
   | { readonly type: 'log'; readonly line: string }
   | { readonly type: 'metrics'; readonly request: number; readonly metrics: readonly object[] };

@@ -61,6 +61,7 @@ class LocalTask implements HostedTask {
         },
         onTopic: (topic) => listener.onTopic(topic),
         readOffset: (partition) => listener.readOffset(partition),
+        storeOffsets: (offsets) => listener.storeOffsets(offsets),
       });
       this.#runner = runner;
       if (this.#stopping) runner.stop();

@@ -1,7 +1,7 @@
 // Where tasks run. The herder does not know whether that is this thread or another.
 import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
 import type { ErrorPolicy, LogLevel } from '@millrace/foundation';
-import type { TaskSpec, TaskState } from '../task/task-runner.ts';
+import type { SourceOffset, TaskSpec, TaskState } from '../task/task-runner.ts';
 
 /** Why a task ended, as plain data. */
 export interface TaskFailure {
@@ -21,6 +21,8 @@ export interface TaskListener {
   onTopic(topic: string): void;
   onFailed(failure: TaskFailure): void;
   readOffset(partition: SourcePartition): Promise<OffsetMap | null>;
+  /** Keeps offsets of a worker that has no topic for them; resolves when they are durable. */
+  storeOffsets(offsets: readonly SourceOffset[]): Promise<void>;
 }
 
 /** A task in a host. */

@@ -57,6 +57,9 @@ class Listener implements TaskListener {
   readOffset(): Promise<null> {
     return Promise.resolve(null);
   }
+  storeOffsets(): Promise<void> {
+    return Promise.resolve();
+  }
 }
 
 const options = {

@@ -207,20 +207,25 @@ class Thread {
         task?.stopped?.();
         break;
       case 'read-offset':
-        void this.#readOffset(task, message.request, message.partition);
+        void this.#answerOffset(message.request, () => task?.listener.readOffset(message.partition));
+        break;
+      case 'store-offsets':
+        void this.#answerOffset(message.request, async () => {
+          await task?.listener.storeOffsets(message.offsets);
+          return null;
+        });
         break;
       default:
         message satisfies never;
     }
   }
 
-  async #readOffset(
-    task: ThreadTask | undefined,
+  async #answerOffset(
     request: number,
-    partition: Parameters<TaskListener['readOffset']>[0],
+    work: () => ReturnType<TaskListener['readOffset']> | undefined,
   ): Promise<void> {
     try {
-      const offset = (await task?.listener.readOffset(partition)) ?? null;
+      const offset = (await work()) ?? null;
       this.send({ type: 'offset', request, offset });
     } catch (error) {
       this.send({ type: 'offset', request, offset: null, error: messageOf(error) });

@@ -2,7 +2,8 @@
 // own. Only messages cross the border.
 import { parentPort, workerData } from 'node:worker_threads';
 import type { OffsetMap, PluginEntry } from '@millrace/connect-api';
-import { createMetrics, LogHub, systemClock } from '@millrace/foundation';
+import { createMetrics, LogHub, messageOf, systemClock } from '@millrace/foundation';
+import { connectError } from '../errors.ts';
 import { Lease } from '../lease.ts';
 import { PluginRegistry } from '../plugins.ts';
 import { requestTimeoutMs } from '../task/client-settings.ts';
@@ -93,13 +94,24 @@ class TaskThread {
       onTopic: (topic) => this.#send({ type: 'topic', id, topic }),
       onFailed: (failure) => this.#send({ type: 'failed', id, failure }),
       readOffset: (partition) =>
-        new Promise((resolve, reject) => {
-          const request = this.#nextRead++;
-          this.#reads.set(request, { resolve, reject });
-          this.#send({ type: 'read-offset', id, request, partition });
-        }),
+        this.#ask((request) => this.#send({ type: 'read-offset', id, request, partition })),
+      storeOffsets: async (offsets) => {
+        await this.#ask((request) => this.#send({ type: 'store-offsets', id, request, offsets })).catch(
+          (error: unknown) => {
+            throw connectError('connect.offset_file', messageOf(error));
+          },
+        );
+      },
     });
     this.#tasks.set(id, task);
+  }
+
+  #ask(send: (request: number) => void): Promise<OffsetMap | null> {
+    return new Promise((resolve, reject) => {
+      const request = this.#nextRead++;
+      this.#reads.set(request, { resolve, reject });
+      send(request);
+    });
   }
 
   async #stop(id: number): Promise<void> {

@@ -129,6 +129,7 @@ export function connectorRoutes(herder: Herder): Route[] {
 
 /** A call between workers: task configs of a connector that does not run on the leader. */
 async function putTasks(herder: Herder, request: RestRequest): Promise<RestAnswer> {
+  refuseStandalone(herder, 'externally setting task configurations');
   herder.verifyInternal(request.body ?? '', request.headers);
   const body = jsonBody(request);
   if (!Array.isArray(body))
@@ -142,11 +143,20 @@ async function putTasks(herder: Herder, request: RestRequest): Promise<RestAnswe
 
 /** A call between workers: one of them is about to start tasks of an exactly-once source. */
 function refuseFence(herder: Herder, request: RestRequest): never {
+  refuseStandalone(herder, 'exactly-once source connectors');
   herder.verifyInternal(request.body ?? '', request.headers);
   const name = request.params['connector'] ?? '';
   throw connectError(
     'connect.rest_internal',
     `The producers of ${name} cannot be fenced: exactly.once.source.support is disabled on this worker`,
+  );
+}
+
+function refuseStandalone(herder: Herder, what: string): void {
+  if (!herder.isStandalone) return;
+  throw connectError(
+    'connect.rest_internal',
+    `Kafka Connect in standalone mode does not support ${what}.`,
   );
 }
 

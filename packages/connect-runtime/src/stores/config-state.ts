@@ -39,8 +39,8 @@ export class ConfigState {
   /** Target states whose connector is not there (yet): `initial_state` is written before the config. */
   readonly #earlyStates = new Map<string, TargetState>();
   readonly #uncommitted = new Map<string, Map<number, RawConfig>>();
-  /** Offset after the last record that was applied. */
-  offset = 0;
+  /** Offset after the last record that was applied; -1 before the first, as workers of Connect tell each other. */
+  offset = -1;
   sessionKey: SessionKey | null = null;
 
   connectors(): string[] {

@@ -59,9 +59,11 @@ export class OffsetStore {
     offsets: readonly { readonly partition: SourcePartition; readonly offset: OffsetMap | null }[],
   ): Promise<void> {
     const log = this.#opened();
-    for (const { partition, offset } of offsets) {
-      await log.append(offsetKey(connector, partition), offsetValue(offset));
-    }
+    await Promise.all(
+      offsets.map(({ partition, offset }) =>
+        log.append(offsetKey(connector, partition), offsetValue(offset)),
+      ),
+    );
     await log.readToEnd();
   }
 

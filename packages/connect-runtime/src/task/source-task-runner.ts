@@ -200,14 +200,16 @@ export class SourceTaskRunner implements TaskRunner {
   }
 
   async #commitNow(): Promise<void> {
-    const { spec, task, offsetProducer } = this.#parts;
+    const { spec, task, offsetProducer, events } = this.#parts;
     const committable = this.#submitted.takeCommittable();
     if (committable.length === 0) return;
     this.#storing.enter('storing offsets');
-    await Promise.all(
+    const topic = spec.settings.offsetsTopic;
+    if (topic === null) await events.storeOffsets(committable);
+    else await Promise.all(
       committable.map(({ partition, offset }) =>
         (offsetProducer ?? this.#producer).send({
-          topic: spec.settings.offsetsTopic,
+          topic,
           key: offsetKey(spec.connector, partition),
           value: offsetValue(offset),
         }),

@@ -32,7 +32,8 @@ export interface TaskSettings {
   readonly workerProducer: Readonly<Record<string, string>>;
   readonly workerConsumer: Readonly<Record<string, string>>;
   readonly workerAdmin: Readonly<Record<string, string>>;
-  readonly offsetsTopic: string;
+  /** null = a standalone worker keeps offsets itself, and is told them by `TaskEvents.storeOffsets`. */
+  readonly offsetsTopic: string | null;
   readonly flushIntervalMs: number;
   readonly flushTimeoutMs: number;
   readonly stopTimeoutMs: number;
@@ -52,6 +53,14 @@ export interface TaskEvents {
   onTopic(topic: string): void;
   /** The stored offset of a source partition, with everything written before the call. */
   readOffset(partition: SourcePartition): Promise<OffsetMap | null>;
+  /** Keeps offsets where there is no topic for them; resolves when they are durable. */
+  storeOffsets(offsets: readonly SourceOffset[]): Promise<void>;
+}
+
+/** An offset of a source partition, as tasks store it. */
+export interface SourceOffset {
+  readonly partition: SourcePartition;
+  readonly offset: OffsetMap | null;
 }
 
 /** What a task runs with. */

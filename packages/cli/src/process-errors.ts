@@ -13,7 +13,7 @@ export function exitCodeOf(error: unknown): 1 | 2 | 3 {
   }
   const system = (error as { code?: string } | undefined)?.code ?? '';
   const around = ['EADDRINUSE', 'EACCES', 'ENOENT', 'ENOSPC', 'ECONNREFUSED'].includes(system);
-  return around || /^broker\.|^kafka\.unreachable/.test(code) ? 3 : 1;
+  return around || /^broker\.|^kafka\.unreachable|^connect\.rest_address/.test(code) ? 3 : 1;
 }
 
 /** What failed, why, and what to do about it. */

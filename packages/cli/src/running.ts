@@ -2,11 +2,19 @@
 import { errorLines, exitCodeOf } from './process-errors.ts';
 
 const CLOSE_DEADLINE_MS = 20_000;
+/** What closing takes besides the tasks. */
+const BESIDE_TASKS_MS = 10_000;
 
 /** What a command started, closed in reverse order. */
 export class RunningParts {
   readonly #closers: (() => Promise<void>)[] = [];
   #ending: Promise<void> | undefined;
+  #deadlineMs = CLOSE_DEADLINE_MS;
+
+  /** Tasks may take so long to end: the process waits for them, and does not end in the middle. */
+  allowForTasks(ms: number): void {
+    this.#deadlineMs = Math.max(CLOSE_DEADLINE_MS, ms + BESIDE_TASKS_MS);
+  }
 
   onClose(close: () => Promise<void>): void {
     this.#closers.push(close);
@@ -35,7 +43,7 @@ export class RunningParts {
   }
 
   async #end(exitCode: number): Promise<void> {
-    const timer = setTimeout(() => process.exit(exitCode === 0 ? 1 : exitCode), CLOSE_DEADLINE_MS);
+    const timer = setTimeout(() => process.exit(exitCode === 0 ? 1 : exitCode), this.#deadlineMs);
     timer.unref();
     await this.close();
     process.exit(exitCode);

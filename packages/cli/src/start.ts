@@ -107,7 +107,11 @@ export async function startMillrace(
   });
   for (const note of await pluginPathNotes(properties['plugin.path'] ?? '')) logger.warn(note);
   // What is wrong with the config is told before anything is started.
-  restConfig(parseWorkerConfig(properties), process.env);
+  const config = parseWorkerConfig(properties);
+  restConfig(config, process.env);
+  parts.allowForTasks(
+    config.resolved.int('task.shutdown.graceful.timeout.ms') + config.resolved.int('offset.flush.timeout.ms'),
+  );
   const dataDir = path.resolve(flags.data);
   const external = flags.kafka === undefined ? properties['bootstrap.servers'] : undefined;
   if (flags.kafka !== undefined && properties['bootstrap.servers'] !== undefined) {

@@ -13,6 +13,7 @@ export type ConnectCode =
   | 'connect.rest_internal'
   | 'connect.unknown_class'
   | 'connect.bad_worker_config'
+  | 'connect.rest_address'
   | 'connect.tolerance_exceeded'
   | 'connect.producer_failed'
   | 'connect.dead_letter_queue'
@@ -43,6 +44,10 @@ defineErrorCodes<ConnectCode>({
   'connect.bad_worker_config': {
     policy: 'needs_operator',
     remedy: 'Correct the worker properties and start again.',
+  },
+  'connect.rest_address': {
+    policy: 'needs_operator',
+    remedy: 'Choose an address of this machine and a free port.',
   },
   'connect.tolerance_exceeded': {
     policy: 'needs_operator',

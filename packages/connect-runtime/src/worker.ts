@@ -150,6 +150,9 @@ class Worker implements WorkerHandle {
     const { resolved, raw, warnings } = this.#config;
     const logger = logHub.logger(LOGGER);
     for (const warning of warnings) logger.warn(warning);
+    if (!this.#options.standalone && raw[OFFSETS_FILE] !== undefined) {
+      logger.warn(`${OFFSETS_FILE} has no effect for a worker of a group, which keeps offsets in a topic`);
+    }
     await this.#rest.listen();
     this.#closers.push(async () => await this.#rest[Symbol.asyncDispose]());
     const instanceId = await workerInstanceId(dataDir);
@@ -370,7 +373,6 @@ class Worker implements WorkerHandle {
         const text = `The connector ${name} of ${file} cannot be created: ${messageOf(error)}`;
         throw connectError('connect.bad_worker_config', text, {
           hint: 'Correct the file and start again.',
-          cause: error,
         });
       }
     }

@@ -16,6 +16,8 @@ export interface MillraceOptions {
   readonly properties?: Readonly<Record<string, string>>;
   /** Keys of the bundled broker's server.properties, given its address; with `listeners` it decides where it listens. */
   readonly brokerProperties?: (kafka: string) => Readonly<Record<string, string>>;
+  /** Runs `millrace standalone` with these files of connectors; the offset file has to be in `properties`. */
+  readonly standalone?: readonly string[];
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** An external cluster: no bundled broker is started. */
@@ -63,13 +65,15 @@ export class MillraceProcess implements AsyncDisposable, RestSubject {
 
   /** Starts it and waits for the ready line. */
   async start(): Promise<void> {
-    const args = [bin, 'start'];
+    const { standalone } = this.#options;
+    const args = [bin, standalone === undefined ? 'start' : 'standalone'];
     const { bootstrapServers } = this.#options;
     const properties: Record<string, string> = {
       ...this.#options.properties,
       ...(bootstrapServers === undefined ? {} : { 'bootstrap.servers': bootstrapServers }),
     };
     if (Object.keys(properties).length > 0) args.push(this.#writeProperties('worker.properties', properties));
+    if (standalone !== undefined) args.push(...standalone);
     const broker = this.#options.brokerProperties?.(this.kafka);
     if (broker) args.push('--broker-config', this.#writeProperties('server.properties', broker));
     args.push('--data', path.join(this.dataDir, 'data'));

@@ -24,7 +24,7 @@ export class RealConnect implements AsyncDisposable, RestSubject {
 
   /**
    * Starts it on a Kafka, with JSON converters without schemas and with `properties` besides; its settings are kept in
-   * `folder`.
+   * `folder`. With `standalone`, files of connectors, it has no group, and `properties` name its offset file.
    *
    * @throws without Java 17 or Maven, and with the end of its output when it does not start
    */
@@ -32,6 +32,7 @@ export class RealConnect implements AsyncDisposable, RestSubject {
     folder: string,
     bootstrapServers: string,
     properties: Readonly<Record<string, string>> = {},
+    standalone?: readonly string[],
   ): Promise<RealConnect> {
     const { classPath, plugins } = await connectWithDebezium();
     const rest = `http://127.0.0.1:${await freePort()}`;
@@ -41,8 +42,8 @@ export class RealConnect implements AsyncDisposable, RestSubject {
       ...properties,
     });
     const log = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
-    const main = 'org.apache.kafka.connect.cli.ConnectDistributed';
-    const worker = new RealConnect(rest, ['-Xmx768m', '-cp', classPath, log, main, file]);
+    const main = `org.apache.kafka.connect.cli.Connect${standalone ? 'Standalone' : 'Distributed'}`;
+    const worker = new RealConnect(rest, ['-Xmx768m', '-cp', classPath, log, main, file, ...(standalone ?? [])]);
     await worker.start();
     return worker;
   }

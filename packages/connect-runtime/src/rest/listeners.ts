@@ -21,7 +21,7 @@ export class RestListeners implements AsyncDisposable {
   readonly #bound: RestListener[] = [];
   #answer: RequestListener = STARTING;
 
-  /** Binds all of them. @throws connect.bad_worker_config that names `key` when one cannot be */
+  /** Binds all of them. @throws connect.rest_address that names `key` when one cannot be */
   static async open(
     key: string,
     listeners: readonly RestListener[],
@@ -69,10 +69,8 @@ export class RestListeners implements AsyncDisposable {
       else server.listen(port, host, resolve);
     }).catch((error: unknown) => {
       const text = `${listener.protocol}://${listener.host}:${listener.port}`;
-      throw connectError('connect.bad_worker_config', `${key}: cannot listen on ${text}: ${messageOf(error)}`, {
+      throw connectError('connect.rest_address', `${key}: cannot listen on ${text}: ${messageOf(error)}`, {
         configKey: key,
-        hint: 'Choose an address of this machine and a free port.',
-        cause: error,
       });
     });
     server.removeAllListeners('error');

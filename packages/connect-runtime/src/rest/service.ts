@@ -36,7 +36,7 @@ export class RestService implements AsyncDisposable {
     this.#crossOrigin = new CrossOrigin({ allowOrigins, allowMethods, hasLogin: users !== null });
   }
 
-  /** Binds the listeners; requests are told to wait until `serve`. @throws connect.bad_worker_config */
+  /** Binds the listeners; requests are told to wait until `serve`. @throws connect.rest_address */
   async listen(): Promise<void> {
     const { listeners, adminListeners, tls, adminTls } = this.#config;
     this.#main = await this.#open('listeners', listeners, tls);

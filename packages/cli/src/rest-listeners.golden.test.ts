@@ -31,7 +31,10 @@ function recorded(name: string): Step[] {
 }
 
 /** Sends exactly these headers. */
-async function send(base: string, { method, path: target, headers, body }: Omit<Step, 'answer'>): Promise<Answer> {
+async function send(
+  base: string,
+  { method, path: target, headers, body }: Omit<Step, 'answer'>,
+): Promise<Answer> {
   const url = new URL(target, base);
   const request = url.protocol === 'https:' ? requestHttps : requestHttp;
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -51,7 +54,10 @@ async function send(base: string, { method, path: target, headers, body }: Omit<
 function comparable(answer: Answer, names: ReadonlySet<string>): unknown {
   const headers = answer.headers
     .filter(([name]) => names.has(name))
-    .map(([name, value]) => `${name}: ${/^(allow|.*-methods)$/.test(name) ? value.split(',').sort().join() : value}`)
+    .map(
+      ([name, value]) =>
+        `${name}: ${/^(allow|.*-methods)$/.test(name) ? value.split(',').sort().join() : value}`,
+    )
     .sort();
   const isList = /^[A-Z]+(, [A-Z]+)+$/.test(answer.body);
   return { ...answer, headers, body: isList ? answer.body.split(', ').sort().join() : answer.body };
@@ -67,7 +73,14 @@ const DIFFERENT: Readonly<Record<string, Partial<Answer>>> = {
   preflight: { status: 200, body: 'HEAD, POST, GET, OPTIONS' },
 };
 /** The version and the cluster are ours, the level that the logs begin with, and the words for a body without a config. */
-const OWN_BODY = new Set(['login-root', 'star-post', 'star-vary', 'admin-loggers', 'admin-loggers-login', 'admin-cors']);
+const OWN_BODY = new Set([
+  'login-root',
+  'star-post',
+  'star-vary',
+  'admin-loggers',
+  'admin-loggers-login',
+  'admin-cors',
+]);
 
 function check(step: Step, ours: Answer, mayLogIn: boolean): void {
   const expected = { ...step.answer, ...DIFFERENT[step.step] };
@@ -93,7 +106,10 @@ describe('several listeners with logins', () => {
     writeFileSync(users, 'alice=alice-secret\nbob=b:ob secret\n');
     const module = 'org.apache.kafka.connect.rest.basic.auth.extension';
     const login = path.join(folder, 'login.conf');
-    writeFileSync(login, `KafkaConnect { ${module}.PropertyFileLoginModule required\n file="${users}";\n};\n`);
+    writeFileSync(
+      login,
+      `KafkaConnect { ${module}.PropertyFileLoginModule required\n file="${users}";\n};\n`,
+    );
     at.main = `http://127.0.0.1:${await freePort()}`;
     at.https = `https://localhost:${await freePort()}`;
     at.admin = `http://127.0.0.1:${await freePort()}`;

@@ -130,7 +130,7 @@ test('a sink of a standalone worker goes on where its group stood', { timeout: 1
     file: output,
   });
   await using worker = await startMillrace(options([source, sink]));
-  const arrived = (text: string): Promise<void> =>
+  const arrived = (text: string): Promise<true> =>
     eventually(
       'the lines arrive',
       () => {
@@ -151,8 +151,18 @@ test('a sink of a standalone worker goes on where its group stood', { timeout: 1
 test.each([
   ['a file that names nobody', 'x.properties', 'connector.class=FileStreamSource\n', /has no name/],
   ['a file that is no JSON', 'x.json', '{"name": ', /not JSON/],
-  ['a connector that is refused', 'x.properties', 'name=x\nconnector.class=FileStreamSource\n', /cannot be created.*topic/s],
-  ['a state that there is not', 'x.json', '{"name":"x","config":{},"initial_state":"GONE"}', /initial_state is GONE/],
+  [
+    'a connector that is refused',
+    'x.properties',
+    'name=x\nconnector.class=FileStreamSource\n',
+    /cannot be created.*topic/s,
+  ],
+  [
+    'a state that there is not',
+    'x.json',
+    '{"name":"x","config":{},"initial_state":"GONE"}',
+    /initial_state is GONE/,
+  ],
 ])('%s is named, and nothing runs', async (_what, name, content, message) => {
   const { standalone = [], properties: worker = {} } = options([inFolder(name, content)]);
   const file = properties('worker.properties', { ...worker, 'bootstrap.servers': broker.kafka });

@@ -26,7 +26,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('each goes on where the other has stopped, from the same offset file', { timeout: 240_000 }, async (context) => {
+test('each goes on where the other has stopped, from the same offset file', {
+  timeout: 240_000,
+}, async (context) => {
   if (!kafka) return context.skip(cannot);
   const address = `127.0.0.1:${kafka.port}`;
   using lines = new Lines(folder, 'lines', 1);
@@ -46,10 +48,13 @@ test('each goes on where the other has stopped, from the same offset file', { ti
     'offset.storage.file.filename': offsets,
     'offset.flush.interval.ms': '200',
   };
-  const stored = (): Promise<true> => eventually('offsets are stored', () => Promise.resolve(existsSync(offsets)));
+  const stored = (): Promise<true> =>
+    eventually('offsets are stored', () => Promise.resolve(existsSync(offsets)));
   for (let round = 0; round < 2; round++) {
     {
-      await using connect = await RealConnect.start(path.join(folder, 'connect'), address, worker, [files[0]]);
+      await using connect = await RealConnect.start(path.join(folder, 'connect'), address, worker, [
+        files[0],
+      ]);
       await untilLine(address, 'lines', lines.count);
       await stored();
       await connect.stop();

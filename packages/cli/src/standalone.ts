@@ -13,8 +13,14 @@ const STATES = { RUNNING: 'STARTED', PAUSED: 'PAUSED', STOPPED: 'STOPPED' } as c
 export function registerStandalone(program: Command): void {
   withStartOptions(program.command('standalone'))
     .description('run a worker without a group: connectors from files, source offsets in a file')
-    .argument('<worker.properties>', 'worker settings, as Kafka Connect has them (connect-standalone.properties)')
-    .argument('[connector...]', 'files of connectors: .properties, or JSON with {name, config} or the config alone')
+    .argument(
+      '<worker.properties>',
+      'worker settings, as Kafka Connect has them (connect-standalone.properties)',
+    )
+    .argument(
+      '[connector...]',
+      'files of connectors: .properties, or JSON with {name, config} or the config alone',
+    )
     .addHelpText(
       'after',
       examples([
@@ -74,5 +80,8 @@ function fromProperties(file: string): StandaloneConnector {
 }
 
 function invalid(file: string, what: string, hint: string): MillraceError {
-  return new MillraceError('config.invalid', `The connector file ${file}: ${what}.`, { configKey: file, hint });
+  return new MillraceError('config.invalid', `The connector file ${file}: ${what}.`, {
+    configKey: file,
+    hint,
+  });
 }

@@ -1,8 +1,8 @@
 // `millrace start`: bundled broker, worker and REST in one process.
 import path from 'node:path';
 import { type BrokerThreadHandle, startBrokerThread } from '@millrace/broker/thread';
-import { configFromEnvironment, parseWorkerConfig, restConfig } from '@millrace/connect-runtime/config';
 import type { StandaloneConnector } from '@millrace/connect-runtime';
+import { configFromEnvironment, parseWorkerConfig, restConfig } from '@millrace/connect-runtime/config';
 import { createMetrics, LogHub, type LogLevel, systemClock } from '@millrace/foundation';
 import { type Command, Option } from 'commander';
 import { formatHostPort, type HostPort, parseHostPort } from './addresses.ts';
@@ -42,15 +42,24 @@ const DEFAULT_KAFKA: HostPort = { host: '127.0.0.1', port: 9092 };
 export function registerStart(program: Command): void {
   withStartOptions(program.command('start'))
     .description('run broker, worker and REST in this process')
-    .argument('[worker.properties]', 'worker settings, as Kafka Connect has them (connect-distributed.properties)')
+    .argument(
+      '[worker.properties]',
+      'worker settings, as Kafka Connect has them (connect-distributed.properties)',
+    )
     .option('--registry <host:port>', 'where the schema registry listens')
     .addOption(new Option('--end-with-parent').hideHelp())
     .addHelpText(
       'after',
       examples([
         ['millrace start', 'broker, worker and REST of one machine, all in ./data'],
-        ['millrace start connect-distributed.properties', 'a worker on the Kafka that bootstrap.servers names'],
-        ['millrace start connect-distributed.properties --kafka 127.0.0.1:9092', 'the same on the bundled broker'],
+        [
+          'millrace start connect-distributed.properties',
+          'a worker on the Kafka that bootstrap.servers names',
+        ],
+        [
+          'millrace start connect-distributed.properties --kafka 127.0.0.1:9092',
+          'the same on the bundled broker',
+        ],
         ['CONNECT_GROUP_ID=orders millrace start', 'settings from the environment'],
       ]),
     )
@@ -65,7 +74,10 @@ export function withStartOptions(command: Command): Command {
     .option('--broker-config <file>', 'settings of the bundled broker, as Kafka has them (server.properties)')
     .option('--data <dir>', 'folder that holds everything', './data')
     .option('--kafka <host:port>', 'where the bundled broker listens (default 127.0.0.1:9092)')
-    .option('--rest <host:port>', 'where REST listens, before the listeners of the file (default 127.0.0.1:8083)')
+    .option(
+      '--rest <host:port>',
+      'where REST listens, before the listeners of the file (default 127.0.0.1:8083)',
+    )
     .option('--log-level <level>', 'fatal, error, warn, info, debug or trace', 'info');
 }
 

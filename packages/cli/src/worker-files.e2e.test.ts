@@ -83,7 +83,9 @@ describe('a worker starts without a word of warning', { timeout: 60_000 }, () =>
   });
 });
 
-test('old keys are taken or told of, and unknown ones with the nearest there is', { timeout: 60_000 }, async () => {
+test('old keys are taken or told of, and unknown ones with the nearest there is', {
+  timeout: 60_000,
+}, async () => {
   const warnings = await started({
     ...DISTRIBUTED,
     'rest.port': '8083',

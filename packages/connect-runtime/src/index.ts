@@ -1,2 +1,3 @@
 /** The Connect-compatible worker: startWorker and what its composition root needs. */
-export { type StandaloneConnector, startWorker, type WorkerHandle, type WorkerOptions } from './worker.ts';
+export type { StandaloneConnector } from './standalone.ts';
+export { startWorker, type WorkerHandle, type WorkerOptions } from './worker.ts';

@@ -9,7 +9,6 @@ import {
   type LogHub,
   type LogLevel,
   type Metrics,
-  messageOf,
   type RawConfig,
   toError,
 } from '@millrace/foundation';
@@ -24,8 +23,6 @@ import {
   securitySettings,
   type WorkerConfig,
 } from './config/worker-config.ts';
-import { connectError } from './errors.ts';
-import { Alone } from './herder/alone.ts';
 import { ConnectorOffsetsService } from './herder/connector-offsets.ts';
 import { DistributedHerder } from './herder/herder.ts';
 import { Leadership } from './herder/leadership.ts';
@@ -43,13 +40,12 @@ import { offsetRoutes } from './rest/offsets.ts';
 import { pluginRoutes } from './rest/plugins.ts';
 import { rootRoutes } from './rest/root.ts';
 import { RestService } from './rest/service.ts';
-import type { TargetState } from './stores/config-records.ts';
+import { runAlone, type StandaloneConnector, standaloneLogs } from './standalone.ts';
 import { ConfigStore } from './stores/config-store.ts';
-import { memoryLogs, offsetFileLog } from './stores/local-logs.ts';
 import { OffsetStore } from './stores/offset-store.ts';
 import { StatusStore } from './stores/status-store.ts';
 import type { TaskSettings } from './task/task-runner.ts';
-import { type LogOpener, type LogOpenerParts, logOpener } from './topic-log.ts';
+import { logOpener } from './topic-log.ts';
 
 export interface WorkerOptions {
   /** Keys of a worker properties file, with environment and flags put in already. */
@@ -75,15 +71,6 @@ export interface WorkerOptions {
   readonly version: string;
   /** The worker cannot go on; the process should end. */
   readonly onFatal: (error: Error) => void;
-}
-
-/** A connector that a standalone worker begins with. */
-export interface StandaloneConnector {
-  /** Where it comes from, for errors. */
-  readonly file: string;
-  readonly name: string;
-  readonly config: RawConfig;
-  readonly initialState?: TargetState;
 }
 
 export interface WorkerHandle extends AsyncDisposable {
@@ -172,7 +159,10 @@ class Worker implements WorkerHandle {
     const hasOwnAdmin = Object.keys(securitySettings(raw, 'admin.')).length > 0;
     const admin = new Admin(hasOwnAdmin ? open(clientSettings(raw, 'admin.')) : cluster);
     const onError = (error: Error): void => this.#options.onFatal(error);
-    const { openLog, openOffsets } = this.#logs({ cluster, admin, logger, clock });
+    const openTopic = logOpener({ cluster, admin, logger, clock });
+    const { openLog, openOffsets } = this.#options.standalone
+      ? standaloneLogs(this.#config, clock)
+      : { openLog: openTopic, openOffsets: openTopic };
     let herder: DistributedHerder | undefined;
     const configs = new ConfigStore({
       topic: resolved.string('config.storage.topic'),
@@ -206,24 +196,11 @@ class Worker implements WorkerHandle {
     this.#closers.push(async () => await host[Symbol.asyncDispose]());
     herder = this.#createHerder({ cluster, admin, configs, offsets, status, host });
     await this.#serveRest(herder, host);
-    if (this.#options.standalone) await this.#runAlone(herder, this.#options.standalone.connectors);
-    else await this.#join(herder, cluster, configs, instanceId);
-  }
-
-  /** Where configs, states and offsets are kept: topics, or what a standalone worker has in their place. */
-  #logs(parts: LogOpenerParts): { readonly openLog: LogOpener; readonly openOffsets: LogOpener } {
-    if (!this.#options.standalone) {
-      const openLog = logOpener(parts);
-      return { openLog, openOffsets: openLog };
-    }
-    const file = this.#config.resolved.optionalString(OFFSETS_FILE);
-    if (!file) {
-      throw connectError('connect.bad_worker_config', `${OFFSETS_FILE} is missing.`, {
-        configKey: OFFSETS_FILE,
-        hint: `A standalone worker keeps source offsets in a file: set ${OFFSETS_FILE}=/path/of/connect.offsets`,
-      });
-    }
-    return { openLog: memoryLogs(parts.clock), openOffsets: offsetFileLog(file, parts.clock) };
+    const { standalone } = this.#options;
+    if (standalone) {
+      this.#lease.keep();
+      await runAlone(herder, standalone.connectors, this.#options.onFatal);
+    } else await this.#join(herder, cluster, configs, instanceId);
   }
 
   #createHost(): TaskHost {
@@ -350,32 +327,6 @@ class Worker implements WorkerHandle {
     });
     // Nobody asks any more before what answers ends.
     this.#closers.push(async () => await this.#rest[Symbol.asyncDispose]());
-  }
-
-  async #runAlone(herder: DistributedHerder, connectors: readonly StandaloneConnector[]): Promise<void> {
-    this.#lease.keep();
-    const { onFatal } = this.#options;
-    herder.join(
-      new Alone({
-        configured: () => herder.configured(),
-        onAssigned: (work) => herder.onAssigned(work),
-        onError: (error) => onFatal(toError(error)),
-      }),
-    );
-    for (const { file, name, config, initialState } of connectors) {
-      try {
-        await herder.putConnector(
-          name,
-          { ...config, name },
-          { allowReplace: false, ...(initialState === undefined ? {} : { initialState }) },
-        );
-      } catch (error) {
-        const text = `The connector ${name} of ${file} cannot be created: ${messageOf(error)}`;
-        throw connectError('connect.bad_worker_config', text, {
-          hint: 'Correct the file and start again.',
-        });
-      }
-    }
   }
 
   async #join(

@@ -43,7 +43,15 @@ export class RealConnect implements AsyncDisposable, RestSubject {
     });
     const log = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
     const main = `org.apache.kafka.connect.cli.Connect${standalone ? 'Standalone' : 'Distributed'}`;
-    const worker = new RealConnect(rest, ['-Xmx768m', '-cp', classPath, log, main, file, ...(standalone ?? [])]);
+    const worker = new RealConnect(rest, [
+      '-Xmx768m',
+      '-cp',
+      classPath,
+      log,
+      main,
+      file,
+      ...(standalone ?? []),
+    ]);
     await worker.start();
     return worker;
   }

@@ -6,10 +6,22 @@ const RETRY_FOR_MS = 10_000;
 
 /** Calls one worker. @throws CliError */
 export class RestClient {
+  /** Without the login that the address may have (INV-11). */
   readonly #base: string;
+  readonly #authorization: string | undefined;
 
+  /** `http://HOST:PORT` or `https://...`; `USER:PASSWORD@` before the host, percent-encoded, is a login. */
   constructor(url: string) {
-    this.#base = url.replace(/\/$/, '');
+    const [, scheme = '', login, rest = ''] = /^(https?:\/\/)(?:([^/@]*)@)?(.*)$/i.exec(url) ?? [
+      '',
+      '',
+      undefined,
+      url,
+    ];
+    this.#base = (scheme + rest).replace(/\/$/, '');
+    if (login !== undefined) {
+      this.#authorization = `Basic ${Buffer.from(decoded(login)).toString('base64')}`;
+    }
   }
 
   /** The parsed body. Answers that ask for patience during a rebalance are tried again for a while. */
@@ -40,6 +52,7 @@ export class RestClient {
         method,
         headers: {
           accept: 'application/json',
+          ...(this.#authorization === undefined ? {} : { authorization: this.#authorization }),
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -54,6 +67,14 @@ export class RestClient {
         3,
       );
     }
+  }
+}
+
+function decoded(login: string): string {
+  try {
+    return decodeURIComponent(login);
+  } catch {
+    return login;
   }
 }
 
@@ -74,6 +95,7 @@ function refusal(method: string, path: string, status: number, message: string):
   const [first = '', ...more] = message.split('\n');
   const fixes: Readonly<Record<number, string>> = {
     400: 'Correct the config as the message says and run the command again.',
+    401: 'Give a login: MILLRACE_URL=http://USER:PASSWORD@HOST:PORT, or --url.',
     404: 'List what there is with `millrace connectors`.',
     409: 'Wait a moment and run the command again, or delete the connector first.',
   };

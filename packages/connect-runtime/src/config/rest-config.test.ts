@@ -44,7 +44,11 @@ describe('listeners', () => {
   });
 
   it.each([
-    [{ listeners: '127.0.0.1:8083' }, 'listeners', /doesn't have the right format \(protocol:\/\/hostname:port\)/],
+    [
+      { listeners: '127.0.0.1:8083' },
+      'listeners',
+      /doesn't have the right format \(protocol:\/\/hostname:port\)/,
+    ],
     [{ listeners: 'http://127.0.0.1' }, 'listeners', /right format/],
     [{ listeners: 'http://127.0.0.1:65536' }, 'listeners', /right format/],
     [{ listeners: 'ftp://127.0.0.1:1' }, 'listeners', /must be either "http" or "https"/],
@@ -77,7 +81,11 @@ describe('listeners', () => {
       /one of: required, requested, none/,
     ],
     [{ 'access.control.allow.origin': 'https://(a' }, 'access.control.allow.origin', /Unclosed group/],
-    [{ 'rest.extension.classes': 'com.example.Audit' }, 'rest.extension.classes', /com\.example\.Audit, a Java class/],
+    [
+      { 'rest.extension.classes': 'com.example.Audit' },
+      'rest.extension.classes',
+      /com\.example\.Audit, a Java class/,
+    ],
   ])('INV-10: refuse %j', (properties, key, message) => {
     const [configKey, text] = problem(properties as Record<string, string>);
     expect(configKey).toBe(key);
@@ -116,11 +124,20 @@ describe('response.http.headers.config', () => {
   // The first four texts are those of a real worker.
   it.each([
     ['put X: y', "Invalid header config action: 'put'. Expected one of [set, add, setDate, addDate]"],
-    ['add X', "Invalid format of header name and header value pair 'X'. Expected: '[header name]:[header value]'"],
+    [
+      'add X',
+      "Invalid format of header name and header value pair 'X'. Expected: '[header name]:[header value]'",
+    ],
     ['add X y: z', "Invalid header name 'X y'. The '[header name]' cannot contain whitespace"],
-    ['add X: y:z', "Invalid format of header name and header value pair 'X: y:z'. Expected: '[header name]:[header value]'"],
+    [
+      'add X: y:z',
+      "Invalid format of header name and header value pair 'X: y:z'. Expected: '[header name]:[header value]'",
+    ],
     ['add', "Invalid format of header config 'add'. Expected: '[action] [header name]:[header value]'"],
-    ['setDate X: y', "Invalid header config 'setDate X: y'. The value of setDate is a number of milliseconds"],
+    [
+      'setDate X: y',
+      "Invalid header config 'setDate X: y'. The value of setDate is a number of milliseconds",
+    ],
     ['add X: \u0001', "Invalid header config 'add X: \u0001'."],
   ])('INV-10: refuses %s', (text, message) => {
     const [key, found] = problem({ 'response.http.headers.config': text });
@@ -146,7 +163,10 @@ describe('who may log in', () => {
 
   it('stands in a file that three ways lead to', () => {
     const users = file('users', 'alice=secret\nbob=b:ob secret\n');
-    const login = file('login.conf', `Other { a.B required; };\nKafkaConnect {\n ${module}.PropertyFileLoginModule required file="${users}"; };`);
+    const login = file(
+      'login.conf',
+      `Other { a.B required; };\nKafkaConnect {\n ${module}.PropertyFileLoginModule required file="${users}"; };`,
+    );
     for (const found of [
       configOf({ ...asks, 'rest.basic.auth.users.file': users }),
       configOf({ ...asks, 'java.security.auth.login.config': login }),
@@ -162,8 +182,16 @@ describe('who may log in', () => {
     ['rest.basic.auth.users.file', '/nowhere', /cannot be read/],
     ['rest.basic.auth.users.file', '', /has no users/],
     ['java.security.auth.login.config', 'KafkaConnect { a.B required; };', /has no entry KafkaConnect with/],
-    ['java.security.auth.login.config', `Connect { ${module}.PropertyFileLoginModule required; };`, /no entry/],
-    ['java.security.auth.login.config', `KafkaConnect { ${module}.PropertyFileLoginModule required; };`, /no option file/],
+    [
+      'java.security.auth.login.config',
+      `Connect { ${module}.PropertyFileLoginModule required; };`,
+      /no entry/,
+    ],
+    [
+      'java.security.auth.login.config',
+      `KafkaConnect { ${module}.PropertyFileLoginModule required; };`,
+      /no option file/,
+    ],
     ['java.security.auth.login.config', 'KafkaConnect { hunter2', /no login configuration/],
   ])('INV-11: %s is refused when nobody could log in: %s', (key, text, message) => {
     const [configKey, found] = problem({ ...asks, [key]: text === '/nowhere' ? text : file('wrong', text) });
@@ -173,7 +201,10 @@ describe('who may log in', () => {
   });
 
   it('needs a file where logins are asked for', () => {
-    expect(problem(asks)).toEqual(['rest.basic.auth.users.file', expect.stringMatching(/no users are named/)]);
+    expect(problem(asks)).toEqual([
+      'rest.basic.auth.users.file',
+      expect.stringMatching(/no users are named/),
+    ]);
   });
 
   it('INV-10: is nobody with a header that is no login', () => {
@@ -182,7 +213,17 @@ describe('who may log in', () => {
       ['', 'empty'],
     ]);
     expect(users.allows(basic('alice:secret').replace('Basic', 'bASIC'))).toBe(true);
-    for (const header of [undefined, '', 'Basic', 'Basic !!!', basic('alice'), basic(':empty'), basic('alice:'), 'Bearer x', `Basic ${'A'.repeat(100_000)}`]) {
+    for (const header of [
+      undefined,
+      '',
+      'Basic',
+      'Basic !!!',
+      basic('alice'),
+      basic(':empty'),
+      basic('alice:'),
+      'Bearer x',
+      `Basic ${'A'.repeat(100_000)}`,
+    ]) {
       expect(users.allows(header)).toBe(false);
     }
   });

@@ -51,8 +51,7 @@ export interface RestConfig {
 }
 
 const LISTENER = /^(.*):\/\/\[?([0-9a-zA-Z\-%._:]*)\]?:(-?[0-9]+)$/;
-const BASIC_AUTH =
-  'org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension';
+const BASIC_AUTH = 'org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension';
 const HTTPS_PREFIX = 'listeners.https.';
 const ADMIN_HTTPS_PREFIX = 'admin.listeners.https.';
 /** What browsers may do without being allowed more. */
@@ -146,10 +145,7 @@ function usesHttps(listeners: readonly RestListener[]): boolean {
   return listeners.some(({ protocol }) => protocol === 'https');
 }
 
-function advertisedProtocol(
-  resolved: ResolvedConfig,
-  listeners: readonly RestListener[],
-): 'http' | 'https' {
+function advertisedProtocol(resolved: ResolvedConfig, listeners: readonly RestListener[]): 'http' | 'https' {
   const asked = resolved.optionalString('rest.advertised.listener')?.toLowerCase() ?? '';
   if (asked === '') return listeners.some(({ protocol }) => protocol === 'http') ? 'http' : 'https';
   if (asked !== 'http' && asked !== 'https') {

@@ -54,7 +54,9 @@ export function readUsers(
 ): Users {
   const own = resolved.optionalString(USERS_FILE);
   if (own) return usersOf(USERS_FILE, own);
-  const fromEnv = /(?:^|\s)-Djava\.security\.auth\.login\.config==?("[^"]*"|\S+)/.exec(env['KAFKA_OPTS'] ?? '');
+  const fromEnv = /(?:^|\s)-Djava\.security\.auth\.login\.config==?("[^"]*"|\S+)/.exec(
+    env['KAFKA_OPTS'] ?? '',
+  );
   const file = resolved.optionalString(LOGIN_CONFIG) || fromEnv?.[1]?.replaceAll('"', '');
   if (!file) {
     throw bad(
@@ -78,7 +80,11 @@ function usersFileOf(file: string): string {
   }
   const users = module.options.get('file');
   if (!users) {
-    throw bad(LOGIN_CONFIG, `The entry ${ENTRY} of ${file} has no option file="...".`, 'Name the file of users.');
+    throw bad(
+      LOGIN_CONFIG,
+      `The entry ${ENTRY} of ${file} has no option file="...".`,
+      'Name the file of users.',
+    );
   }
   return users;
 }
@@ -103,7 +109,11 @@ function read(key: string, file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw bad(key, `${file} cannot be read: ${messageOf(error)}.`, 'Give the path of a file this user may read.');
+    throw bad(
+      key,
+      `${file} cannot be read: ${messageOf(error)}.`,
+      'Give the path of a file this user may read.',
+    );
   }
 }
 

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { clientSettings, configFromEnvironment, parseWorkerConfig } from './worker-config.ts';
 
@@ -57,6 +59,24 @@ describe('worker config', () => {
   it('takes the old names of the REST address, with a warning', () => {
     const config = parseWorkerConfig({ 'rest.port': '9999', 'rest.host.name': 'h' });
     expect(config.warnings.join()).toContain('use listeners instead');
+  });
+
+  it('knows every key of Connect 4.3.1, if only to have no use for it', () => {
+    const file = new URL('../../../../testdata/recorded/connect-worker-keys.txt', import.meta.url);
+    const keys = readFileSync(fileURLToPath(file), 'utf8').trim().split('\n');
+    expect(keys.length).toBeGreaterThan(100);
+    // Values that every kind of key takes, as far as one does.
+    const values: Record<string, string> = {
+      'security.protocol': 'PLAINTEXT',
+      'connect.protocol': 'eager',
+      'exactly.once.source.support': 'disabled',
+      'connector.client.config.override.policy': 'None',
+    };
+    for (const key of keys.filter(
+      (name) => !name.startsWith('inter.worker.') && !/enable|allow\.reset/.test(name),
+    )) {
+      expect([key, parseWorkerConfig({ [key]: values[key] ?? '1' }).warnings]).toEqual([key, []]);
+    }
   });
 
   it('reads keys from the environment, MILLRACE_ before CONNECT_', () => {

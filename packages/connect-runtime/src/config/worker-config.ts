@@ -149,14 +149,24 @@ export const workerConfigDef: ConfigDef = new ConfigDef([
   key('rest.advertised.host.name', 'STRING', null, 'Host under which other workers reach this one.'),
   key('rest.advertised.port', 'INT', null, 'Port under which other workers reach this one.'),
   key('access.control.allow.origin', 'STRING', '', 'Origins that browsers may call REST from.'),
-  key('access.control.allow.methods', 'STRING', '', 'Methods that browsers may use; empty = HEAD, POST, GET.'),
+  key(
+    'access.control.allow.methods',
+    'STRING',
+    '',
+    'Methods that browsers may use; empty = HEAD, POST, GET.',
+  ),
   key(
     'response.http.headers.config',
     'STRING',
     '',
     'Headers of every answer, such as: set X-Frame-Options: DENY.',
   ),
-  key('rest.extension.classes', 'LIST', [], 'BasicAuthSecurityRestExtension, with its package: REST asks for logins.'),
+  key(
+    'rest.extension.classes',
+    'LIST',
+    [],
+    'BasicAuthSecurityRestExtension, with its package: REST asks for logins.',
+  ),
   key(USERS_FILE, 'STRING', null, 'File of those who may log in at REST, NAME=PASSWORD a line.'),
   key(LOGIN_CONFIG, 'STRING', null, 'Login configuration of Java whose entry KafkaConnect names that file.'),
   key(
@@ -225,7 +235,8 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
 const passThrough = (name: string): boolean =>
   /^(producer|consumer|admin|key\.converter|value\.converter|header\.converter|config\.providers|internal)\./.test(
     name,
-  ) || /^(security|ssl|sasl|plugin|config\.providers|metric|worker\.(un)?sync\.)/.test(name) ||
+  ) ||
+  /^(security|ssl|sasl|plugin|config\.providers|metric|worker\.(un)?sync\.)/.test(name) ||
   WITHOUT_EFFECT.has(name);
 
 /**

@@ -1,6 +1,12 @@
 import { testRandom } from '@millrace/testkit';
 import { describe, expect, it } from 'vitest';
-import { type AssignorInput, type AssignorResult, type AssignorView, assignWork, dealWork } from './assignor.ts';
+import {
+  type AssignorInput,
+  type AssignorResult,
+  type AssignorView,
+  assignWork,
+  dealWork,
+} from './assignor.ts';
 import { CONNECTOR_ITSELF, itemKey, type WorkItem, WorkSet } from './work.ts';
 
 const item = (connector: string, task: number = CONNECTOR_ITSELF): WorkItem => ({ connector, task });

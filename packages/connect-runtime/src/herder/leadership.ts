@@ -107,15 +107,18 @@ export class Leadership {
     const url = membership?.leaderUrl ?? '';
     if (url === '') throw connectError('connect.rebalance', 'the leader is not known at the moment');
     const body = JSON.stringify(configs);
-    const { status, text } = await this.#options.ask(new URL(`connectors/${encodeURIComponent(connector)}/tasks`, url), {
-      method: 'POST',
-      body,
-      headers: {
-        'content-type': 'application/json',
-        ...(membership?.signed === true ? this.#options.keys.sign(body) : {}),
+    const { status, text } = await this.#options.ask(
+      new URL(`connectors/${encodeURIComponent(connector)}/tasks`, url),
+      {
+        method: 'POST',
+        body,
+        headers: {
+          'content-type': 'application/json',
+          ...(membership?.signed === true ? this.#options.keys.sign(body) : {}),
+        },
+        signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
       },
-      signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
-    });
+    );
     if (status < 200 || status >= 300)
       throw connectError('connect.rest_internal', `${url} answered ${status}: ${text}`);
   }

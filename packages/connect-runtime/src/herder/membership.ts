@@ -104,15 +104,15 @@ export class Membership {
       rebalanceTimeoutMs: Math.max(options.rebalanceTimeoutMs, 2 * sessionTimeoutMs),
       heartbeatIntervalMs: options.heartbeatIntervalMs,
       protocols: () =>
-        CONNECT_PROTOCOLS.slice(
-          CONNECT_PROTOCOLS.findIndex(({ config }) => config === options.protocol),
-        ).map(({ name, version }) => ({
-          name,
-          metadata: encodeMetadata(
-            { url: options.url, configOffset: options.configOffset(), allocation: options.owned() },
-            version,
-          ),
-        })),
+        CONNECT_PROTOCOLS.slice(CONNECT_PROTOCOLS.findIndex(({ config }) => config === options.protocol)).map(
+          ({ name, version }) => ({
+            name,
+            metadata: encodeMetadata(
+              { url: options.url, configOffset: options.configOffset(), allocation: options.owned() },
+              version,
+            ),
+          }),
+        ),
       // INV-2: under the eager protocol whoever joins runs nothing.
       beforeRejoin: async () => {
         if (this.#protocol === EAGER) await options.giveUp();

@@ -154,10 +154,7 @@ function refuseFence(herder: Herder, request: RestRequest): never {
 
 function refuseStandalone(herder: Herder, what: string): void {
   if (!herder.isStandalone) return;
-  throw connectError(
-    'connect.rest_internal',
-    `Kafka Connect in standalone mode does not support ${what}.`,
-  );
+  throw connectError('connect.rest_internal', `Kafka Connect in standalone mode does not support ${what}.`);
 }
 
 /** A path segment that is no integer belongs to no route, as in Connect. */

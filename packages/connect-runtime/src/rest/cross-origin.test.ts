@@ -2,11 +2,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { CrossOrigin } from './cross-origin.ts';
 
-function headersFor(allowOrigins: readonly string[], headers: Record<string, string>): Record<string, string> {
+function headersFor(
+  allowOrigins: readonly string[],
+  headers: Record<string, string>,
+): Record<string, string> {
   const found: Record<string, string> = {};
   const answer = { setHeader: (name: string, value: string) => (found[name] = value) };
   const origin = new CrossOrigin({ allowOrigins, allowMethods: ['GET'], hasLogin: false });
-  origin.apply({ method: 'OPTIONS', headers } as unknown as IncomingMessage, answer as unknown as ServerResponse);
+  origin.apply(
+    { method: 'OPTIONS', headers } as unknown as IncomingMessage,
+    answer as unknown as ServerResponse,
+  );
   return found;
 }
 const allows = (entry: string, origin: string): boolean =>

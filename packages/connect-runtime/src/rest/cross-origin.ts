@@ -50,6 +50,8 @@ export class CrossOrigin {
   /** What a browser asks before the request itself, without a login. */
   isPreflight(request: IncomingMessage): boolean {
     const { origin, 'access-control-request-method': method } = request.headers;
-    return this.#allowed.length > 0 && request.method === 'OPTIONS' && origin !== undefined && method !== undefined;
+    return (
+      this.#allowed.length > 0 && request.method === 'OPTIONS' && origin !== undefined && method !== undefined
+    );
   }
 }

@@ -16,7 +16,11 @@ afterEach(async () => {
 });
 
 async function serve(handle: Route['handle']): Promise<string> {
-  const listeners = await RestListeners.open('listeners', [{ protocol: 'http', host: '127.0.0.1', port: 0 }], null);
+  const listeners = await RestListeners.open(
+    'listeners',
+    [{ protocol: 'http', host: '127.0.0.1', port: 0 }],
+    null,
+  );
   const app = await createRestApp({
     routes: [{ method: 'PUT', path: '/connectors/:connector/config', handle }],
     logger: silentLogger,

@@ -41,7 +41,11 @@ describe('a worker that is asked before it can answer', () => {
     let release: () => void = () => undefined;
     await service.serve({
       main: [
-        { method: 'GET', path: '/hangs', handle: () => new Promise((resolve) => (release = () => resolve({ status: 204 }))) },
+        {
+          method: 'GET',
+          path: '/hangs',
+          handle: () => new Promise((resolve) => (release = () => resolve({ status: 204 }))),
+        },
         { method: 'GET', path: '/answers', handle: () => ({ status: 204 }) },
       ],
       admin: [],
@@ -109,7 +113,8 @@ describe('workers that speak HTTPS to each other', () => {
       'listeners.https.ssl.truststore.location': certificate('ca.pem'),
       'listeners.https.ssl.client.auth': 'required',
       'listeners.https.ssl.enabled.protocols': 'TLSv1.2',
-      'listeners.https.ssl.cipher.suites': 'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384',
+      'listeners.https.ssl.cipher.suites':
+        'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384',
     });
     const url = new URL('/', service.url);
     // Workers show the certificate of their own listeners.

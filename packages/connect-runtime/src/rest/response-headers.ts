@@ -53,7 +53,7 @@ function headerRule(text: string): HeaderRule {
   } catch {
     throw bad(`Invalid header config '${text}'.`);
   }
-  if (/Date$/.test(action) && !/^-?\d{1,12}$/.test(value)) {
+  if (action.endsWith('Date') && !/^-?\d{1,12}$/.test(value)) {
     throw bad(`Invalid header config '${text}'. The value of ${action} is a number of milliseconds`);
   }
   return { action, name, value };

@@ -12,7 +12,10 @@ const recorded = (name: string): Buffer =>
   );
 const textOf = (entries: readonly OffsetEntry[]): [string, string | null][] =>
   entries
-    .map(([key, value]): [string, string | null] => [key.toString(), value === null ? null : value.toString()])
+    .map(([key, value]): [string, string | null] => [
+      key.toString(),
+      value === null ? null : value.toString(),
+    ])
     .sort(([a], [b]) => (a < b ? -1 : 1));
 const expected = (count: number): [string, string | null][] =>
   Array.from({ length: count }, (_, i): [string, string | null] => [

@@ -24,8 +24,19 @@ const TC = {
   blockData: 0x77,
   endBlockData: 0x78,
 } as const;
-const HASH_MAP = Buffer.from('aced00057372' + '0011' + '6a6176612e7574696c2e486173684d6170' + '0507dac1c31660d1' +
-  '03' + '0002' + '46000a6c6f6164466163746f72' + '4900097468726573686f6c64' + '78' + '70', 'hex');
+const HASH_MAP = Buffer.from(
+  'aced00057372' +
+    '0011' +
+    '6a6176612e7574696c2e486173684d6170' +
+    '0507dac1c31660d1' +
+    '03' +
+    '0002' +
+    '46000a6c6f6164466163746f72' +
+    '4900097468726573686f6c64' +
+    '78' +
+    '70',
+  'hex',
+);
 const BYTES_CLASS = Buffer.from('72' + '00025b42' + 'acf317f8060854e0' + '02' + '0000' + '78' + '70', 'hex');
 const FIRST_HANDLE = 0x7e0000;
 /** The map's class and the map have the first two handles, the class of byte arrays the third. */

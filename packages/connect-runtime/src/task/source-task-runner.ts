@@ -206,15 +206,16 @@ export class SourceTaskRunner implements TaskRunner {
     this.#storing.enter('storing offsets');
     const topic = spec.settings.offsetsTopic;
     if (topic === null) await events.storeOffsets(committable);
-    else await Promise.all(
-      committable.map(({ partition, offset }) =>
-        (offsetProducer ?? this.#producer).send({
-          topic,
-          key: offsetKey(spec.connector, partition),
-          value: offsetValue(offset),
-        }),
-      ),
-    );
+    else
+      await Promise.all(
+        committable.map(({ partition, offset }) =>
+          (offsetProducer ?? this.#producer).send({
+            topic,
+            key: offsetKey(spec.connector, partition),
+            value: offsetValue(offset),
+          }),
+        ),
+      );
     // INV-1: the source learns of an offset after it is durable in the offsets topic, which follows its records.
     this.#storing.enter('telling the source of the stored offsets');
     await task.commit(committable);

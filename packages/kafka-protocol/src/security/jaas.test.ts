@@ -50,7 +50,14 @@ test('A login configuration file is read entry by entry', () => {
 });
 
 test('INV-10: a file that is none is refused', () => {
-  for (const text of ['KafkaConnect', 'A { b.C required; }', 'A b.C required;', 'A { b.C required;', '} {', 'A { ; };']) {
+  for (const text of [
+    'KafkaConnect',
+    'A { b.C required; }',
+    'A b.C required;',
+    'A { b.C required;',
+    '} {',
+    'A { ; };',
+  ]) {
     expect(() => parseJaasFile(text)).toThrow(JaasError);
   }
 });

@@ -20,6 +20,7 @@ async function serve(handle: Route['handle']): Promise<string> {
     'listeners',
     [{ protocol: 'http', host: '127.0.0.1', port: 0 }],
     null,
+    silentLogger,
   );
   const app = await createRestApp({
     routes: [{ method: 'PUT', path: '/connectors/:connector/config', handle }],

@@ -3,7 +3,7 @@
 import { createServer as createHttp, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { messageOf } from '@millrace/foundation';
+import { type Logger, messageOf } from '@millrace/foundation';
 import type { RestListener, RestTls } from '../config/rest-config.ts';
 import { connectError } from '../errors.ts';
 import { errorBody } from './http.ts';
@@ -19,15 +19,21 @@ const STARTING: RequestListener = (_request, answer) => {
 export class RestListeners implements AsyncDisposable {
   readonly #servers: Server[] = [];
   readonly #bound: RestListener[] = [];
+  readonly #logger: Logger;
   #answer: RequestListener = STARTING;
+
+  private constructor(logger: Logger) {
+    this.#logger = logger;
+  }
 
   /** Binds all of them. @throws connect.rest_address that names `key` when one cannot be */
   static async open(
     key: string,
     listeners: readonly RestListener[],
     tls: RestTls | null,
+    logger: Logger,
   ): Promise<RestListeners> {
-    const opened = new RestListeners();
+    const opened = new RestListeners(logger);
     try {
       for (const listener of listeners) await opened.#listen(key, listener, tls);
     } catch (error) {
@@ -74,6 +80,8 @@ export class RestListeners implements AsyncDisposable {
       });
     });
     server.removeAllListeners('error');
+    // Such as no file descriptors left for a connection: that one is lost, the listener goes on.
+    server.on('error', (error) => this.#logger.warn({ err: error, listener: key }, 'a connection was lost'));
     this.#servers.push(server);
     this.#bound.push({ ...listener, port: (server.address() as AddressInfo).port });
   }

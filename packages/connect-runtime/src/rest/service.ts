@@ -1,7 +1,7 @@
 // REST as a worker has it: its listeners, the API on them and on those of the administrator, and what other workers are
 // told of it.
 import type { Clock, Logger } from '@millrace/foundation';
-import { type RestConfig, type RestListener, urlHost } from '../config/rest-config.ts';
+import { type RestConfig, type RestListener, type RestTls, urlHost } from '../config/rest-config.ts';
 import { CrossOrigin } from './cross-origin.ts';
 import type { Route } from './http.ts';
 import { RestListeners } from './listeners.ts';
@@ -43,8 +43,8 @@ export class RestService implements AsyncDisposable {
     if (adminListeners !== null) this.#admin = await this.#open('admin.listeners', adminListeners, adminTls);
   }
 
-  async #open(...parts: Parameters<typeof RestListeners.open>): Promise<RestListeners> {
-    const opened = await RestListeners.open(...parts);
+  async #open(key: string, listeners: readonly RestListener[], tls: RestTls | null): Promise<RestListeners> {
+    const opened = await RestListeners.open(key, listeners, tls, this.#parts.logger);
     this.#opened.push(opened);
     return opened;
   }

@@ -2,7 +2,7 @@
 // worker, and a file for the offsets of sources.
 import { mkdir, open, readFile, realpath, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { TopicLog, TopicLogOptions } from '@millrace/connect-api';
+import type { TopicLog, TopicLogOptions, TopicLogRecord } from '@millrace/connect-api';
 import { type Clock, findCoded, messageOf } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
 import type { LogOpener } from '../topic-log.ts';
@@ -23,8 +23,13 @@ class MemoryLog implements TopicLog {
     this.#clock = clock;
   }
   append(key: Buffer | null, value: Buffer | null): Promise<void> {
-    const offset = this.#next++;
-    this.#options.onRecord({ partition: 0, offset, timestamp: this.#clock.nowMs(), key, value });
+    return this.appendTogether([{ key, value }]);
+  }
+  appendTogether(records: readonly Pick<TopicLogRecord, 'key' | 'value'>[]): Promise<void> {
+    const timestamp = this.#clock.nowMs();
+    for (const { key, value } of records) {
+      this.#options.onRecord({ partition: 0, offset: this.#next++, timestamp, key, value });
+    }
     return Promise.resolve();
   }
   readToEnd(): Promise<void> {
@@ -78,13 +83,19 @@ class OffsetFileLog implements TopicLog {
     }
   }
 
-  async append(key: Buffer | null, value: Buffer | null): Promise<void> {
-    if (key === null) return;
-    if (value === null) this.#values.delete(key.toString('latin1'));
-    else this.#values.set(key.toString('latin1'), { key, value });
+  append(key: Buffer | null, value: Buffer | null): Promise<void> {
+    return this.appendTogether([{ key, value }]);
+  }
+
+  async appendTogether(records: readonly Pick<TopicLogRecord, 'key' | 'value'>[]): Promise<void> {
+    for (const { key, value } of records) {
+      if (key === null) continue;
+      if (value === null) this.#values.delete(key.toString('latin1'));
+      else this.#values.set(key.toString('latin1'), { key, value });
+    }
     // INV-1: whoever waits for this tells the source next.
     await this.#saved();
-    await this.#memory.append(key, value);
+    await this.#memory.appendTogether(records);
   }
 
   #saved(): Promise<void> {

@@ -13,6 +13,7 @@ export interface AloneOptions {
 export class Alone implements GroupPlace {
   readonly generation = 0;
   readonly leaderUrl = '';
+  readonly problem = undefined;
   /** Nobody asks for what would have to be signed; who does is refused before. */
   readonly signed = false;
   readonly #options: AloneOptions;

@@ -143,6 +143,11 @@ export async function startMillrace(options: MillraceOptions = {}): Promise<Mill
   const [listener] = options.properties?.['listeners']?.split(',') ?? [];
   const rest = listener ?? `http://127.0.0.1:${await freePort()}`;
   const millrace = new MillraceProcess(dataDir, kafka, rest, options);
-  await millrace.start();
+  try {
+    await millrace.start();
+  } catch (error) {
+    await millrace[Symbol.asyncDispose]();
+    throw error;
+  }
   return millrace;
 }

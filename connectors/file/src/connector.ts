@@ -46,6 +46,8 @@ export const fileStreamSource: SourceConnectorPlugin = {
   configDef: sourceConfig,
   createConnector: () => new FileStreamConnector({ single: true }),
   createTask: () => new FileStreamSourceTask(),
+  // As long as the file is only appended to.
+  exactlyOnceSupport: (config) => ((config[FILE] ?? '') === '' ? 'UNSUPPORTED' : 'SUPPORTED'),
   alterOffsets: (config, offsets) => {
     for (const { partition, offset } of offsets) checkOffset(config, partition, offset);
     return Promise.resolve(true);

@@ -88,4 +88,5 @@ export const plugin: SourceConnectorPlugin = {
   findAtSource,
   createConnector: () => new PostgresConnector(),
   createTask: () => new PostgresSourceTask(),
+  exactlyOnceSupport: () => 'SUPPORTED',
 };

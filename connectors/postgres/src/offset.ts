@@ -7,7 +7,7 @@ import {
   type SourceOffset,
 } from '@millrace/connect-api';
 import { type Lsn, maxLsn } from './protocol/lsn.ts';
-import { SNAPSHOT_STATE } from './snapshot/snapshot-state.ts';
+import { SNAPSHOT_EXACT, SNAPSHOT_STATE } from './snapshot/snapshot-state.ts';
 
 export type MessageType = 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE' | 'MESSAGE' | 'BEGIN' | 'COMMIT';
 
@@ -87,8 +87,7 @@ export function confirmablePosition(offset: StoredOffset): Lsn {
 function markAt(map: OffsetMap, lsn: Lsn, incremental?: OffsetMap): OffsetMap {
   const moved: Record<string, JsonValue> = {};
   for (const [key, value] of Object.entries(map)) {
-    if (key === 'lsn_events_processed' || key === SNAPSHOT_STATE || key.startsWith(INCREMENTAL_PREFIX))
-      continue;
+    if (LEFT_BEHIND.has(key) || key.startsWith(INCREMENTAL_PREFIX)) continue;
     moved[key] = value;
   }
   if ('lsn_proc' in map) moved['lsn_proc'] = lsn;
@@ -99,6 +98,9 @@ function markAt(map: OffsetMap, lsn: Lsn, incremental?: OffsetMap): OffsetMap {
   if ('messageType' in map) moved['messageType'] = 'COMMIT' satisfies MessageType;
   return { ...moved, ...incremental };
 }
+
+/** What a position is given that no later one has. */
+const LEFT_BEHIND = new Set(['lsn_events_processed', SNAPSHOT_STATE, SNAPSHOT_EXACT]);
 
 /** Keys that hold the state of an incremental snapshot begin so. */
 export const INCREMENTAL_PREFIX = 'incremental_snapshot_';

@@ -48,6 +48,8 @@ export class PostgresSourceTask implements SourceTask {
   #partition: SourcePartition = {};
   /** The offset of the last record handed out, or the stored one. */
   #lastOffset: SourceOffset | undefined;
+  /** A restart from there would bring records again. */
+  #unfinished = false;
   #lastMark: Lsn = 0;
   #lastMarkMs = 0;
   /** An incremental snapshot is in the last position handed out. */
@@ -102,21 +104,27 @@ export class PostgresSourceTask implements SourceTask {
   async poll(signal: AbortSignal): Promise<SourceBatch | null> {
     const { queue, config, heartbeat, run } = this.#parts();
     const lineage = run.takeLineage();
-    if (lineage !== undefined) return { records: [], position: lineage };
+    if (lineage !== undefined) return { records: [], position: lineage, unfinished: this.#unfinished };
     const kept = this.#privates.take();
-    if (kept !== undefined) return kept;
+    if (kept !== undefined) return { ...kept, unfinished: this.#unfinished };
     const waitMs = Math.min(config.pollIntervalMs, MAX_WAIT_MS, heartbeat.remainingMs());
     await queue.wait(waitMs, signal);
     const batches = queue.take(config.queue.batch);
     const records =
       batches.length === 1 ? [...(batches[0]?.records ?? [])] : batches.flatMap((batch) => batch.records);
     const last = records.at(-1);
-    if (last !== undefined) this.#lastOffset = last.sourceOffset;
+    const { after, unfinished = this.#unfinished } = batches.at(-1) ?? {};
+    this.#unfinished = unfinished;
+    if (last !== undefined) this.#lastOffset = after ?? last.sourceOffset;
     this.#note(last);
     if (heartbeat.due()) await this.#beat(records);
-    const mark = this.#completedSnapshot(records.length) ?? this.#mark(last !== undefined);
-    if (mark === undefined) return records.length === 0 ? null : { records };
-    return { records, position: { partition: this.#partition, offset: mark } };
+    const mark = this.#completedSnapshot(records.length) ?? this.#mark(last !== undefined) ?? after;
+    if (mark === undefined && records.length === 0) return null;
+    return {
+      records,
+      ...(mark === undefined ? {} : { position: { partition: this.#partition, offset: mark } }),
+      unfinished,
+    };
   }
 
   commit(offsets: readonly CommittedOffset[]): Promise<void> {

@@ -106,6 +106,13 @@ export interface SourceConnectorPlugin extends ConnectorPluginBase {
   readonly kind: 'source';
   createTask(): SourceTask;
   /**
+   * Whether a task with this config goes on after exactly the offset it is given, so that the worker can deliver exactly
+   * once. Absent = it is not known.
+   */
+  exactlyOnceSupport?(config: RawConfig): 'SUPPORTED' | 'UNSUPPORTED';
+  /** Whether its tasks can say where transactions end. Absent = they cannot. */
+  canDefineTransactionBoundaries?(config: RawConfig): 'SUPPORTED' | 'UNSUPPORTED';
+  /**
    * Looks at offsets before they are altered by REST. Returns true when the connector has dealt with offsets it keeps
    * elsewhere, false when it keeps none; throws to refuse. Absent = Connect's answer for connectors without support.
    */

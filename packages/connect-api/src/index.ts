@@ -77,5 +77,6 @@ export type {
   SourceTaskContext,
   TaskContext,
   TopicPartition,
+  TransactionContext,
 } from './task.ts';
 export type { TopicLog, TopicLogOptions, TopicLogRecord } from './topic-log.ts';

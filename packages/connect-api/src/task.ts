@@ -22,8 +22,26 @@ export interface OffsetReader {
   offset(partition: SourcePartition): Promise<OffsetMap | null>;
 }
 
+/**
+ * Where a task's transactions end when `transaction.boundary` is `connector` (KIP-618). A request holds for the batch that
+ * `poll` returns next: for the whole of it, or up to and with one of its records. Without a request the transaction goes on.
+ */
+export interface TransactionContext {
+  /** What was handed over becomes visible. */
+  commitTransaction(last?: SourceRecord): void;
+  /** What was handed over since the last end never becomes visible, and is not asked for again. */
+  abortTransaction(last?: SourceRecord): void;
+}
+
 export interface SourceTaskContext extends TaskContext {
   readonly offsets: OffsetReader;
+  /**
+   * Whether records and their offsets are written in one transaction: a restart goes on after exactly what readers of
+   * committed records have seen. Absent = at least once.
+   */
+  readonly exactlyOnce?: boolean;
+  /** There only where the config lets the connector decide where transactions end. */
+  readonly transactions?: TransactionContext | undefined;
   /** A folder for files that a task may lose; undefined where the host has none: then that for temporary files. */
   readonly spoolFolder?: string | undefined;
   /** Opens a topic as an ordered log, for signals and schema history. Closed with the task. */
@@ -41,6 +59,11 @@ export interface SourceBatch {
   readonly position?: { readonly partition: SourcePartition; readonly offset: SourceOffset };
   /** The task waits until `position` is stored: that is done now and not with the next flush. */
   readonly urgent?: boolean;
+  /**
+   * A restart from the last offset here would bring some of the records again. Where the task delivers exactly once the
+   * transaction goes on with the next batch.
+   */
+  readonly unfinished?: boolean;
 }
 
 /** A source partition and the offset that is now durable for it. */

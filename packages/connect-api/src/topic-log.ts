@@ -22,8 +22,11 @@ export interface TopicLogOptions {
 }
 
 export interface TopicLog {
-  /** Resolves when everything that was in the topic at the call has been handed to `onRecord`. */
-  readToEnd(): Promise<void>;
+  /**
+   * Resolves when everything that was in the topic at the call has been handed to `onRecord`. Waits for transactions that
+   * are open then, and for what lies behind them, unless only what is `decided` is asked for.
+   */
+  readToEnd(what?: 'all' | 'decided'): Promise<void>;
   /** Resolves when the record is durable (acks=all). */
   append(key: Buffer | null, value: Buffer | null): Promise<void>;
   /** The same for several, of which a crash leaves all or none while they fit in one batch (1 MB) and partition. */

@@ -26,6 +26,9 @@ export type ConnectCode =
   | 'connect.offset_file'
   | 'connect.too_many_tasks'
   | 'connect.malformed_assignment'
+  | 'connect.config_write_failed'
+  | 'connect.task_outdated'
+  | 'connect.producer_fenced'
   | 'connect.data';
 
 defineErrorCodes<ConnectCode>({
@@ -97,6 +100,19 @@ defineErrorCodes<ConnectCode>({
     policy: 'fatal',
     remedy: 'Another program is in this group; give the workers a group.id of their own.',
   },
+  'connect.config_write_failed': {
+    policy: 'retry',
+    remedy: 'Send the request again in a moment; the log says why it could not be written.',
+  },
+  'connect.task_outdated': {
+    policy: 'retry',
+    remedy: 'Nothing: the task is started again as its newest config says, where the group wants it.',
+  },
+  'connect.producer_fenced': {
+    policy: 'retry',
+    remedy:
+      'Raise producer.override.transaction.timeout.ms if the transactions of this task take long; give each group of workers a group.id of its own on the cluster. The task goes on after what was committed.',
+  },
   'connect.data': {
     policy: 'needs_operator',
     remedy: 'Correct the data or the config named in the message.',
@@ -115,8 +131,10 @@ export function connectError(
 /** Java classes that Connect's answers and traces name. */
 export const JAVA = {
   config: 'org.apache.kafka.common.config.ConfigException',
+  connect: 'org.apache.kafka.connect.errors.ConnectException',
   data: 'org.apache.kafka.connect.errors.DataException',
   badRequest: 'org.apache.kafka.connect.runtime.rest.errors.BadRequestException',
   invalidTopic: 'org.apache.kafka.common.errors.InvalidTopicException',
+  illegalState: 'java.lang.IllegalStateException',
   execution: 'java.util.concurrent.ExecutionException',
 } as const;

@@ -2,7 +2,7 @@
 import type { TopicLog, TopicLogOptions, TopicLogRecord } from '@millrace/connect-api';
 import { type Clock, type Logger, messageOf } from '@millrace/foundation';
 import type { Admin, BatchProducer, Cluster, Fetcher } from '@millrace/kafka-client';
-import { BatchProducer as Producer, Fetcher as Reader } from '@millrace/kafka-client';
+import { listOffsets, BatchProducer as Producer, Fetcher as Reader } from '@millrace/kafka-client';
 import { connectError } from './errors.ts';
 import { ensureTopic } from './topic-creation.ts';
 
@@ -73,9 +73,11 @@ class KafkaTopicLog implements TopicLog {
     this.#following = this.#follow();
   }
 
-  async readToEnd(): Promise<void> {
+  async readToEnd(what: 'all' | 'decided' = 'all'): Promise<void> {
     if (this.#failure) throw this.#failure;
-    const ends = await this.#parts.admin.listOffsets(await this.#partitions(), 'latest');
+    const isolation = what === 'all' ? 'read_uncommitted' : 'read_committed';
+    const { cluster } = this.#parts;
+    const ends = await listOffsets(cluster, await this.#partitions(), 'latest', { isolation });
     const targets = new Map(ends.map(({ partition, offset }) => [partition, offset]));
     if (this.#reached(targets)) return;
     await new Promise<void>((resolve, reject) => {

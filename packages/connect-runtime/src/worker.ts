@@ -12,7 +12,7 @@ import {
   type RawConfig,
   toError,
 } from '@millrace/foundation';
-import { Admin, Cluster, clientSecurity } from '@millrace/kafka-client';
+import { Admin, Cluster, clientSecurity, fenceProducers } from '@millrace/kafka-client';
 import { type OverridePolicy, withPrefix } from './config/client-overrides.ts';
 import { defaultProviders } from './config/providers.ts';
 import { restConfig } from './config/rest-config.ts';
@@ -42,8 +42,11 @@ import { rootRoutes } from './rest/root.ts';
 import { RestService } from './rest/service.ts';
 import { runAlone, type StandaloneConnector, standaloneLogs } from './standalone.ts';
 import { ConfigStore } from './stores/config-store.ts';
+import { ConnectorOffsetStores, clusterOf } from './stores/connector-offset-stores.ts';
 import { OffsetStore } from './stores/offset-store.ts';
+import { PrivilegedWriter } from './stores/privileged-writer.ts';
 import { StatusStore } from './stores/status-store.ts';
+import { transactionalIdOf } from './task/client-settings.ts';
 import type { TaskSettings } from './task/task-runner.ts';
 import { logOpener } from './topic-log.ts';
 
@@ -164,11 +167,22 @@ class Worker implements WorkerHandle {
       ? standaloneLogs(this.#config, clock)
       : { openLog: openTopic, openOffsets: openTopic };
     let herder: DistributedHerder | undefined;
+    let leadership: Leadership | undefined;
     const configs = new ConfigStore({
       topic: resolved.string('config.storage.topic'),
       replicationFactor: resolved.int('config.storage.replication.factor'),
       openLog,
       logger,
+      privileged: this.#transactionalLeader
+        ? new PrivilegedWriter({
+            cluster,
+            logger,
+            clock,
+            topic: resolved.string('config.storage.topic'),
+            transactionalId: `connect-cluster-${resolved.string('group.id')}`,
+            leads: () => leadership?.isLeader === true,
+          })
+        : undefined,
       onChange: (change) => herder?.onConfigChange(change),
       onError,
     });
@@ -194,7 +208,14 @@ class Worker implements WorkerHandle {
     this.#groupId = this.#options.standalone ? instanceId : resolved.string('group.id');
     const host = this.#createHost();
     this.#closers.push(async () => await host[Symbol.asyncDispose]());
-    herder = this.#createHerder({ cluster, admin, configs, offsets, status, host });
+    leadership = new Leadership({
+      keys: new SessionKeys({ ...sessionKeySettings(this.#config), configs, clock, logger }),
+      configs,
+      ask: this.#rest.ask,
+      clock,
+      logger,
+    });
+    herder = this.#createHerder({ cluster, admin, configs, offsets, status, host, leadership });
     await this.#serveRest(herder, host);
     const { standalone } = this.#options;
     if (standalone) {
@@ -221,24 +242,39 @@ class Worker implements WorkerHandle {
     offsets: OffsetStore;
     status: StatusStore;
     host: TaskHost;
+    leadership: Leadership;
   }): DistributedHerder {
     const { pluginEntries, logHub, clock, env, version } = this.#options;
     const { resolved } = this.#config;
-    const { cluster, admin, configs, offsets, status, host } = parts;
+    const { cluster, admin, configs, status, host, leadership } = parts;
+    const settings = this.#taskSettings();
     const plugins = new PluginRegistry(pluginEntries);
     const providers = defaultProviders(env);
     const { workerId } = this.#rest;
     const logger = logHub.logger(LOGGER);
+    const clusterId = async (): Promise<string> =>
+      cluster.clusterId ?? (await admin.describeCluster()).clusterId;
+    const stores = new ConnectorOffsetStores({
+      worker: parts.offsets,
+      settings,
+      clusterId,
+      partitions: resolved.int('offset.storage.partitions'),
+      replicationFactor: resolved.int('offset.storage.replication.factor'),
+      clock,
+      logger,
+    });
     const herder = new DistributedHerder({
       configs,
       status,
-      offsets: new ConnectorOffsetsService({ store: offsets, admin, clock }),
-      leadership: new Leadership({
-        keys: new SessionKeys({ ...sessionKeySettings(this.#config), configs, clock, logger }),
-        ask: this.#rest.ask,
-        clock,
-        logger,
-      }),
+      offsets: new ConnectorOffsetsService({ stores, admin, clock }),
+      leadership,
+      fenceProducers: async (connector, connectorConfig, count) => {
+        await using others = clusterOf({ settings, connectorConfig }, 'producer', { clock, logger });
+        const ids = Array.from({ length: count }, (_, task) =>
+          transactionalIdOf(settings.groupId, connector, task),
+        );
+        await fenceProducers(others, ids);
+      },
       validation: {
         plugins,
         providers,
@@ -248,14 +284,15 @@ class Worker implements WorkerHandle {
           header: resolved.string('header.converter'),
         },
         overridePolicy: resolved.string('connector.client.config.override.policy') as OverridePolicy,
+        exactlyOnce: settings.exactlyOnce,
       },
       connectors: { plugins, providers, logHub, workerId, clock },
       tasks: {
-        offsets,
+        offsets: stores,
         host,
         plugins,
         providers,
-        settings: this.#taskSettings(),
+        settings,
         restarts: {
           enabled: resolved.boolean('task.restart.enable'),
           backoffMs: resolved.int('task.restart.backoff.ms'),
@@ -270,7 +307,7 @@ class Worker implements WorkerHandle {
       allowTopicReset: resolved.boolean('topic.tracking.allow.reset'),
       version,
       commit: COMMIT,
-      clusterId: async () => cluster.clusterId ?? (await admin.describeCluster()).clusterId,
+      clusterId,
       logger,
       onLoggerLevel: (namespace, level) => {
         const known = logLevelOf(level);
@@ -279,6 +316,17 @@ class Worker implements WorkerHandle {
     });
     this.#closers.push(() => herder.close());
     return herder;
+  }
+
+  get #exactlyOnceSupport(): string {
+    // A worker by itself has no group whose zombies could be fenced; Connect ignores the key there, too.
+    return this.#options.standalone
+      ? 'disabled'
+      : this.#config.resolved.string('exactly.once.source.support');
+  }
+  /** Whether the leader of the group writes the config topic in transactions. */
+  get #transactionalLeader(): boolean {
+    return this.#exactlyOnceSupport !== 'disabled';
   }
 
   #taskSettings(): TaskSettings {
@@ -293,6 +341,7 @@ class Worker implements WorkerHandle {
       workerConsumer: clientSettings(raw, 'consumer.'),
       workerAdmin: clientSettings(raw, 'admin.'),
       offsetsTopic: this.#options.standalone ? null : resolved.string('offset.storage.topic'),
+      exactlyOnce: this.#exactlyOnceSupport === 'enabled',
       flushIntervalMs: resolved.int('offset.flush.interval.ms'),
       flushTimeoutMs: resolved.int('offset.flush.timeout.ms'),
       stopTimeoutMs: resolved.int('task.shutdown.graceful.timeout.ms'),

@@ -1,10 +1,15 @@
 // The bounded hand-over between the reader of a source and `poll`: batches in order, counted in records and bytes.
+import type { SourceOffset } from '@millrace/connect-api';
 
 /** What a reader hands over at once. */
 export interface QueuedBatch<T> {
   readonly records: readonly T[];
   /** Memory that the records keep alive, such as the chunk they point into. */
   readonly bytes: number;
+  /** The offset once all of them are delivered, where that says more than the last one's. */
+  readonly after?: SourceOffset | undefined;
+  /** A restart from there would bring some of them again; see `SourceBatch`. */
+  readonly unfinished?: boolean;
 }
 
 export interface ChangeQueueOptions {

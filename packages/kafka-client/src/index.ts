@@ -80,4 +80,4 @@ export type { SlowPartition } from './produce-sender-options.ts';
 export type { BrokerAddress, PartitionLeader, TopicMetadata, TopicProblem } from './topic-metadata.ts';
 export { byTopic, partitionKey, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';
 export { TransactionalProducer, type TransactionalProducerOptions } from './transactional-producer.ts';
-export type { TransactionOptions, TransactionPhase } from './transactions.ts';
+export { fenceProducers, type TransactionOptions, type TransactionPhase } from './transactions.ts';

@@ -3,6 +3,7 @@ import { BatchProducer } from './batch-producer.ts';
 import type { BatchProducerOptions, OutgoingRecord, RecordPlace } from './batch-producer-options.ts';
 import { clientError } from './errors.ts';
 import type { CommittingMember, OffsetToCommit } from './group-offsets.ts';
+import type { TopicPartition } from './topic-partition.ts';
 import { type TransactionOptions, type TransactionPhase, Transactions } from './transactions.ts';
 
 export type TransactionalProducerOptions = Omit<BatchProducerOptions, 'transactions' | 'idempotent'> & {
@@ -40,8 +41,9 @@ export class TransactionalProducer implements AsyncDisposable {
     await this.#transactions.init();
   }
 
-  begin(): void {
-    this.#transactions.begin();
+  /** `expected`: partitions that will be written to as well, where that is known; it saves asking for them later. */
+  begin(expected: readonly TopicPartition[] = []): void {
+    this.#transactions.begin(expected);
   }
 
   /** Writes one record within the transaction; resolves when it is durable, though not yet visible. */

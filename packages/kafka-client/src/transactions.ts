@@ -99,10 +99,11 @@ export class Transactions {
     this.#begun = false;
   }
 
-  /** Opens a transaction; the coordinator learns of it with the first partition. */
-  begin(): void {
+  /** Opens a transaction; the coordinator learns of it with the first partition, and then of the expected ones as well. */
+  begin(expected: readonly TopicPartition[] = []): void {
     this.#expect('ready');
     this.#phase = 'open';
+    this.#asked = new Map(expected.map((it) => [`${it.topic}-${it.partition}`, it]));
   }
 
   /** Throws unless records may be written. @throws kafka.transaction_misused, what made the transaction fail */
@@ -290,6 +291,16 @@ export class Transactions {
       await this.#cluster.pause(attempt, undefined, BUSY_FIRST_WAIT_MS);
     }
   }
+}
+
+/**
+ * Fences the producers of these transactional ids: what they left open is aborted, and whatever they try from now on is
+ * refused.
+ *
+ * @throws kafka.refused, kafka.unavailable, kafka.unreachable
+ */
+export async function fenceProducers(cluster: Cluster, ids: readonly string[]): Promise<void> {
+  await Promise.all(ids.map((id) => new Transactions(cluster, { id }).init()));
 }
 
 function worst(results: readonly { readonly partitionErrorCode: number }[]): number {

@@ -7,6 +7,7 @@ import type { Lsn } from '../protocol/lsn.ts';
 import { qualified } from '../schema/catalog.ts';
 import type { SnapshotMarker } from '../source-info.ts';
 import {
+  SNAPSHOT_EXACT,
   SNAPSHOT_STATE,
   SnapshotOffset,
   SnapshotTracker,
@@ -30,6 +31,8 @@ export interface SharedSnapshotOptions {
   readonly resumable: Resumable | undefined;
   /** The offset of all records, where it is not that of an initial snapshot. */
   readonly offset: SourceOffset | undefined;
+  /** Whether this run and those before it deliver exactly once. */
+  readonly exact: boolean;
 }
 
 export class SharedSnapshot {
@@ -43,18 +46,24 @@ export class SharedSnapshot {
   readonly #fixed: SourceOffset | undefined;
   readonly #running: OffsetMap;
   readonly #complete: OffsetMap;
+  readonly #mark: OffsetMap;
   readonly #start: Lsn;
   readonly #tracker: SnapshotTracker | undefined;
+  /** Tables being read in no order: an interrupted run reads them again from the start. */
+  readonly #unordered = new Set<OpenTable>();
+  #isComplete = false;
   #last: ((marker: SnapshotMarker) => void) | undefined;
 
-  constructor({ position, resumable, offset }: SharedSnapshotOptions) {
+  constructor({ position, resumable, offset, exact }: SharedSnapshotOptions) {
     this.position = position;
     this.isResumed = resumable?.state !== undefined;
     this.#start = resumable?.start ?? position.lsn;
     this.#fixed = offset;
     const base = { ...position, lsn: this.#start };
-    this.#running = snapshotOffset(base, false);
+    const mark = exact && resumable !== undefined ? { [SNAPSHOT_EXACT]: true } : {};
+    this.#running = { ...snapshotOffset(base, false), ...mark };
     this.#complete = snapshotOffset(base, true);
+    this.#mark = mark;
     this.#tracker = resumable === undefined ? undefined : new SnapshotTracker(position.lsn, resumable.state);
   }
 
@@ -64,8 +73,20 @@ export class SharedSnapshot {
     return this.#tracker === undefined ? this.#running : new SnapshotOffset(this.#running, this.#tracker);
   }
 
+  /** For what is handed over last of a batch: where a restart goes on once all of it is delivered. */
+  offsetAfter(): SourceOffset | undefined {
+    return this.#isComplete || this.#fixed !== undefined ? undefined : this.offset();
+  }
+
+  /** Whether a restart would bring rows again that are handed over. */
+  get isUnfinished(): boolean {
+    if (this.#isComplete) return false;
+    return this.#fixed !== undefined || this.#tracker === undefined || this.#unordered.size > 0;
+  }
+
   /** For the last record; the offset of a snapshot whose every row is delivered. */
   complete(): SourceOffset {
+    this.#isComplete = true;
     return this.#fixed ?? this.completeOffset;
   }
 
@@ -77,7 +98,9 @@ export class SharedSnapshot {
     const later = [...(this.#tracker?.capture()() ?? [])].filter(([, { parts }]) =>
       parts.some(({ at }) => at > this.#start),
     );
-    return later.length === 0 ? this.#complete : { ...this.#complete, [SNAPSHOT_STATE]: stateText(later) };
+    return later.length === 0
+      ? this.#complete
+      : { ...this.#complete, ...this.#mark, [SNAPSHOT_STATE]: stateText(later) };
   }
 
   /** Whether an earlier run has read all of a table. */
@@ -92,6 +115,7 @@ export class SharedSnapshot {
 
   /** A table will be read; returns the key to go on after. */
   begin(table: OpenTable): readonly string[] | undefined {
+    if (table.order === undefined) this.#unordered.add(table);
     return this.#tracker?.begin(qualified(table.name), table.oid, table.order?.key);
   }
 
@@ -102,6 +126,7 @@ export class SharedSnapshot {
 
   /** All rows of a table are handed over. */
   finish(table: OpenTable): void {
+    this.#unordered.delete(table);
     // Which rows the SELECT of a user's leaves out the stream cannot tell: all changes of that table are delivered.
     this.#tracker?.finish(qualified(table.name), table.overridden ? this.#start : undefined);
   }

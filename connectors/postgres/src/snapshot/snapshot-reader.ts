@@ -204,7 +204,6 @@ export class SnapshotReader {
   #flush(bytes: number): void {
     if (this.#records.length === 0) return;
     const { queue, shared } = this.#options;
-    queue.put({ records: this.#records, bytes });
     const { table, entries, base, bytes: row } = this.#emitted ?? {};
     if (table?.order !== undefined && row !== undefined && entries !== undefined && base !== undefined) {
       const textOf = (column: number): string => {
@@ -213,7 +212,13 @@ export class SnapshotReader {
       };
       shared.advance(table, table.order.columns.map(textOf), this.#records.length);
     }
-    for (const table of this.#ended) shared.finish(table);
+    for (const each of this.#ended) shared.finish(each);
+    queue.put({
+      records: this.#records,
+      bytes,
+      after: shared.offsetAfter(),
+      unfinished: shared.isUnfinished,
+    });
     this.#ended = [];
     this.#emitted = undefined;
     this.#records = [];

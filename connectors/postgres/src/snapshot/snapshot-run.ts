@@ -28,6 +28,8 @@ export interface SnapshotRunOptions
   readonly endOnStop: (client: pg.Client) => () => void;
   /** The offset of all records, where it is not that of an initial snapshot. */
   readonly offset?: SourceOffset;
+  /** Whether this run and those before it deliver exactly once. */
+  readonly exact: boolean;
   /** A later run may go on with this snapshot, from what `state` says; without `start` the stream begins at its point. */
   readonly resumable?: { readonly start: Lsn | undefined; readonly state: StoredSnapshot | undefined };
 }
@@ -63,6 +65,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
       position,
       resumable: resumable === undefined ? undefined : { start, state: resumable.state },
       offset: options.offset,
+      exact: options.exact,
     });
     if (shared.isResumed)
       logger.info({ lsn: formatLsn(consistentPoint) }, 'going on with the snapshot that was interrupted');

@@ -26,6 +26,8 @@ export interface ReadTable {
 
 /** The key of an offset map that holds the state. */
 export const SNAPSHOT_STATE = 'millrace_snapshot';
+/** The key that says that the state is exactly what readers of committed records have seen: never less, never more. */
+export const SNAPSHOT_EXACT = 'millrace_snapshot_exact';
 
 /** Tables by `schema.table`. */
 export type StoredSnapshot = ReadonlyMap<string, ReadTable>;

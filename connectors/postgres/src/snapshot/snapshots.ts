@@ -25,7 +25,7 @@ import { listTables, qualified, type TableName, type TypeCatalog } from '../sche
 import type { SchemaRules } from '../schema/table-schema.ts';
 import type { SourceIdentity } from '../source-info.ts';
 import { runSnapshot, type SnapshotRunOptions } from './snapshot-run.ts';
-import { parseSnapshotState } from './snapshot-state.ts';
+import { parseSnapshotState, SNAPSHOT_EXACT } from './snapshot-state.ts';
 
 export interface SnapshotsOptions {
   readonly config: PostgresConfig;
@@ -77,6 +77,7 @@ export class Snapshots {
       create: (session) => this.#create(session, name, { temporary: !ownSlot }),
       tables: captured.filter((table) => config.snapshot.tables(qualified(table))),
       select: config.snapshot.select,
+      exact: this.#isExact(interrupted),
       ...(config.snapshot.stream ? { resumable: resumableFrom(interrupted) } : {}),
     });
     return {
@@ -110,8 +111,15 @@ export class Snapshots {
       create: (creator) => this.#create(creator, temporaryName(), { temporary: true }),
       tables: tables.filter(config.captured).filter((table) => matches(qualified(table))),
       offset,
+      exact: false,
       select: (table) => request.conditions.find(({ collection }) => matchesAny(collection)(table))?.filter,
     });
+  }
+
+  /** What a run that delivered at least once has left behind is not exact for one that delivers exactly once. */
+  #isExact(interrupted: StoredOffset | undefined): boolean {
+    const { exactlyOnce = false } = this.#options.context;
+    return exactlyOnce && (interrupted === undefined || interrupted.map[SNAPSHOT_EXACT] === true);
   }
 
   async #create(
@@ -132,7 +140,7 @@ export class Snapshots {
     return created;
   }
 
-  #parts(): Omit<SnapshotRunOptions, 'creator' | 'create' | 'tables' | 'select' | 'offset'> {
+  #parts(): Omit<SnapshotRunOptions, 'creator' | 'create' | 'tables' | 'select' | 'offset' | 'exact'> {
     const { context, signal, rules, config, types, identity } = this.#options;
     const { progress, notifications, step, queue, sourcePartition, headers } = this.#options;
     return {

@@ -41,10 +41,12 @@ export class ChangeReader implements ReplicationHandler {
   /** What the stream waits for at this place. */
   #wait: Promise<void> | undefined;
   #window: SnapshotWindow | undefined;
+  /** Whether records were made since the position that offsets can tell. */
+  #isBehind = false;
 
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
-    this.#batch = new RecordBatch(options);
+    this.#batch = new RecordBatch({ ...options, isUnfinished: () => this.#isBehind });
     this.#tables = new KnownTables(options);
     this.#counts = options.counts;
     this.#restart = options.stored === undefined ? undefined : new RestartPoint(options.stored);
@@ -93,6 +95,7 @@ export class ChangeReader implements ReplicationHandler {
   handedOut(lsn: Lsn, offset: SourceOffset): void {
     this.#handedOutLsn = maxLsn(this.#handedOutLsn, lsn);
     this.#lastOffset = offset;
+    this.#isBehind = false;
   }
 
   /** The offset of the last record, or of a position after it. */
@@ -273,7 +276,9 @@ export class ChangeReader implements ReplicationHandler {
   /** Once the stream has come as far as the rows that were read: every change counts, and moves the offset. */
   #closeWindow(lsn: Lsn): void {
     if (this.#window === undefined || lsn < this.#window.end) return;
-    this.#batch.records.push(...this.#window.close());
+    const waiting = this.#window.close();
+    if (waiting.length > 0) this.#isBehind = true;
+    this.#batch.records.push(...waiting);
     this.#window = undefined;
   }
 
@@ -395,10 +400,11 @@ export class ChangeReader implements ReplicationHandler {
   ): boolean {
     const transaction = this.#transaction;
     if (this.#window === undefined || transaction === undefined) return false;
+    const offset = this.#offset(new ChangeOffset(transaction, lsn, type, this.#changesAtLsn, this.#extra()));
     const context = (): ChangeContext => ({
       source: table.source(transaction, lsn),
       processed: this.#batch.now(),
-      offset: this.#lastOffset,
+      offset,
       offsetBefore: this.#lastOffset,
       transaction: null,
     });
@@ -407,6 +413,7 @@ export class ChangeReader implements ReplicationHandler {
     if (records === undefined) return false;
     this.#batch.keep(this.#reader.bytes);
     this.#batch.records.push(...records);
+    if (records.length > 0) this.#lastOffset = offset;
     return true;
   }
 
@@ -444,8 +451,9 @@ export class ChangeReader implements ReplicationHandler {
   #extra(): OffsetMap | undefined {
     const { transactions, signals } = this.#options;
     const incremental = signals?.incremental.offsetState;
-    if (transactions === undefined) return incremental;
-    return { ...transactions.offsetState(), ...incremental };
+    const window = this.#window?.exact === true ? this.#window.state : undefined;
+    if (transactions === undefined && window === undefined) return incremental;
+    return { ...transactions?.offsetState(), ...incremental, ...window };
   }
 
   #tuple(table: TableStream): Tuple {
@@ -522,7 +530,8 @@ export class ChangeReader implements ReplicationHandler {
 
   /** `offset`, unless the stream has to begin before it again. */
   #offset(offset: ChangeOffset): SourceOffset {
-    return this.#window === undefined ? offset : this.#lastOffset;
+    this.#isBehind = this.#window !== undefined && !this.#window.exact;
+    return this.#isBehind ? this.#lastOffset : offset;
   }
 
   /** Of a change of a table, or of a logical message. */

@@ -11,6 +11,8 @@ export interface RecordBatchOptions {
   readonly clock: Clock;
   /** Completes rows that lack columns, where the config asks for it. */
   readonly reselect: Reselect | undefined;
+  /** Whether a restart from the offset of the last record would bring some again. */
+  readonly isUnfinished: () => boolean;
 }
 
 const ENOUGH = 1024;
@@ -71,8 +73,9 @@ export class RecordBatch {
     this.#bytes = 0;
     this.#lastSlab = undefined;
     this.#processed = undefined;
-    const filling = this.#options.reselect?.fill(records, bytes);
-    if (filling === undefined) this.#options.queue.put({ records, bytes });
+    const unfinished = this.#options.isUnfinished();
+    const filling = this.#options.reselect?.fill(records, bytes, unfinished);
+    if (filling === undefined) this.#options.queue.put({ records, bytes, unfinished });
     // INV-2: what is made meanwhile waits here.
     else
       this.#filling = filling.then(() => {

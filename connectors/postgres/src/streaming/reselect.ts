@@ -85,11 +85,11 @@ export class Reselect {
    * Completes the records of a batch and puts it into the queue, in parts and in order; undefined when nothing is lacking
    * and nothing was put. Rejects when the task has to end; then the rest of the batch was not put.
    */
-  fill(records: SourceRecord[], bytes: number): Promise<void> | undefined {
+  fill(records: SourceRecord[], bytes: number, unfinished: boolean): Promise<void> | undefined {
     if (this.#pending.length === 0) return undefined;
     const pending = this.#pending;
     this.#pending = [];
-    return this.#fill(records, bytes, pending);
+    return this.#fill(records, { bytes, unfinished }, pending);
   }
 
   /** Idempotent. */
@@ -98,7 +98,11 @@ export class Reselect {
     await this.#client?.end().catch(() => undefined);
   }
 
-  async #fill(records: SourceRecord[], bytes: number, pending: readonly Pending[]): Promise<void> {
+  async #fill(
+    records: SourceRecord[],
+    { bytes, unfinished }: { readonly bytes: number; readonly unfinished: boolean },
+    pending: readonly Pending[],
+  ): Promise<void> {
     const { queue, step } = this.#options;
     let put = 0;
     let held = bytes;
@@ -115,7 +119,12 @@ export class Reselect {
       // Rows that were large are asked for in small numbers from then on.
       this.#rows = answered.count < asked.length ? answered.count : Math.min(MAX_ROWS, this.#rows * 2);
       const end = pending[at]?.record ?? records.length;
-      queue.put({ records: records.slice(put, end), bytes: held + answered.bytes });
+      queue.put({
+        records: records.slice(put, end),
+        bytes: held + answered.bytes,
+        // It may end within the records of one change.
+        unfinished: unfinished || end < records.length,
+      });
       put = end;
       held = 0;
       await queue.room();

@@ -7,7 +7,13 @@ import type { OffsetMap, SourceRecord } from '@millrace/connect-api';
 import type { Lsn } from '../protocol/lsn.ts';
 import { qualified, type TableName } from '../schema/catalog.ts';
 import { compareKeys } from '../snapshot/key-order.ts';
-import { parseSnapshotState, type ReadTable } from '../snapshot/snapshot-state.ts';
+import {
+  parseSnapshotState,
+  type ReadTable,
+  SNAPSHOT_EXACT,
+  SNAPSHOT_STATE,
+  stateText,
+} from '../snapshot/snapshot-state.ts';
 
 /** INV-5: deletes that wait. With more of them, their tables' changes are delivered as they come from there on. */
 const MAX_WAITING = 20_000;
@@ -30,19 +36,33 @@ export class SnapshotWindow {
   readonly #maxWaiting: number;
   readonly #tables: Map<string, ReadTable>;
   readonly #deletes = new Map<string, Waiting>();
+  /** Whether what was read is exactly what was delivered: then no delete has to wait, and offsets can hold the window. */
+  readonly exact: boolean;
+  #state: OffsetMap | undefined;
 
-  constructor(tables: ReadonlyMap<string, ReadTable>, maxWaiting: number = MAX_WAITING) {
+  constructor(
+    tables: ReadonlyMap<string, ReadTable>,
+    { maxWaiting = MAX_WAITING, exact = false }: { maxWaiting?: number; exact?: boolean } = {},
+  ) {
     this.#tables = new Map(tables);
     this.#maxWaiting = maxWaiting;
+    this.exact = exact;
     let end: Lsn = 0;
     for (const { parts } of tables.values()) for (const { at } of parts) if (at > end) end = at;
     this.end = end;
   }
 
-  /** The window that an offset was stored in; undefined when it was in none. */
-  static of(offset: OffsetMap): SnapshotWindow | undefined {
+  /** The window that an offset was stored in; undefined when it was in none. `exactlyOnce` is what the run delivers. */
+  static of(offset: OffsetMap, exactlyOnce: boolean): SnapshotWindow | undefined {
     const state = parseSnapshotState(offset);
-    return state === undefined || state.size === 0 ? undefined : new SnapshotWindow(state);
+    if (state === undefined || state.size === 0) return undefined;
+    return new SnapshotWindow(state, { exact: exactlyOnce && offset[SNAPSHOT_EXACT] === true });
+  }
+
+  /** What offsets within it hold, so that a restart finds it again. */
+  get state(): OffsetMap {
+    this.#state ??= { [SNAPSHOT_STATE]: stateText(this.#tables), [SNAPSHOT_EXACT]: true };
+    return this.#state;
   }
 
   /** How to judge changes of a table; undefined when all are delivered. */
@@ -65,6 +85,8 @@ export class SnapshotWindow {
 
   /** A row that was deleted before it was read: delivered at the end, unless it comes back. */
   deleted(table: JudgedTable, recordKey: string, records: readonly SourceRecord[]): SourceRecord[] {
+    // Nobody has seen the row.
+    if (this.exact) return [];
     this.#deletes.set(waitingKey(table.name, recordKey), { table: table.name, records });
     return this.#deletes.size > this.#maxWaiting ? this.#giveUp() : [];
   }
@@ -80,6 +102,7 @@ export class SnapshotWindow {
    */
   release(name: string): SourceRecord[] {
     this.#tables.delete(name);
+    this.#state = undefined;
     const records: SourceRecord[] = [];
     for (const [key, waiting] of this.#deletes) {
       if (waiting.table !== name) continue;

@@ -151,7 +151,10 @@ export class StreamingRun {
       nudge: () => this.#stream?.nudge(),
       fail: (error) => options.fail(this.#streamed === undefined ? error : streamingError(error)),
       stored: options.from,
-      window: options.from === undefined ? undefined : SnapshotWindow.of(options.from.map),
+      window:
+        options.from === undefined
+          ? undefined
+          : SnapshotWindow.of(options.from.map, context.exactlyOnce === true),
       transactions,
       messages: logicalMessages(config, identity, sourcePartition),
       xmin: () => this.#xmin?.current ?? null,

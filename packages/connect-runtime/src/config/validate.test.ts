@@ -45,6 +45,7 @@ const context: ValidationContext = {
   },
   providers: {},
   overridePolicy: 'All',
+  exactlyOnce: false,
 };
 const base = { name: 'n', 'connector.class': 'ThingSource', port: '5' };
 const errorsOf = async (
@@ -112,10 +113,30 @@ describe('validateConnectorConfig', () => {
     expect(infos.configs.find(({ value }) => value.name === 'secret')?.value.value).toBe('[hidden]');
   });
 
-  it('refuses exactly-once delivery that this worker cannot give', async () => {
-    expect(await errorsOf({ ...base, 'exactly.once.support': 'required' })).toEqual({
-      'exactly.once.support': ['This worker does not have exactly-once source support enabled.'],
-    });
+  it('refuses exactly-once delivery that this worker or the connector cannot give', async () => {
+    const required = { ...base, 'exactly.once.support': 'required' };
+    const errorsOn = async (answer: 'SUPPORTED' | 'UNSUPPORTED' | undefined, exactlyOnce: boolean) => {
+      const made = answer === undefined ? plugin : { ...plugin, exactlyOnceSupport: () => answer };
+      const [entry] = entries;
+      const other = { ...entry, load: () => Promise.resolve(made) } as PluginEntry;
+      const registry = new PluginRegistry([other, ...entries.slice(1)]);
+      const infos = await validateConnectorConfig(
+        required,
+        { ...context, plugins: registry, exactlyOnce },
+        new AbortController().signal,
+      );
+      return infos.configs.find(({ value }) => value.name === 'exactly.once.support')?.value.errors;
+    };
+    const disabled = 'This worker does not have exactly-once source support enabled.';
+    expect(await errorsOn('SUPPORTED', true)).toEqual([]);
+    expect(await errorsOn('SUPPORTED', false)).toEqual([disabled]);
+    expect(await errorsOn('UNSUPPORTED', true)).toEqual([
+      'The connector does not support exactly-once semantics with the provided configuration.',
+    ]);
+    expect(await errorsOn(undefined, false)).toEqual([
+      disabled,
+      expect.stringMatching(/^The connector does not implement the API required for preflight validation/),
+    ]);
   });
 
   it('puts the problems into Connect’s text', async () => {

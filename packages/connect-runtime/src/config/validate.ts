@@ -1,6 +1,6 @@
 // Validation of a connector config: Connect's common keys, transforms and predicates, the connector's own keys and
 // checks, converters, client overrides. One answer holds every problem.
-import type { ConfigInfos, ConnectorPlugin, Plugin } from '@millrace/connect-api';
+import type { ConfigInfos, ConnectorPlugin, Plugin, SourceConnectorPlugin } from '@millrace/connect-api';
 import {
   ConfigDef,
   type ConfigKey,
@@ -34,11 +34,17 @@ export interface ValidationContext {
   readonly workerConverters: { readonly key: string; readonly value: string; readonly header: string };
   readonly providers: ConfigProviders;
   readonly overridePolicy: OverridePolicy;
+  /** Whether the worker has exactly-once sources enabled. */
+  readonly exactlyOnce: boolean;
 }
 
 const CONVERTER_SIDES = ['key', 'value', 'header'] as const;
 const MUST_HAVE_TOPICS = 'Must configure one of topics or topics.regex';
 const NO_EXACTLY_ONCE = 'This worker does not have exactly-once source support enabled.';
+const UNKNOWN_EXACTLY_ONCE =
+  'The connector does not implement the API required for preflight validation of exactly-once source support. Please consult the documentation for the connector to determine whether it supports exactly-once semantics, and then consider reconfiguring the connector to use the value "requested" for this property (which will disable this preflight check and allow the connector to be created).';
+const UNSUPPORTED_EXACTLY_ONCE =
+  'The connector does not support exactly-once semantics with the provided configuration.';
 const NO_BOUNDARIES =
   'The connector does not support connector-defined transaction boundaries with the given configuration. Please reconfigure it to use a different transaction boundary definition.';
 const NULL_VALUE = 'Null value can not be supplied as the configuration value.';
@@ -61,12 +67,9 @@ export async function validateConnectorConfig(
   const isThere = keyNamed(common.keys, 'connector.class').errors.length === 0;
   const own = isThere ? await checkOwn(config, plugin, signal) : [];
   const converters = await checkConverters(config, context.plugins);
-  const rest = [
-    ...nullValues(posted, [...common.keys, ...own]),
-    ...overrideKeys(config, plugin, context.overridePolicy),
-  ];
+  const rest = [...nullValues(posted, [...common.keys, ...own]), ...overrideKeys(config, plugin, context)];
   const keys = [...common.keys, ...own, ...converters.keys, ...rest];
-  checkOverrideValues(config, clientsOf(plugin, config));
+  checkOverrideValues(config, clientsOf(plugin, config, context.exactlyOnce));
   return {
     name: posted['connector.class'] ?? '',
     error_count: keys.reduce((count, key) => count + key.errors.length, 0),
@@ -163,7 +166,7 @@ async function checkCommon(
   for (const side of CONVERTER_SIDES)
     checkConverterClass(keyNamed(keys, `${side}.converter`), side, context.plugins);
   if (plugin.kind === 'sink') checkTopics(keys, config);
-  else checkExactlyOnce(keys);
+  else checkExactlyOnce(keys, config, plugin, context);
   const version = config['connector.plugin.version'] ?? undefined;
   const unavailable =
     version === undefined || plugin.version === null
@@ -225,12 +228,40 @@ function checkClass(key: CheckedKey, kinds: readonly Plugin['kind'][], plugins: 
   return false;
 }
 
-function checkExactlyOnce(keys: readonly CheckedKey[]): void {
-  const asked = (name: string): string => String(keyNamed(keys, name).value).toLowerCase();
-  if (asked('exactly.once.support') === 'required')
-    keyNamed(keys, 'exactly.once.support').errors.push(NO_EXACTLY_ONCE);
-  if (asked('transaction.boundary') === 'connector')
-    keyNamed(keys, 'transaction.boundary').errors.push(NO_BOUNDARIES);
+function checkExactlyOnce(
+  keys: readonly CheckedKey[],
+  config: RawConfig,
+  plugin: SourceConnectorPlugin,
+  context: ValidationContext,
+): void {
+  const support = keyNamed(keys, 'exactly.once.support');
+  if (support.errors.length === 0 && String(support.value).toLowerCase() === 'required') {
+    if (!context.exactlyOnce) support.errors.push(NO_EXACTLY_ONCE);
+    const problem = asking(() => {
+      const answer = plugin.exactlyOnceSupport?.(config);
+      if (answer === 'SUPPORTED') return undefined;
+      return answer === undefined ? UNKNOWN_EXACTLY_ONCE : UNSUPPORTED_EXACTLY_ONCE;
+    });
+    if (problem !== undefined) support.errors.push(problem);
+  }
+  const boundary = keyNamed(keys, 'transaction.boundary');
+  if (boundary.errors.length === 0 && String(boundary.value).toLowerCase() === 'connector') {
+    const problem = asking(() =>
+      plugin.canDefineTransactionBoundaries?.(config) === 'SUPPORTED' ? undefined : NO_BOUNDARIES,
+    );
+    if (problem !== undefined) boundary.errors.push(problem);
+  }
+}
+
+/** What a connector answers about its config, or Connect's words for one that cannot. */
+function asking(question: () => string | undefined): string | undefined {
+  try {
+    return question();
+  } catch (error) {
+    const message = messageOf(error).trim();
+    const tail = message === '' ? '; please see the worker logs for more details.' : `: ${message}`;
+    return `An unexpected error occurred during validation${tail}`;
+  }
 }
 
 function checkTopics(keys: readonly CheckedKey[], config: RawConfig): void {
@@ -399,15 +430,23 @@ function nullValues(posted: RawConfig, known: readonly CheckedKey[]): CheckedKey
 }
 
 /** The clients that a connector's overrides are checked for. */
-function clientsOf(plugin: ConnectorPlugin, config: RawConfig): ClientKind[] {
-  if (plugin.kind === 'source') return ['producer'];
+function clientsOf(plugin: ConnectorPlugin, config: RawConfig, exactlyOnce: boolean): ClientKind[] {
+  if (plugin.kind === 'source') {
+    const hasOwnOffsets = exactlyOnce || (config['offsets.storage.topic'] ?? '').trim() !== '';
+    return hasOwnOffsets ? ['producer', 'consumer', 'admin'] : ['producer'];
+  }
   return (config['errors.deadletterqueue.topic.name'] ?? '') === ''
     ? ['consumer']
     : ['consumer', 'producer', 'admin'];
 }
 
-function overrideKeys(config: RawConfig, plugin: ConnectorPlugin, policy: OverridePolicy): CheckedKey[] {
-  return overrideProblems(config, policy, clientsOf(plugin, config)).map(({ key, value, message }) => ({
+function overrideKeys(
+  config: RawConfig,
+  plugin: ConnectorPlugin,
+  { overridePolicy, exactlyOnce }: ValidationContext,
+): CheckedKey[] {
+  const clients = clientsOf(plugin, config, exactlyOnce);
+  return overrideProblems(config, overridePolicy, clients).map(({ key, value, message }) => ({
     key: null,
     name: key,
     value,

@@ -79,6 +79,16 @@ describe('worker config', () => {
     }
   });
 
+  it('takes the steps to exactly-once sources, and no others', () => {
+    for (const support of ['disabled', 'preparing', 'enabled']) {
+      const { resolved } = parseWorkerConfig({ 'exactly.once.source.support': support });
+      expect(resolved.string('exactly.once.source.support')).toBe(support);
+    }
+    expect(() => parseWorkerConfig({ 'exactly.once.source.support': 'on' })).toThrow(
+      'String must be one of: disabled, preparing, enabled',
+    );
+  });
+
   it('reads keys from the environment, MILLRACE_ before CONNECT_', () => {
     expect(
       configFromEnvironment({

@@ -183,8 +183,8 @@ export const workerConfigDef: ConfigDef = new ConfigDef([
     'exactly.once.source.support',
     'STRING',
     'disabled',
-    'Whether sources deliver exactly once.',
-    (value) => (value === 'disabled' ? undefined : 'Only disabled is supported by this release'),
+    'Whether sources deliver exactly once: set preparing on every worker of the group first, then enabled.',
+    validators.oneOf('disabled', 'preparing', 'enabled'),
   ),
   key(
     'task.restart.enable',

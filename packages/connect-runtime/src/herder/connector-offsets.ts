@@ -14,12 +14,12 @@ import type { Json } from '@millrace/data';
 import type { Clock, RawConfig } from '@millrace/foundation';
 import { type Admin, kafkaCodeOf } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
+import type { ConnectorOffsetStore, ConnectorOffsetStores } from '../stores/connector-offset-stores.ts';
 import { jsonValue } from '../stores/offset-records.ts';
-import type { OffsetStore } from '../stores/offset-store.ts';
 import type { OffsetChange } from './herder-api.ts';
 
 export interface ConnectorOffsetsParts {
-  readonly store: OffsetStore;
+  readonly stores: ConnectorOffsetStores;
   readonly admin: Admin;
   readonly clock: Clock;
 }
@@ -54,7 +54,7 @@ export class ConnectorOffsetsService {
 
   async list(name: string, plugin: ConnectorPlugin, config: RawConfig): Promise<ConnectorOffset[]> {
     if (plugin.kind === 'source') {
-      const stored = await this.#parts.store.list(name);
+      const stored = await this.#with(name, config, (store) => store.list());
       return stored.filter(({ partition }) => ownerOfPrivate(partition) === undefined);
     }
     const committed = await this.#parts.admin.fetchGroupOffsets(sinkGroupId(name, config));
@@ -87,10 +87,12 @@ export class ConnectorOffsetsService {
       if (offset === null) return [];
       throw connectError('connect.bad_request', 'The partition of an offset may not be null');
     });
-    // What a task noted beside an offset does not hold for one that is given by hand. It goes first: an old note beside
-    // a new offset would be believed.
-    await this.#parts.store.put(name, await this.#privateOf(name, offsets));
-    await this.#parts.store.put(name, offsets);
+    await this.#with(name, config, async (store) => {
+      // What a task noted beside an offset does not hold for one that is given by hand. It goes first: an old note
+      // beside a new offset would be believed.
+      await store.put(await privateOf(store, offsets));
+      await store.put(offsets);
+    });
     return handled ? ALTERED : UNSUPPORTED.replaceAll('%s', 'altered');
   }
 
@@ -99,28 +101,27 @@ export class ConnectorOffsetsService {
       await this.#resetSink(name, config);
       return RESET;
     }
-    const offsets = (await this.#parts.store.list(name)).map(({ partition }) => ({
-      partition,
-      offset: null,
-    }));
-    const shown = offsets.filter(({ partition }) => ownerOfPrivate(partition) === undefined);
-    const handled = await this.#askConnector(plugin, config, shown);
-    await this.#parts.store.put(name, offsets);
+    const handled = await this.#with(name, config, async (store) => {
+      const offsets = (await store.list()).map(({ partition }) => ({ partition, offset: null }));
+      const shown = offsets.filter(({ partition }) => ownerOfPrivate(partition) === undefined);
+      const answer = await this.#askConnector(plugin, config, shown);
+      await store.put(offsets);
+      return answer;
+    });
     return handled ? RESET : UNSUPPORTED.replaceAll('%s', 'reset');
   }
 
-  /** Tombstones for what lies beside these partitions. */
-  async #privateOf(
+  async #with<T>(
     name: string,
-    changed: readonly { readonly partition: SourcePartition }[],
-  ): Promise<{ readonly partition: SourcePartition; readonly offset: null }[]> {
-    const stored = await this.#parts.store.list(name);
-    return stored.flatMap(({ partition }) => {
-      const owner = ownerOfPrivate(partition);
-      const gone =
-        owner !== undefined && changed.some((one) => isDeepStrictEqual({ ...one.partition }, owner));
-      return gone ? [{ partition, offset: null }] : [];
-    });
+    config: RawConfig,
+    work: (store: ConnectorOffsetStore) => Promise<T>,
+  ): Promise<T> {
+    const store = await this.#parts.stores.open(name, config);
+    try {
+      return await work(store);
+    } finally {
+      await store.close();
+    }
   }
 
   async #askConnector(
@@ -189,6 +190,19 @@ export class ConnectorOffsetsService {
       );
     }
   }
+}
+
+/** Tombstones for what lies beside these partitions. */
+async function privateOf(
+  store: ConnectorOffsetStore,
+  changed: readonly { readonly partition: SourcePartition }[],
+): Promise<{ readonly partition: SourcePartition; readonly offset: null }[]> {
+  const stored = await store.list();
+  return stored.flatMap(({ partition }) => {
+    const owner = ownerOfPrivate(partition);
+    const gone = owner !== undefined && changed.some((one) => isDeepStrictEqual({ ...one.partition }, owner));
+    return gone ? [{ partition, offset: null }] : [];
+  });
 }
 
 function plainValues(values: OffsetChange['offset']): Record<string, JsonValue> | null {

@@ -56,6 +56,8 @@ export interface Herder {
   verifyInternal(body: string, headers: Readonly<Record<string, string | undefined>>): void;
   /** From the worker where the connector runs: what its tasks shall be. */
   putTaskConfigs(name: string, tasks: readonly RawConfig[]): Promise<void>;
+  /** For the worker that is about to start tasks of an exactly-once source: no earlier one writes from now on. */
+  fenceTasks(name: string): Promise<void>;
   deleteConnector(name: string): Promise<void>;
   setTargetState(name: string, state: TargetState): Promise<void>;
   restartConnector(name: string): Promise<void>;

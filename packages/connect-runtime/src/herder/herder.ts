@@ -41,6 +41,7 @@ import { planRestart } from './restart-plan.ts';
 import { TaskSupervisor, type TaskSupervisorOptions } from './task-supervisor.ts';
 import { ConnectorViews } from './views.ts';
 import { CONNECTOR_ITSELF, type WorkItem, type WorkSet } from './work.ts';
+import { ZombieFencing } from './zombie-fencing.ts';
 
 export interface HerderOptions {
   readonly configs: ConfigStore;
@@ -52,7 +53,9 @@ export interface HerderOptions {
     ConnectorHostOptions,
     'state' | 'status' | 'generation' | 'isAssigned' | 'publishTasks'
   >;
-  readonly tasks: Omit<TaskSupervisorOptions, 'state' | 'status' | 'generation' | 'isAssigned'>;
+  readonly tasks: Omit<TaskSupervisorOptions, 'state' | 'status' | 'generation' | 'isAssigned' | 'zombies'>;
+  /** Fences the producers of the first tasks of a connector. */
+  readonly fenceProducers: (connector: string, config: RawConfig, count: number) => Promise<void>;
   /** Whether this worker has no group; others cannot ask it for anything then. */
   readonly isStandalone: boolean;
   readonly allowTopicReset: boolean;
@@ -69,6 +72,7 @@ const MUST_BE_STOPPED =
 const ONLY_LEADER_SETS = 'Only the leader can set connector configs.';
 const ONLY_LEADER_DELETES = 'Only the leader can delete connector configs.';
 const ONLY_LEADER_STOPS = 'Only the leader can transition connectors to the STOPPED state.';
+const ONLY_LEADER_FENCES = 'Only the leader may perform zombie fencing.';
 const ONLY_LEADER_CHANGES_OFFSETS = 'Only the leader can process external offsets modification requests';
 const TASKS_END_MS = 15_000;
 const TASKS_END_LOOK_MS = 50;
@@ -84,6 +88,7 @@ export class DistributedHerder implements Herder {
   readonly #writes = new KeyedQueue();
   readonly #leadership: Leadership;
   readonly #work: GroupWork;
+  readonly #fencing: ZombieFencing;
   /** How often the leader has not taken the task configs of a connector in a row. */
   readonly #unsent = new Map<string, number>();
   #membership: GroupPlace | undefined;
@@ -107,8 +112,15 @@ export class DistributedHerder implements Herder {
       status,
       generation,
       isAssigned: (item) => this.#work.has(item),
+      zombies: { fence: (connector) => this.#askToFence(connector), refresh: () => configs.refresh() },
     });
     this.#leadership = options.leadership;
+    this.#fencing = new ZombieFencing({
+      configs,
+      isSource: async (name) => (await this.#connectorWithConfig(name)).plugin.kind === 'source',
+      fence: async (name, count) =>
+        await options.fenceProducers(name, (await this.#connectorWithConfig(name)).config, count),
+    });
     const { clock, workerId } = options.tasks;
     this.#work = new GroupWork({
       configs,
@@ -325,6 +337,17 @@ export class DistributedHerder implements Herder {
     });
   }
 
+  async fenceTasks(name: string): Promise<void> {
+    await this.#leadership.require(ONLY_LEADER_FENCES);
+    await this.#fencing.run(name);
+  }
+
+  async #askToFence(name: string): Promise<void> {
+    await this.#leadership.settled();
+    if (this.#leadership.isLeader) await this.fenceTasks(name);
+    else await this.#leadership.askToFence(name);
+  }
+
   async restartConnector(name: string): Promise<void> {
     await this.#leadership.settled();
     this.#knownOrThrow(name);
@@ -410,8 +433,23 @@ export class DistributedHerder implements Herder {
         throw connectError('connect.bad_request', MUST_BE_STOPPED.replace('%s', name));
       }
       await this.#untilTasksEnded(name);
+      if (plugin.kind === 'source' && this.#options.tasks.settings.exactlyOnce)
+        await this.#fenceForOffsets(name);
       return await change(plugin, config);
     });
+  }
+
+  /** A task that the group has lost sight of must not store an offset after this one. */
+  async #fenceForOffsets(name: string): Promise<void> {
+    try {
+      await this.#fencing.run(name);
+    } catch (cause) {
+      throw connectError(
+        'connect.rest_internal',
+        'Failed to perform zombie fencing for source connector prior to modifying offsets',
+        { cause },
+      );
+    }
   }
 
   /** Tasks that are still ending may store offsets of their own. Where they end, their states are taken away. */

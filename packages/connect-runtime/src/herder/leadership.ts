@@ -4,6 +4,7 @@ import type { Clock, Logger, RawConfig } from '@millrace/foundation';
 import { MillraceError, messageOf } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
 import type { AskWorker } from '../rest/worker-client.ts';
+import type { ConfigStore } from '../stores/config-store.ts';
 import type { GroupPlace } from './membership.ts';
 import type { SessionKeys } from './session-keys.ts';
 import type { WorkItem } from './work.ts';
@@ -11,6 +12,8 @@ import type { WorkItem } from './work.ts';
 export interface LeadershipOptions {
   readonly keys: SessionKeys;
   readonly ask: AskWorker;
+  /** The store that only the leader changes. */
+  readonly configs: Pick<ConfigStore, 'lead' | 'follow'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -25,6 +28,8 @@ export class Leadership {
   readonly #joined: Promise<void>;
   #resolveJoined: () => void = () => undefined;
   #membership: GroupPlace | undefined;
+  /** Resolves when this worker, as leader, knows all that earlier leaders wrote. */
+  #taken: Promise<void> = Promise.resolve();
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
@@ -44,6 +49,10 @@ export class Leadership {
 
   /** Called when this worker leads a new generation, and when a generation has another leader. */
   onLeading(leads: boolean): void {
+    const { configs, logger } = this.#options;
+    this.#taken = (leads ? configs.lead() : configs.follow()).catch((error: unknown) => {
+      logger.warn({ err: error }, 'the right to write the config topic could not be claimed yet');
+    });
     if (leads && this.#membership?.signed === true) this.#options.keys.lead();
     else this.#options.keys.stop();
   }
@@ -54,6 +63,7 @@ export class Leadership {
    */
   async require(refusal: string): Promise<void> {
     await this.settled();
+    await this.#taken;
     this.requireNow(refusal);
   }
 
@@ -102,18 +112,26 @@ export class Leadership {
   }
 
   async #postTasks(connector: string, configs: readonly RawConfig[]): Promise<void> {
+    await this.#askLeader('POST', connector, 'tasks', JSON.stringify(configs));
+  }
+
+  /** Has the leader make sure that no earlier task of a connector writes any more. @throws what it answers */
+  async askToFence(connector: string): Promise<void> {
+    await this.#askLeader('PUT', connector, 'fence', '');
+  }
+
+  async #askLeader(method: string, connector: string, what: string, body: string): Promise<void> {
     const membership = this.#membership;
     await membership?.settled();
     const url = membership?.leaderUrl ?? '';
     if (url === '') throw connectError('connect.rebalance', 'the leader is not known at the moment');
-    const body = JSON.stringify(configs);
     const { status, text } = await this.#options.ask(
-      new URL(`connectors/${encodeURIComponent(connector)}/tasks`, url),
+      new URL(`connectors/${encodeURIComponent(connector)}/${what}`, url),
       {
-        method: 'POST',
-        body,
+        method,
+        ...(body === '' ? {} : { body }),
         headers: {
-          'content-type': 'application/json',
+          ...(body === '' ? {} : { 'content-type': 'application/json' }),
           ...(membership?.signed === true ? this.#options.keys.sign(body) : {}),
         },
         signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),

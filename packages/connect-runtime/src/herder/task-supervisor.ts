@@ -2,12 +2,13 @@
 // assignment say, keeps their status, and restarts failed ones where that can help. Jobs of one task run one after
 // another, so a new incarnation starts only when the old one is gone (INV-2).
 import type { Clock, Logger, RawConfig } from '@millrace/foundation';
-import { javaTrace, policyOf } from '@millrace/foundation';
+import { javaTrace, messageOf, policyOf } from '@millrace/foundation';
 import { type ConfigProviders, resolveVariables } from '../config/providers.ts';
+import { connectError } from '../errors.ts';
 import type { HostedTask, TaskFailure, TaskHost } from '../host/task-host.ts';
 import type { PluginRegistry } from '../plugins.ts';
 import type { ConfigState } from '../stores/config-state.ts';
-import type { OffsetStore } from '../stores/offset-store.ts';
+import type { ConnectorOffsetStore, ConnectorOffsetStores } from '../stores/connector-offset-stores.ts';
 import type { StatusStore } from '../stores/status-store.ts';
 import type { TaskSettings, TaskSpec } from '../task/task-runner.ts';
 import { sameConfig } from './connector-host.ts';
@@ -18,7 +19,8 @@ import { itemKey, type WorkItem } from './work.ts';
 export interface TaskSupervisorOptions {
   readonly state: ConfigState;
   readonly status: StatusStore;
-  readonly offsets: OffsetStore;
+  readonly offsets: ConnectorOffsetStores;
+  readonly zombies: ZombieGuard;
   readonly host: TaskHost;
   readonly plugins: PluginRegistry;
   readonly providers: ConfigProviders;
@@ -32,6 +34,14 @@ export interface TaskSupervisorOptions {
   readonly isAssigned: (task: WorkItem) => boolean;
 }
 
+/** What tasks that deliver exactly once ask of the group. */
+export interface ZombieGuard {
+  /** Has the leader fence the producers of a connector's earlier tasks. @throws while that cannot be done */
+  fence(connector: string): Promise<void>;
+  /** Reads the config topic to its end. */
+  refresh(): Promise<void>;
+}
+
 interface Running {
   readonly hosted: HostedTask | null;
   /** What it was started from, as stored. */
@@ -39,11 +49,18 @@ interface Running {
   readonly connectorConfig: RawConfig;
   readonly version: string | null;
   readonly startedMs: number;
+  /** Of the connector's tasks, when it was started. */
+  readonly generation: number;
+  /** Where its offsets are; null for a sink and for a task that could not be started. */
+  readonly offsets: ConnectorOffsetStore | null;
   failed: boolean;
   paused: boolean;
   /** Whether it has told a state: the first one goes before whatever another worker has said. */
   reported: boolean;
 }
+
+const FIRST_FENCE_WAIT_MS = 100;
+const MAX_FENCE_WAIT_MS = 2000;
 
 interface Backoff {
   attempts: number;
@@ -114,7 +131,10 @@ export class TaskSupervisor {
     const paused = state.targetState(item.connector) !== 'STARTED';
     const running = this.#running.get(itemKey(item));
     const same =
-      running && sameConfig(running.taskConfig, taskConfig) && sameConfig(running.connectorConfig, applied);
+      running &&
+      sameConfig(running.taskConfig, taskConfig) &&
+      sameConfig(running.connectorConfig, applied) &&
+      !this.#isOutdated(item, running);
     if (!running || !same) {
       await this.#end(item);
       await this.#start(item, taskConfig, applied, paused);
@@ -131,25 +151,37 @@ export class TaskSupervisor {
     connectorConfig: RawConfig,
     paused: boolean,
   ): Promise<void> {
-    const { plugins, providers, host, settings, clock } = this.#options;
+    const { plugins, providers, host, settings, clock, state } = this.#options;
     const key = itemKey(item);
     this.#items.set(key, item);
     this.#clearStaleState(item);
     let version: string | null = null;
-    const started = { taskConfig, connectorConfig, paused, startedMs: clock.monotonicMs(), reported: false };
+    const generation = state.taskGeneration(item.connector);
+    const started = {
+      taskConfig,
+      connectorConfig,
+      paused,
+      generation,
+      startedMs: clock.monotonicMs(),
+      reported: false,
+    };
+    let offsets: ConnectorOffsetStore | null = null;
     try {
       const plugin = await plugins.connector((connectorConfig['connector.class'] ?? '').trim());
       version = plugin.version;
       const upgraded = plugin.upgradeConfig?.(connectorConfig).config ?? connectorConfig;
+      const resolved = await resolveVariables(upgraded, providers);
+      if (plugin.kind === 'source') offsets = await this.#options.offsets.open(item.connector, resolved);
       const spec: TaskSpec = {
         connector: item.connector,
         task: item.task,
         kind: plugin.kind,
         connectorClass: plugin.className,
         config: await resolveVariables(taskConfig, providers),
-        connectorConfig: await resolveVariables(upgraded, providers),
+        connectorConfig: resolved,
         paused,
         settings,
+        ...(offsets === null ? {} : { offsets: offsets.place }),
       };
       const running: Running = {
         hosted: host.start(spec, {
@@ -162,19 +194,66 @@ export class TaskSupervisor {
           onFailed: (failure) => {
             if (this.#running.get(key) === running) this.#onFailed(item, running, failure);
           },
-          readOffset: (partition) => this.#options.offsets.offset(item.connector, partition),
-          storeOffsets: (stored) => this.#options.offsets.put(item.connector, stored),
+          readOffset: async (partition) => (await offsets?.offset(partition)) ?? null,
+          storeOffsets: async (stored) => await offsets?.put(stored),
+          fenceOthers: () => this.#fenceOthers(item, () => this.#running.get(key) === running),
+          confirmStart: () => this.#confirmStart(item, running),
         }),
         ...started,
+        offsets,
         version,
         failed: false,
       };
       this.#running.set(key, running);
     } catch (error) {
-      const running: Running = { hosted: null, ...started, version, failed: false };
+      await offsets?.close();
+      const running: Running = { hosted: null, ...started, offsets: null, version, failed: false };
       this.#running.set(key, running);
       this.#onFailed(item, running, { message: '', trace: javaTrace(error), policy: policyOf(error) });
     }
+  }
+
+  /** Tries until it is done, or the task is not wanted any more: who leads may be about to change. */
+  async #fenceOthers(item: WorkItem, isWanted: () => boolean): Promise<void> {
+    const { zombies, clock, logger } = this.#options;
+    for (let waitMs = FIRST_FENCE_WAIT_MS; isWanted(); waitMs = Math.min(2 * waitMs, MAX_FENCE_WAIT_MS)) {
+      try {
+        await zombies.fence(item.connector);
+        return;
+      } catch (error) {
+        logger.info(
+          { connector: item.connector, task: item.task, waitMs, reason: messageOf(error) },
+          'earlier tasks were not fenced yet; trying again',
+        );
+        await clock.sleep(waitMs);
+      }
+    }
+  }
+
+  /** INV-2: an old task that fenced a newer one by its transactional id must not go on. */
+  async #confirmStart(item: WorkItem, running: Running): Promise<void> {
+    const { zombies, isAssigned } = this.#options;
+    await zombies.refresh();
+    const id = `${item.connector}-${item.task}`;
+    if (this.#isOutdated(item, running)) {
+      throw connectError(
+        'connect.task_outdated',
+        `Cannot start source task ${id} with exactly-once support as the connector has already generated a new set of task configs`,
+      );
+    }
+    if (!isAssigned(item)) {
+      throw connectError(
+        'connect.task_outdated',
+        `Cannot start source task ${id} as it has already been revoked from this worker`,
+      );
+    }
+  }
+
+  /** Tasks that fence each other all begin anew when there are new ones, whether or not their configs differ. */
+  #isOutdated(item: WorkItem, running: Pick<Running, 'generation' | 'offsets'>): boolean {
+    const { settings, state } = this.#options;
+    const fences = settings.exactlyOnce && running.offsets !== null;
+    return fences && state.taskGeneration(item.connector) !== running.generation;
   }
 
   /** After a crash the topic still says RUNNING, which is not so until the task has started. */
@@ -191,6 +270,7 @@ export class TaskSupervisor {
     this.#ending.set(key, item);
     try {
       await running.hosted?.stop();
+      await running.offsets?.close();
     } finally {
       this.#ending.delete(key);
     }
@@ -206,6 +286,11 @@ export class TaskSupervisor {
 
   #onFailed(item: WorkItem, running: Running, failure: TaskFailure): void {
     running.failed = true;
+    if (this.#isOutdated(item, running)) {
+      // A task that was fenced by those that follow it has not failed: they are started, here or elsewhere.
+      void this.reconcile(item);
+      return;
+    }
     const waitMs =
       failure.policy === 'retry' ? this.#scheduleRestart(item, running, failure.quietInMs) : undefined;
     const note =

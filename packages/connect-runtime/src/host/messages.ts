@@ -6,6 +6,16 @@ import type { SourceOffset, TaskSpec, TaskState } from '../task/task-runner.ts';
 import type { TaskFailure } from './task-host.ts';
 import type { SharedCount } from './write-count.ts';
 
+/** What a task asks before it writes. */
+export type StartQuestion = 'fenceOthers' | 'confirmStart';
+
+/** An error as it crosses thread borders. */
+export interface SentError {
+  readonly code: string;
+  readonly message: string;
+  readonly javaClass: string;
+}
+
 /** What a thread is started with. */
 export interface ThreadData {
   /** URL of a module that exports `pluginEntries`. */
@@ -25,6 +35,7 @@ export type ToThread =
       readonly offset: OffsetMap | null;
       readonly error?: string;
     }
+  | { readonly type: 'allowed'; readonly request: number; readonly failure?: SentError }
   | { readonly type: 'log-level'; readonly namespace: string; readonly level: LogLevel }
   | { readonly type: 'metrics'; readonly request: number }
   | { readonly type: 'end' };
@@ -52,5 +63,6 @@ export type FromThread =
       readonly request: number;
       readonly offsets: readonly SourceOffset[];
     }
+  | { readonly type: 'ask'; readonly id: number; readonly request: number; readonly what: StartQuestion }
   | { readonly type: 'log'; readonly line: string }
   | { readonly type: 'metrics'; readonly request: number; readonly metrics: readonly object[] };

@@ -62,6 +62,8 @@ class LocalTask implements HostedTask {
         onTopic: (topic) => listener.onTopic(topic),
         readOffset: (partition) => listener.readOffset(partition),
         storeOffsets: (offsets) => listener.storeOffsets(offsets),
+        fenceOthers: () => listener.fenceOthers(),
+        confirmStart: () => listener.confirmStart(),
       });
       this.#runner = runner;
       if (this.#stopping) runner.stop();

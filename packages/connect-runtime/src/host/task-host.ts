@@ -23,6 +23,9 @@ export interface TaskListener {
   readOffset(partition: SourcePartition): Promise<OffsetMap | null>;
   /** Keeps offsets of a worker that has no topic for them; resolves when they are durable. */
   storeOffsets(offsets: readonly SourceOffset[]): Promise<void>;
+  /** See `TaskEvents`. */
+  fenceOthers(): Promise<void>;
+  confirmStart(): Promise<void>;
 }
 
 /** A task in a host. */

@@ -26,6 +26,7 @@ const spec = (name: string, crash: boolean, connectorConfig: RawConfig = {}): Ta
     workerAdmin: {},
     workerConsumer: {},
     offsetsTopic: 'offsets',
+    exactlyOnce: false,
     flushIntervalMs: 1000,
     flushTimeoutMs: 500,
     stopTimeoutMs: 500,
@@ -58,6 +59,12 @@ class Listener implements TaskListener {
     return Promise.resolve(null);
   }
   storeOffsets(): Promise<void> {
+    return Promise.resolve();
+  }
+  fenceOthers(): Promise<void> {
+    return Promise.resolve();
+  }
+  confirmStart(): Promise<void> {
     return Promise.resolve();
   }
 }

@@ -2,13 +2,13 @@
 // fewest, or to one of its own where its config asks for that; a thread that dies fails its tasks, never the process.
 import { Worker } from 'node:worker_threads';
 import type { Clock, Logger, LogHub, LogLevel } from '@millrace/foundation';
-import { javaTrace, messageOf, policyOf } from '@millrace/foundation';
+import { javaTrace, MillraceError, messageOf, policyOf } from '@millrace/foundation';
 import { DEDICATED, TASK_THREAD } from '../config/connector-config.ts';
 import { connectError } from '../errors.ts';
 import type { Lease } from '../lease.ts';
 import { requestTimeoutMs } from '../task/client-settings.ts';
 import type { TaskSpec } from '../task/task-runner.ts';
-import type { FromThread, ThreadData, ToThread } from './messages.ts';
+import type { FromThread, StartQuestion, ThreadData, ToThread } from './messages.ts';
 import type { HostedTask, TaskHost, TaskListener } from './task-host.ts';
 import { hasWrites, newWriteCount, type SharedCount } from './write-count.ts';
 
@@ -83,6 +83,10 @@ export class ThreadPoolHost implements TaskHost {
     }
     return thread;
   }
+}
+
+function unknownFailure(cause: unknown): MillraceError {
+  return connectError('connect.rest_internal', messageOf(cause), { cause });
 }
 
 interface ThreadTask {
@@ -215,6 +219,9 @@ class Thread {
           return null;
         });
         break;
+      case 'ask':
+        void this.#answer(task, message.request, message.what);
+        break;
       default:
         message satisfies never;
     }
@@ -229,6 +236,16 @@ class Thread {
       this.send({ type: 'offset', request, offset });
     } catch (error) {
       this.send({ type: 'offset', request, offset: null, error: messageOf(error) });
+    }
+  }
+
+  async #answer(task: ThreadTask | undefined, request: number, what: StartQuestion): Promise<void> {
+    try {
+      await task?.listener[what]();
+      this.send({ type: 'allowed', request });
+    } catch (error) {
+      const { code, javaClass } = error instanceof MillraceError ? error : unknownFailure(error);
+      this.send({ type: 'allowed', request, failure: { code, javaClass, message: messageOf(error) } });
     }
   }
 

@@ -2,13 +2,13 @@
 // own. Only messages cross the border.
 import { parentPort, workerData } from 'node:worker_threads';
 import type { OffsetMap, PluginEntry } from '@millrace/connect-api';
-import { createMetrics, LogHub, messageOf, systemClock } from '@millrace/foundation';
+import { createMetrics, LogHub, MillraceError, messageOf, systemClock } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
 import { Lease } from '../lease.ts';
 import { PluginRegistry } from '../plugins.ts';
 import { requestTimeoutMs } from '../task/client-settings.ts';
 import type { TaskSpec } from '../task/task-runner.ts';
-import type { FromThread, ThreadData, ToThread } from './messages.ts';
+import type { FromThread, StartQuestion, ThreadData, ToThread } from './messages.ts';
 import { runTask } from './run-task.ts';
 import type { HostedTask } from './task-host.ts';
 import { taskLogger } from './task-logger.ts';
@@ -19,12 +19,18 @@ interface PendingRead {
   readonly reject: (error: Error) => void;
 }
 
+interface PendingQuestion {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
 class TaskThread {
   readonly #plugins: PluginRegistry;
   readonly #logHub: LogHub;
   readonly #metrics = createMetrics();
   readonly #tasks = new Map<number, HostedTask>();
   readonly #reads = new Map<number, PendingRead>();
+  readonly #questions = new Map<number, PendingQuestion>();
   readonly #send: (message: FromThread) => void;
   readonly #lease: Lease;
   #nextRead = 0;
@@ -65,6 +71,17 @@ class TaskThread {
         else read?.reject(new Error(message.error));
         break;
       }
+      case 'allowed': {
+        const question = this.#questions.get(message.request);
+        this.#questions.delete(message.request);
+        const { failure } = message;
+        if (failure === undefined) question?.resolve();
+        else {
+          const { code, javaClass } = failure;
+          question?.reject(new MillraceError(code, failure.message, { javaClass }));
+        }
+        break;
+      }
       case 'log-level':
         this.#logHub.setLevel(message.namespace, message.level, systemClock.nowMs());
         break;
@@ -102,6 +119,8 @@ class TaskThread {
           },
         );
       },
+      fenceOthers: () => this.#question(id, 'fenceOthers'),
+      confirmStart: () => this.#question(id, 'confirmStart'),
     });
     this.#tasks.set(id, task);
   }
@@ -111,6 +130,14 @@ class TaskThread {
       const request = this.#nextRead++;
       this.#reads.set(request, { resolve, reject });
       send(request);
+    });
+  }
+
+  #question(id: number, what: StartQuestion): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const request = this.#nextRead++;
+      this.#questions.set(request, { resolve, reject });
+      this.#send({ type: 'ask', id, request, what });
     });
   }
 

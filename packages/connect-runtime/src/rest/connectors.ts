@@ -106,7 +106,7 @@ export function connectorRoutes(herder: Herder): Route[] {
       method: 'PUT',
       path: '/connectors/:connector/fence',
       betweenWorkers: true,
-      handle: (request) => refuseFence(herder, request),
+      handle: (request) => fence(herder, request),
     },
     {
       method: 'GET',
@@ -142,14 +142,11 @@ async function putTasks(herder: Herder, request: RestRequest): Promise<RestAnswe
 }
 
 /** A call between workers: one of them is about to start tasks of an exactly-once source. */
-function refuseFence(herder: Herder, request: RestRequest): never {
+async function fence(herder: Herder, request: RestRequest): Promise<RestAnswer> {
   refuseStandalone(herder, 'exactly-once source connectors');
   herder.verifyInternal(request.body ?? '', request.headers);
-  const name = request.params['connector'] ?? '';
-  throw connectError(
-    'connect.rest_internal',
-    `The producers of ${name} cannot be fenced: exactly.once.source.support is disabled on this worker`,
-  );
+  await herder.fenceTasks(request.params['connector'] ?? '');
+  return { status: 204 };
 }
 
 function refuseStandalone(herder: Herder, what: string): void {

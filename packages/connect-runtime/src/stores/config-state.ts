@@ -39,6 +39,12 @@ export class ConfigState {
   /** Target states whose connector is not there (yet): `initial_state` is written before the config. */
   readonly #earlyStates = new Map<string, TargetState>();
   readonly #uncommitted = new Map<string, Map<number, RawConfig>>();
+  /** How often the tasks of a connector were made anew, since this worker began to read. */
+  readonly #generations = new Map<string, number>();
+  /** How many producers of exactly-once tasks there may be. They outlive their connector. */
+  readonly #producers = new Map<string, number>();
+  /** Connectors whose tasks are newer than what was fenced for them. */
+  readonly #unfenced = new Set<string>();
   /** Offset after the last record that was applied; -1 before the first, as workers of Connect tell each other. */
   offset = -1;
   sessionKey: SessionKey | null = null;
@@ -61,6 +67,19 @@ export class ConfigState {
   /** The connector config that the committed tasks were made from. */
   appliedConfig(connector: string): RawConfig | null {
     return this.#connectors.get(connector)?.appliedConfig ?? null;
+  }
+
+  /** Another one after each commit of task configs. */
+  taskGeneration(connector: string): number {
+    return this.#generations.get(connector) ?? 0;
+  }
+  /** How many transactional producers the tasks that were fenced last may have; undefined before the first. */
+  producerCount(connector: string): number | undefined {
+    return this.#producers.get(connector);
+  }
+  /** Whether the tasks there were before the current ones may still write. */
+  needsFencing(connector: string): boolean {
+    return this.#unfenced.has(connector);
   }
 
   /** Applies one record; returns what changed, if anything did. */
@@ -87,6 +106,9 @@ export class ConfigState {
         return undefined;
       }
       case 'tasks-fencing':
+        if (record.tasks === null) this.#producers.delete(record.connector);
+        else this.#producers.set(record.connector, record.tasks);
+        this.#unfenced.delete(record.connector);
         return undefined;
       default:
         return record satisfies never;
@@ -134,6 +156,8 @@ export class ConfigState {
       tasks.push(config);
     }
     const before = entry.tasks.length;
+    this.#generations.set(connector, this.taskGeneration(connector) + 1);
+    this.#unfenced.add(connector);
     entry.tasks = tasks;
     entry.appliedConfig = entry.config;
     return { kind: 'tasks', connector, before };

@@ -11,12 +11,15 @@ import {
   type TargetState,
 } from './config-records.ts';
 import { type ConfigChange, ConfigState, type SessionKey } from './config-state.ts';
+import type { PrivilegedWriter } from './privileged-writer.ts';
 
 export interface ConfigStoreOptions {
   readonly topic: string;
   readonly replicationFactor: number;
   readonly openLog: LogOpener;
   readonly logger: Logger;
+  /** Makes the writes that only the leader may make; absent = they are made like all others. */
+  readonly privileged?: PrivilegedWriter | undefined;
   /** Called for each change that is read after `start` resolved, in the order of the topic. */
   readonly onChange: (change: ConfigChange) => void;
   readonly onError: (error: Error) => void;
@@ -43,7 +46,8 @@ export class ConfigStore {
       onRecord: (record) => this.#read(record),
       onError,
     });
-    await this.#log.readToEnd();
+    // What a worker that died has left open ends when its work goes on: that must not wait for it.
+    await this.#log.readToEnd('decided');
     this.#started = true;
   }
 
@@ -52,16 +56,27 @@ export class ConfigStore {
     await this.#opened().readToEnd();
   }
 
+  /** As a new leader: from when it resolves on, nothing of an earlier one comes any more, and all of it was read. */
+  async lead(): Promise<void> {
+    await this.#options.privileged?.claim();
+    await this.refresh();
+  }
+
+  /** Another worker leads. */
+  async follow(): Promise<void> {
+    await this.#options.privileged?.release();
+  }
+
   async putConnector(connector: string, config: RawConfig, targetState?: TargetState): Promise<void> {
     const records: ConfigRecord[] = [{ kind: 'connector', connector, config }];
     // The state comes first, so that no worker starts the connector before it knows better.
     if (targetState !== undefined) records.unshift({ kind: 'target-state', connector, state: targetState });
-    await this.#write(records);
+    await this.#writeAsLeader(records);
   }
 
   /** Both or none: a state that outlived its connector would be that of the next one of the name. */
   async removeConnector(connector: string): Promise<void> {
-    await this.#write([
+    await this.#writeAsLeader([
       { kind: 'connector', connector, config: null },
       { kind: 'target-state', connector, state: null },
     ]);
@@ -69,24 +84,28 @@ export class ConfigStore {
 
   /** Stores the configs of all tasks; they count together or not at all. */
   async putTasks(connector: string, configs: readonly RawConfig[]): Promise<void> {
-    await this.#write([
+    await this.#writeAsLeader([
       ...configs.map((config, task): ConfigRecord => ({ kind: 'task', connector, task, config })),
       { kind: 'commit', connector, tasks: configs.length },
     ]);
   }
 
   async putTargetState(connector: string, state: TargetState): Promise<void> {
-    const records: ConfigRecord[] = [{ kind: 'target-state', connector, state }];
     // A stopped connector has no tasks.
-    if (state === 'STOPPED') records.unshift({ kind: 'commit', connector, tasks: 0 });
-    await this.#write(records);
+    if (state === 'STOPPED') await this.#writeAsLeader([{ kind: 'commit', connector, tasks: 0 }]);
+    await this.#write([{ kind: 'target-state', connector, state }]);
+  }
+
+  /** Stores how many transactional producers the tasks may have, now that those before were fenced. */
+  async putTasksFencing(connector: string, tasks: number): Promise<void> {
+    await this.#writeAsLeader([{ kind: 'tasks-fencing', connector, tasks }]);
   }
 
   async putRestart(
     connector: string,
     options: { includeTasks: boolean; onlyFailed: boolean },
   ): Promise<void> {
-    await this.#write([{ kind: 'restart', connector, ...options }]);
+    await this.#writeAsLeader([{ kind: 'restart', connector, ...options }]);
   }
 
   async putLoggerLevel(namespace: string, level: string): Promise<void> {
@@ -94,11 +113,19 @@ export class ConfigStore {
   }
 
   async putSessionKey({ key, algorithm, createdMs }: SessionKey): Promise<void> {
-    await this.#write([{ kind: 'session-key', key: key.toString('base64'), algorithm, createdMs }]);
+    await this.#writeAsLeader([{ kind: 'session-key', key: key.toString('base64'), algorithm, createdMs }]);
   }
 
   async close(): Promise<void> {
+    await this.#options.privileged?.release();
     await this.#log?.close();
+  }
+
+  async #writeAsLeader(records: readonly ConfigRecord[]): Promise<void> {
+    const { privileged } = this.#options;
+    if (!privileged) return await this.#write(records);
+    await privileged.write(records.map(encodeConfigRecord));
+    await this.#opened().readToEnd();
   }
 
   async #write(records: readonly ConfigRecord[]): Promise<void> {

@@ -38,7 +38,8 @@ export class OffsetStore {
       onRecord: (record) => this.#read(record),
       onError,
     });
-    await this.#log.readToEnd();
+    // What a worker that died has left open ends when its work goes on: that must not wait for it.
+    await this.#log.readToEnd('decided');
   }
 
   /** The stored offset, with everything that was written before the call. */

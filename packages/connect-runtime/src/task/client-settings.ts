@@ -7,6 +7,7 @@ import {
   clientSecurity,
   type GroupConsumerOptions,
   isSecurityKey,
+  type TransactionOptions,
 } from '@millrace/kafka-client';
 import { type ClientKind, overridesOf } from '../config/client-overrides.ts';
 import type { TaskSpec } from './task-runner.ts';
@@ -35,21 +36,24 @@ interface ConsumerSettings
   readonly maxPollRecords: number;
 }
 
+/** What the clients of a connector are made from. */
+export type ClientSpec = Pick<TaskSpec, 'settings' | 'connectorConfig'>;
+
 const COMPRESSIONS = new Set(['none', 'gzip', 'snappy', 'lz4', 'zstd']);
 
-function merged(spec: TaskSpec, kind: ClientKind): Readonly<Record<string, string>> {
+function merged(spec: ClientSpec, kind: ClientKind): Readonly<Record<string, string>> {
   const { workerProducer, workerConsumer, workerAdmin } = spec.settings;
   const worker = { producer: workerProducer, consumer: workerConsumer, admin: workerAdmin }[kind];
   return { ...worker, ...overridesOf(spec.connectorConfig, kind) };
 }
 
 /** TLS and SASL of one kind of client. @throws config.invalid */
-export function securityOf(spec: TaskSpec, kind: ClientKind): ClientSecurity {
+export function securityOf(spec: ClientSpec, kind: ClientKind): ClientSecurity {
   return clientSecurity(merged(spec, kind));
 }
 
 /** Whether records go to another cluster than the worker's, or are written as somebody else. */
-export function producesElsewhere(spec: TaskSpec): boolean {
+export function producesElsewhere(spec: ClientSpec): boolean {
   const { bootstrapServers, workerClient } = spec.settings;
   return (
     bootstrapServersOf(spec, 'producer') !== bootstrapServers ||
@@ -58,7 +62,7 @@ export function producesElsewhere(spec: TaskSpec): boolean {
 }
 
 /** Whether topics are made as somebody else than who writes to them: only where the config says who. */
-export function hasOwnAdmin(spec: TaskSpec): boolean {
+export function hasOwnAdmin(spec: ClientSpec): boolean {
   const { workerAdmin, workerProducer } = spec.settings;
   const overridden = Object.keys(overridesOf(spec.connectorConfig, 'admin')).length > 0;
   return overridden || identityOf(workerAdmin) !== identityOf(workerProducer);
@@ -79,14 +83,14 @@ function given<K extends string, V>(key: K, value: V | undefined): { [P in K]?: 
 }
 
 /** Bootstrap servers for one kind of client: the connector's own where it names some. */
-export function bootstrapServersOf(spec: TaskSpec, kind: ClientKind): string {
+export function bootstrapServersOf(spec: ClientSpec, kind: ClientKind): string {
   return overridesOf(spec.connectorConfig, kind)['bootstrap.servers'] ?? spec.settings.bootstrapServers;
 }
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
 
 /** After this long without an answer, and without a connection, a write of the task is taken to be lost. */
-export function requestTimeoutMs(spec: TaskSpec, kind: ClientKind = 'producer'): number {
+export function requestTimeoutMs(spec: ClientSpec, kind: ClientKind = 'producer'): number {
   const chosen = number(merged(spec, kind), 'request.timeout.ms');
   return chosen !== undefined && chosen > 0 ? chosen : DEFAULT_REQUEST_TIMEOUT_MS;
 }
@@ -111,6 +115,46 @@ export function producerSettings(spec: TaskSpec, logger: Logger): ProducerSettin
       ? { compression: compression as NonNullable<BatchProducerOptions['compression']> }
       : {}),
   };
+}
+
+/** A connector's own topic for its offsets; undefined where they are in the worker's. */
+export function ownOffsetsTopic({
+  connectorConfig,
+}: Pick<ClientSpec, 'connectorConfig'>): string | undefined {
+  const topic = connectorConfig['offsets.storage.topic']?.trim();
+  return topic === undefined || topic === '' ? undefined : topic;
+}
+
+/** Whether records go to brokers that are not known to be the worker's. */
+export function producesToOthers(spec: ClientSpec): boolean {
+  const sorted = (servers: string): string =>
+    servers
+      .split(',')
+      .map((server) => server.trim())
+      .sort()
+      .join();
+  return sorted(bootstrapServersOf(spec, 'producer')) !== sorted(spec.settings.bootstrapServers);
+}
+
+/** The transactional id of a task's producer. */
+export function transactionalIdOf(groupId: string, connector: string, task: number): string {
+  return `${groupId}-${connector}-${task}`;
+}
+
+/** The transaction of a task that delivers exactly once. */
+export function transactionSettings(spec: TaskSpec, logger: Logger): TransactionOptions {
+  const config = merged(spec, 'producer');
+  const id = transactionalIdOf(spec.settings.groupId, spec.connector, spec.task);
+  const fixed = { 'transactional.id': id, 'enable.idempotence': 'true' };
+  for (const [key, value] of Object.entries(fixed)) {
+    const given = config[key];
+    if (given === undefined || given.trim().toLowerCase() === value.toLowerCase()) continue;
+    logger.warn(
+      { key },
+      `The value '${given}' for the '${key}' property will be ignored as it is not supported for connectors when exactly-once source support is enabled; instead, the value '${value}' will be used`,
+    );
+  }
+  return { id, ...given('timeoutMs', number(config, 'transaction.timeout.ms')) };
 }
 
 export function consumerSettings(spec: TaskSpec): ConsumerSettings {

@@ -1,8 +1,15 @@
 // Puts a task together from its spec: plug-in, converters, transforms, error handling and Kafka clients.
 
-import type { ConnectorPlugin, TopicLog } from '@millrace/connect-api';
+import type { ConnectorPlugin, SourcePartition, TopicLog, TopicLogOptions } from '@millrace/connect-api';
 import { javaRegexWhole } from '@millrace/foundation';
-import { Admin, BatchProducer, Cluster, clientSecurity, GroupConsumer } from '@millrace/kafka-client';
+import {
+  Admin,
+  BatchProducer,
+  Cluster,
+  clientSecurity,
+  GroupConsumer,
+  TransactionalProducer,
+} from '@millrace/kafka-client';
 import type { ClientKind } from '../config/client-overrides.ts';
 import { connectError, JAVA } from '../errors.ts';
 import { TopicCreationRules, topicCreator } from '../topic-creation.ts';
@@ -15,15 +22,19 @@ import {
   producesElsewhere,
   requestTimeoutMs,
   securityOf,
+  transactionSettings,
 } from './client-settings.ts';
 import { createConverters } from './converters.ts';
 import { deadLetterTopic, openDeadLetterQueue } from './dead-letter-queue.ts';
 import { ErrorHandler, errorSettings, type FailureReporter } from './error-handling.ts';
+import { ExactlyOnceSourceRunner, type TransactionBoundary } from './exactly-once-source-runner.ts';
 import { sinkCounters, sourceCounters } from './metrics.ts';
+import { OffsetMirror } from './offset-mirror.ts';
 import { RecordReader } from './record-reader.ts';
 import { SinkTaskRunner } from './sink-task-runner.ts';
 import { SourceTaskRunner } from './source-task-runner.ts';
 import type { TaskEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
+import { TransactionRequests } from './transaction-context.ts';
 import { createChain } from './transformation-chain.ts';
 
 /** Makes the runner of a task. What it opened is closed again when that fails. */
@@ -103,7 +114,9 @@ async function createSource(
     queue === undefined || letters === null
       ? []
       : [await openDeadLetterQueue(spec, queue, { admin, producer: letters, logger, converters })];
-  return new SourceTaskRunner({
+  const requests = new TransactionRequests();
+  const boundary = boundaryOf(spec, requests);
+  const parts = {
     spec,
     environment,
     events,
@@ -116,8 +129,10 @@ async function createSource(
       clock,
       metrics,
       spoolFolder: settings.spoolFolder,
-      offsets: { offset: (partition) => events.readOffset(partition) },
-      topicLog: async (name, options) => {
+      exactlyOnce: settings.exactlyOnce,
+      transactions: settings.exactlyOnce && boundary.kind === 'connector' ? requests : undefined,
+      offsets: { offset: (partition: SourcePartition) => events.readOffset(partition) },
+      topicLog: async (name: string, options: TopicLogOptions) => {
         const log = await openLog(name, options);
         logs.push(log);
         return log;
@@ -130,11 +145,50 @@ async function createSource(
     counters: sourceCounters(metrics, spec.connector, spec.task),
     clusters,
     logs,
-    offsetProducer: own === cluster ? null : new BatchProducer({ cluster: own, logger, clock }),
-    createProducer: (callbacks) =>
-      new BatchProducer({ cluster, logger, clock, ...producerSettings(spec, logger), ...callbacks }),
     ensureTopic: topicCreator(rules, admin, logger),
+  };
+  const hasOwnOffsets = spec.offsets?.own === true;
+  const plainProducer = (): BatchProducer => new BatchProducer({ cluster: own, logger, clock });
+  const workerTopic = settings.offsetsTopic;
+  const mirrorOf = (producer: BatchProducer | null): OffsetMirror | null =>
+    producer && workerTopic !== null && hasOwnOffsets
+      ? new OffsetMirror(producer, workerTopic, logger)
+      : null;
+  const producerOptions = { cluster, logger, clock, ...producerSettings(spec, logger) };
+  if (settings.exactlyOnce && workerTopic !== null) {
+    const mirror = hasOwnOffsets ? plainProducer() : null;
+    const mirrored = mirrorOf(mirror);
+    return new ExactlyOnceSourceRunner({
+      ...parts,
+      boundary,
+      offsetsTopic: spec.offsets?.topic ?? workerTopic,
+      mirror: mirror && mirrored && { producer: mirror, offsets: mirrored },
+      createProducer: (callbacks) =>
+        new TransactionalProducer({
+          ...producerOptions,
+          ...callbacks,
+          transaction: transactionSettings(spec, logger),
+        }),
+    });
+  }
+  const offsetProducer = own === cluster && !hasOwnOffsets ? null : plainProducer();
+  return new SourceTaskRunner({
+    ...parts,
+    offsetProducer,
+    offsetMirror: mirrorOf(offsetProducer),
+    createProducer: (callbacks) => new BatchProducer({ ...producerOptions, ...callbacks }),
   });
+}
+
+function boundaryOf(
+  { connectorConfig, settings }: TaskSpec,
+  requests: TransactionRequests,
+): TransactionBoundary {
+  const kind = connectorConfig['transaction.boundary']?.trim().toLowerCase();
+  if (kind === 'connector') return { kind, requests };
+  if (kind !== 'interval') return { kind: 'poll' };
+  const ms = Number(connectorConfig['transaction.boundary.interval.ms'] ?? settings.flushIntervalMs);
+  return { kind, ms: Number.isFinite(ms) ? ms : settings.flushIntervalMs };
 }
 
 async function createSink(

@@ -14,7 +14,7 @@ import { untilAborted } from './abortable.ts';
 import type { TaskConverters } from './converters.ts';
 import type { ErrorHandler, Failure, Stage } from './error-handling.ts';
 import { failedRecord } from './source-letters.ts';
-import type { SubmittedRecords } from './submitted-records.ts';
+import type { RecordLedger } from './submitted-records.ts';
 import type { TransformationChain } from './transformation-chain.ts';
 
 export interface RecordSenderOptions {
@@ -22,7 +22,7 @@ export interface RecordSenderOptions {
   readonly converters: TaskConverters;
   readonly errors: ErrorHandler;
   readonly producer: Pick<BatchProducer, 'append' | 'ready' | 'openBatch'>;
-  readonly submitted: SubmittedRecords;
+  readonly submitted: RecordLedger;
   readonly clock: Clock;
   /** Makes a topic ready for `append`: creates it where needed. */
   readonly prepareTopic: (topic: string) => Promise<void>;

@@ -10,15 +10,16 @@ import {
 } from '@millrace/connect-api';
 import { toError } from '@millrace/foundation';
 import type { BatchProducer, BatchProducerOptions, Cluster, KafkaRecord } from '@millrace/kafka-client';
-import { connectError } from '../errors.ts';
 import { offsetKey, offsetValue } from '../stores/offset-records.ts';
 import { untilAborted, within } from './abortable.ts';
 import type { TaskConverters } from './converters.ts';
 import type { ErrorHandler } from './error-handling.ts';
 import { showTaskGauges, type TaskCounters } from './metrics.ts';
+import type { OffsetMirror } from './offset-mirror.ts';
 import { PauseGate } from './pause-gate.ts';
 import { RecordSender, WORKER_TASK } from './record-sender.ts';
 import { ShownState } from './shown-state.ts';
+import { producerFailure, SourceTopics } from './source-topics.ts';
 import { StallWatch } from './stall-watch.ts';
 import { SubmittedRecords } from './submitted-records.ts';
 import type { TaskEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
@@ -43,12 +44,12 @@ export interface SourceRunnerParts {
   readonly offsetProducer: BatchProducer | null;
   /** Writes dead letters; null = the config names no queue. */
   readonly letters: BatchProducer | null;
+  /** Where the connector has a topic of its own for its offsets, which the task's producer writes. */
+  readonly offsetMirror: OffsetMirror | null;
   readonly createProducer: (callbacks: Pick<BatchProducerOptions, 'onAcked' | 'onFailed'>) => BatchProducer;
   /** Makes a topic exist as the config says, before the producer learns its partitions. */
   readonly ensureTopic: (topic: string) => Promise<void>;
 }
-
-const INVALID_TOPIC = /^(?:\.{1,2}|.*[^a-zA-Z0-9._-].*)$|^.{250,}$|^$/;
 
 export class SourceTaskRunner implements TaskRunner {
   readonly #parts: SourceRunnerParts;
@@ -57,7 +58,7 @@ export class SourceTaskRunner implements TaskRunner {
   readonly #submitted = new SubmittedRecords();
   readonly #producer: BatchProducer;
   readonly #sender: RecordSender;
-  readonly #reportedTopics = new Set<string>();
+  readonly #topics: SourceTopics;
   readonly #shown: ShownState;
   readonly #watch: StallWatch;
   /** What the loop does, and what the storing of offsets beside it does. */
@@ -74,6 +75,11 @@ export class SourceTaskRunner implements TaskRunner {
       onFailed: (tokens, topic, partition, error, records) =>
         this.#onFailed(tokens, { topic, partition }, error, records),
     });
+    this.#topics = new SourceTopics({
+      ensure: parts.ensureTopic,
+      prepare: (topic) => this.#producer.prepare(topic),
+      onTopic: (topic) => parts.events.onTopic(topic),
+    });
     this.#sender = new RecordSender({
       chain: parts.chain,
       converters: parts.converters,
@@ -81,7 +87,7 @@ export class SourceTaskRunner implements TaskRunner {
       producer: this.#producer,
       submitted: this.#submitted,
       clock: parts.environment.clock,
-      prepareTopic: (topic) => this.#prepareTopic(topic),
+      prepareTopic: (topic) => this.#topics.prepare(topic),
       commit: () => this.#commit(),
     });
     this.#shown = new ShownState(parts.events);
@@ -111,7 +117,7 @@ export class SourceTaskRunner implements TaskRunner {
     this.#stop.abort();
   }
   forgetTopics(): void {
-    this.#reportedTopics.clear();
+    this.#topics.forget();
   }
   async kill(): Promise<void> {
     this.#stop.abort();
@@ -200,22 +206,19 @@ export class SourceTaskRunner implements TaskRunner {
   }
 
   async #commitNow(): Promise<void> {
-    const { spec, task, offsetProducer, events } = this.#parts;
+    const { spec, task, offsetProducer, offsetMirror, events } = this.#parts;
     const committable = this.#submitted.takeCommittable();
     if (committable.length === 0) return;
     this.#storing.enter('storing offsets');
-    const topic = spec.settings.offsetsTopic;
+    const entries = committable.map(({ partition, offset }) => ({
+      key: offsetKey(spec.connector, partition),
+      value: offsetValue(offset),
+    }));
+    const topic = spec.offsets?.topic ?? spec.settings.offsetsTopic;
+    const producer = offsetMirror ? this.#producer : (offsetProducer ?? this.#producer);
     if (topic === null) await events.storeOffsets(committable);
-    else
-      await Promise.all(
-        committable.map(({ partition, offset }) =>
-          (offsetProducer ?? this.#producer).send({
-            topic,
-            key: offsetKey(spec.connector, partition),
-            value: offsetValue(offset),
-          }),
-        ),
-      );
+    else await Promise.all(entries.map(({ key, value }) => producer.send({ topic, key, value })));
+    offsetMirror?.note(entries);
     // INV-1: the source learns of an offset after it is durable in the offsets topic, which follows its records.
     this.#storing.enter('telling the source of the stored offsets');
     await task.commit(committable);
@@ -224,10 +227,7 @@ export class SourceTaskRunner implements TaskRunner {
   #onAcked(tokens: readonly number[], topic: string): void {
     this.#submitted.acknowledgeAll(tokens);
     this.#parts.counters.written(tokens.length);
-    if (!this.#reportedTopics.has(topic)) {
-      if (this.#reportedTopics.size < 100_000) this.#reportedTopics.add(topic);
-      this.#parts.events.onTopic(topic);
-    }
+    this.#topics.used(topic);
   }
 
   #onFailed(
@@ -280,24 +280,10 @@ export class SourceTaskRunner implements TaskRunner {
     this.#stop.abort();
   }
 
-  async #prepareTopic(topic: string): Promise<void> {
-    try {
-      if (INVALID_TOPIC.test(topic)) {
-        throw connectError('connect.data', `Invalid topics: [${topic}]`, {
-          javaClass: 'org.apache.kafka.common.errors.InvalidTopicException',
-          hint: 'Topic names have letters, digits, ".", "_" and "-" only, at most 249; change the config or add a RegexRouter.',
-        });
-      }
-      await this.#parts.ensureTopic(topic);
-      await this.#producer.prepare(topic);
-    } catch (error) {
-      throw producerFailure(error);
-    }
-  }
-
   /** Ends everything this incarnation holds; a clean end waits for its records first. */
   async #end(clean: boolean): Promise<void> {
-    const { task, chain, environment, spec, clusters, logs, offsetProducer, letters } = this.#parts;
+    const { task, chain, environment, spec, clusters, logs, letters } = this.#parts;
+    const { offsetProducer, offsetMirror } = this.#parts;
     const { logger, clock } = environment;
     const { stopTimeoutMs, flushTimeoutMs } = spec.settings;
     const deadline = new AbortController();
@@ -318,6 +304,7 @@ export class SourceTaskRunner implements TaskRunner {
     // INV-2: when this returns, no request of this producer can reach a log any more.
     await this.#producer.abort('its task has ended');
     await Promise.all(logs.map((log) => log.close()));
+    if (offsetMirror) await within(clock, flushTimeoutMs, offsetMirror.idle()).catch(() => undefined);
     await offsetProducer?.abort('its task has ended');
     await letters?.abort('its task has ended');
     await Promise.all(clusters.map((cluster) => cluster.close()));
@@ -325,7 +312,7 @@ export class SourceTaskRunner implements TaskRunner {
 }
 
 /** What waits for the brokers. */
-function deliveryOf({ slowest }: BatchProducer): TaskActivity | null {
+export function deliveryOf({ slowest }: BatchProducer): TaskActivity | null {
   if (slowest === undefined) return null;
   const { topic, partition, sinceMs, error } = slowest;
   const place = `${topic}-${partition}`;
@@ -340,10 +327,4 @@ function deliveryOf({ slowest }: BatchProducer): TaskActivity | null {
 function isAboutRecord(error: Error): boolean {
   const code = (error as { code?: string }).code;
   return code === 'kafka.record_too_large' || code === 'kafka.record_refused';
-}
-
-function producerFailure(error: unknown): Error {
-  return connectError('connect.producer_failed', 'Unrecoverable exception from producer send callback', {
-    cause: error,
-  });
 }

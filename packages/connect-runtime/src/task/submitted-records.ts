@@ -2,6 +2,7 @@
 // unacknowledged. A ring over sequence numbers; no object, closure or lookup per record.
 import type { OffsetMap, SourceOffset, SourcePartition } from '@millrace/connect-api';
 import { offsetMapOf } from '@millrace/connect-api';
+import { SourcePartitions } from './source-partitions.ts';
 
 const FREE = 0;
 const PENDING = 1;
@@ -16,11 +17,25 @@ export interface CommittableOffset {
   readonly offset: OffsetMap;
 }
 
+/** Where a sender notes its records. */
+export interface RecordLedger {
+  /** Asks the sender to wait. */
+  readonly full: boolean;
+  /** The index of a source partition, to submit with. Equal content is the same partition. */
+  partitionIndex(partition: SourcePartition): number;
+  /** Adds a record; its sequence number is the token to acknowledge. */
+  submit(partitionIndex: number, offset: SourceOffset): number;
+  /** The record of that sequence number is durable, or was dropped on purpose. */
+  acknowledge(sequence: number): void;
+  /** Takes back the newest record, whose append was refused and will be tried again. */
+  removeLast(sequence: number): void;
+}
+
 /**
  * Records in the order they were submitted. `submit` gives a sequence number, `acknowledge` takes it back in any
  * order, `takeCommittable` collects what may be stored. `full` asks the caller to wait: the ring is bounded.
  */
-export class SubmittedRecords {
+export class SubmittedRecords implements RecordLedger {
   readonly #maxEntries: number;
   #capacity = INITIAL_CAPACITY;
   #states = new Uint8Array(INITIAL_CAPACITY);
@@ -32,9 +47,7 @@ export class SubmittedRecords {
   #pending = 0;
   /** By partition index: the newest offset that may be stored, since the last `takeCommittable`. */
   readonly #committable = new Map<number, SourceOffset>();
-  readonly #knownPartitions: SourcePartition[] = [];
-  readonly #indexByIdentity = new Map<SourcePartition, number>();
-  readonly #indexByText = new Map<string, number>();
+  readonly #sources = new SourcePartitions();
 
   constructor(maxEntries: number = 1 << 20) {
     this.#maxEntries = maxEntries;
@@ -50,26 +63,10 @@ export class SubmittedRecords {
     return this.#tail - this.#head >= this.#maxEntries;
   }
 
-  /** The index of a source partition, to submit with. Equal content is the same partition. */
   partitionIndex(partition: SourcePartition): number {
-    const known = this.#indexByIdentity.get(partition);
-    if (known !== undefined) return known;
-    const text = JSON.stringify(partition, (_key, value: unknown) =>
-      typeof value === 'bigint' ? value.toString() : value,
-    );
-    let index = this.#indexByText.get(text);
-    if (index === undefined) {
-      index = this.#knownPartitions.length;
-      this.#knownPartitions.push(partition);
-      this.#indexByText.set(text, index);
-    }
-    // Bounded: a connector that makes a new object per record costs a lookup by text, not memory.
-    if (this.#indexByIdentity.size >= 10_000) this.#indexByIdentity.clear();
-    this.#indexByIdentity.set(partition, index);
-    return index;
+    return this.#sources.indexOf(partition);
   }
 
-  /** Adds a record; its sequence number is the token to acknowledge. */
   submit(partitionIndex: number, offset: SourceOffset): number {
     if (this.#tail - this.#head === this.#capacity) this.#grow();
     const sequence = this.#tail++;
@@ -85,12 +82,11 @@ export class SubmittedRecords {
   positionOf(sequence: number): { partition: SourcePartition; offset: SourceOffset } | undefined {
     if (sequence < this.#head || sequence >= this.#tail) return undefined;
     const at = sequence & (this.#capacity - 1);
-    const partition = this.#knownPartitions[this.#partitions[at] ?? -1];
+    const partition = this.#sources.at(this.#partitions[at] ?? -1);
     const offset = this.#offsets[at];
     return partition && offset ? { partition, offset } : undefined;
   }
 
-  /** The record of that sequence number is durable, or was dropped on purpose. */
   acknowledge(sequence: number): void {
     const at = sequence & (this.#capacity - 1);
     if (sequence < this.#head || sequence >= this.#tail || this.#states[at] !== PENDING) return;
@@ -143,7 +139,6 @@ export class SubmittedRecords {
     this.#offsets[at] = null;
   }
 
-  /** Takes back the newest record, whose append was refused and will be tried again. */
   removeLast(sequence: number): void {
     if (sequence !== this.#tail - 1) throw new Error('only the newest record can be taken back');
     const at = sequence & (this.#capacity - 1);
@@ -167,14 +162,14 @@ export class SubmittedRecords {
       if (state === PENDING) {
         // INV-1: the oldest unacknowledged record of a source partition bounds what may be committed for it.
         blocked.add(partition);
-        if (blocked.size === this.#knownPartitions.length) break;
+        if (blocked.size === this.#sources.count) break;
       } else if (!blocked.has(partition)) this.#free(at);
     }
     this.#release();
     const newest = [...this.#committable];
     this.#committable.clear();
     return newest.flatMap(([index, offset]) => {
-      const partition = this.#knownPartitions[index];
+      const partition = this.#sources.at(index);
       return partition ? [{ partition, offset: offsetMapOf(offset) }] : [];
     });
   }

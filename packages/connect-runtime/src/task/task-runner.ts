@@ -17,6 +17,16 @@ export interface TaskSpec {
   readonly connectorConfig: RawConfig;
   readonly paused: boolean;
   readonly settings: TaskSettings;
+  /** Where the offsets of a source are; absent = in the worker's topic. */
+  readonly offsets?: OffsetsPlace;
+}
+
+/** A topic of offsets. */
+export interface OffsetsPlace {
+  /** null = a standalone worker keeps them itself. */
+  readonly topic: string | null;
+  /** Not the worker's topic: it is on the cluster of the connector's records, and the worker's gets a copy. */
+  readonly own: boolean;
 }
 
 /** Worker settings that tasks need, as plain data. */
@@ -34,6 +44,8 @@ export interface TaskSettings {
   readonly workerAdmin: Readonly<Record<string, string>>;
   /** null = a standalone worker keeps offsets itself, and is told them by `TaskEvents.storeOffsets`. */
   readonly offsetsTopic: string | null;
+  /** Whether sources write records and offsets in transactions. */
+  readonly exactlyOnce: boolean;
   readonly flushIntervalMs: number;
   readonly flushTimeoutMs: number;
   readonly stopTimeoutMs: number;
@@ -55,6 +67,10 @@ export interface TaskEvents {
   readOffset(partition: SourcePartition): Promise<OffsetMap | null>;
   /** Keeps offsets where there is no topic for them; resolves when they are durable. */
   storeOffsets(offsets: readonly SourceOffset[]): Promise<void>;
+  /** Before a transactional producer begins: resolves when no earlier task of the connector can write any more. */
+  fenceOthers(): Promise<void>;
+  /** After it has begun. @throws connect.task_outdated when the task is another one's by now, or has a newer config */
+  confirmStart(): Promise<void>;
 }
 
 /** An offset of a source partition, as tasks store it. */

@@ -1,0 +1,202 @@
+// Exactly-once sources on a real Kafka: a group of ours whose workers are killed and held, and one that a real Connect
+// worker shares, where each fences for the other. Needs Java 17 and Maven: a named skip elsewhere.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import {
+  connectWithDebezium,
+  eventually,
+  historyProblems,
+  type MillraceProcess,
+  RealConnect,
+  RealKafka,
+  testDatabase,
+  testRandom,
+} from '@millrace/testkit';
+import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
+import {
+  CHANGING_TABLES,
+  committedChanges,
+  createChangingTables,
+  deliveredChanges,
+  TableWriters,
+} from './testing/changing-tables.ts';
+import { connectorStatus, postgresSource, putConnector, untilRunning } from './testing/connectors.ts';
+import { fileSource, Lines, replays, untilLine } from './testing/numbered-lines.ts';
+import { readTopic } from './testing/topic-reader.ts';
+import { group, idOf, statuses, Workers } from './testing/workers.ts';
+
+const ENABLED = { 'exactly.once.source.support': 'enabled' };
+const TABLES = Object.keys(CHANGING_TABLES);
+let folder: string;
+let kafka: RealKafka | undefined;
+let cannot: string | undefined;
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'millrace-once-'));
+  try {
+    await connectWithDebezium();
+  } catch (error) {
+    if (process.env['CI'] === 'true') throw error;
+    cannot = `Connect cannot be had: ${String(error).slice(0, 300)}`;
+    return;
+  }
+  kafka = await RealKafka.start(path.join(folder, 'kafka'));
+}, 300_000);
+afterAll(async () => {
+  await kafka?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function kafkaOf(context: TestContext): string {
+  if (!kafka) context.skip(cannot);
+  return `127.0.0.1:${kafka?.port}`;
+}
+
+/** Ends whoever runs the task in some way, and waits until another worker does. */
+async function takeOver(
+  workers: readonly MillraceProcess[],
+  name: string,
+  end: (worker: MillraceProcess) => void | Promise<unknown>,
+): Promise<MillraceProcess> {
+  const [asked] = workers as [MillraceProcess];
+  const [task] = (await connectorStatus(asked, name)).tasks;
+  const runner = workers.find((worker) => idOf(worker) === task?.worker_id);
+  if (!runner) throw new Error(`the task runs on ${task?.worker_id}`);
+  await end(runner);
+  const other = workers.find((worker) => worker !== runner) as MillraceProcess;
+  await eventually(
+    'another worker runs the task',
+    async () => {
+      const status = await connectorStatus(other, name);
+      return status.tasks[0]?.state === 'RUNNING' && status.tasks[0].worker_id !== idOf(runner);
+    },
+    90_000,
+  );
+  return runner;
+}
+
+test('INV-2 INV-3: workers on a real Kafka take over, and every change and line comes once', {
+  timeout: 300_000,
+}, async (context) => {
+  const address = kafkaOf(context);
+  await using database = await testDatabase();
+  await createChangingTables(database);
+  await using started = new Workers(address, { ...group('once'), ...ENABLED });
+  const workers = await started.start(2);
+  const [first] = workers as [MillraceProcess];
+  await putConnector(first, 'rows', postgresSource(database, 'once', TABLES));
+  using lines = new Lines(folder, 'lines', 2);
+  await putConnector(first, 'lines', fileSource(lines.file, 'lines'));
+  await eventually('the snapshot is stored', async () => {
+    const { body } = await first.request('GET', '/connectors/rows/offsets');
+    const { offsets } = body as { offsets: { offset: Record<string, unknown> }[] };
+    return offsets.some(({ offset }) => offset['snapshot_completed'] === true || 'lsn_proc' in offset);
+  });
+  await using writers = new TableWriters(database.url, testRandom('once on a real Kafka'), {
+    connections: 2,
+    pauseMs: 5,
+  });
+  const killed = await takeOver(workers, 'rows', (worker) => worker.end('SIGKILL'));
+  await killed.start();
+  const held = await takeOver(workers, 'rows', (worker) => void process.kill(worker.pid ?? 0, 'SIGSTOP'));
+  process.kill(held.pid ?? 0, 'SIGCONT');
+  for (const name of ['rows', 'lines']) await untilRunning(first, name, 60_000);
+  await writers.stop();
+  lines[Symbol.dispose]();
+  for (const [table, keyColumns] of Object.entries(CHANGING_TABLES)) {
+    const committed = await committedChanges(database, table);
+    await eventually(
+      `all changes of ${table}`,
+      async () => {
+        const delivered = deliveredChanges(await readTopic(address, `once.public.${table}`), keyColumns);
+        const problems = historyProblems(committed, delivered, 0);
+        if (problems.length > 0) throw new Error(problems.slice(0, 3).join('; '));
+        return true;
+      },
+      60_000,
+    );
+  }
+  await untilLine(address, 'lines', lines.count);
+  expect(await replays(address, 'lines')).toEqual({ last: lines.count - 1, count: 0 });
+});
+
+test('a real Connect worker and one of ours fence for each other, whoever leads', {
+  timeout: 300_000,
+}, async (context) => {
+  const address = kafkaOf(context);
+  for (const leader of ['connect', 'millrace'] as const) {
+    const own = { ...group(`once-${leader}`), ...ENABLED };
+    await using started = new Workers(address, own);
+    const begin = {
+      connect: () => RealConnect.start(path.join(folder, leader), address, own),
+      millrace: async () => (await started.start(1))[0] as MillraceProcess,
+    };
+    // Who comes first leads.
+    const early = await begin[leader]();
+    const late = leader === 'connect' ? await begin.millrace() : await begin.connect();
+    const [connect, millrace] = (leader === 'connect' ? [early, late] : [late, early]) as [
+      RealConnect,
+      MillraceProcess,
+    ];
+    const databases = [await testDatabase(), await testDatabase()];
+    try {
+      for (const [i, database] of databases.entries()) {
+        await createChangingTables(database);
+        const config = {
+          ...postgresSource(database, `${leader}-${i}`, TABLES, {
+            'slot.name': `once_${leader}_${i}`,
+            'publication.name': `once_${leader}_${i}`,
+          }),
+          'exactly.once.support': 'required',
+        };
+        // Made, and made anew: the second time the tasks before are fenced.
+        for (const more of [{}, { 'max.batch.size': '1024' }]) {
+          await eventually(
+            'the config is taken',
+            async () => {
+              const { status, body } = await millrace.request('PUT', `/connectors/p${i}/config`, {
+                ...config,
+                ...more,
+              });
+              if (status < 300) return true;
+              throw new Error(`${status}: ${JSON.stringify(body)}`);
+            },
+            60_000,
+          );
+          await untilRunning(millrace, `p${i}`, 90_000);
+        }
+      }
+      await eventually(
+        'one runs on each',
+        async () => {
+          const tasks = [...(await statuses(millrace)).values()].flatMap((one) => one.tasks);
+          const places = new Set(
+            tasks.filter(({ state }) => state === 'RUNNING').map((one) => one.worker_id),
+          );
+          if (tasks.length === 2 && places.size === 2) return true;
+          throw new Error(JSON.stringify(tasks));
+        },
+        90_000,
+      );
+      await eventually(
+        'the tasks of both generations were counted',
+        async () => {
+          const counted = (await readTopic(address, `once-${leader}-configs`))
+            .filter(({ key }) => String(key).startsWith('tasks-fencing-'))
+            .map(({ key, value }) => `${String(key)} ${String(value)}`);
+          const isTwice = ['p0', 'p1'].every(
+            (name) => counted.filter((one) => one === `tasks-fencing-${name} {"task-count":1}`).length > 1,
+          );
+          if (isTwice) return true;
+          throw new Error(counted.join('; '));
+        },
+        60_000,
+      );
+    } finally {
+      await connect.stop();
+      await millrace[Symbol.asyncDispose]();
+      for (const database of databases) await database[Symbol.asyncDispose]();
+    }
+  }
+});

@@ -164,3 +164,32 @@ test('signals of a topic are dealt with once, also those that came while the con
   await again.untilTrue(() => again.delivered.some((one) => op(one) === 'c' && idOf(one) === 6));
   expect(reads(again)).toBe(5);
 });
+
+test('INV-3: a notification that tells of a chunk comes after its rows', async () => {
+  await db.query(`
+    create table n (id int primary key); insert into n select generate_series(1, 7);
+    create table n_marks (id varchar(64) primary key, type varchar(32), data varchar(2048))`);
+  const settings = testConfig(db, 'sig_n', {
+    'table.include.list': 'public.n',
+    'snapshot.mode': 'no_data',
+    'signal.data.collection': 'public.n_marks',
+    'notification.enabled.channels': 'sink',
+    'notification.sink.topic.name': 'told',
+    'incremental.snapshot.chunk.size': '3',
+  });
+  await using driver = await TaskDriver.start(settings);
+  await db.query(
+    `insert into n_marks values ('n', 'execute-snapshot', '{"type":"incremental","data-collections":["public.n"]}')`,
+  );
+  const told = (): { at: number; key: number }[] =>
+    driver.delivered.flatMap(({ record }, at) => {
+      if (record.topic !== 'told') return [];
+      const data = (record.value as Struct).get('additional_data') as Map<string, string> | null;
+      const key = data?.get('last_processed_key');
+      return key === undefined ? [] : [{ at, key: Number(key) }];
+    });
+  await driver.untilTrue(() => told().some(({ key }) => key === 7));
+  const rowAt = (id: number): number =>
+    driver.delivered.findIndex((one) => one.record.topic !== 'told' && op(one) === 'r' && idOf(one) === id);
+  for (const { at, key } of told()) expect(rowAt(key)).toBeLessThan(at);
+});

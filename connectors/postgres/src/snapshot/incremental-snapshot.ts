@@ -75,6 +75,13 @@ const OPEN = 'snapshot-window-open';
 const CLOSE = 'snapshot-window-close';
 const KEY_SEPARATOR = '\u0000';
 
+export interface ClosedChunk {
+  readonly records: readonly SourceRecord[];
+  readonly handedOver: () => void;
+}
+
+const NO_CHUNK: ClosedChunk = { records: [], handedOver: () => undefined };
+
 export class IncrementalSnapshot {
   readonly #options: IncrementalSnapshotOptions;
   #pending: PendingCollection[] = [];
@@ -165,13 +172,16 @@ export class IncrementalSnapshot {
     }
   }
 
-  /** The closing mark passed: the rows of the chunk that the stream did not show. */
-  closed(markId: string, place: StreamPlace): SourceRecord[] {
+  /**
+   * The closing mark passed: the rows of the chunk that the stream did not show, and what is to be called once they are
+   * in the stream.
+   */
+  closed(markId: string, place: StreamPlace): ClosedChunk {
     const chunk = this.#chunk;
     const current = this.#current;
     const { deletesMarks } = this.#options.config.incremental;
-    if (chunk === undefined || current === undefined) return [];
-    if (markId !== `${chunk.id}-${deletesMarks ? 'open' : 'close'}`) return [];
+    if (chunk === undefined || current === undefined) return NO_CHUNK;
+    if (markId !== `${chunk.id}-${deletesMarks ? 'open' : 'close'}`) return NO_CHUNK;
     const before = place.offset();
     const { lastKey } = chunk;
     this.#chunk = undefined;
@@ -192,8 +202,8 @@ export class IncrementalSnapshot {
       const context = { source, processed, offset: at, offsetBefore: before, transaction: null };
       current.events.created(records, context, chunk.keys.get(key) ?? null, row, 'r');
     });
-    this.#chunkDone(current, chunk);
-    return records;
+    // INV-3: a notification holds the state after the chunk, so it does not come before the rows.
+    return { records, handedOver: () => this.#chunkDone(current, chunk) };
   }
 
   async close(): Promise<void> {

@@ -444,6 +444,7 @@ export class ChangeReader implements ReplicationHandler {
     this.#batch.records.push(...effect.records);
     const last = effect.records.at(-1);
     if (last !== undefined) this.#lastOffset = last.sourceOffset;
+    effect.handedOver?.();
     this.#wait = effect.wait;
   }
 

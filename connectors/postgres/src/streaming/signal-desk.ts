@@ -20,6 +20,8 @@ export interface SignalDeskOptions {
 /** What a signal asks of the stream at its place. */
 export interface SignalEffect {
   readonly records: readonly SourceRecord[];
+  /** To be called once the records are in the stream. */
+  readonly handedOver?: () => void;
   /** The stream waits for this. */
   readonly wait: Promise<void> | undefined;
 }
@@ -43,7 +45,7 @@ export class SignalDesk {
       return NOTHING;
     }
     if (type === 'snapshot-window-close') {
-      return { records: incremental.closed(id, place), wait: undefined };
+      return { ...incremental.closed(id, place), wait: undefined };
     }
     const signal = parseSignal(id, type, data, logger);
     return signal === undefined ? NOTHING : { records: [], wait: this.handle(signal) };
@@ -53,7 +55,7 @@ export class SignalDesk {
   deleted(id: string | null, place: StreamPlace): SignalEffect {
     const { incremental, deletesMarks } = this.#options;
     if (id === null || !deletesMarks) return NOTHING;
-    return { records: incremental.closed(id, place), wait: undefined };
+    return { ...incremental.closed(id, place), wait: undefined };
   }
 
   /** What a signal of type `log` has to say; `{}` stands for the offset. */

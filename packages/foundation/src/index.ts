@@ -37,17 +37,22 @@ export {
   toError,
 } from './errors.ts';
 export { javaRegex, javaRegexProblem, javaRegexWhole, javaReplacement } from './java-regex.ts';
-export { parseProperties } from './properties.ts';
 export {
   createMetrics,
   type GaugeFamily,
+  type GaugeInfo,
   type GaugeLine,
+  type Metrics,
+  type SeriesKind,
+  showGauge,
+  showGauges,
+} from './metrics.ts';
+export { parseProperties } from './properties.ts';
+export { SampledStat } from './sampled-stat.ts';
+export {
   type Logger,
   LogHub,
   type LogHubOptions,
   type LogLevel,
-  type Metrics,
-  showGauge,
-  showGauges,
   silentLogger,
 } from './telemetry.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createMetrics, LogHub, showGauge } from './telemetry.ts';
+import { LogHub } from './telemetry.ts';
 
 function hub(): { hub: LogHub; lines: () => string[] } {
   const written: string[] = [];
@@ -30,24 +30,4 @@ test('INV-11: a password in a log entry is hidden', () => {
   const logs = new LogHub({ destination: { write: (line) => void written.push(line) } });
   logs.logger('x').info({ config: { password: 'geheim' } }, 'hello');
   expect(written.join('')).not.toContain('geheim');
-});
-
-test('a gauge shows what each of its readers says at the moment, until they take it back', async () => {
-  const metrics = createMetrics();
-  let depth = 1;
-  const info = (task: string) => ({ name: 'depth', help: 'Depth.', labels: { task } });
-  const hide = showGauge(metrics, info('0'), () => depth);
-  showGauge(metrics, info('1'), () => 7);
-  const values = async (): Promise<unknown> => {
-    const [gauge] = await metrics.getMetricsAsJSON();
-    return gauge?.values.map(({ labels, value }) => [labels['task'], value]);
-  };
-  expect(await values()).toEqual([
-    ['0', 1],
-    ['1', 7],
-  ]);
-  depth = 2;
-  expect(await values()).toContainEqual(['0', 2]);
-  hide();
-  expect(await values()).toEqual([['1', 7]]);
 });

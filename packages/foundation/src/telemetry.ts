@@ -1,7 +1,6 @@
-// Logging and metrics. Loggers are named like the Java classes operators know where one exists, levels are set by
+// Logging. Loggers are named like the Java classes operators know where one exists, levels are set by
 // name prefix at run time (`/admin/loggers`), and output is pino JSON on stderr.
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
-import { Gauge, Registry } from 'prom-client';
 
 export type Logger = PinoLogger;
 /** `all` is `trace` under the name that log4j has for it. */
@@ -116,78 +115,3 @@ export class LogHub {
 
 /** A logger that drops everything, for tests and pure code. */
 export const silentLogger: Logger = pino({ level: 'silent' });
-
-/** The metrics of one process; `/metrics` renders it. */
-export type Metrics = Registry;
-export function createMetrics(): Metrics {
-  return new Registry();
-}
-
-/** A number that several parts of the program show, told apart by their labels. */
-export interface GaugeInfo {
-  readonly name: string;
-  readonly help: string;
-  readonly labels: Readonly<Record<string, string>>;
-}
-
-/** One line of a family: its labels beyond those of the family, and its value. */
-export interface GaugeLine {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-
-/** Numbers of one name whose lines are not known beforehand, such as one a table. */
-export interface GaugeFamily extends GaugeInfo {
-  /** Names of the labels that each line adds to `labels`. */
-  readonly lineLabels: readonly string[];
-}
-
-interface Reading {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly read: () => Iterable<GaugeLine>;
-}
-
-const readings = new WeakMap<Gauge, Set<Reading>>();
-const NO_LABELS: Readonly<Record<string, string>> = {};
-
-/**
- * Shows a number that is read whenever somebody looks, so that it costs nothing else; NaN leaves it out. Returns how to
- * take it back.
- */
-export function showGauge(metrics: Metrics, info: GaugeInfo, read: () => number): () => void {
-  return showGauges(metrics, { ...info, lineLabels: [] }, () => [{ labels: NO_LABELS, value: read() }]);
-}
-
-/** Shows numbers as `showGauge` does, as many as there are when somebody looks. */
-export function showGauges(
-  metrics: Metrics,
-  family: GaugeFamily,
-  read: () => Iterable<GaugeLine>,
-): () => void {
-  const known = metrics.getSingleMetric(family.name);
-  const gauge = known instanceof Gauge ? known : createGauge(metrics, family);
-  const shown = readings.get(gauge);
-  const reading: Reading = { labels: family.labels, read };
-  shown?.add(reading);
-  return () => shown?.delete(reading);
-}
-
-function createGauge(metrics: Metrics, { name, help, labels, lineLabels }: GaugeFamily): Gauge {
-  const shown = new Set<Reading>();
-  const gauge: Gauge = new Gauge({
-    name,
-    help,
-    labelNames: [...Object.keys(labels), ...lineLabels],
-    registers: [metrics],
-    collect: () => {
-      gauge.reset();
-      for (const reading of shown) {
-        for (const line of reading.read()) {
-          if (!Number.isNaN(line.value)) gauge.set({ ...reading.labels, ...line.labels }, line.value);
-        }
-      }
-    },
-  });
-  readings.set(gauge, shown);
-  return gauge;
-}

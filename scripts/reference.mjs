@@ -1,5 +1,5 @@
 // Writes the tables of config keys in docs/reference/configuration.md from the definitions that validation uses, and
-// the places of each invariant in INVARIANTS.md from the sources. Needs a build. `--check` changes nothing and exits 1
+// the MBeans in docs/reference/metrics.md, and the places of each invariant in INVARIANTS.md from the sources. Needs a build. `--check` changes nothing and exits 1
 // when a page is not up to date.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -91,7 +91,33 @@ function invariantsPage(text) {
   return numbers.reduce((page, number) => fill(page, `places:${number}`, invariantPlaces(number)), text);
 }
 
-const PAGES = { 'docs/reference/configuration.md': configurationPage, 'INVARIANTS.md': invariantsPage };
+/** A table for each MBean; those with the same type and labels are one. */
+async function metricsPage(text) {
+  const { MBEANS, seriesName, isCounter } = await load('packages/connect-runtime/dist/metrics/mbeans.js');
+  const sections = new Map();
+  for (const { types, labels, attributes } of Object.values(MBEANS)) {
+    for (const type of types) {
+      const title = [`type=${type}`, ...labels].join(',');
+      const rows = Object.entries(attributes).map(([attribute, about]) => {
+        const name = seriesName(type, attribute);
+        const kind = about.text ? 'text' : isCounter(attribute) ? 'counter' : 'gauge';
+        return `| \`${attribute}\` | \`${name}\` | ${kind} | ${about.text ?? about} |`;
+      });
+      sections.set(title, [...(sections.get(title) ?? []), ...rows]);
+    }
+  }
+  const tables = [...sections].map(
+    ([title, rows]) =>
+      `\n## \`${title}\`\n\n| attribute | series | | |\n|---|---|---|---|\n${rows.join('\n')}`,
+  );
+  return fill(text, 'mbeans:all', tables.join('\n'));
+}
+
+const PAGES = {
+  'docs/reference/configuration.md': configurationPage,
+  'docs/reference/metrics.md': metricsPage,
+  'INVARIANTS.md': invariantsPage,
+};
 const check = process.argv.includes('--check');
 for (const [file, write] of Object.entries(PAGES)) {
   const before = readFileSync(path.join(ROOT, file), 'utf8');

@@ -32,6 +32,9 @@ import { InProcessHost } from './host/in-process-host.ts';
 import type { TaskHost } from './host/task-host.ts';
 import { ThreadPoolHost } from './host/thread-pool-host.ts';
 import { Lease } from './lease.ts';
+import { showConnections, showGroup } from './metrics/client-meters.ts';
+import { showMBean } from './metrics/show-mbean.ts';
+import { WorkerMeters } from './metrics/worker-meters.ts';
 import { PluginRegistry } from './plugins.ts';
 import { connectorRoutes } from './rest/connectors.ts';
 import { loggerRoutes, logLevelOf } from './rest/loggers.ts';
@@ -109,6 +112,7 @@ class Worker implements WorkerHandle {
   readonly #options: WorkerOptions;
   readonly #config: WorkerConfig;
   readonly #closers: (() => Promise<void>)[] = [];
+  readonly #meters: WorkerMeters;
   /** What the group allows this worker, for all its threads. */
   readonly #lease = new Lease();
   readonly #rest: RestService;
@@ -119,6 +123,7 @@ class Worker implements WorkerHandle {
     this.#config = config;
     const logger = options.logHub.logger('org.apache.kafka.connect.runtime.rest');
     this.#rest = new RestService(restConfig(config, options.env), { logger, clock: options.clock });
+    this.#meters = new WorkerMeters(options);
   }
 
   get restHost(): string {
@@ -216,6 +221,14 @@ class Worker implements WorkerHandle {
       logger,
     });
     herder = this.#createHerder({ cluster, admin, configs, offsets, status, host, leadership });
+    this.#meters.show({ clientId: cluster.clientId, ...herder.shown() });
+    showConnections(this.#options.metrics, cluster, 'connect-metrics');
+    const about = {
+      'start-time-ms': clock.nowMs(),
+      version: this.#options.version,
+      'commit-id': COMMIT,
+    };
+    showMBean(this.#options.metrics, 'appInfo', { clientid: cluster.clientId }, () => about);
     await this.#serveRest(herder, host);
     const { standalone } = this.#options;
     if (standalone) {
@@ -266,6 +279,7 @@ class Worker implements WorkerHandle {
     const herder = new DistributedHerder({
       configs,
       status,
+      meters: this.#meters,
       offsets: new ConnectorOffsetsService({ stores, admin, clock }),
       leadership,
       fenceProducers: async (connector, connectorConfig, count) => {
@@ -399,6 +413,7 @@ class Worker implements WorkerHandle {
         heartbeatIntervalMs: resolved.int('heartbeat.interval.ms'),
         maxDelayMs: resolved.int('scheduled.rebalance.max.delay.ms'),
         clock,
+        rebalances: this.#meters.rebalances,
         logger: logHub.logger('org.apache.kafka.connect.runtime.distributed.WorkerCoordinator'),
         configOffset: () => configs.state.offset,
         refreshConfig: () => configs.refresh(),
@@ -416,6 +431,12 @@ class Worker implements WorkerHandle {
           onFatal(toError(error));
         },
       });
+      showGroup(
+        this.#options.metrics,
+        cluster.clientId,
+        { stats: () => membership.stats, clock },
+        'connect-coordinator-metrics',
+      );
       herder.join(membership);
     });
   }

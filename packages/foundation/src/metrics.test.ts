@@ -23,7 +23,13 @@ test('a gauge shows what each of its readers says at the moment, until they take
 
 test('a counter is a series of that type, and what is not a number is left out', async () => {
   const metrics = createMetrics();
-  const family = { name: 'seen_total', help: 'Seen.', labels: {}, lineLabels: ['topic'], kind: 'counter' } as const;
+  const family = {
+    name: 'seen_total',
+    help: 'Seen.',
+    labels: {},
+    lineLabels: ['topic'],
+    kind: 'counter',
+  } as const;
   showGauges(metrics, family, () => [
     { labels: { topic: 'a' }, value: 3 },
     { labels: { topic: 'b' }, value: Number.NaN },

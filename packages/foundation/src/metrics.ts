@@ -74,7 +74,8 @@ class ShownSeries extends Gauge {
     const values: Rendered['values'] = [];
     for (const { labels, read } of this.readings) {
       for (const line of read()) {
-        if (!Number.isNaN(line.value)) values.push({ labels: { ...labels, ...line.labels }, value: line.value });
+        if (!Number.isNaN(line.value))
+          values.push({ labels: { ...labels, ...line.labels }, value: line.value });
       }
     }
     const { name, help, kind = 'gauge' } = this.#info;

@@ -7,6 +7,7 @@ test('a rate counts a window that has just begun as a whole one', () => {
   expect(stat.ratePerSecond(1000)).toBe(2);
   expect(stat.ratePerSecond(16_000)).toBeCloseTo(60 / 45);
   expect(stat.ratePerSecond(46_000)).toBeCloseTo(60 / 45);
+  expect(stat.countPerSecond(46_000)).toBeCloseTo(1 / 45);
 });
 
 test('what is older than both windows is forgotten', () => {

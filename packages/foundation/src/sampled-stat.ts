@@ -34,15 +34,25 @@ export class SampledStat {
   ratePerSecond(nowMs: number): number {
     this.#purge(nowMs);
     let sum = 0;
+    for (const sample of this.#samples) sum += sample.sum;
+    return (sum * 1000) / this.#elapsedMs(nowMs);
+  }
+
+  /** How many values there were a second. */
+  countPerSecond(nowMs: number): number {
+    this.#purge(nowMs);
+    let count = 0;
+    for (const sample of this.#samples) count += sample.count;
+    return (count * 1000) / this.#elapsedMs(nowMs);
+  }
+
+  #elapsedMs(nowMs: number): number {
     let oldestMs = nowMs;
-    for (const sample of this.#samples) {
-      sum += sample.sum;
-      if (sample.startMs < oldestMs) oldestMs = sample.startMs;
-    }
+    for (const sample of this.#samples) if (sample.startMs < oldestMs) oldestMs = sample.startMs;
     const elapsedMs = nowMs - oldestMs;
     // A window that has just begun counts as a whole one, so that a first value is not a peak.
     const missing = Math.max(0, WINDOWS - 1 - Math.floor(elapsedMs / WINDOW_MS));
-    return (sum * 1000) / Math.max(1, elapsedMs + missing * WINDOW_MS);
+    return Math.max(1, elapsedMs + missing * WINDOW_MS);
   }
 
   /** NaN when there were no values. */

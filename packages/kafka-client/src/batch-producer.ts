@@ -60,6 +60,8 @@ export class BatchProducer implements AsyncDisposable {
   #nextSend = -1;
   #sendTurn: Promise<void> = Promise.resolve();
   #usedBytes = 0;
+  #sentRecords = 0;
+  #failedRecords = 0;
   /** Size of the record that was refused last, so that `ready` does not resolve before it fits. */
   #roomNeeded = 0;
   #roomWaiters: (() => void)[] = [];
@@ -110,6 +112,14 @@ export class BatchProducer implements AsyncDisposable {
   /** Bytes of records that are not acknowledged yet. */
   get bufferedBytes(): number {
     return this.#usedBytes;
+  }
+  /** Bound on them. */
+  get bufferMemoryBytes(): number {
+    return this.#bufferBytes;
+  }
+  /** Records that are durable so far, and those that failed. */
+  get recordCounts(): { readonly sent: number; readonly failed: number } {
+    return { sent: this.#sentRecords, failed: this.#failedRecords };
   }
   /** Requests without an answer, over all brokers. */
   get inFlight(): number {
@@ -393,6 +403,7 @@ export class BatchProducer implements AsyncDisposable {
   #onAcked(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number): void {
     const { topic, partition } = queue;
     this.#release(batch);
+    this.#sentRecords += batch.tokens.length;
     const tokens = this.#takeSends(batch, (pending, index) =>
       pending.resolve({ partition, offset: baseOffset < 0 ? -1 : baseOffset + index }),
     );
@@ -405,6 +416,7 @@ export class BatchProducer implements AsyncDisposable {
   #onFailed(queue: PartitionQueue, batch: ProducerBatch, error: MillraceError): void {
     const { topic, partition } = queue;
     this.#release(batch);
+    this.#failedRecords += batch.tokens.length;
     this.#options.transactions?.fail(error);
     const ours = batch.tokens;
     const tokens = this.#takeSends(batch, (pending) => pending.reject(error));

@@ -11,6 +11,7 @@ import {
 } from '@millrace/kafka-protocol';
 import { backoffMs } from './backoff.ts';
 import { parseBootstrapServers } from './bootstrap.ts';
+import { ConnectionStats } from './client-stats.ts';
 import { Connection, type ConnectionOptions, type RequestOptions } from './connection.ts';
 import { brokerError, clientError } from './errors.ts';
 import {
@@ -61,6 +62,8 @@ export class Cluster implements AsyncDisposable {
   readonly clock: Clock;
   readonly requestTimeoutMs: number;
   readonly defaultApiTimeoutMs: number;
+  /** Counts what goes over all its connections. */
+  readonly stats: ConnectionStats = new ConnectionStats();
   readonly #options: ClusterOptions;
   readonly #bootstrap: readonly BrokerAddress[];
   readonly #cache = new MetadataCache();
@@ -79,6 +82,9 @@ export class Cluster implements AsyncDisposable {
     this.#bootstrap = parseBootstrapServers(options.bootstrapServers);
   }
 
+  get clientId(): string {
+    return this.#options.clientId;
+  }
   get isClosed(): boolean {
     return this.#stop.signal.aborted;
   }
@@ -200,6 +206,7 @@ export class Cluster implements AsyncDisposable {
     const made = Connection.connect({
       ...address,
       clientId,
+      stats: this.stats,
       requestTimeoutMs: this.requestTimeoutMs,
       ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
       ...(dial === undefined ? {} : { dial }),

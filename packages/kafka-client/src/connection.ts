@@ -13,6 +13,7 @@ import {
   type RequestBody,
   type ResponseBody,
 } from '@millrace/kafka-protocol';
+import type { ConnectionStats } from './client-stats.ts';
 import { brokerError, clientError } from './errors.ts';
 import { isTlsProblem, openSocket } from './open-socket.ts';
 
@@ -36,6 +37,8 @@ export interface ConnectionOptions {
   /** Opens the socket, which may be one of TLS; plain TCP by default. */
   readonly dial?: (host: string, port: number) => Socket;
   readonly writes?: WriteObserver;
+  /** Counts what goes over this connection. */
+  readonly stats?: ConnectionStats;
   /**
    * Logs in once versions are known, before the connection is handed out, and again before that is too old. Resolves
    * with how many milliseconds the login is good for; 0 = as long as the connection.
@@ -118,7 +121,10 @@ export class Connection implements AsyncDisposable {
         }),
     });
     const onFrame = (frame: Buffer): void => this.#onFrame(frame);
+    const { stats } = options;
+    if (stats) stats.opened++;
     socket.on('data', (chunk: Buffer) => {
+      if (stats) stats.bytesIn += chunk.length;
       try {
         frames.push(chunk, onFrame);
       } catch (error) {
@@ -235,6 +241,11 @@ export class Connection implements AsyncDisposable {
       release: () => signal?.removeEventListener('abort', giveUp),
     });
     if (key === API.Produce) this.#options.writes?.sent();
+    const { stats } = this.#options;
+    if (stats) {
+      stats.requests++;
+      for (const chunk of chunks) stats.bytesOut += chunk.length;
+    }
     this.#write(chunks);
   }
 
@@ -323,6 +334,7 @@ export class Connection implements AsyncDisposable {
     clearTimeout(pending.timer);
     pending.release();
     if (pending.key === API.Produce) this.#options.writes?.answered();
+    if (this.#options.stats) this.#options.stats.responses++;
     this.#answered++;
     if (this.#answered === this.#pending.length || this.#answered >= 64) {
       this.#pending.splice(0, this.#answered);
@@ -355,6 +367,7 @@ export class Connection implements AsyncDisposable {
   #fail(error: MillraceError): void {
     if (this.#failure) return;
     this.#failure = error;
+    if (this.#options.stats) this.#options.stats.closed++;
     clearTimeout(this.#renewal);
     const unanswered = this.#pending.splice(0).slice(this.#answered);
     const writing = unanswered.some(({ key }) => key === API.Produce);

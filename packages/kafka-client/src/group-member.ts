@@ -14,6 +14,7 @@ import {
   type ResponseBody,
 } from '@millrace/kafka-protocol';
 import { backoffMs } from './backoff.ts';
+import { type EventTimes, GroupStats } from './client-stats.ts';
 import { type Cluster, isConnectionProblem } from './cluster.ts';
 import type { RequestOptions } from './connection.ts';
 import { brokerError, clientError } from './errors.ts';
@@ -95,6 +96,8 @@ export class GroupMember implements AsyncDisposable {
   readonly #joinLane: string;
   readonly #lane: string;
   readonly #stop = new AbortController();
+  /** What it has been through. */
+  readonly stats: GroupStats = new GroupStats();
   #state: MemberState = 'idle';
   #memberId = '';
   #generation = NO_GENERATION;
@@ -178,7 +181,7 @@ export class GroupMember implements AsyncDisposable {
     while (!this.#stop.signal.aborted) {
       try {
         this.#rejoinNeeded = false;
-        await this.#joinAndSync();
+        await this.#rebalance();
         attempt = 0;
         this.#problem = undefined;
         await this.#stayStable();
@@ -259,6 +262,19 @@ export class GroupMember implements AsyncDisposable {
     return isConnectionProblem(error) || (error as { code?: string }).code === 'kafka.group_stale';
   }
 
+  async #rebalance(): Promise<void> {
+    const { clock } = this.#options;
+    const sinceMs = clock.monotonicMs();
+    let times = this.stats.failedRebalances;
+    try {
+      await this.#joinAndSync();
+      times = this.stats.rebalances;
+    } finally {
+      const nowMs = clock.monotonicMs();
+      if (!this.#stop.signal.aborted) times.add(nowMs - sinceMs, nowMs);
+    }
+  }
+
   async #joinAndSync(): Promise<void> {
     this.#state = 'joining';
     // Who holds something must know in time when the group no longer counts on it; the join itself may wait for long.
@@ -300,6 +316,7 @@ export class GroupMember implements AsyncDisposable {
     const assignments = this.#isLeader && !joined.skipAssignment ? await this.#lead(joined) : [];
     const { groupId, groupInstanceId, protocolType } = this.#options;
     const answered = this.#options.onContact?.();
+    const sinceMs = this.#options.clock.monotonicMs();
     const answer = await this.#ask(
       API.SyncGroup,
       {
@@ -314,12 +331,14 @@ export class GroupMember implements AsyncDisposable {
       this.#joinLane,
     );
     this.#check(answer.errorCode, 'Getting the assignment');
+    this.#took(this.stats.syncs, sinceMs);
     answered?.();
     return answer.assignment;
   }
 
   async #join(): Promise<JoinResponse> {
     const { groupId, sessionTimeoutMs, rebalanceTimeoutMs, protocolType, groupInstanceId } = this.#options;
+    const sinceMs = this.#options.clock.monotonicMs();
     for (;;) {
       const answer = await this.#ask(
         API.JoinGroup,
@@ -341,6 +360,7 @@ export class GroupMember implements AsyncDisposable {
       }
       this.#check(answer.errorCode, `Joining group ${groupId}`);
       this.#memberId = answer.memberId;
+      this.#took(this.stats.joins, sinceMs);
       return answer;
     }
   }
@@ -396,6 +416,7 @@ export class GroupMember implements AsyncDisposable {
     const generationId = this.#generation;
     const timeoutMs = Math.min(sessionTimeoutMs, this.#cluster.requestTimeoutMs);
     const answered = this.#options.onContact?.();
+    const sinceMs = clock.monotonicMs();
     try {
       const member = { memberId: this.#memberId, groupInstanceId: groupInstanceId ?? null };
       const body = { groupId, generationId, ...member };
@@ -405,6 +426,7 @@ export class GroupMember implements AsyncDisposable {
       if (this.#isJoining && errorCode === E.ILLEGAL_GENERATION.code) return;
       if (!isRebalance) this.#check(errorCode, 'Heartbeat');
       this.#lastContactMs = clock.monotonicMs();
+      this.#took(this.stats.heartbeats, sinceMs);
       answered?.();
       if (isRebalance && !this.#isJoining) this.#rejoinNeeded = true;
     } catch (error) {
@@ -412,6 +434,11 @@ export class GroupMember implements AsyncDisposable {
       logger.debug({ err: toError(error), groupId }, 'a heartbeat failed');
       this.#noteExpiry();
     }
+  }
+
+  #took(times: EventTimes, sinceMs: number): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    times.add(nowMs - sinceMs, nowMs);
   }
 
   get #isJoining(): boolean {

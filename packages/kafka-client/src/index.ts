@@ -26,6 +26,7 @@ export type {
 } from './batch-producer-options.ts';
 export { parseBootstrapServers } from './bootstrap.ts';
 export { type ClientSecurity, clientSecurity, isSecurityKey } from './client-security.ts';
+export { ConnectionStats, type EventTimes, GroupStats } from './client-stats.ts';
 export {
   Cluster,
   type ClusterOptions,

@@ -1,4 +1,5 @@
 // The place of a standalone worker in a group that has nobody else: it leads, runs everything, and speaks to no one.
+import { GroupStats } from '@millrace/kafka-client';
 import type { GroupPlace } from './membership.ts';
 import type { WorkItem, WorkSet } from './work.ts';
 
@@ -14,6 +15,8 @@ export class Alone implements GroupPlace {
   readonly generation = 0;
   readonly leaderUrl = '';
   readonly problem = undefined;
+  readonly protocol = '';
+  readonly stats: GroupStats = new GroupStats();
   /** Nobody asks for what would have to be signed; who does is refused before. */
   readonly signed = false;
   readonly #options: AloneOptions;

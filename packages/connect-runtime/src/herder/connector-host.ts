@@ -12,12 +12,14 @@ import {
 import { type ConfigProviders, resolveVariables } from '../config/providers.ts';
 import { keyWarnings } from '../config/unknown-keys.ts';
 import { connectError } from '../errors.ts';
+import type { ConnectorShown } from '../metrics/worker-meters.ts';
 import type { PluginRegistry } from '../plugins.ts';
 import type { TargetState } from '../stores/config-records.ts';
 import type { ConfigState } from '../stores/config-state.ts';
 import type { StatusStore } from '../stores/status-store.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { PluginCalls } from './plugin-calls.ts';
+import { taskClassOf } from './task-classes.ts';
 
 export interface ConnectorHostOptions {
   readonly state: ConfigState;
@@ -28,6 +30,8 @@ export interface ConnectorHostOptions {
   readonly clock: Clock;
   readonly workerId: string;
   readonly generation: () => number;
+  /** Told how each start of a connector went. */
+  readonly onStarted: (succeeded: boolean) => void;
   /** Whether this worker runs the connector now. */
   readonly isAssigned: (connector: string) => boolean;
   /** Stores what the tasks of a connector shall be; called only where that changes something. */
@@ -42,6 +46,7 @@ interface Running {
   instance: Connector | null;
   /** What the status shows that is not a failure. */
   readonly shown: TargetState;
+  failed?: true;
 }
 
 export class ConnectorHost {
@@ -86,6 +91,17 @@ export class ConnectorHost {
     return [...this.#running.keys(), ...this.#ending];
   }
 
+  /** What the metrics show of the connectors that are here. */
+  shown(): ConnectorShown[] {
+    return [...this.#running].map(([name, { plugin, shown, failed }]) => ({
+      name,
+      state: failed ? 'failed' : shown === 'STARTED' ? 'running' : shown === 'PAUSED' ? 'paused' : 'stopped',
+      type: plugin.kind,
+      className: plugin.className,
+      version: plugin.version ?? '',
+    }));
+  }
+
   /** Asks a connector for its task configs again, and stores them where they differ. */
   republish(name: string): Promise<void> {
     return this.#queue.run(name, () => this.#republish(name));
@@ -124,6 +140,7 @@ export class ConnectorHost {
     const { plugins, providers, logHub } = this.#options;
     let plugin: ConnectorPlugin | undefined;
     let instance: Connector | null = null;
+    let started = false;
     try {
       plugin = await plugins.connector((stored['connector.class'] ?? '').trim());
       const upgraded = plugin.upgradeConfig?.(stored);
@@ -141,9 +158,12 @@ export class ConnectorHost {
       );
       this.#running.set(name, { plugin, config: stored, instance, shown: 'STARTED' });
       this.#report(name, 'RUNNING', plugin.version);
+      this.#options.onStarted(true);
+      started = true;
       await this.#publish(name, plugin, instance, stored);
     } catch (error) {
       await this.#calls.end(instance).catch(() => undefined);
+      if (!started) this.#options.onStarted(false);
       if (plugin) this.#running.set(name, { plugin, config: stored, instance: null, shown: 'STARTED' });
       this.#fail(name, error, plugin?.version ?? null);
     }
@@ -245,6 +265,8 @@ export class ConnectorHost {
 
   #fail(name: string, error: unknown, version: string | null): void {
     this.#logger().error({ err: toError(error), connector: name }, 'a connector failed');
+    const running = this.#running.get(name);
+    if (running) running.failed = true;
     this.#report(name, 'FAILED', version, javaTrace(error));
   }
 
@@ -270,13 +292,6 @@ export function sameConfig(a: RawConfig, b: RawConfig): boolean {
   if (a === b) return true;
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
-}
-
-/** Connect's name of a connector's task class, which task configs show. */
-function taskClassOf(className: string): string {
-  return /(Source|Sink)Connector$/.test(className)
-    ? className.replace(/Connector$/, 'Task')
-    : `${className}Task`;
 }
 
 /** Puts variables back where a task config holds what they resolved to. INV-11: secrets stay out of topics. */

@@ -46,6 +46,13 @@ export class GroupWork {
     return this.#assigned.has(item);
   }
 
+  /** How much the group gave to this worker. */
+  assignedCounts(): { readonly assignedConnectors: number; readonly assignedTasks: number } {
+    const assigned = this.#assigned.values();
+    const connectors = assigned.filter(({ task }) => task === CONNECTOR_ITSELF).length;
+    return { assignedConnectors: connectors, assignedTasks: assigned.length - connectors };
+  }
+
   /** All connectors and tasks there are. */
   configured(): WorkSet {
     const { state } = this.#options.configs;

@@ -25,6 +25,7 @@ import {
   validateConnectorConfig,
 } from '../config/validate.ts';
 import { connectError } from '../errors.ts';
+import type { WorkerMeters, WorkerReadings } from '../metrics/worker-meters.ts';
 import type { PluginInfo } from '../plugins.ts';
 import type { TargetState } from '../stores/config-records.ts';
 import type { ConfigChange } from '../stores/config-state.ts';
@@ -51,11 +52,15 @@ export interface HerderOptions {
   readonly validation: ValidationContext;
   readonly connectors: Omit<
     ConnectorHostOptions,
-    'state' | 'status' | 'generation' | 'isAssigned' | 'publishTasks'
+    'state' | 'status' | 'generation' | 'isAssigned' | 'publishTasks' | 'onStarted'
   >;
-  readonly tasks: Omit<TaskSupervisorOptions, 'state' | 'status' | 'generation' | 'isAssigned' | 'zombies'>;
+  readonly tasks: Omit<
+    TaskSupervisorOptions,
+    'state' | 'status' | 'generation' | 'isAssigned' | 'zombies' | 'onStarted'
+  >;
   /** Fences the producers of the first tasks of a connector. */
   readonly fenceProducers: (connector: string, config: RawConfig, count: number) => Promise<void>;
+  readonly meters: WorkerMeters;
   /** Whether this worker has no group; others cannot ask it for anything then. */
   readonly isStandalone: boolean;
   readonly allowTopicReset: boolean;
@@ -103,6 +108,7 @@ export class DistributedHerder implements Herder {
       state: configs.state,
       status,
       generation,
+      onStarted: (succeeded) => options.meters.connectorStarted(succeeded),
       isAssigned: (connector) => this.#work.has({ connector, task: CONNECTOR_ITSELF }),
       publishTasks: (connector, tasks) => this.#publishTasks(connector, tasks),
     });
@@ -111,6 +117,7 @@ export class DistributedHerder implements Herder {
       state: configs.state,
       status,
       generation,
+      onStarted: (succeeded) => options.meters.taskStarted(succeeded),
       isAssigned: (item) => this.#work.has(item),
       zombies: { fence: (connector) => this.#askToFence(connector), refresh: () => configs.refresh() },
     });
@@ -133,6 +140,20 @@ export class DistributedHerder implements Herder {
       logger: options.logger,
       onLoggerLevel: options.onLoggerLevel,
     });
+  }
+
+  /** What the metrics show of connectors, tasks and the group. */
+  shown(): Pick<WorkerReadings, 'connectors' | 'tasks' | 'group'> {
+    return {
+      connectors: () => this.#connectors.shown(),
+      tasks: () => this.#tasks.shown(),
+      group: () => ({
+        generation: this.#membership?.generation ?? -1,
+        leaderUrl: this.#membership?.leaderUrl ?? '',
+        protocol: this.#membership?.protocol ?? '',
+        ...this.#work.assignedCounts(),
+      }),
+    };
   }
 
   /** Takes part in the group from now on. */

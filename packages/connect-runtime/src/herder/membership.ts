@@ -1,7 +1,8 @@
 // This worker in its group: what it says about itself, what it computes as leader, what it is given.
 import { type Clock, type Logger, type MillraceError, messageOf } from '@millrace/foundation';
-import { type Cluster, type GroupAssignment, GroupMember } from '@millrace/kafka-client';
+import { type Cluster, type GroupAssignment, GroupMember, type GroupStats } from '@millrace/kafka-client';
 import type { Lease } from '../lease.ts';
+import type { RebalanceMeter } from '../metrics/worker-meters.ts';
 import {
   CONFIG_MISMATCH,
   CONNECT_PROTOCOLS,
@@ -39,6 +40,8 @@ export interface MembershipOptions {
   readonly maxDelayMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told when a rebalance begins here, and when what it moved away has ended. */
+  readonly rebalances: Pick<RebalanceMeter, 'begin' | 'end'>;
   /** Offset in the config topic up to which this worker knows it. */
   readonly configOffset: () => number;
   /** Reads the config topic to its end. */
@@ -103,16 +106,18 @@ export class Membership {
       // A rebalance that ends without a static member counts on what it said of itself long ago (INV-2).
       rebalanceTimeoutMs: Math.max(options.rebalanceTimeoutMs, 2 * sessionTimeoutMs),
       heartbeatIntervalMs: options.heartbeatIntervalMs,
-      protocols: () =>
-        CONNECT_PROTOCOLS.slice(CONNECT_PROTOCOLS.findIndex(({ config }) => config === options.protocol)).map(
-          ({ name, version }) => ({
-            name,
-            metadata: encodeMetadata(
-              { url: options.url, configOffset: options.configOffset(), allocation: options.owned() },
-              version,
-            ),
-          }),
-        ),
+      protocols: () => {
+        options.rebalances.begin();
+        return CONNECT_PROTOCOLS.slice(
+          CONNECT_PROTOCOLS.findIndex(({ config }) => config === options.protocol),
+        ).map(({ name, version }) => ({
+          name,
+          metadata: encodeMetadata(
+            { url: options.url, configOffset: options.configOffset(), allocation: options.owned() },
+            version,
+          ),
+        }));
+      },
       // INV-2: under the eager protocol whoever joins runs nothing.
       beforeRejoin: async () => {
         if (this.#protocol === EAGER) await options.giveUp();
@@ -141,6 +146,14 @@ export class Membership {
   /** Where the leader is reached; empty while that is not known. */
   get leaderUrl(): string {
     return this.#settled ? this.#leaderUrl : '';
+  }
+  /** What the group speaks: `sessioned`, `compatible` or `default` (eager); empty before the first assignment. */
+  get protocol(): string {
+    return this.#protocol;
+  }
+  /** What the member has been through. */
+  get stats(): GroupStats {
+    return this.#member.stats;
   }
   /** Whether workers sign what they ask of each other. */
   get signed(): boolean {
@@ -296,6 +309,7 @@ export class Membership {
     if (isEager && wasProtocol !== EAGER) await this.#options.giveUp();
     await this.#options.onAssigned(isEager ? assignment.assigned : this.#workOf(assignment));
     this.#assigned = true;
+    this.#options.rebalances.end();
     if (isEager && isLeader && wasLed?.view !== null) {
       // The round that gave nothing away.
       this.#member.rejoin();

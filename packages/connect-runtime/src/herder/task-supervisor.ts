@@ -6,14 +6,17 @@ import { javaTrace, messageOf, policyOf } from '@millrace/foundation';
 import { type ConfigProviders, resolveVariables } from '../config/providers.ts';
 import { connectError } from '../errors.ts';
 import type { HostedTask, TaskFailure, TaskHost } from '../host/task-host.ts';
+import type { ShownState, TaskClasses, TaskShown } from '../metrics/worker-meters.ts';
 import type { PluginRegistry } from '../plugins.ts';
 import type { ConfigState } from '../stores/config-state.ts';
 import type { ConnectorOffsetStore, ConnectorOffsetStores } from '../stores/connector-offset-stores.ts';
 import type { StatusStore } from '../stores/status-store.ts';
-import type { TaskSettings, TaskSpec } from '../task/task-runner.ts';
+import type { TaskSettings, TaskSpec, TaskState } from '../task/task-runner.ts';
 import { sameConfig } from './connector-host.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { type RestartPolicy, restartRules } from './restart-rules.ts';
+import { StateTimes } from './state-times.ts';
+import { taskClasses } from './task-classes.ts';
 import { itemKey, type WorkItem } from './work.ts';
 
 export interface TaskSupervisorOptions {
@@ -32,6 +35,8 @@ export interface TaskSupervisorOptions {
   readonly logger: Logger;
   readonly generation: () => number;
   readonly isAssigned: (task: WorkItem) => boolean;
+  /** Told how each start of a task went. */
+  readonly onStarted: (succeeded: boolean) => void;
 }
 
 /** What tasks that deliver exactly once ask of the group. */
@@ -53,14 +58,24 @@ interface Running {
   readonly generation: number;
   /** Where its offsets are; null for a sink and for a task that could not be started. */
   readonly offsets: ConnectorOffsetStore | null;
+  readonly times: StateTimes;
+  /** What it is made of; null when its class is not known. */
+  readonly about: TaskClasses | null;
   failed: boolean;
   paused: boolean;
+  /** Whether it came to run or rest. */
+  started?: boolean;
   /** Whether it has told a state: the first one goes before whatever another worker has said. */
   reported: boolean;
 }
 
 const FIRST_FENCE_WAIT_MS = 100;
 const MAX_FENCE_WAIT_MS = 2000;
+const SHOWN_STATES: Readonly<Record<TaskState, ShownState>> = {
+  UNASSIGNED: 'unassigned',
+  RUNNING: 'running',
+  PAUSED: 'paused',
+};
 
 interface Backoff {
   attempts: number;
@@ -89,6 +104,16 @@ export class TaskSupervisor {
   active(): WorkItem[] {
     const running = [...this.#running.keys()].flatMap((key) => this.#items.get(key) ?? []);
     return [...running, ...this.#ending.values()];
+  }
+
+  /** What the metrics show of the tasks that run or failed here. */
+  shown(): TaskShown[] {
+    return [...this.#running].flatMap(([key, { times, about }]) => {
+      const item = this.#items.get(key);
+      if (!item) return [];
+      const ratios = { runningRatio: times.ratio('running'), pauseRatio: times.ratio('paused') };
+      return [{ ...item, state: times.state, ...ratios, about }];
+    });
   }
 
   /** Brings a task to what its config, target state and assignment say; later calls see the latest of them. */
@@ -157,21 +182,25 @@ export class TaskSupervisor {
     this.#clearStaleState(item);
     let version: string | null = null;
     const generation = state.taskGeneration(item.connector);
+    const times = new StateTimes(clock);
     const started = {
       taskConfig,
       connectorConfig,
       paused,
       generation,
       startedMs: clock.monotonicMs(),
+      times,
       reported: false,
     };
     let offsets: ConnectorOffsetStore | null = null;
+    let about: TaskClasses | null = null;
     try {
       const plugin = await plugins.connector((connectorConfig['connector.class'] ?? '').trim());
       version = plugin.version;
       const upgraded = plugin.upgradeConfig?.(connectorConfig).config ?? connectorConfig;
       const resolved = await resolveVariables(upgraded, providers);
       if (plugin.kind === 'source') offsets = await this.#options.offsets.open(item.connector, resolved);
+      about = taskClasses(plugin, upgraded, { plugins, workerConverters: settings.workerConverters });
       const spec: TaskSpec = {
         connector: item.connector,
         task: item.task,
@@ -187,6 +216,11 @@ export class TaskSupervisor {
         hosted: host.start(spec, {
           onState: (shown, trace) => {
             if (this.#running.get(key) !== running || running.failed) return;
+            times.change(SHOWN_STATES[shown]);
+            if (!running.started && shown !== 'UNASSIGNED') {
+              running.started = true;
+              this.#options.onStarted(true);
+            }
             this.#report(item, shown, version, trace ?? null, running.reported);
             running.reported = true;
           },
@@ -201,13 +235,14 @@ export class TaskSupervisor {
         }),
         ...started,
         offsets,
+        about,
         version,
         failed: false,
       };
       this.#running.set(key, running);
     } catch (error) {
       await offsets?.close();
-      const running: Running = { hosted: null, ...started, offsets: null, version, failed: false };
+      const running: Running = { hosted: null, ...started, offsets: null, about, version, failed: false };
       this.#running.set(key, running);
       this.#onFailed(item, running, { message: '', trace: javaTrace(error), policy: policyOf(error) });
     }
@@ -291,6 +326,8 @@ export class TaskSupervisor {
       void this.reconcile(item);
       return;
     }
+    running.times.change('failed');
+    if (!running.started) this.#options.onStarted(false);
     const waitMs =
       failure.policy === 'retry' ? this.#scheduleRestart(item, running, failure.quietInMs) : undefined;
     const note =

@@ -1,5 +1,6 @@
 // Runs one task in this thread from its spec to its end, whatever kind it is.
 import { javaTrace, messageOf, policyOf, toError } from '@millrace/foundation';
+import { TaskMeters } from '../metrics/task-meters.ts';
 import { createTaskRunner } from '../task/create-task-runner.ts';
 import type { TaskEnvironment, TaskRunner, TaskSpec } from '../task/task-runner.ts';
 import type { HostedTask, TaskListener } from './task-host.ts';
@@ -13,6 +14,7 @@ class LocalTask implements HostedTask {
   readonly #spec: TaskSpec;
   readonly #environment: TaskEnvironment;
   readonly #ended: Promise<void>;
+  readonly #meters: TaskMeters;
   #runner: TaskRunner | undefined;
   #paused: boolean;
   #stopping = false;
@@ -21,6 +23,7 @@ class LocalTask implements HostedTask {
     this.#spec = spec;
     this.#environment = environment;
     this.#paused = spec.paused;
+    this.#meters = new TaskMeters(spec, environment);
     this.#ended = this.#run(listener);
   }
 
@@ -37,6 +40,11 @@ class LocalTask implements HostedTask {
   }
 
   async stop(): Promise<void> {
+    await this.#stop();
+    this.#meters.hide();
+  }
+
+  async #stop(): Promise<void> {
     this.#stopping = true;
     this.#runner?.stop();
     const { clock, logger } = this.#environment;
@@ -54,8 +62,9 @@ class LocalTask implements HostedTask {
 
   async #run(listener: TaskListener): Promise<void> {
     const { logger } = this.#environment;
+    const environment = { ...this.#environment, meters: this.#meters };
     try {
-      const runner = await createTaskRunner({ ...this.#spec, paused: this.#paused }, this.#environment, {
+      const runner = await createTaskRunner({ ...this.#spec, paused: this.#paused }, environment, {
         onState: (state, trace) => {
           if (!this.#stopping) listener.onState(state, trace);
         },

@@ -28,19 +28,18 @@ import { createConverters } from './converters.ts';
 import { deadLetterTopic, openDeadLetterQueue } from './dead-letter-queue.ts';
 import { ErrorHandler, errorSettings, type FailureReporter } from './error-handling.ts';
 import { ExactlyOnceSourceRunner, type TransactionBoundary } from './exactly-once-source-runner.ts';
-import { sinkCounters, sourceCounters } from './metrics.ts';
 import { OffsetMirror } from './offset-mirror.ts';
 import { RecordReader } from './record-reader.ts';
 import { SinkTaskRunner } from './sink-task-runner.ts';
 import { SourceTaskRunner } from './source-task-runner.ts';
-import type { TaskEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
+import type { RunnerEnvironment, TaskEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
 import { TransactionRequests } from './transaction-context.ts';
 import { createChain } from './transformation-chain.ts';
 
 /** Makes the runner of a task. What it opened is closed again when that fails. */
 export async function createTaskRunner(
   spec: TaskSpec,
-  environment: TaskEnvironment,
+  environment: RunnerEnvironment,
   events: TaskEvents,
 ): Promise<TaskRunner> {
   const plugin = await environment.plugins.connector(spec.connectorClass);
@@ -55,12 +54,18 @@ export async function createTaskRunner(
   }
 }
 
+const CLIENT_METRICS = {
+  producer: 'producer-metrics',
+  consumer: 'consumer-metrics',
+  admin: 'admin-client-metrics',
+} as const;
+
 function openCluster(
   spec: TaskSpec,
-  { logger, clock, writes, mayWrite }: TaskEnvironment,
+  { logger, clock, writes, mayWrite, meters }: RunnerEnvironment,
   kind: ClientKind,
 ): Cluster {
-  return new Cluster({
+  const cluster = new Cluster({
     ...securityOf(spec, kind),
     bootstrapServers: bootstrapServersOf(spec, kind),
     clientId: `connector-${kind}-${spec.connector}-${spec.task}`,
@@ -70,6 +75,8 @@ function openCluster(
     ...(writes === undefined ? {} : { writes }),
     ...(mayWrite === undefined ? {} : { mayWrite }),
   });
+  meters.client(cluster, CLIENT_METRICS[kind]);
+  return cluster;
 }
 
 function openWorkerCluster(spec: TaskSpec, { logger, clock, writes, mayWrite }: TaskEnvironment): Cluster {
@@ -88,12 +95,12 @@ function openWorkerCluster(spec: TaskSpec, { logger, clock, writes, mayWrite }: 
 
 async function createSource(
   spec: TaskSpec,
-  environment: TaskEnvironment,
+  environment: RunnerEnvironment,
   events: TaskEvents,
   plugin: ConnectorPlugin & { kind: 'source' },
   cluster: Cluster,
 ): Promise<TaskRunner> {
-  const { logger, clock, metrics, plugins } = environment;
+  const { logger, clock, metrics, meters, plugins } = environment;
   const { connectorConfig, settings } = spec;
   const clusters = [cluster];
   const opened = (other: Cluster): Cluster => {
@@ -113,7 +120,15 @@ async function createSource(
   const reporters =
     queue === undefined || letters === null
       ? []
-      : [await openDeadLetterQueue(spec, queue, { admin, producer: letters, logger, converters })];
+      : [
+          await openDeadLetterQueue(spec, queue, {
+            admin,
+            producer: letters,
+            logger,
+            converters,
+            counts: meters.errors,
+          }),
+        ];
   const requests = new TransactionRequests();
   const boundary = boundaryOf(spec, requests);
   const parts = {
@@ -140,9 +155,14 @@ async function createSource(
     },
     chain: await createChain(connectorConfig, plugins),
     converters,
-    errors: new ErrorHandler(errorSettings(connectorConfig), { clock, logger, reporters }),
+    errors: new ErrorHandler(errorSettings(connectorConfig), {
+      clock,
+      logger,
+      reporters,
+      counts: meters.errors,
+    }),
     letters,
-    counters: sourceCounters(metrics, spec.connector, spec.task),
+    meters: meters.source(),
     clusters,
     logs,
     ensureTopic: topicCreator(rules, admin, logger),
@@ -163,12 +183,12 @@ async function createSource(
       boundary,
       offsetsTopic: spec.offsets?.topic ?? workerTopic,
       mirror: mirror && mirrored && { producer: mirror, offsets: mirrored },
-      createProducer: (callbacks) =>
-        new TransactionalProducer({
-          ...producerOptions,
-          ...callbacks,
-          transaction: transactionSettings(spec, logger),
-        }),
+      createProducer: (callbacks) => {
+        const transaction = transactionSettings(spec, logger);
+        const producer = new TransactionalProducer({ ...producerOptions, ...callbacks, transaction });
+        meters.producer(cluster.clientId, producer.producer);
+        return producer;
+      },
     });
   }
   const offsetProducer = own === cluster && !hasOwnOffsets ? null : plainProducer();
@@ -176,7 +196,11 @@ async function createSource(
     ...parts,
     offsetProducer,
     offsetMirror: mirrorOf(offsetProducer),
-    createProducer: (callbacks) => new BatchProducer({ ...producerOptions, ...callbacks }),
+    createProducer: (callbacks) => {
+      const producer = new BatchProducer({ ...producerOptions, ...callbacks });
+      meters.producer(cluster.clientId, producer);
+      return producer;
+    },
   });
 }
 
@@ -193,12 +217,12 @@ function boundaryOf(
 
 async function createSink(
   spec: TaskSpec,
-  environment: TaskEnvironment,
+  environment: RunnerEnvironment,
   events: TaskEvents,
   plugin: ConnectorPlugin & { kind: 'sink' },
   cluster: Cluster,
 ): Promise<TaskRunner> {
-  const { logger, clock, metrics, plugins } = environment;
+  const { logger, clock, meters, plugins } = environment;
   const { connectorConfig, settings } = spec;
   const admin = new Admin(cluster);
   const reporters: FailureReporter[] = [];
@@ -206,10 +230,17 @@ async function createSink(
   const producer = queue === undefined ? null : new BatchProducer({ cluster, logger, clock });
   const converters = await createConverters(connectorConfig, settings.workerConverters, plugins);
   if (queue !== undefined && producer) {
-    reporters.push(await openDeadLetterQueue(spec, queue, { admin, producer, logger, converters }));
+    reporters.push(
+      await openDeadLetterQueue(spec, queue, { admin, producer, logger, converters, counts: meters.errors }),
+    );
   }
   const chain = await createChain(connectorConfig, plugins);
-  const errors = new ErrorHandler(errorSettings(connectorConfig), { clock, logger, reporters });
+  const errors = new ErrorHandler(errorSettings(connectorConfig), {
+    clock,
+    logger,
+    reporters,
+    counts: meters.errors,
+  });
   const reports = queue !== undefined || errors.settings.log;
   const consumer = consumerSettings(spec);
   const { groupId, offsetReset, offsetResetChosen, maxPollRecords, ...group } = consumer;
@@ -221,7 +252,7 @@ async function createSink(
     chain,
     reader: new RecordReader({ chain, converters, errors, keepConsumed: reports }),
     errors,
-    counters: sinkCounters(metrics, spec.connector, spec.task),
+    meters: meters.sink(),
     cluster,
     producer,
     reports,

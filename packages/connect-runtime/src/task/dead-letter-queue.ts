@@ -3,6 +3,7 @@
 import type { Logger } from '@millrace/foundation';
 import type { Admin, BatchProducer, OutgoingRecord } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
+import type { ErrorCounts } from '../metrics/task-meters.ts';
 import type { TaskConverters } from './converters.ts';
 import { contextHeaders, type Failure, type FailureReporter } from './error-handling.ts';
 import { letterOf } from './source-letters.ts';
@@ -20,6 +21,7 @@ export interface DeadLetterParts {
   readonly logger: Logger;
   /** Of a source. */
   readonly converters: TaskConverters;
+  readonly counts: ErrorCounts;
 }
 
 /**
@@ -29,7 +31,7 @@ export interface DeadLetterParts {
 export async function openDeadLetterQueue(
   spec: TaskSpec,
   topic: string,
-  { admin, producer, converters }: DeadLetterParts,
+  { admin, producer, converters, counts }: DeadLetterParts,
 ): Promise<FailureReporter> {
   const config = spec.connectorConfig;
   const replicationFactor = Number(config['errors.deadletterqueue.topic.replication.factor'] ?? 3);
@@ -48,14 +50,19 @@ export async function openDeadLetterQueue(
     );
   }
   return async (failure: Failure) => {
+    counts.deadLetters++;
     const letter = await contentOf(failure, converters);
-    if (letter === undefined) return;
+    if (letter === undefined) {
+      counts.deadLetterFailures++;
+      return;
+    }
     const added = withContext
       ? contextHeaders(failure, { connectorName: spec.connector, taskId: spec.task })
       : [];
     try {
       await producer.send({ ...letter, topic, headers: [...(letter.headers ?? []), ...added] });
     } catch (cause) {
+      counts.deadLetterFailures++;
       throw connectError('connect.dead_letter_queue', `Could not write to the dead letter queue ${topic}`, {
         cause,
         hint: 'Let the topic take what is refused (max.message.bytes, rights), or name another one.',

@@ -12,6 +12,7 @@ import {
   type RawConfig,
 } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
+import { ErrorCounts } from '../metrics/task-meters.ts';
 import { jsonText } from '../stores/offset-records.ts';
 import type { FailedSourceRecord } from './source-letters.ts';
 
@@ -89,8 +90,7 @@ export class ErrorHandler {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #reporters: readonly FailureReporter[];
-  /** Records passed by since the start of the task. */
-  skipped = 0;
+  readonly counts: ErrorCounts;
 
   constructor(
     settings: ErrorSettings,
@@ -98,12 +98,15 @@ export class ErrorHandler {
       readonly clock: Clock;
       readonly logger: Logger;
       readonly reporters?: readonly FailureReporter[];
+      /** Shown as the metrics of the task. */
+      readonly counts?: ErrorCounts;
     },
   ) {
     this.settings = settings;
     this.#clock = parts.clock;
     this.#logger = parts.logger;
     this.#reporters = parts.reporters ?? [];
+    this.counts = parts.counts ?? new ErrorCounts();
   }
 
   /**
@@ -119,6 +122,7 @@ export class ErrorHandler {
     const deadline =
       retryTimeoutMs < 0 ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs() + retryTimeoutMs;
     let last = failure;
+    this.counts.failures++;
     let delay = FIRST_RETRY_DELAY_MS;
     while (policyOf(last.error) === 'retry' && !signal.aborted) {
       const left = deadline - this.#clock.monotonicMs();
@@ -126,9 +130,11 @@ export class ErrorHandler {
       await this.#clock.sleep(Math.min(delay, retryMaxDelayMs, left), signal);
       if (signal.aborted) break;
       delay *= 2;
+      this.counts.retries++;
       try {
         return { ok: true, value: await operation() };
       } catch (error) {
+        this.counts.failures++;
         last = { ...failure, error };
       }
     }
@@ -140,6 +146,12 @@ export class ErrorHandler {
    * @throws connect.tolerance_exceeded when errors are not tolerated.
    */
   async giveUp(failure: Failure): Promise<void> {
+    const { counts } = this;
+    // What a sink reports has not been tried here; Connect counts it as an error only where that ends the task.
+    const isReport = failure.stage === 'TASK_PUT';
+    if (isReport) counts.failures++;
+    if (!isReport || !this.settings.tolerateAll) counts.errors++;
+    counts.lastMs = this.#clock.nowMs();
     if (this.settings.log) this.#logFailure(failure);
     // A dead letter is written also when the task fails after it, as in Connect.
     for (const report of this.#reporters) await report(failure);
@@ -148,7 +160,7 @@ export class ErrorHandler {
         cause: failure.error,
       });
     }
-    this.skipped++;
+    if (!isReport) counts.skipped++;
   }
 
   /** As Debezium skips an event that it cannot process. */
@@ -163,6 +175,7 @@ export class ErrorHandler {
   }
 
   #logFailure(failure: Failure): void {
+    this.counts.logged++;
     const { stage, className, consumed, error } = failure;
     const where =
       this.settings.logMessages && consumed

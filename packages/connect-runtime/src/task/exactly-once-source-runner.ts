@@ -13,7 +13,7 @@ import {
 import { connectError } from '../errors.ts';
 import { offsetKey, offsetValue } from '../stores/offset-records.ts';
 import { untilAborted, within } from './abortable.ts';
-import { showTaskGauges } from './metrics.ts';
+import { showStall } from './metrics.ts';
 import type { OffsetMirror } from './offset-mirror.ts';
 import { PauseGate } from './pause-gate.ts';
 import { RecordSender, type RecordSenderOptions } from './record-sender.ts';
@@ -104,6 +104,7 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
       prepareTopic: (topic) => this.#topics.prepare(topic),
       commit: () => Promise.resolve(),
     });
+    parts.meters.active = () => this.#offsets.count;
     this.#shown = new ShownState(events);
     this.#watch = new StallWatch({
       activities: [
@@ -181,10 +182,7 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
     const { environment, spec, task, context } = this.#parts;
     let failure: unknown;
     const watching = this.#watch.run(this.#stop.signal);
-    const hideGauges = showTaskGauges(environment.metrics, spec, {
-      stalled: () => this.#watch.stalled,
-      waiting: () => this.#offsets.count,
-    });
+    const hideGauges = showStall(environment.metrics, spec, () => this.#watch.stalled);
     try {
       if (await this.#claim()) {
         this.#step.enter('starting');
@@ -242,11 +240,13 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
   }
 
   async #pollOnce(signal: AbortSignal): Promise<void> {
-    const { task, counters } = this.#parts;
+    const { task, meters, environment } = this.#parts;
     this.#step.enter('polling the source');
+    const sinceMs = environment.clock.monotonicMs();
     const batch = await task.poll(signal);
     if (batch) {
-      counters.polled(batch.records.length);
+      if (batch.records.length > 0)
+        meters.polled(batch.records.length, environment.clock.monotonicMs() - sinceMs);
       this.#step.enter('sending records');
       // Half a batch may end amid records that belong together.
       this.#unfinished = true;
@@ -319,7 +319,19 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
   }
 
   async #commit(): Promise<void> {
-    const { spec, task, mirror, counters } = this.#parts;
+    const { meters, environment } = this.#parts;
+    const sinceMs = environment.clock.monotonicMs();
+    let stored = false;
+    try {
+      await this.#commitNow();
+      stored = true;
+    } finally {
+      meters.committed(sinceMs, stored);
+    }
+  }
+
+  async #commitNow(): Promise<void> {
+    const { spec, task, mirror, meters } = this.#parts;
     const committed = this.#offsets.take();
     this.#step.enter('committing a transaction');
     this.#begin();
@@ -334,7 +346,8 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
     }
     await this.#patiently(() => this.#producer.commit());
     this.#lastEndMs = this.#nowMs();
-    counters.written(this.#acked);
+    meters.written(this.#acked);
+    meters.transaction(this.#acked);
     this.#acked = 0;
     mirror?.offsets.note(entries);
     // INV-1: the source learns of an offset after the transaction that holds it is committed.

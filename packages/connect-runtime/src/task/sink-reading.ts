@@ -1,6 +1,7 @@
 // What can be said of a sink task's reading: what keeps it, and how much is left.
 import type { PartitionPosition, TaskActivity, TopicPartition } from '@millrace/connect-api';
 import type { GroupConsumer } from '@millrace/kafka-client';
+import type { PartitionLag } from '../metrics/client-meters.ts';
 
 /** A partition as key of a map. */
 export function keyOf({ topic, partition }: TopicPartition): string {
@@ -19,17 +20,17 @@ export function readingOf({ problem }: Pick<GroupConsumer, 'problem'>): TaskActi
   };
 }
 
-/** Records in the assigned partitions that the task has not taken, as far as the brokers have told. */
-export function recordsLeft(
+/** Records of each assigned partition that the task has not taken, as far as the brokers have told. */
+export function lagsOf(
   consumer: Pick<GroupConsumer, 'highWatermark' | 'position'>,
   assigned: Iterable<TopicPartition>,
   delivered: ReadonlyMap<string, PartitionPosition>,
-): number {
-  let left = 0;
+): PartitionLag[] {
+  const lags: PartitionLag[] = [];
   for (const place of assigned) {
     const end = consumer.highWatermark(place.topic, place.partition) ?? -1;
     const taken = delivered.get(keyOf(place))?.offset ?? consumer.position(place.topic, place.partition);
-    if (end >= 0 && taken !== undefined) left += Math.max(0, end - taken);
+    if (end >= 0 && taken !== undefined) lags.push({ ...place, lag: Math.max(0, end - taken) });
   }
-  return left;
+  return lags;
 }

@@ -18,28 +18,30 @@ import type {
   GroupConsumerOptions,
 } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
+import type { SinkMeters } from '../metrics/task-meters.ts';
 import { within } from './abortable.ts';
 import type { ErrorHandler } from './error-handling.ts';
-import { showTaskGauges, type TaskCounters } from './metrics.ts';
+import { showSink } from './metrics.ts';
 import { PauseGate } from './pause-gate.ts';
 import type { RecordReader } from './record-reader.ts';
 import { ShownState } from './shown-state.ts';
-import { keyOf, readingOf, recordsLeft } from './sink-reading.ts';
+import { SinkPositions } from './sink-positions.ts';
+import { keyOf, lagsOf, readingOf } from './sink-reading.ts';
 import { StallWatch } from './stall-watch.ts';
-import type { TaskEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
+import type { RunnerEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
 import type { TransformationChain } from './transformation-chain.ts';
 
 type ConsumerCallbacks = Pick<GroupConsumerOptions, 'onAssigned' | 'onRevoked' | 'onLost' | 'onFatal'>;
 
 export interface SinkRunnerParts {
   readonly spec: TaskSpec;
-  readonly environment: TaskEnvironment;
+  readonly environment: RunnerEnvironment;
   readonly events: TaskEvents;
   readonly task: SinkTask;
   readonly chain: TransformationChain;
   readonly reader: RecordReader;
   readonly errors: ErrorHandler;
-  readonly counters: TaskCounters;
+  readonly meters: SinkMeters;
   readonly cluster: Cluster;
   /** Writes dead letters; null when the config names no queue. */
   readonly producer: BatchProducer | null;
@@ -65,9 +67,7 @@ export class SinkTaskRunner implements TaskRunner {
   readonly #stop = new AbortController();
   readonly #gate: PauseGate;
   readonly #consumer: GroupConsumer;
-  /** By partition: the offset after the last record the task took. */
-  readonly #delivered = new Map<string, PartitionPosition>();
-  readonly #committed = new Map<string, number>();
+  readonly #positions = new SinkPositions();
   readonly #assigned = new Map<string, TopicPartition>();
   readonly #pausedByTask = new Set<string>();
   readonly #reportedTopics = new Set<string>();
@@ -97,6 +97,8 @@ export class SinkTaskRunner implements TaskRunner {
       onLost: (partitions) => this.#inLoop(() => this.#close(partitions, { commit: false })),
       onFatal: (error) => this.#fail(error),
     });
+    parts.meters.partitions = () => this.#assigned.size;
+    parts.meters.active = () => this.#positions.uncommitted();
     this.#shown = new ShownState(parts.events);
     this.#watch = new StallWatch({
       activities: [
@@ -138,9 +140,12 @@ export class SinkTaskRunner implements TaskRunner {
     const { task, environment, spec } = this.#parts;
     let failure: unknown;
     const watching = this.#watch.run(this.#stop.signal);
-    const hideGauges = showTaskGauges(environment.metrics, spec, {
+    const hide = showSink(environment, spec, {
       stalled: () => this.#watch.stalled,
-      waiting: () => recordsLeft(this.#consumer, this.#assigned.values(), this.#delivered),
+      clientId: this.#parts.cluster.clientId,
+      consumer: this.#consumer,
+      consumed: () => this.#parts.meters.consumed,
+      lags: () => lagsOf(this.#consumer, this.#assigned.values(), this.#positions.delivered),
     });
     try {
       this.#step.enter('starting');
@@ -156,7 +161,7 @@ export class SinkTaskRunner implements TaskRunner {
     await watching;
     failure = this.#failure ?? failure;
     await this.#end(failure === undefined);
-    hideGauges();
+    hide();
     if (failure !== undefined) throw failure;
   }
 
@@ -196,11 +201,11 @@ export class SinkTaskRunner implements TaskRunner {
   }
 
   async #deliver(fetched: readonly FetchedRecords[], signal: AbortSignal): Promise<void> {
-    const { reader, counters } = this.#parts;
+    const { reader, meters } = this.#parts;
     const records: SinkRecord[] = [];
     this.#step.enter('converting records');
     for (const part of fetched) {
-      counters.polled(part.records.length);
+      meters.read(part.records.length);
       this.#reportTopic(part.topic);
       records.push(...(await reader.read(part, signal)));
     }
@@ -208,17 +213,17 @@ export class SinkTaskRunner implements TaskRunner {
     if (signal.aborted) return;
     const put = await this.#putWithRetries(records, signal);
     if (!put) return;
-    counters.written(records.length);
-    for (const { topic, partition, nextOffset } of fetched) {
-      const key = keyOf({ topic, partition });
-      if (this.#assigned.has(key)) this.#delivered.set(key, { topic, partition, offset: nextOffset });
+    for (const { topic, partition, nextOffset, records: read } of fetched) {
+      if (!this.#assigned.has(keyOf({ topic, partition }))) continue;
+      this.#positions.deliver({ topic, partition, offset: nextOffset }, read[0]?.offset ?? nextOffset);
     }
+    meters.moved();
     this.#applySeeks();
   }
 
   /** False when the task ends before the records were taken. */
   async #putWithRetries(records: readonly SinkRecord[], signal: AbortSignal): Promise<boolean> {
-    const { task, environment } = this.#parts;
+    const { task, environment, meters } = this.#parts;
     let batch = records;
     const stage = `putting ${records.length} records into the sink (put)`;
     this.#step.enter(stage);
@@ -226,8 +231,10 @@ export class SinkTaskRunner implements TaskRunner {
       if (batch.length === 0) return true;
       this.#step.stay(stage);
       if (!(await this.#untilMayWrite(signal))) return false;
+      const sinceMs = environment.clock.monotonicMs();
       try {
         await task.put(batch, signal);
+        meters.put(batch.length, sinceMs);
         return true;
       } catch (error) {
         if (signal.aborted) return false;
@@ -310,7 +317,7 @@ export class SinkTaskRunner implements TaskRunner {
     try {
       const positions = await this.#parts.task.open(places, committed);
       for (const place of places) this.#assigned.set(keyOf(place), place);
-      for (const position of committed) this.#committed.set(keyOf(position), position.offset);
+      for (const position of committed) this.#positions.commit(position);
       this.#applyPauses(this.#gate.paused, places);
       const begun = new Set([...committed, ...(positions ?? [])].map(keyOf));
       void this.#tellOfCutTopics(places.filter((place) => !begun.has(keyOf(place))));
@@ -348,8 +355,7 @@ export class SinkTaskRunner implements TaskRunner {
     for (const place of partitions) {
       const key = keyOf(place);
       this.#assigned.delete(key);
-      this.#delivered.delete(key);
-      this.#committed.delete(key);
+      this.#positions.forget(place);
       this.#pausedByTask.delete(key);
     }
   }
@@ -377,24 +383,36 @@ export class SinkTaskRunner implements TaskRunner {
 
   /** The task is asked also when nothing new was delivered: its target may have lost what it had. */
   async #commit(partitions: readonly TopicPartition[]): Promise<void> {
-    const delivered = partitions.flatMap((place) => this.#delivered.get(keyOf(place)) ?? []);
+    const { meters, environment } = this.#parts;
+    const sinceMs = environment.clock.monotonicMs();
+    let succeeded = false;
+    try {
+      await this.#commitNow(partitions);
+      succeeded = true;
+    } finally {
+      if (partitions.length > 0) meters.committed(sinceMs, succeeded);
+    }
+  }
+
+  async #commitNow(partitions: readonly TopicPartition[]): Promise<void> {
+    const delivered = partitions.flatMap((place) => this.#positions.delivered.get(keyOf(place)) ?? []);
     this.#step.enter('asking the sink what may be committed (preCommit)');
     const safe = await this.#parts.task.preCommit(delivered);
     const toCommit = safe.filter((position) => {
-      const known = this.#delivered.get(keyOf(position));
+      const known = this.#positions.delivered.get(keyOf(position));
       // INV-1: nothing beyond what the task was given, whatever it says.
       return (
         known !== undefined &&
         position.offset <= known.offset &&
-        this.#committed.get(keyOf(position)) !== position.offset
+        this.#positions.committed(position) !== position.offset
       );
     });
     if (toCommit.length > 0) {
       this.#step.enter('committing offsets');
       await this.#consumer.commit(toCommit);
-      for (const position of toCommit) this.#committed.set(keyOf(position), position.offset);
+      for (const position of toCommit) this.#positions.commit(position);
       this.#confirming.leave();
-    } else if (!delivered.some((position) => this.#committed.get(keyOf(position)) !== position.offset)) {
+    } else if (this.#positions.allCommitted(delivered)) {
       this.#confirming.leave();
     } else if (this.#confirming.activity === null) {
       this.#confirming.enter(
@@ -452,7 +470,7 @@ export class SinkTaskRunner implements TaskRunner {
     for (const position of this.#seeks.splice(0)) {
       if (!this.#assigned.has(keyOf(position))) continue;
       this.#consumer.seek(position.topic, position.partition, position.offset);
-      this.#delivered.set(keyOf(position), position);
+      this.#positions.delivered.set(keyOf(position), position);
     }
   }
 

@@ -10,11 +10,12 @@ import {
 } from '@millrace/connect-api';
 import { toError } from '@millrace/foundation';
 import type { BatchProducer, BatchProducerOptions, Cluster, KafkaRecord } from '@millrace/kafka-client';
+import type { SourceMeters } from '../metrics/task-meters.ts';
 import { offsetKey, offsetValue } from '../stores/offset-records.ts';
 import { untilAborted, within } from './abortable.ts';
 import type { TaskConverters } from './converters.ts';
 import type { ErrorHandler } from './error-handling.ts';
-import { showTaskGauges, type TaskCounters } from './metrics.ts';
+import { showStall } from './metrics.ts';
 import type { OffsetMirror } from './offset-mirror.ts';
 import { PauseGate } from './pause-gate.ts';
 import { RecordSender, WORKER_TASK } from './record-sender.ts';
@@ -22,20 +23,20 @@ import { ShownState } from './shown-state.ts';
 import { producerFailure, SourceTopics } from './source-topics.ts';
 import { StallWatch } from './stall-watch.ts';
 import { SubmittedRecords } from './submitted-records.ts';
-import type { TaskEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
+import type { RunnerEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
 import type { TransformationChain } from './transformation-chain.ts';
 
 /** What the runner is put together from. */
 export interface SourceRunnerParts {
   readonly spec: TaskSpec;
-  readonly environment: TaskEnvironment;
+  readonly environment: RunnerEnvironment;
   readonly events: TaskEvents;
   readonly task: SourceTask;
   readonly context: SourceTaskContext;
   readonly chain: TransformationChain;
   readonly converters: TaskConverters;
   readonly errors: ErrorHandler;
-  readonly counters: TaskCounters;
+  readonly meters: SourceMeters;
   /** Closed at the end. */
   readonly clusters: readonly Cluster[];
   /** Logs the task opened; they end with it. */
@@ -90,6 +91,7 @@ export class SourceTaskRunner implements TaskRunner {
       prepareTopic: (topic) => this.#topics.prepare(topic),
       commit: () => this.#commit(),
     });
+    parts.meters.active = () => this.#submitted.pending;
     this.#shown = new ShownState(parts.events);
     this.#watch = new StallWatch({
       activities: [
@@ -130,10 +132,7 @@ export class SourceTaskRunner implements TaskRunner {
     let failure: unknown;
     const watching = this.#watch.run(this.#stop.signal);
     const { environment, spec } = this.#parts;
-    const hideGauges = showTaskGauges(environment.metrics, spec, {
-      stalled: () => this.#watch.stalled,
-      waiting: () => this.#submitted.pending,
-    });
+    const hideStall = showStall(environment.metrics, spec, () => this.#watch.stalled);
     try {
       this.#step.enter('starting');
       await task.start(context);
@@ -145,7 +144,7 @@ export class SourceTaskRunner implements TaskRunner {
     await watching;
     failure = this.#failure ?? failure;
     await this.#end(failure === undefined);
-    hideGauges();
+    hideStall();
     if (failure !== undefined) throw failure;
   }
 
@@ -170,11 +169,13 @@ export class SourceTaskRunner implements TaskRunner {
   }
 
   async #pollOnce(signal: AbortSignal): Promise<void> {
-    const { task, counters } = this.#parts;
+    const { task, meters, environment } = this.#parts;
     this.#step.enter('polling the source');
+    const sinceMs = environment.clock.monotonicMs();
     const batch = await task.poll(signal);
     if (!batch) return;
-    counters.polled(batch.records.length);
+    if (batch.records.length > 0)
+      meters.polled(batch.records.length, environment.clock.monotonicMs() - sinceMs);
     this.#step.enter('sending records');
     await this.#sender.send(batch, signal);
     if (batch.urgent === true && !signal.aborted) await this.#commit();
@@ -197,7 +198,14 @@ export class SourceTaskRunner implements TaskRunner {
   /** Stores what is committable, then tells the source; one at a time. */
   async #commit(): Promise<void> {
     while (this.#committing) await this.#committing;
-    const run = this.#commitNow().finally(() => {
+    const { meters, environment } = this.#parts;
+    const sinceMs = environment.clock.monotonicMs();
+    let stored = false;
+    const commit = this.#commitNow().then(() => {
+      stored = true;
+    });
+    const run = commit.finally(() => {
+      meters.committed(sinceMs, stored);
       this.#committing = undefined;
       this.#storing.leave();
     });
@@ -226,7 +234,7 @@ export class SourceTaskRunner implements TaskRunner {
 
   #onAcked(tokens: readonly number[], topic: string): void {
     this.#submitted.acknowledgeAll(tokens);
-    this.#parts.counters.written(tokens.length);
+    this.#parts.meters.written(tokens.length);
     this.#topics.used(topic);
   }
 
@@ -248,7 +256,8 @@ export class SourceTaskRunner implements TaskRunner {
       this.#giveUp(tokens, place, error, records()).catch((failed: unknown) => this.#fail(toError(failed)));
       return;
     }
-    errors.skipped += tokens.length;
+    errors.counts.failures += tokens.length;
+    errors.counts.skipped += tokens.length;
     this.#submitted.acknowledgeAll(tokens);
   }
 
@@ -264,6 +273,7 @@ export class SourceTaskRunner implements TaskRunner {
       if (content === undefined) continue;
       const { timestamp } = content;
       const position = this.#submitted.positionOf(token);
+      this.#parts.errors.counts.failures++;
       await this.#parts.errors.giveUp({
         stage: 'KAFKA_PRODUCE',
         className: WORKER_TASK,

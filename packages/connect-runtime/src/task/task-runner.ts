@@ -2,6 +2,7 @@
 import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
 import type { Clock, Logger, Metrics, RawConfig } from '@millrace/foundation';
 import type { WriteObserver } from '@millrace/kafka-client';
+import type { TaskMeters } from '../metrics/task-meters.ts';
 import type { PluginRegistry } from '../plugins.ts';
 
 /** One incarnation of a task, as plain data: it crosses thread borders. */
@@ -89,6 +90,12 @@ export interface TaskEnvironment {
   readonly writes?: WriteObserver;
   /** Whether the group counts on this worker to run the task; while it does not, the task writes nothing (INV-2). */
   readonly mayWrite?: () => boolean;
+}
+
+/** What a runner is made with. */
+export interface RunnerEnvironment extends TaskEnvironment {
+  /** Counts what it does; whoever started it shows and hides them. */
+  readonly meters: TaskMeters;
 }
 
 /** A running task. */

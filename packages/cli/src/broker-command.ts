@@ -1,13 +1,15 @@
 // `millrace broker`: the bundled broker alone.
 import path from 'node:path';
 import { startBrokerThread } from '@millrace/broker/thread';
-import { LogHub, type LogLevel } from '@millrace/foundation';
+import { startMetricsExport } from '@millrace/connect-runtime/otlp';
+import { LogHub, type LogLevel, systemClock } from '@millrace/foundation';
 import type { Command } from 'commander';
 import { formatHostPort, parseHostPort } from './addresses.ts';
 import { logOutput } from './log-output.ts';
 import { serveMetrics } from './metrics-page.ts';
 import { readBrokerProperties } from './read-properties.ts';
 import { RunningParts } from './running.ts';
+import { packageVersion } from './version.ts';
 
 interface BrokerFlags {
   readonly config?: string;
@@ -48,6 +50,15 @@ export function registerBroker(program: Command): void {
           parts.onClose(() => page.close());
           ready.push(`metrics=http://${formatHostPort(page)}`);
         }
+        const exporting = await startMetricsExport({
+          env: process.env,
+          render: () => broker.metrics(),
+          version: packageVersion(),
+          instanceId: formatHostPort(broker),
+          clock: systemClock,
+          logger: logHub.logger('io.opentelemetry'),
+        });
+        if (exporting) parts.onClose(async () => await exporting[Symbol.asyncDispose]());
         process.stdout.write(`ready ${ready.join(' ')}\n`);
       } catch (error) {
         parts.fail('The broker could not start.', error);

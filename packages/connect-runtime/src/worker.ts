@@ -35,6 +35,7 @@ import { Lease } from './lease.ts';
 import { showConnections, showGroup } from './metrics/client-meters.ts';
 import { showMBean } from './metrics/show-mbean.ts';
 import { WorkerMeters } from './metrics/worker-meters.ts';
+import { startMetricsExport } from './otlp/start.ts';
 import { PluginRegistry } from './plugins.ts';
 import { connectorRoutes } from './rest/connectors.ts';
 import { loggerRoutes, logLevelOf } from './rest/loggers.ts';
@@ -390,6 +391,15 @@ class Worker implements WorkerHandle {
     });
     // Nobody asks any more before what answers ends.
     this.#closers.push(async () => await this.#rest[Symbol.asyncDispose]());
+    const exporting = await startMetricsExport({
+      env: this.#options.env,
+      render: () => page.render(),
+      version: this.#options.version,
+      instanceId: this.#rest.workerId,
+      clock,
+      logger: logHub.logger('io.opentelemetry'),
+    });
+    if (exporting) this.#closers.push(async () => await exporting[Symbol.asyncDispose]());
   }
 
   async #join(

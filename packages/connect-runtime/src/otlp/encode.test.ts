@@ -5,7 +5,16 @@ import { expect, test } from 'vitest';
 import { JsonEncoder, ProtobufEncoder, type RequestEncoder, type RequestParts } from './encode.ts';
 import { familiesOf } from './prometheus-text.ts';
 
-const reader = root.opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest;
+interface Reader {
+  decode(bytes: Uint8Array): { toJSON(): unknown };
+  fromObject(json: unknown): { toJSON(): unknown };
+}
+
+// Its own declarations say less than it has.
+const { opentelemetry } = root as unknown as {
+  opentelemetry: { proto: { collector: { metrics: { v1: { ExportMetricsServiceRequest: Reader } } } } };
+};
+const reader = opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest;
 
 const PAGE = `# HELP seen_total Records seen.
 # TYPE seen_total counter

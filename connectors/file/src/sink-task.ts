@@ -9,6 +9,8 @@ import { javaText } from './java-text.ts';
 export class FileStreamSinkTask implements SinkTask {
   #path: string | undefined;
   #file: FileHandle | undefined;
+  /** Whether something was written since the last sync. */
+  #unsynced = false;
 
   async start(context: SinkTaskContext): Promise<void> {
     const { config } = sinkConfig.parseOrThrow(context.config, () => true);
@@ -39,6 +41,7 @@ export class FileStreamSinkTask implements SinkTask {
       return;
     }
     try {
+      this.#unsynced = true;
       await this.#file.appendFile(text);
     } catch (error) {
       throw fileError('file.write_failed', `Cannot write to ${this.#path}: ${messageOf(error)}`, {
@@ -49,7 +52,8 @@ export class FileStreamSinkTask implements SinkTask {
 
   async preCommit(delivered: readonly PartitionPosition[]): Promise<readonly PartitionPosition[]> {
     // INV-1: offsets may pass these records once they are on disk.
-    await this.#file?.datasync();
+    if (this.#unsynced) await this.#file?.datasync();
+    this.#unsynced = false;
     return delivered;
   }
 

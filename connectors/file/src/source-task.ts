@@ -22,6 +22,9 @@ const CARRIAGE_RETURN = 0x0d;
 /** How long to wait for a file that is not there, and for new lines at the end of one that is. */
 const MISSING_WAIT_MS = 1000;
 const END_WAIT_MS = 100;
+const LONGEST_END_WAIT_MS = 500;
+/** At the end of a file there is mostly nothing: that is found out with little memory. */
+const PROBE_BYTES = 512;
 
 export class FileStreamSourceTask implements SourceTask {
   #context: SourceTaskContext | undefined;
@@ -37,6 +40,10 @@ export class FileStreamSourceTask implements SourceTask {
   #position = 0;
   /** Bytes read but not sent: the start of a line whose end has not been written yet. */
   #pending: Buffer = Buffer.alloc(0);
+  #endWaitMs = END_WAIT_MS;
+  readonly #probe = Buffer.allocUnsafe(PROBE_BYTES);
+  /** Whether the last read found the end of the file. */
+  #atEnd = false;
 
   async start(context: SourceTaskContext): Promise<void> {
     this.#context = context;
@@ -63,8 +70,13 @@ export class FileStreamSourceTask implements SourceTask {
       return null;
     }
     const records = await this.#readLines();
-    if (records.length > 0) return { records };
-    await clock.sleep(END_WAIT_MS, signal);
+    if (records.length > 0) {
+      this.#endWaitMs = END_WAIT_MS;
+      return { records };
+    }
+    await clock.sleep(this.#endWaitMs, signal);
+    // A file that has long been still is looked at less often.
+    this.#endWaitMs = Math.min(LONGEST_END_WAIT_MS, this.#endWaitMs * 1.25);
     return null;
   }
 
@@ -117,9 +129,10 @@ export class FileStreamSourceTask implements SourceTask {
   }
 
   async #readChunk(): Promise<boolean> {
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    const chunk = this.#atEnd ? this.#probe : Buffer.allocUnsafe(CHUNK_BYTES);
     const at = this.#position + this.#pending.length;
-    const read = (await this.#file?.read(chunk, 0, CHUNK_BYTES, at))?.bytesRead ?? 0;
+    const read = (await this.#file?.read(chunk, 0, chunk.length, at))?.bytesRead ?? 0;
+    this.#atEnd = read === 0;
     if (read === 0) return false;
     this.#pending = Buffer.concat([this.#pending, chunk.subarray(0, read)]);
     return true;

@@ -3,7 +3,7 @@
 import type { LogHub } from '@millrace/foundation';
 import type { TaskEnvironment, TaskSpec } from '../task/task-runner.ts';
 import { runTask } from './run-task.ts';
-import type { HostedTask, TaskHost, TaskListener } from './task-host.ts';
+import type { HostedTask, TaskHost, TaskListener, ThreadMetrics } from './task-host.ts';
 import { taskLogger } from './task-logger.ts';
 
 export interface InProcessHostOptions extends Omit<TaskEnvironment, 'logger'> {
@@ -38,7 +38,7 @@ export class InProcessHost implements TaskHost {
     // This thread's levels are the worker's own.
   }
 
-  metrics(): Promise<readonly object[]> {
+  metrics(): Promise<readonly ThreadMetrics[]> {
     return Promise.resolve([]);
   }
 

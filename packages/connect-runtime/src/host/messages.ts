@@ -3,7 +3,7 @@ import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
 import type { LogLevel } from '@millrace/foundation';
 import type { SharedLease } from '../lease.ts';
 import type { SourceOffset, TaskSpec, TaskState } from '../task/task-runner.ts';
-import type { TaskFailure } from './task-host.ts';
+import type { TaskFailure, ThreadMetrics } from './task-host.ts';
 import type { SharedCount } from './write-count.ts';
 
 /** What a task asks before it writes. */
@@ -65,4 +65,4 @@ export type FromThread =
     }
   | { readonly type: 'ask'; readonly id: number; readonly request: number; readonly what: StartQuestion }
   | { readonly type: 'log'; readonly line: string }
-  | { readonly type: 'metrics'; readonly request: number; readonly metrics: readonly object[] };
+  | { readonly type: 'metrics'; readonly request: number; readonly metrics: ThreadMetrics };

@@ -1,6 +1,6 @@
 // Where tasks run. The herder does not know whether that is this thread or another.
 import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
-import type { ErrorPolicy, LogLevel } from '@millrace/foundation';
+import type { ErrorPolicy, LogLevel, RenderedFamily } from '@millrace/foundation';
 import type { SourceOffset, TaskSpec, TaskState } from '../task/task-runner.ts';
 
 /** Why a task ended, as plain data. */
@@ -40,9 +40,16 @@ export interface HostedTask {
   stop(): Promise<void>;
 }
 
+/** The metrics of a thread. */
+export interface ThreadMetrics {
+  readonly shown: readonly RenderedFamily[];
+  /** Those of prom-client's own kinds, in its registry form. */
+  readonly others: readonly object[];
+}
+
 export interface TaskHost extends AsyncDisposable {
   start(spec: TaskSpec, listener: TaskListener): HostedTask;
   setLogLevel(namespace: string, level: LogLevel): void;
-  /** Metrics of other threads, in Prometheus' registry form; nothing for a host in this thread. */
-  metrics(): Promise<readonly object[]>;
+  /** Metrics of other threads; nothing for a host in this thread. */
+  metrics(): Promise<readonly ThreadMetrics[]>;
 }

@@ -9,7 +9,7 @@ import type { Lease } from '../lease.ts';
 import { requestTimeoutMs } from '../task/client-settings.ts';
 import type { TaskSpec } from '../task/task-runner.ts';
 import type { FromThread, StartQuestion, ThreadData, ToThread } from './messages.ts';
-import type { HostedTask, TaskHost, TaskListener } from './task-host.ts';
+import type { HostedTask, TaskHost, TaskListener, ThreadMetrics } from './task-host.ts';
 import { hasWrites, newWriteCount, type SharedCount } from './write-count.ts';
 
 export interface ThreadPoolOptions {
@@ -23,6 +23,7 @@ export interface ThreadPoolOptions {
 }
 
 const METRICS_TIMEOUT_MS = 5000;
+const NO_METRICS: ThreadMetrics = { shown: [], others: [] };
 
 export class ThreadPoolHost implements TaskHost {
   readonly #options: ThreadPoolOptions;
@@ -62,7 +63,7 @@ export class ThreadPoolHost implements TaskHost {
     for (const thread of this.#all()) thread.send({ type: 'log-level', namespace, level });
   }
 
-  async metrics(): Promise<readonly object[]> {
+  async metrics(): Promise<readonly ThreadMetrics[]> {
     return await Promise.all(this.#all().map((thread) => thread.metrics()));
   }
 
@@ -102,7 +103,7 @@ class Thread {
   readonly #options: ThreadPoolOptions;
   readonly #worker: Worker;
   readonly #tasks = new Map<number, ThreadTask>();
-  readonly #metricsRequests = new Map<number, (metrics: readonly object[]) => void>();
+  readonly #metricsRequests = new Map<number, (metrics: ThreadMetrics) => void>();
   readonly #exited: Promise<void>;
   #nextId = 0;
   #ending = false;
@@ -167,11 +168,11 @@ class Thread {
     };
   }
 
-  async metrics(): Promise<readonly object[]> {
-    if (this.dead) return [];
+  async metrics(): Promise<ThreadMetrics> {
+    if (this.dead) return NO_METRICS;
     const request = this.#nextId++;
     return await new Promise((resolve) => {
-      const timer = setTimeout(() => this.#answerMetrics(request, []), METRICS_TIMEOUT_MS);
+      const timer = setTimeout(() => this.#answerMetrics(request, NO_METRICS), METRICS_TIMEOUT_MS);
       this.#metricsRequests.set(request, (metrics) => {
         clearTimeout(timer);
         resolve(metrics);
@@ -249,14 +250,14 @@ class Thread {
     }
   }
 
-  #answerMetrics(request: number, metrics: readonly object[]): void {
+  #answerMetrics(request: number, metrics: ThreadMetrics): void {
     this.#metricsRequests.get(request)?.(metrics);
     this.#metricsRequests.delete(request);
   }
 
   #onExit(reason: unknown): void {
     this.dead = true;
-    for (const request of this.#metricsRequests.keys()) this.#answerMetrics(request, []);
+    for (const request of this.#metricsRequests.keys()) this.#answerMetrics(request, NO_METRICS);
     const tasks = [...this.#tasks.values()];
     this.#tasks.clear();
     if (!this.#ending) this.#options.logger.error({ err: reason, tasks: tasks.length }, 'a task thread died');

@@ -2,7 +2,7 @@
 // own. Only messages cross the border.
 import { parentPort, workerData } from 'node:worker_threads';
 import type { OffsetMap, PluginEntry } from '@millrace/connect-api';
-import { createMetrics, LogHub, MillraceError, messageOf, systemClock } from '@millrace/foundation';
+import { createMetrics, LogHub, MillraceError, messageOf, renderOthers, renderShown, systemClock } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
 import { Lease } from '../lease.ts';
 import { PluginRegistry } from '../plugins.ts';
@@ -148,7 +148,7 @@ class TaskThread {
   }
 
   async #reportMetrics(request: number): Promise<void> {
-    const metrics = await this.#metrics.getMetricsAsJSON();
+    const metrics = { shown: renderShown(this.#metrics), others: await renderOthers(this.#metrics) };
     this.#send({ type: 'metrics', request, metrics });
   }
 }

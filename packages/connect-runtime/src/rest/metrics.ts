@@ -1,7 +1,7 @@
 // Metrics of the process in Prometheus' text form: this thread's and those of the task threads, added up, and what
 // runs beside the worker.
 
-import type { Metrics } from '@millrace/foundation';
+import { type Metrics, pageOf, renderOthers, renderShown } from '@millrace/foundation';
 import { AggregatorRegistry } from 'prom-client';
 import type { TaskHost } from '../host/task-host.ts';
 
@@ -17,12 +17,15 @@ export class MetricsPage {
   }
 
   async render(): Promise<string> {
-    const others = await this.#host.metrics();
-    const own: object[] = await this.#metrics.getMetricsAsJSON();
-    const text = await AggregatorRegistry.aggregate([own, ...(others as object[][])]).metrics();
+    const threads = await this.#host.metrics();
+    const shown = pageOf([...renderShown(this.#metrics), ...threads.flatMap((thread) => thread.shown)]);
+    const own = await renderOthers(this.#metrics);
+    const counted = [own, ...threads.map(({ others }) => [...others])];
+    const text = counted.some((metrics) => metrics.length > 0)
+      ? await AggregatorRegistry.aggregate(counted).metrics()
+      : '';
     const more = await this.#more();
-    // Without a task there is nothing of the worker's own yet.
-    return [text, more]
+    return [shown, text, more]
       .filter((part) => part.trim() !== '')
       .map((part) => `${part.trimEnd()}\n`)
       .join('');

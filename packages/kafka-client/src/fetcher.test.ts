@@ -216,3 +216,38 @@ test('poll ends early when the signal fires', async () => {
   expect(await fetcher.poll({ maxWaitMs: 10_000, signal: AbortSignal.timeout(30) })).toEqual([]);
   expect(systemClock.monotonicMs() - startedMs).toBeLessThan(5000);
 });
+
+test('where nothing comes for long brokers are asked less often, and what is wanted then is asked for at once', async () => {
+  const asked: { waitMs: number; offset: number }[] = [];
+  let end: () => void = () => undefined;
+  const never = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  broker.on(API.Fetch, async ({ topics, maxWaitMs }): Promise<Reaction> => {
+    const offset = Number(topics[0]?.partitions[0]?.fetchOffset);
+    asked.push({ waitMs: maxWaitMs, offset });
+    // A long wait is never answered: only a request that is given up makes room for the next.
+    if (maxWaitMs > 500) await never;
+    const records = offset === 3 ? batchAt(3, 1) : undefined;
+    const part = { partitionIndex: 0, lastStableOffset: 5, ...(records ? { records } : {}) };
+    return { responses: topics.map(({ topic }) => ({ topic, partitions: [part] })) };
+  });
+  const fetcher = new Fetcher({
+    cluster: broker.cluster({ defaultApiTimeoutMs: 2000 }),
+    isolation: 'read_committed',
+    logger: silentLogger,
+    clock: systemClock,
+  });
+  fetchers.push(fetcher);
+  fetcher.assign([at(0, 5)]);
+  const until = async (condition: () => boolean): Promise<void> => {
+    while (!condition()) await fetcher.poll({ maxWaitMs: 20 });
+  };
+  await until(() => asked.some(({ waitMs }) => waitMs > 500));
+  expect(asked.map(({ waitMs }) => waitMs)).toEqual([500, 500, 500, 500, 2000]);
+  expect(fetcher.problem).toBeUndefined();
+  fetcher.seek('t', 0, 3);
+  expect(await readAll(fetcher, 1)).toEqual(['0:v3']);
+  expect(asked.at(5)).toEqual({ waitMs: 500, offset: 3 });
+  end();
+});

@@ -51,6 +51,15 @@ export interface ReadProblem {
   readonly error: Error | undefined;
 }
 
+/** A request under way. */
+interface Asking {
+  readonly sinceMs: number;
+  /** How long the broker may wait for records. */
+  readonly waitMs: number;
+  /** Whether it was given up because something else is wanted now. */
+  givenUp: boolean;
+}
+
 interface Wanted {
   readonly state: PartitionState;
   readonly generation: number;
@@ -62,6 +71,9 @@ type PartitionAnswer = FetchResponse['responses'][number]['partitions'][number];
 const DEFAULT_MAX_BYTES = 8 * 1024 * 1024;
 const DEFAULT_PARTITION_BYTES = 4 * 1024 * 1024;
 const DEFAULT_MAX_WAIT_MS = 500;
+/** Where nothing has come for long, brokers are asked less often: 200 idle consumers would cost a tenth of a core. */
+const QUIET_MAX_WAIT_MS = 2000;
+const QUIET_ANSWERS = 4;
 const DEFAULT_MAX_RECORDS = 4096;
 const NO_TOPIC_ID = 'A'.repeat(22);
 const E = KafkaErrors;
@@ -72,8 +84,10 @@ export class Fetcher implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #lane: string;
   readonly #partitions = new Map<string, PartitionState>();
-  /** Brokers with a request under way, and since when. */
-  readonly #busyNodes = new Map<number, number>();
+  /** Brokers with a request under way. */
+  readonly #busyNodes = new Map<number, Asking>();
+  /** How often in a row a broker had nothing. */
+  readonly #quiet = new Map<number, number>();
   readonly #stop = new AbortController();
   #errors: MillraceError[] = [];
   #refreshing = false;
@@ -95,11 +109,16 @@ export class Fetcher implements AsyncDisposable {
 
   /** Adds partitions, or moves those that are there. */
   add(positions: readonly TopicPartitionOffset[]): void {
+    let changed = false;
     for (const { topic, partition, offset } of positions) {
       const known = this.#partitions.get(partitionKey(topic, partition));
-      if (known) this.#moveTo(known, offset);
-      else this.#partitions.set(partitionKey(topic, partition), newState(topic, partition, offset));
+      if (known) changed = this.#moveTo(known, offset) || changed;
+      else {
+        this.#partitions.set(partitionKey(topic, partition), newState(topic, partition, offset));
+        changed = true;
+      }
     }
+    if (changed) this.#askAnew();
     this.#wake();
   }
 
@@ -113,7 +132,7 @@ export class Fetcher implements AsyncDisposable {
 
   /** Moves a partition; what was fetched for it and not delivered is dropped. */
   seek(topic: string, partition: number, offset: number): void {
-    this.#moveTo(this.#state(topic, partition), offset);
+    if (this.#moveTo(this.#state(topic, partition), offset)) this.#askAnew();
     this.#wake();
   }
   /** Delivers nothing more of these until `resume`; what is fetched already is kept. */
@@ -121,7 +140,13 @@ export class Fetcher implements AsyncDisposable {
     for (const { topic, partition } of partitions) this.#state(topic, partition).paused = true;
   }
   resume(partitions: readonly TopicPartition[]): void {
-    for (const { topic, partition } of partitions) this.#state(topic, partition).paused = false;
+    let changed = false;
+    for (const { topic, partition } of partitions) {
+      const state = this.#state(topic, partition);
+      changed ||= state.paused;
+      state.paused = false;
+    }
+    if (changed) this.#askAnew();
     this.#wake();
   }
 
@@ -140,9 +165,8 @@ export class Fetcher implements AsyncDisposable {
       if (failures > 0 && !paused && !halted)
         return { doing: `reading ${topic}-${partition}`, attempt: 'failing', error: lastError };
     }
-    const allowedMs = (this.#options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS) + ANSWER_SLACK_MS;
-    for (const [nodeId, sinceMs] of this.#busyNodes) {
-      if (this.#clock.monotonicMs() - sinceMs > allowedMs)
+    for (const [nodeId, { sinceMs, waitMs }] of this.#busyNodes) {
+      if (this.#clock.monotonicMs() - sinceMs > waitMs + ANSWER_SLACK_MS)
         return { doing: `waiting for broker ${nodeId}`, attempt: String(sinceMs), error: undefined };
     }
     return undefined;
@@ -236,14 +260,33 @@ export class Fetcher implements AsyncDisposable {
     if (unknown.size > 0) this.#refresh(unknown);
     for (const [nodeId, states] of byNode) {
       if (this.#busyNodes.has(nodeId)) continue;
-      this.#busyNodes.set(nodeId, nowMs);
-      this.#fetch(nodeId, states)
-        .catch((error: unknown) => this.#onRequestFailed(states, toError(error)))
+      const asking: Asking = { sinceMs: nowMs, waitMs: this.#waitMs(nodeId), givenUp: false };
+      this.#busyNodes.set(nodeId, asking);
+      this.#fetch(nodeId, states, asking)
+        .catch((error: unknown) => {
+          if (!asking.givenUp) this.#onRequestFailed(states, toError(error));
+        })
         .finally(() => {
           this.#busyNodes.delete(nodeId);
           this.#wake();
         });
     }
+  }
+
+  #waitMs(nodeId: number): number {
+    const { maxWaitMs } = this.#options;
+    if (maxWaitMs !== undefined) return maxWaitMs;
+    const quiet = this.#quiet.get(nodeId) ?? 0;
+    return quiet < QUIET_ANSWERS ? DEFAULT_MAX_WAIT_MS : QUIET_MAX_WAIT_MS;
+  }
+
+  /** What is wanted has changed: a request that waits for long is given up, since it would hold up the next. */
+  #askAnew(): void {
+    this.#quiet.clear();
+    const long = [...this.#busyNodes.values()].filter(({ waitMs }) => waitMs === QUIET_MAX_WAIT_MS);
+    if (long.length === 0 || this.#options.maxWaitMs !== undefined) return;
+    for (const asking of this.#busyNodes.values()) asking.givenUp = true;
+    void this.#cluster.closeLane(this.#lane);
   }
 
   /** Whether a topic is still the one that was read so far. */
@@ -262,7 +305,7 @@ export class Fetcher implements AsyncDisposable {
     return false;
   }
 
-  async #fetch(nodeId: number, states: readonly PartitionState[]): Promise<void> {
+  async #fetch(nodeId: number, states: readonly PartitionState[], asking: Asking): Promise<void> {
     const wanted = new Map<string, Wanted>();
     for (const state of states) {
       state.requested = true;
@@ -270,14 +313,14 @@ export class Fetcher implements AsyncDisposable {
     }
     try {
       const connection = await this.#cluster.connection(nodeId, this.#lane);
-      const maxWaitMs = this.#options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS;
+      const { waitMs } = asking;
       const withIds = states.every(({ topicId }) => topicId !== undefined);
       const version = connection.versionFor(API.Fetch);
       const answer = await connection.request(
         API.Fetch,
         {
           replicaId: -1,
-          maxWaitMs,
+          maxWaitMs: waitMs,
           minBytes: this.#options.minBytes ?? 1,
           maxBytes: this.#options.maxBytes ?? DEFAULT_MAX_BYTES,
           isolationLevel: this.#options.isolation === 'read_committed' ? 1 : 0,
@@ -292,10 +335,12 @@ export class Fetcher implements AsyncDisposable {
         },
         {
           version: withIds ? version : Math.min(version, LAST_VERSION_BY_NAME),
-          timeoutMs: maxWaitMs + this.#cluster.requestTimeoutMs,
+          timeoutMs: waitMs + this.#cluster.requestTimeoutMs,
         },
       );
       await this.#onAnswer(answer, wanted);
+      const quiet = states.every(({ data, failures, halted }) => !data && failures === 0 && !halted);
+      this.#quiet.set(nodeId, quiet ? (this.#quiet.get(nodeId) ?? 0) + 1 : 0);
     } finally {
       for (const state of states) state.requested = false;
     }
@@ -474,8 +519,9 @@ export class Fetcher implements AsyncDisposable {
     return state;
   }
 
-  #moveTo(state: PartitionState, offset: number): void {
-    if (state.position === offset && !state.halted) return;
+  /** False when it is there already. */
+  #moveTo(state: PartitionState, offset: number): boolean {
+    if (state.position === offset && !state.halted) return false;
     state.position = offset;
     state.generation++;
     state.data = undefined;
@@ -483,6 +529,7 @@ export class Fetcher implements AsyncDisposable {
     state.retryAtMs = 0;
     state.lastEpoch = -1;
     state.topicId = undefined;
+    return true;
   }
 }
 

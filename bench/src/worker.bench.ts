@@ -322,8 +322,8 @@ try {
   if (wants('create')) await create();
   if (wants('rebalance')) await rebalance();
   if (wants('rest')) await rest();
-  if (wants('source')) await source(option('records', 2_000_000));
-  if (wants('sink')) await sink(option('records', 1_000_000));
+  if (wants('source')) await source(option('records', 1_000_000));
+  if (wants('sink')) await sink(option('records', 300_000));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

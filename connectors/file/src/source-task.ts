@@ -22,7 +22,7 @@ const CARRIAGE_RETURN = 0x0d;
 /** How long to wait for a file that is not there, and for new lines at the end of one that is. */
 const MISSING_WAIT_MS = 1000;
 const END_WAIT_MS = 100;
-const LONGEST_END_WAIT_MS = 500;
+const LONGEST_END_WAIT_MS = 1000;
 /** At the end of a file there is mostly nothing: that is found out with little memory. */
 const PROBE_BYTES = 512;
 

@@ -147,9 +147,9 @@ export class Membership {
   get leaderUrl(): string {
     return this.#settled ? this.#leaderUrl : '';
   }
-  /** What the group speaks: `sessioned`, `compatible` or `default` (eager); empty before the first assignment. */
+  /** What the group speaks: `sessioned`, `compatible` or `eager`; empty before the first assignment. */
   get protocol(): string {
-    return this.#protocol;
+    return this.#protocol === EAGER ? 'eager' : this.#protocol;
   }
   /** What the member has been through. */
   get stats(): GroupStats {

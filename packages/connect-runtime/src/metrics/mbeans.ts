@@ -59,7 +59,7 @@ export const MBEANS = {
     types: ['connect-worker-rebalance-metrics'],
     labels: [],
     attributes: {
-      'connect-protocol': { text: 'Protocol of the group: SESSIONED or COMPATIBLE.' },
+      'connect-protocol': { text: 'Protocol of the group: SESSIONED, COMPATIBLE or EAGER.' },
       'leader-name': { text: 'Address of the worker that leads the group.' },
       epoch: 'Generation of the group.',
       'completed-rebalances-total': 'Rebalances that this worker went through.',

@@ -2,18 +2,15 @@
 // own. Only messages cross the border.
 import { parentPort, workerData } from 'node:worker_threads';
 import type { OffsetMap, PluginEntry } from '@millrace/connect-api';
-<<<<<<< HEAD
-import { createMetrics, LogHub, MillraceError, messageOf, renderOthers, renderShown, systemClock } from '@millrace/foundation';
-=======
 import {
   createMetrics,
   LogHub,
+  MillraceError,
   messageOf,
   renderOthers,
   renderShown,
   systemClock,
 } from '@millrace/foundation';
->>>>>>> 3a87f73 (Name the eager protocol among the metrics; bring generated pages up to date)
 import { connectError } from '../errors.ts';
 import { Lease } from '../lease.ts';
 import { PluginRegistry } from '../plugins.ts';

@@ -144,4 +144,9 @@ export interface PluginEntry {
   readonly aliases?: readonly string[];
   readonly version: string | null;
   load(): Promise<Plugin>;
+  /**
+   * What is wrong with its settings, for a plug-in whose validators run in another process; absent = those of the
+   * loaded plug-in tell.
+   */
+  check?(settings: RawConfig): Promise<readonly ConfigProblem[]>;
 }

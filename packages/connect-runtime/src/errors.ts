@@ -19,6 +19,9 @@ export type ConnectCode =
   | 'connect.dead_letter_queue'
   | 'connect.config_variable'
   | 'connect.task_thread_lost'
+  | 'connect.plugin_process_lost'
+  | 'connect.plugin_not_loaded'
+  | 'connect.plugin_failed'
   | 'connect.task_stalled'
   | 'connect.stop_timed_out'
   | 'connect.connector_hangs'
@@ -71,6 +74,19 @@ defineErrorCodes<ConnectCode>({
     remedy: 'Define the variable, or correct the ${provider:path:key} in the config.',
   },
   'connect.task_thread_lost': { policy: 'retry', remedy: 'Nothing: the task is started again.' },
+  'connect.plugin_process_lost': {
+    policy: 'retry',
+    remedy:
+      'Look at what the message says the plug-in did; its tasks start again by themselves. plugin.process.memory.mb and plugin.process.heap.mb say how much memory it may use.',
+  },
+  'connect.plugin_not_loaded': {
+    policy: 'needs_operator',
+    remedy: 'Correct the package, or take it out of plugins (or of plugin.path), and start the worker again.',
+  },
+  'connect.plugin_failed': {
+    policy: 'needs_operator',
+    remedy: 'Read the message of the plug-in, and correct the config or the plug-in.',
+  },
   'connect.task_stalled': {
     policy: 'retry',
     remedy: 'Look at what the named stage waits for; the task goes on by itself when that can go on.',

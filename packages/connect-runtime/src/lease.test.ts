@@ -34,3 +34,17 @@ it('ends at once when the group has said so, until it says otherwise', () => {
   lease.mark(1000)();
   expect(lease.valid).toBe(true);
 });
+
+it('INV-2: tells those who follow it of each new end, and of its end', () => {
+  const lease = new Lease();
+  const copy = new Lease();
+  const unfollow = lease.follow((ends) => copy.set(ends));
+  lease.mark(60_000)();
+  expect(copy.ends).toEqual(lease.ends);
+  expect(copy.valid).toBe(true);
+  lease.end();
+  expect(copy.valid).toBe(false);
+  unfollow();
+  lease.mark(60_000)();
+  expect(copy.valid).toBe(false);
+});

@@ -28,6 +28,9 @@ import { DistributedHerder } from './herder/herder.ts';
 import { Leadership } from './herder/leadership.ts';
 import { Membership, type WorkerProtocol } from './herder/membership.ts';
 import { type SessionKeySettings, SessionKeys } from './herder/session-keys.ts';
+import { ChildHost } from './host/child-host.ts';
+import type { PluginProcessSettings } from './host/child-process.ts';
+import { ChoosingHost } from './host/choosing-host.ts';
 import { InProcessHost } from './host/in-process-host.ts';
 import type { TaskHost } from './host/task-host.ts';
 import { ThreadPoolHost } from './host/thread-pool-host.ts';
@@ -36,6 +39,8 @@ import { showConnections, showGroup } from './metrics/client-meters.ts';
 import { showMBean } from './metrics/show-mbean.ts';
 import { WorkerMeters } from './metrics/worker-meters.ts';
 import { startMetricsExport } from './otlp/start.ts';
+import { loadOtherPlugins, type OtherPlugins } from './plugin-packages/load.ts';
+import { usesOthers } from './plugin-packages/uses.ts';
 import { PluginRegistry } from './plugins.ts';
 import { connectorRoutes } from './rest/connectors.ts';
 import { loggerRoutes, logLevelOf } from './rest/loggers.ts';
@@ -151,6 +156,7 @@ class Worker implements WorkerHandle {
     }
     await this.#rest.listen();
     this.#closers.push(async () => await this.#rest[Symbol.asyncDispose]());
+    const loadingOthers = this.#loadOthers();
     const instanceId = await workerInstanceId(dataDir);
     const open = (settings: Readonly<Record<string, string>>): Cluster => {
       const opened = new Cluster({
@@ -212,7 +218,9 @@ class Worker implements WorkerHandle {
     for (const store of [configs, offsets, status]) this.#closers.push(() => store.close());
     await Promise.all([configs.start(), offsets.start(), status.start()]);
     this.#groupId = this.#options.standalone ? instanceId : resolved.string('group.id');
-    const host = this.#createHost();
+    const others = await loadingOthers;
+    const plugins = new PluginRegistry([...this.#options.pluginEntries, ...others.entries]);
+    const host = this.#createHost(plugins, others);
     this.#closers.push(async () => await host[Symbol.asyncDispose]());
     leadership = new Leadership({
       keys: new SessionKeys({ ...sessionKeySettings(this.#config), configs, clock, logger }),
@@ -221,7 +229,7 @@ class Worker implements WorkerHandle {
       clock,
       logger,
     });
-    herder = this.#createHerder({ cluster, admin, configs, offsets, status, host, leadership });
+    herder = this.#createHerder({ cluster, admin, configs, offsets, status, host, leadership, plugins });
     this.#meters.show({ clientId: cluster.clientId, ...herder.shown() });
     showConnections(this.#options.metrics, cluster, 'connect-metrics');
     const about = {
@@ -238,7 +246,39 @@ class Worker implements WorkerHandle {
     } else await this.#join(herder, cluster, configs, instanceId);
   }
 
-  #createHost(): TaskHost {
+  async #loadOthers(): Promise<OtherPlugins> {
+    const { resolved } = this.#config;
+    const own = this.#options.pluginEntries;
+    const settings = this.#processSettings();
+    const others = await loadOtherPlugins({ config: resolved, own, from: process.cwd(), settings });
+    this.#closers.push(async () => await others[Symbol.asyncDispose]());
+    return others;
+  }
+
+  #processSettings(): PluginProcessSettings {
+    const { pluginsModule, logHub, clock } = this.#options;
+    const { resolved } = this.#config;
+    return {
+      pluginsModule,
+      heapMb: resolved.int('plugin.process.heap.mb'),
+      memoryMb: resolved.int('plugin.process.memory.mb'),
+      blockedMs: resolved.int('task.shutdown.graceful.timeout.ms'),
+      logHub,
+      logger: logHub.logger(LOGGER),
+      clock,
+      lease: this.#lease,
+    };
+  }
+
+  #createHost(plugins: PluginRegistry, { entries, places }: OtherPlugins): TaskHost {
+    const own = this.#createOwnHost();
+    if (places.length === 0) return own;
+    const others = new Set(entries);
+    const children = new ChildHost({ ...this.#processSettings(), places });
+    return new ChoosingHost(own, children, (spec) => usesOthers(spec, plugins, others));
+  }
+
+  #createOwnHost(): TaskHost {
     const { pluginsModule, pluginEntries, logHub, metrics, clock } = this.#options;
     const threads = this.#config.resolved.int('task.threads');
     if (pluginsModule === null || threads === 0) {
@@ -257,12 +297,12 @@ class Worker implements WorkerHandle {
     status: StatusStore;
     host: TaskHost;
     leadership: Leadership;
+    plugins: PluginRegistry;
   }): DistributedHerder {
-    const { pluginEntries, logHub, clock, env, version } = this.#options;
+    const { logHub, clock, env, version } = this.#options;
     const { resolved } = this.#config;
-    const { cluster, admin, configs, status, host, leadership } = parts;
+    const { cluster, admin, configs, status, host, leadership, plugins } = parts;
     const settings = this.#taskSettings();
-    const plugins = new PluginRegistry(pluginEntries);
     const providers = defaultProviders(env);
     const { workerId } = this.#rest;
     const logger = logHub.logger(LOGGER);

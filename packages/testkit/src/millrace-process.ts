@@ -20,6 +20,8 @@ export interface MillraceOptions {
   readonly standalone?: readonly string[];
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** The folder it is started in; this process' own by default. */
+  readonly cwd?: string;
   /** An external cluster: no bundled broker is started. */
   readonly bootstrapServers?: string;
   readonly readyTimeoutMs?: number;
@@ -84,6 +86,7 @@ export class MillraceProcess implements AsyncDisposable, RestSubject {
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NODE_OPTIONS: '', ...this.#options.env },
+      cwd: this.#options.cwd,
     });
     this.#child = child;
     await new Promise<void>((resolve, reject) => {

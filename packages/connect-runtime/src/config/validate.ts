@@ -4,6 +4,7 @@ import type { ConfigInfos, ConnectorPlugin, Plugin, SourceConnectorPlugin } from
 import {
   ConfigDef,
   type ConfigKey,
+  type ConfigProblem,
   invalid,
   messageOf,
   type RawConfig,
@@ -11,6 +12,7 @@ import {
 } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
 import { interfaceName, type PluginRegistry } from '../plugins.ts';
+import { ownSettings } from '../task/transformation-chain.ts';
 import {
   type ClientKind,
   checkOverrideValues,
@@ -314,6 +316,8 @@ async function checkAlias(
         checkAliasKey({ ...key, group: typeKey.group ?? '', orderInGroup: order++ }, prefix, config),
       );
     }
+    const given = ownSettings(withPrefix(config, prefix), plugin.configDef.keys.has('predicate'));
+    addRemoteProblems(checked, prefix, (await entry.check?.(given)) ?? []);
   }
   if (kind === 'transforms')
     checked.push(...checkPredicateUse(prefix, typeKey.group ?? '', order, config, type));
@@ -385,6 +389,15 @@ async function checkOwn(
   return keys;
 }
 
+/** What the process of the plug-in says of settings; where this one has found a problem already, that is told. */
+function addRemoteProblems(keys: CheckedKey[], prefix: string, problems: readonly ConfigProblem[]): void {
+  const named = problems.map(({ key, message }) => ({ key: `${prefix}${key}`, message }));
+  addProblems(
+    keys,
+    named.filter(({ key }) => (keys.find(({ name }) => name === key)?.errors.length ?? 0) === 0),
+  );
+}
+
 function addProblems(
   keys: CheckedKey[],
   problems: readonly { readonly key: string; readonly message: string }[],
@@ -413,6 +426,7 @@ async function checkConverters(config: RawConfig, plugins: PluginRegistry): Prom
       const name = `${side}.converter.${checked.name}`;
       keys.push({ ...checked, name, key: checked.key && { ...checked.key, name } });
     }
+    addRemoteProblems(keys, `${side}.converter.`, (await entry.check?.(settings)) ?? []);
     groups.push(...groupsOf(configDef.keys.values()));
   }
   return { keys, groups };

@@ -202,6 +202,27 @@ export const workerConfigDef: ConfigDef = new ConfigDef([
     positive,
   ),
   key('task.threads', 'INT', 2, 'Threads that tasks share; 0 = the main thread.', notNegative),
+  key('plugins', 'LIST', [], 'Packages with plug-ins of others: names of npm packages, or paths of folders.'),
+  key(
+    'plugin.path',
+    'LIST',
+    [],
+    'Folders: of those below them, packages whose package.json has the key millrace are taken.',
+  ),
+  key(
+    'plugin.process.heap.mb',
+    'INT',
+    256,
+    'JavaScript heap that a process with plug-ins of others may use; it is ended when it needs more.',
+    validators.atLeast(32),
+  ),
+  key(
+    'plugin.process.memory.mb',
+    'INT',
+    640,
+    'Resident memory of such a process, buffers and all; it is ended when it has more.',
+    validators.atLeast(128),
+  ),
   key('task.producer.buffer.bytes', 'LONG', 33554432, 'Records of one source task on their way.', positive),
 ]);
 

@@ -15,18 +15,20 @@ export interface SentError {
   readonly message: string;
   readonly javaClass: string;
 }
+/** Levels set by name, as the worker has them. */
+export type LogLevels = readonly (readonly [namespace: string, level: LogLevel])[];
 
 /** What a thread is started with. */
 export interface ThreadData {
   /** URL of a module that exports `pluginEntries`. */
   readonly pluginsModule: string;
   readonly lease: SharedLease;
-  readonly logLevels: readonly (readonly [namespace: string, level: LogLevel])[];
+  readonly logLevels: LogLevels;
 }
 
-/** To a thread; `id` names an incarnation of a task. */
+/** To a thread or process that runs tasks; `id` names an incarnation of a task. */
 export type ToThread =
-  | { readonly type: 'start'; readonly id: number; readonly spec: TaskSpec; readonly writes: SharedCount }
+  | { readonly type: 'start'; readonly id: number; readonly spec: TaskSpec; readonly writes?: SharedCount }
   | { readonly type: 'pause' | 'resume' | 'forget-topics' | 'stop'; readonly id: number }
   /** Answers `read-offset`, and `store-offsets` with null. */
   | {
@@ -40,7 +42,7 @@ export type ToThread =
   | { readonly type: 'metrics'; readonly request: number }
   | { readonly type: 'end' };
 
-/** From a thread. */
+/** From a thread or process that runs tasks. */
 export type FromThread =
   | {
       readonly type: 'state';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { hasWrites, newWriteCount, WriteCount } from './write-count.ts';
+import { hasWrites, newWriteCount, sharedCounter, WriteCount } from './write-count.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -11,7 +11,7 @@ afterEach(() => {
 describe('the count of writes that may still be stored (INV-2)', () => {
   it('is seen by whoever shares it, as long as an answer is missing', () => {
     const shared = newWriteCount();
-    const count = new WriteCount(shared, { requestTimeoutMs: 1000 });
+    const count = new WriteCount(sharedCounter(shared), { requestTimeoutMs: 1000 });
     expect(hasWrites(shared)).toBe(false);
     count.sent();
     count.sent();
@@ -23,7 +23,7 @@ describe('the count of writes that may still be stored (INV-2)', () => {
 
   it('holds a request whose connection broke until it has timed out', () => {
     const shared = newWriteCount();
-    const count = new WriteCount(shared, { requestTimeoutMs: 1000 });
+    const count = new WriteCount(sharedCounter(shared), { requestTimeoutMs: 1000 });
     count.sent();
     count.lost(false);
     vi.advanceTimersByTime(999);

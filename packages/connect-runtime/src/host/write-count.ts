@@ -14,21 +14,29 @@ export function hasWrites(count: SharedCount): boolean {
   return Atomics.load(new Int32Array(count), 0) > 0;
 }
 
-/** Keeps the count, in the thread of the task. */
+/** Adds to the count, wherever it is kept. */
+export type Counter = (change: 1 | -1) => void;
+
+export function sharedCounter(count: SharedCount): Counter {
+  const counts = new Int32Array(count);
+  return (change) => void Atomics.add(counts, 0, change);
+}
+
+/** Keeps the count, where the task runs. */
 export class WriteCount implements WriteObserver {
-  readonly #count: Int32Array;
+  readonly #add: Counter;
   readonly #timeoutMs: number;
 
-  constructor(count: SharedCount, options: { readonly requestTimeoutMs: number }) {
-    this.#count = new Int32Array(count);
+  constructor(add: Counter, options: { readonly requestTimeoutMs: number }) {
+    this.#add = add;
     this.#timeoutMs = options.requestTimeoutMs;
   }
 
   sent(): void {
-    Atomics.add(this.#count, 0, 1);
+    this.#add(1);
   }
   answered(): void {
-    Atomics.sub(this.#count, 0, 1);
+    this.#add(-1);
   }
   /** A broker may store what it has received of a connection that broke, until the request times out. */
   lost(timedOut: boolean): void {

@@ -89,7 +89,7 @@ async function createPredicate(
 }
 
 /** Without the keys that are the worker's: the class, its version, the predicate. */
-function ownSettings(settings: Readonly<Record<string, string>>, hasPredicateKey: boolean): RawConfig {
+export function ownSettings(settings: Readonly<Record<string, string>>, hasPredicateKey: boolean): RawConfig {
   const worker = new Set(['type', 'plugin.version', ...(hasPredicateKey ? [] : ['predicate', 'negate'])]);
   return Object.fromEntries(Object.entries(settings).filter(([key]) => !worker.has(key)));
 }

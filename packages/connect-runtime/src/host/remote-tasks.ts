@@ -145,18 +145,18 @@ export class RemoteTasks {
   }
 
   /** The other side is gone: for that reason, or for none because it was told to end. */
-  died(error: MillraceError | null): void {
+  died(reason: MillraceError | null): void {
     this.#dead = true;
     for (const request of this.#metricsRequests.keys()) this.#answerMetrics(request, NO_METRICS);
     const tasks = [...this.#tasks.values()];
     this.#tasks.clear();
     for (const task of tasks) {
-      const quietInMs = error !== null && task.writes.pending() ? requestTimeoutMs(task.spec) : 0;
+      const quietInMs = reason !== null && task.writes.pending() ? requestTimeoutMs(task.spec) : 0;
       task.quiet = this.#options.clock.sleep(quietInMs);
-      const { listener, stopped: whenStopped, quiet } = task;
-      if (whenStopped) void quiet.then(() => whenStopped());
-      else if (error !== null) {
-        const failure = { message: error.message, trace: javaTrace(error), policy: policyOf(error) };
+      const { listener, stopped } = task;
+      if (stopped) void task.quiet.then(stopped);
+      else if (reason !== null) {
+        const failure = { message: reason.message, trace: javaTrace(reason), policy: policyOf(reason) };
         listener.onFailed(quietInMs > 0 ? { ...failure, quietInMs } : failure);
       }
     }

@@ -1,0 +1,2 @@
+/** Each file put into a folder becomes a record. */
+export { plugin } from './connector.ts';

@@ -95,6 +95,8 @@ export interface WorkerHandle extends AsyncDisposable {
 
 const LOGGER = 'org.apache.kafka.connect.runtime.distributed.DistributedHerder';
 const COMMIT = 'unknown';
+/** A busy machine keeps a process from answering for some seconds, too. */
+const LEAST_BLOCKED_MS = 5000;
 
 /** Starts a worker; resolves when REST answers and the worker has its place in the group. */
 export async function startWorker(options: WorkerOptions): Promise<WorkerHandle> {
@@ -262,7 +264,7 @@ class Worker implements WorkerHandle {
       pluginsModule,
       heapMb: resolved.int('plugin.process.heap.mb'),
       memoryMb: resolved.int('plugin.process.memory.mb'),
-      blockedMs: resolved.int('task.shutdown.graceful.timeout.ms'),
+      blockedMs: Math.max(LEAST_BLOCKED_MS, resolved.int('task.shutdown.graceful.timeout.ms')),
       logHub,
       logger: logHub.logger(LOGGER),
       clock,

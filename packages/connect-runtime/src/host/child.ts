@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import type { PluginEntry } from '@millrace/connect-api';
 import { LogHub } from '@millrace/foundation';
 import { Lease } from '../lease.ts';
-import { PluginCalls } from '../plugin-packages/calls.ts';
+import { PackageCalls } from '../plugin-packages/calls.ts';
 import { findPlugin } from '../plugin-packages/exports.ts';
 import { PluginRegistry } from '../plugins.ts';
 import { requestTimeoutMs } from '../task/client-settings.ts';
@@ -68,7 +68,7 @@ async function run(data: ChildData): Promise<(message: ToChild) => void> {
     writesOf: (id, spec) => new WriteCount(fileCounter(id), { requestTimeoutMs: requestTimeoutMs(spec) }),
     onEnd: die,
   });
-  const calls = new PluginCalls(new PluginRegistry(entries), logHub, send);
+  const calls = new PackageCalls(new PluginRegistry(entries), logHub, send);
   return (message) => {
     if (message.type === 'ping') send({ type: 'pong' });
     else if (message.type === 'lease') lease.set(message.ends);

@@ -14,7 +14,7 @@ type Offsets = Parameters<NonNullable<SourceConnectorPlugin['alterOffsets']>>[1]
 type CheckedKind = 'converter' | 'header_converter' | 'transformation' | 'predicate';
 
 /** What may be asked, with its arguments and answer. */
-export interface PluginCallTable {
+export interface PackageCallTable {
   describe(from: PluginPackage): Promise<readonly PluginDescription[]>;
   /** What is wrong with the settings of a converter, transformation or predicate. */
   check(kind: CheckedKind, className: string, settings: RawConfig): Promise<readonly ConfigProblem[]>;
@@ -25,7 +25,7 @@ export interface PluginCallTable {
   stop(instance: number): Promise<void>;
 }
 
-export class PluginCalls implements PluginCallTable {
+export class PackageCalls implements PackageCallTable {
   readonly #plugins: PluginRegistry;
   readonly #logHub: LogHub;
   readonly #send: (message: FromChild) => void;
@@ -39,7 +39,7 @@ export class PluginCalls implements PluginCallTable {
 
   async answer({ request, method, args }: Call): Promise<void> {
     try {
-      const call = this[method as keyof PluginCallTable] as (
+      const call = this[method as keyof PackageCallTable] as (
         ...given: readonly unknown[]
       ) => Promise<unknown>;
       this.#send({ type: 'result', request, value: await call.apply(this, [...args]) });

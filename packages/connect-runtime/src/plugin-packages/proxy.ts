@@ -6,7 +6,7 @@ import type {
   Plugin,
   PluginEntry,
 } from '@millrace/connect-api';
-import { ConfigDef, type RawConfig } from '@millrace/foundation';
+import { ConfigDef, MillraceError, type RawConfig, systemClock, toError } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
 import type { PluginDescription } from './exports.ts';
 import type { PackageService } from './service.ts';
@@ -60,10 +60,16 @@ function connectorOf(
   };
 }
 
+/** So often within a minute a connector is started again that died with the process of another one. */
+const MOST_RESTARTS = 3;
+const RESTARTS_WITHIN_MS = 60_000;
+
 class RemoteConnector implements Connector {
   readonly #className: string;
   readonly #service: PackageService;
   #instance: number | undefined;
+  #restartsMs: number[] = [];
+  #stopped = false;
 
   constructor(className: string, service: PackageService) {
     this.#className = className;
@@ -76,7 +82,7 @@ class RemoteConnector implements Connector {
       reconfigure: () => context.requestTaskReconfiguration(),
       // While it starts, the call tells.
       raise: (error) => {
-        if (!starting) context.raiseError(error);
+        if (!starting) this.#onError(error, context, config);
       },
     });
     this.#instance = instance;
@@ -90,6 +96,7 @@ class RemoteConnector implements Connector {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     const instance = this.#instance;
     if (instance === undefined || !this.#service.has(instance)) return;
     try {
@@ -97,5 +104,18 @@ class RemoteConnector implements Connector {
     } finally {
       this.#service.forget(instance);
     }
+  }
+
+  /** INV-6: another connector of the package may have ended the process; this one goes on in a new one. */
+  #onError(error: Error, context: ConnectorContext, config: RawConfig): void {
+    const now = systemClock.monotonicMs();
+    this.#restartsMs = this.#restartsMs.filter((at) => now - at < RESTARTS_WITHIN_MS);
+    const isLost = error instanceof MillraceError && error.code === 'connect.plugin_process_lost';
+    if (!isLost || this.#stopped || this.#restartsMs.length >= MOST_RESTARTS) {
+      context.raiseError(error);
+      return;
+    }
+    this.#restartsMs.push(now);
+    this.start(context, config).catch((failed: unknown) => context.raiseError(toError(failed)));
   }
 }

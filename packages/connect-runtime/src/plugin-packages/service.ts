@@ -5,7 +5,7 @@ import { connectError } from '../errors.ts';
 import type { FromChild, PluginPlace } from '../host/child-messages.ts';
 import { PluginProcess, type PluginProcessSettings } from '../host/child-process.ts';
 import { errorOf } from '../host/error-data.ts';
-import type { PluginCallTable } from './calls.ts';
+import type { PackageCallTable } from './calls.ts';
 import type { PluginPackage } from './package-folder.ts';
 
 /** What a started connector is told. */
@@ -44,11 +44,11 @@ export class PackageService {
   }
 
   /** Calls the package. @throws connect.plugin_process_lost, connect.plugin_failed, and what the plug-in throws with a code */
-  async call<M extends keyof PluginCallTable>(
+  async call<M extends keyof PackageCallTable>(
     method: M,
-    args: Parameters<PluginCallTable[M]>,
+    args: Parameters<PackageCallTable[M]>,
     timeoutMs: number,
-  ): Promise<Awaited<ReturnType<PluginCallTable[M]>>> {
+  ): Promise<Awaited<ReturnType<PackageCallTable[M]>>> {
     clearTimeout(this.#idle);
     const running = this.#running();
     const request = this.#nextId++;
@@ -59,7 +59,7 @@ export class PackageService {
         timer = setTimeout(() => reject(this.#failed(`${method} took more than ${timeoutMs} ms`)), timeoutMs);
         running.send({ type: 'call', request, method, args });
       });
-      return value as Awaited<ReturnType<PluginCallTable[M]>>;
+      return value as Awaited<ReturnType<PackageCallTable[M]>>;
     } finally {
       clearTimeout(timer);
       this.#pending.delete(request);

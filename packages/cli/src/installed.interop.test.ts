@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { freePort } from '@millrace/local-servers';
 import { eventually, runCommand } from '@millrace/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { installNumbers } from './testing/other-plugins.ts';
 
 const run = promisify(execFile);
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -77,6 +78,34 @@ test('it starts, answers over REST with every plug-in, and ends in order', async
     child.kill('SIGTERM');
   }
   expect(await ended).toBe(0);
+});
+
+test('plug-ins of others that bring nothing of Millrace with them find it', async () => {
+  installNumbers(project);
+  writeFileSync(path.join(project, 'worker.properties'), 'plugins=@acme/numbers\n');
+  const rest = `127.0.0.1:${await freePort()}`;
+  const kafka = `127.0.0.1:${await freePort()}`;
+  const args = ['start', 'worker.properties', '--data', path.join(folder, 'data-2'), '--kafka', kafka];
+  const child = spawn(millrace, [...args, '--rest', rest], { cwd: project, stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  try {
+    await eventually('the plug-ins', async () => {
+      const plugins = (await (await fetch(`http://${rest}/connector-plugins`)).json()) as object[];
+      return JSON.stringify(plugins).includes('{"class":"com.acme.NumbersSourceConnector","type":"source"');
+    });
+  } finally {
+    child.kill('SIGTERM');
+  }
+  expect(await ended).toBe(0);
+});
+
+test('programs find the library, with its types', async () => {
+  const program = `import { fileOffsets, Millrace } from 'millrace';
+    await Millrace.open({ config: { 'connector.class': 'Nope' }, offsets: fileOffsets('x') })
+      .catch((error) => console.log(error.code));`;
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program], { cwd: project });
+  expect(stdout).toBe('library.no_source\n');
+  expect(existsSync(path.join(project, 'node_modules/millrace/dist/index.d.ts'))).toBe(true);
 });
 
 test('the demo fetches the Postgres it needs once, and needs nothing of the checkout', async () => {

@@ -107,12 +107,12 @@ class RemoteConnector implements Connector {
   }
 
   /** INV-6: another connector of the package may have ended the process; this one goes on in a new one. */
-  #onError(error: Error, context: ConnectorContext, config: RawConfig): void {
+  #onError(reason: Error, context: ConnectorContext, config: RawConfig): void {
     const now = systemClock.monotonicMs();
     this.#restartsMs = this.#restartsMs.filter((at) => now - at < RESTARTS_WITHIN_MS);
-    const isLost = error instanceof MillraceError && error.code === 'connect.plugin_process_lost';
+    const isLost = reason instanceof MillraceError && reason.code === 'connect.plugin_process_lost';
     if (!isLost || this.#stopped || this.#restartsMs.length >= MOST_RESTARTS) {
-      context.raiseError(error);
+      context.raiseError(reason);
       return;
     }
     this.#restartsMs.push(now);

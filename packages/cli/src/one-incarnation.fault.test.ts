@@ -15,6 +15,7 @@ import {
 } from './testing/changing-tables.ts';
 import { postgresSource, putConnector, untilRunning } from './testing/connectors.ts';
 import type { KafkaProxy } from './testing/kafka-proxy.ts';
+import { writePackage } from './testing/other-plugins.ts';
 import { startProxiedBroker } from './testing/proxied-broker.ts';
 import { readTopic } from './testing/topic-reader.ts';
 import { startWorkerWith } from './testing/worker-with.ts';
@@ -41,6 +42,18 @@ async function request(method: string, pathname: string, body?: object): Promise
   return response.status === 204 ? undefined : await response.json();
 }
 
+/** The counting source once more, in a package: as a plug-in of others, whose tasks have a process of their own. */
+function countingPackage(): string {
+  const counting = JSON.stringify(new URL('testing/counting-plugins.mjs', import.meta.url).href);
+  const package_ = path.join(folder, 'counting');
+  const index = `import { pluginEntries } from ${counting};
+const counting = await pluginEntries.at(-1).load();
+export const plugin = { ...counting, className: 'test.OtherCountingSource' };
+`;
+  writePackage(package_, { name: 'counting' }, { 'index.js': index });
+  return package_;
+}
+
 beforeAll(async () => {
   const broker = await startProxiedBroker(folder, /^connector-producer-/);
   cleanups.push(() => broker[Symbol.asyncDispose]());
@@ -49,7 +62,11 @@ beforeAll(async () => {
     'counting-plugins.mjs',
     `127.0.0.1:${proxy.port}`,
     path.join(folder, 'worker'),
-    { 'task.restart.backoff.ms': '100', 'producer.request.timeout.ms': String(REQUEST_TIMEOUT_MS) },
+    {
+      'task.restart.backoff.ms': '100',
+      'producer.request.timeout.ms': String(REQUEST_TIMEOUT_MS),
+      plugins: countingPackage(),
+    },
   );
   cleanups.push(() => worker[Symbol.asyncDispose]());
   ({ rest } = worker);
@@ -71,10 +88,13 @@ async function incarnations(topic: string): Promise<{ readonly name: string; rea
   return runs;
 }
 
-async function start(name: string): Promise<{ readonly dieFile: string }> {
+async function start(
+  name: string,
+  connectorClass = 'test.CountingSource',
+): Promise<{ readonly dieFile: string }> {
   const dieFile = path.join(folder, `die-${name}`);
   await request('PUT', `/connectors/${name}/config`, {
-    'connector.class': 'test.CountingSource',
+    'connector.class': connectorClass,
     topic: name,
     'die.file': dieFile,
   });
@@ -114,21 +134,29 @@ test('INV-2: a task that is restarted over REST begins after the last request of
   await request('DELETE', '/connectors/restarted');
 });
 
-test('INV-2: a task whose thread died begins when its last requests have come or timed out', async () => {
-  const { dieFile } = await start('dead');
-  writeFileSync(dieFile, '');
-  await eventually('the status tells the wait', async () => {
-    const { tasks } = (await request('GET', '/connectors/dead/status')) as {
-      tasks: { state: string; trace?: string }[];
-    };
-    return (
-      tasks[0]?.state === 'FAILED' && tasks[0].trace?.includes(`by itself in ${REQUEST_TIMEOUT_MS / 1000} s`)
-    );
-  });
-  await release();
-  await expectNoneAfterTheNext('dead');
-  await request('DELETE', '/connectors/dead');
-});
+test.each([
+  ['thread', 'test.CountingSource'],
+  ['process', 'test.OtherCountingSource'],
+])(
+  'INV-2: a task whose %s died begins when its last requests have come or timed out',
+  async (where, connectorClass) => {
+    const name = `dead-${where}`;
+    const { dieFile } = await start(name, connectorClass);
+    writeFileSync(dieFile, '');
+    await eventually('the status tells the wait', async () => {
+      const { tasks } = (await request('GET', `/connectors/${name}/status`)) as {
+        tasks: { state: string; trace?: string }[];
+      };
+      return (
+        tasks[0]?.state === 'FAILED' &&
+        tasks[0].trace?.includes(`by itself in ${REQUEST_TIMEOUT_MS / 1000} s`)
+      );
+    });
+    await release();
+    await expectNoneAfterTheNext(name);
+    await request('DELETE', `/connectors/${name}`);
+  },
+);
 
 test('INV-2 INV-3: a worker that is stopped past its session, its requests on their way, goes on without a gap', async () => {
   await using database = await testDatabase();

@@ -123,7 +123,7 @@ describe('plug-ins of others', () => {
       expect(line).toMatch(/"level":50/);
       expect(line).toMatch(/start the worker again|className of your own|npm install/);
     }
-    expect(lineWith('jar(s)')).toContain('debezium-connector-oracle.jar');
+    expect(lineWith('plugin.path holds')).toContain('debezium-connector-oracle');
   });
 
   it('have their configs checked by their own validators', async () => {

@@ -79,12 +79,6 @@ function findPackages(options: LoadOptions): PluginPackage[] {
   const below = packagesBelow(config.list('plugin.path'), from);
   for (const folder of below.missing)
     settings.logger.warn(`plugin.path names ${folder}, which is not there.`);
-  if (below.jars.length > 0) {
-    settings.logger.warn(
-      `plugin.path holds ${below.jars.length} jar(s), such as ${below.jars[0]}. Millrace runs no Java code: ` +
-        'GET /connector-plugins?connectorsOnly=false lists the classes it has built in; for others write a plug-in (docs/guides/write-a-connector.md).',
-    );
-  }
   const found = new Map<string, PluginPackage>();
   for (const name of [...packageNames(config.list('plugins')), ...below.folders]) {
     try {

@@ -38,34 +38,19 @@ export function findPackage(name: string, from: string): PluginPackage {
   return packageIn(folder, name);
 }
 
-/**
- * The packages in folders below those of `plugin.path` whose package.json has the key `millrace`, and the jars that
- * are found there instead.
- */
+/** The packages in folders below those of `plugin.path` whose package.json has the key `millrace`; jars are none. */
 export function packagesBelow(
   folders: readonly string[],
   from: string,
-): {
-  readonly folders: readonly string[];
-  readonly jars: readonly string[];
-  readonly missing: readonly string[];
-} {
+): { readonly folders: readonly string[]; readonly missing: readonly string[] } {
   const found: string[] = [];
-  const jars: string[] = [];
   const missing: string[] = [];
   for (const given of folders) {
     const root = path.resolve(from, given);
-    if (!isFolder(root)) {
-      if (root.endsWith('.jar') && existsSync(root)) jars.push(root);
-      else missing.push(given);
-      continue;
-    }
-    for (const folder of [root, ...subfolders(root)]) {
-      if (isMarked(folder)) found.push(folder);
-      jars.push(...names(folder).filter((name) => name.endsWith('.jar')));
-    }
+    if (isFolder(root)) found.push(...[root, ...subfolders(root)].filter(isMarked));
+    else if (!existsSync(root)) missing.push(given);
   }
-  return { folders: found, jars, missing };
+  return { folders: found, missing };
 }
 
 function packageIn(folder: string, name: string): PluginPackage {

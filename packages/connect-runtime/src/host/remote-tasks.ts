@@ -1,13 +1,6 @@
 // The near side of a task host whose tasks run in a thread or a process of their own: what is under way there, and
 // what becomes of it when that dies.
-import {
-  type Clock,
-  javaTrace,
-  type LogHub,
-  MillraceError,
-  messageOf,
-  policyOf,
-} from '@millrace/foundation';
+import { type Clock, javaTrace, type LogHub, MillraceError, messageOf, policyOf } from '@millrace/foundation';
 import { connectError } from '../errors.ts';
 import { requestTimeoutMs } from '../task/client-settings.ts';
 import type { TaskSpec } from '../task/task-runner.ts';

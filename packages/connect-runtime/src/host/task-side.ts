@@ -1,7 +1,15 @@
 // The far side of a task host, in a thread or a process of its own: runs the tasks it is told to, with Kafka
 // connections of its own. Only messages cross the border.
 import type { OffsetMap, PluginEntry } from '@millrace/connect-api';
-import { createMetrics, type LogHub, MillraceError, messageOf, renderOthers, renderShown, systemClock } from '@millrace/foundation';
+import {
+  createMetrics,
+  type LogHub,
+  MillraceError,
+  messageOf,
+  renderOthers,
+  renderShown,
+  systemClock,
+} from '@millrace/foundation';
 import type { WriteObserver } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
 import type { Lease } from '../lease.ts';

@@ -1,6 +1,4 @@
 // The worker as a whole: clients, stores, herder, task host, REST, started in this order and closed in reverse.
-import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import path from 'node:path';
 import type { PluginEntry } from '@millrace/connect-api';
@@ -13,7 +11,7 @@ import {
   toError,
 } from '@millrace/foundation';
 import { Admin, Cluster, clientSecurity, fenceProducers } from '@millrace/kafka-client';
-import { type OverridePolicy, withPrefix } from './config/client-overrides.ts';
+import type { OverridePolicy } from './config/client-overrides.ts';
 import { defaultProviders } from './config/providers.ts';
 import { restConfig } from './config/rest-config.ts';
 import {
@@ -27,7 +25,7 @@ import { ConnectorOffsetsService } from './herder/connector-offsets.ts';
 import { DistributedHerder } from './herder/herder.ts';
 import { Leadership } from './herder/leadership.ts';
 import { Membership, type WorkerProtocol } from './herder/membership.ts';
-import { type SessionKeySettings, SessionKeys } from './herder/session-keys.ts';
+import { SessionKeys } from './herder/session-keys.ts';
 import { ChildHost } from './host/child-host.ts';
 import type { PluginProcessSettings } from './host/child-process.ts';
 import { ChoosingHost } from './host/choosing-host.ts';
@@ -58,6 +56,7 @@ import { StatusStore } from './stores/status-store.ts';
 import { transactionalIdOf } from './task/client-settings.ts';
 import type { TaskSettings } from './task/task-runner.ts';
 import { logOpener } from './topic-log.ts';
+import { converterSettings, sessionKeySettings, workerInstanceId } from './worker-settings.ts';
 
 export interface WorkerOptions {
   /** Keys of a worker properties file, with environment and flags put in already. */
@@ -492,41 +491,4 @@ class Worker implements WorkerHandle {
       herder.join(membership);
     });
   }
-}
-
-/** The worker's converter keys with defaults, for connectors that name none. */
-function converterSettings({ resolved, raw }: WorkerConfig): RawConfig {
-  const settings: Record<string, string> = {};
-  for (const side of ['key', 'value', 'header']) {
-    settings[`${side}.converter`] = resolved.string(`${side}.converter`);
-    for (const [name, value] of Object.entries(withPrefix(raw, `${side}.converter.`))) {
-      settings[`${side}.converter.${name}`] = value;
-    }
-  }
-  return settings;
-}
-
-function sessionKeySettings({ resolved }: WorkerConfig): SessionKeySettings {
-  return {
-    keyAlgorithm: resolved.string('inter.worker.key.generation.algorithm'),
-    keySize: resolved.optionalInt('inter.worker.key.size') ?? null,
-    keyTtlMs: resolved.int('inter.worker.key.ttl.ms'),
-    signatureAlgorithm: resolved.string('inter.worker.signature.algorithm'),
-    verificationAlgorithms: resolved.list('inter.worker.verification.algorithms'),
-  };
-}
-
-/** A name for this worker that survives restarts on the same data folder. */
-async function workerInstanceId(dataDir: string): Promise<string> {
-  const file = path.join(dataDir, 'worker.id');
-  try {
-    const known = (await readFile(file, 'utf8')).trim();
-    if (known !== '') return known;
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'ENOENT') throw error;
-  }
-  const fresh = `millrace-${randomUUID()}`;
-  await mkdir(dataDir, { recursive: true });
-  await writeFile(file, `${fresh}\n`);
-  return fresh;
 }

@@ -42,6 +42,20 @@ export function newState(topic: string, partition: number, position: number): Pa
   };
 }
 
+/** A request under way. */
+export interface Asking {
+  readonly sinceMs: number;
+  /** How long the broker may wait for records. */
+  readonly waitMs: number;
+  /** Whether it was given up because something else is wanted now. */
+  givenUp: boolean;
+}
+
+export interface Wanted {
+  readonly state: PartitionState;
+  readonly generation: number;
+}
+
 /** Bytes of keys, values and headers. */
 export function sizeOf(records: readonly KafkaRecord[]): number {
   let size = 0;

@@ -1,7 +1,8 @@
 import { silentLogger, systemClock } from '@millrace/foundation';
 import { API, patchBatch, simpleBatch } from '@millrace/kafka-protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Fetcher, type FetcherOptions } from './fetcher.ts';
+import { Fetcher } from './fetcher.ts';
+import type { FetcherOptions } from './fetcher-options.ts';
 import { type Reaction, ScriptedBroker } from './testing/scripted-broker.ts';
 
 let broker: ScriptedBroker;

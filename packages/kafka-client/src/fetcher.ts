@@ -1,69 +1,23 @@
 // The consumer's data side: positions in, records out. It knows no groups and no policy: an offset that the log no
 // longer has is an error for whoever called, never a jump (INV-3). One request per leader is under way while the
 // caller works on the records of the one before.
-import { type Clock, type Logger, type MillraceError, toError } from '@millrace/foundation';
+import { type Clock, type MillraceError, toError } from '@millrace/foundation';
 import { API, KafkaErrors, type KafkaRecord, type ResponseBody } from '@millrace/kafka-protocol';
 import { backoffMs } from './backoff.ts';
 import { type Cluster, isConnectionProblem } from './cluster.ts';
 import { brokerError, clientError } from './errors.ts';
-import { newState, PASSING_ERRORS, type PartitionState, sizeOf } from './fetch-state.ts';
-import { FetchedPartition, type Isolation } from './fetched-partition.ts';
+import {
+  type Asking,
+  newState,
+  PASSING_ERRORS,
+  type PartitionState,
+  sizeOf,
+  type Wanted,
+} from './fetch-state.ts';
+import { FetchedPartition } from './fetched-partition.ts';
+import type { FetchedRecords, FetcherOptions, PollOptions, ReadProblem } from './fetcher-options.ts';
 import { listOffsets } from './list-offsets.ts';
 import { byTopic, partitionKey, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';
-
-export interface FetcherOptions {
-  readonly cluster: Cluster;
-  readonly isolation: Isolation;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  /** The broker answers at once when it has so much, else after `maxWaitMs`. */
-  readonly minBytes?: number;
-  readonly maxWaitMs?: number;
-  /** Bound of one response, and of what is held undelivered before more is asked for. */
-  readonly maxBytes?: number;
-  readonly maxPartitionBytes?: number;
-  readonly rackId?: string;
-}
-
-export interface PollOptions {
-  readonly maxWaitMs: number;
-  readonly maxRecords?: number;
-  readonly signal?: AbortSignal;
-}
-
-/** Consecutive records of one partition. */
-export interface FetchedRecords extends TopicPartition {
-  readonly records: KafkaRecord[];
-  /** Position after them; beyond the last record where only markers or aborted records follow. */
-  readonly nextOffset: number;
-  /** With read_committed the last stable offset, up to which records are visible. */
-  readonly highWatermark: number;
-  /** Keys, values and headers. */
-  readonly sizeInBytes: number;
-}
-
-/** What keeps records from being read. */
-export interface ReadProblem {
-  /** What is being tried, such as `reading orders-0`. */
-  readonly doing: string;
-  /** Changes with every request that is answered. */
-  readonly attempt: string;
-  readonly error: Error | undefined;
-}
-
-/** A request under way. */
-interface Asking {
-  readonly sinceMs: number;
-  /** How long the broker may wait for records. */
-  readonly waitMs: number;
-  /** Whether it was given up because something else is wanted now. */
-  givenUp: boolean;
-}
-
-interface Wanted {
-  readonly state: PartitionState;
-  readonly generation: number;
-}
 
 type FetchResponse = ResponseBody<typeof API.Fetch>;
 type PartitionAnswer = FetchResponse['responses'][number]['partitions'][number];

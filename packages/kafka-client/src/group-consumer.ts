@@ -10,14 +10,10 @@ import {
   encodeSubscription,
 } from './consumer-protocol.ts';
 import { clientError } from './errors.ts';
-import {
-  type FetchedRecords,
-  Fetcher,
-  type FetcherOptions,
-  type PollOptions,
-  type ReadProblem,
-} from './fetcher.ts';
-import { type GroupAssignment, GroupMember, type LeadRequest, type LossReason } from './group-member.ts';
+import { Fetcher } from './fetcher.ts';
+import type { FetchedRecords, FetcherOptions, PollOptions, ReadProblem } from './fetcher-options.ts';
+import { GroupMember } from './group-member.ts';
+import type { GroupAssignment, LeadRequest, LossReason } from './group-member-options.ts';
 import { commitGroupOffsets, fetchGroupOffsets, type OffsetToCommit } from './group-offsets.ts';
 import { listOffsets } from './list-offsets.ts';
 import { partitionKey, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';

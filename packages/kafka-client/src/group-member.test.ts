@@ -1,7 +1,8 @@
 import { silentLogger, systemClock } from '@millrace/foundation';
 import { API } from '@millrace/kafka-protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { GroupMember, type GroupMemberOptions } from './group-member.ts';
+import { GroupMember } from './group-member.ts';
+import type { GroupMemberOptions } from './group-member-options.ts';
 import { ScriptedBroker } from './testing/scripted-broker.ts';
 
 let broker: ScriptedBroker;

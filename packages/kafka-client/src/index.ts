@@ -51,24 +51,19 @@ export {
 export type { PartitionDescription, TopicDescription } from './describe-topics.ts';
 export { brokerError, clientError, type KafkaClientCode, kafkaCodeOf } from './errors.ts';
 export { type AbortedTransaction, FetchedPartition, type Isolation } from './fetched-partition.ts';
-export {
-  type FetchedRecords,
-  Fetcher,
-  type FetcherOptions,
-  type PollOptions,
-  type ReadProblem,
-} from './fetcher.ts';
+export { Fetcher } from './fetcher.ts';
+export type { FetchedRecords, FetcherOptions, PollOptions, ReadProblem } from './fetcher-options.ts';
 export { type AssignedPartition, GroupConsumer, type GroupConsumerOptions } from './group-consumer.ts';
-export {
-  type GroupAssignment,
-  GroupMember,
-  type GroupMemberOptions,
-  type GroupPeer,
-  type GroupProtocol,
-  type LeadRequest,
-  type LossReason,
-  type MemberState,
-} from './group-member.ts';
+export { GroupMember } from './group-member.ts';
+export type {
+  GroupAssignment,
+  GroupMemberOptions,
+  GroupPeer,
+  GroupProtocol,
+  LeadRequest,
+  LossReason,
+  MemberState,
+} from './group-member-options.ts';
 export {
   type CommittedOffset,
   type CommittingMember,

@@ -7,7 +7,6 @@ import type {
   ConnectorInfo,
   ConnectorKind,
   ConnectorOffsets,
-  ConnectorPlugin,
   ConnectorStatus,
   ServerInfo,
   TaskInfo,
@@ -38,6 +37,7 @@ import type { Herder, OffsetChange, RestartRequest } from './herder-api.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { Leadership } from './leadership.ts';
 import type { GroupPlace } from './membership.ts';
+import { type ConnectorWithConfig, OffsetChanges } from './offset-changes.ts';
 import { planRestart } from './restart-plan.ts';
 import { TaskSupervisor, type TaskSupervisorOptions } from './task-supervisor.ts';
 import { ConnectorViews } from './views.ts';
@@ -72,15 +72,10 @@ export interface HerderOptions {
 }
 
 const VALIDATION_TIMEOUT_MS = 90_000;
-const MUST_BE_STOPPED =
-  "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/%s/stop' endpoint";
 const ONLY_LEADER_SETS = 'Only the leader can set connector configs.';
 const ONLY_LEADER_DELETES = 'Only the leader can delete connector configs.';
 const ONLY_LEADER_STOPS = 'Only the leader can transition connectors to the STOPPED state.';
 const ONLY_LEADER_FENCES = 'Only the leader may perform zombie fencing.';
-const ONLY_LEADER_CHANGES_OFFSETS = 'Only the leader can process external offsets modification requests';
-const TASKS_END_MS = 15_000;
-const TASKS_END_LOOK_MS = 50;
 const TRACKING_OFF = 'Topic tracking is disabled.';
 const RESET_OFF = 'Topic tracking reset is disabled.';
 
@@ -94,6 +89,7 @@ export class DistributedHerder implements Herder {
   readonly #leadership: Leadership;
   readonly #work: GroupWork;
   readonly #fencing: ZombieFencing;
+  readonly #offsets: OffsetChanges;
   /** How often the leader has not taken the task configs of a connector in a row. */
   readonly #unsent = new Map<string, number>();
   #membership: GroupPlace | undefined;
@@ -127,6 +123,17 @@ export class DistributedHerder implements Herder {
       isSource: async (name) => (await this.#connectorWithConfig(name)).plugin.kind === 'source',
       fence: async (name, count) =>
         await options.fenceProducers(name, (await this.#connectorWithConfig(name)).config, count),
+    });
+    this.#offsets = new OffsetChanges({
+      configs,
+      status,
+      clock: options.tasks.clock,
+      leadership: this.#leadership,
+      tasks: this.#tasks,
+      offsets: options.offsets,
+      fencing: options.tasks.settings.exactlyOnce ? this.#fencing : null,
+      connectorWithConfig: (name) => this.#connectorWithConfig(name),
+      write: (name, work) => this.#write(name, work),
     });
     const { clock, workerId } = options.tasks;
     this.#work = new GroupWork({
@@ -424,72 +431,18 @@ export class DistributedHerder implements Herder {
   // ---- offsets
 
   async offsets(name: string): Promise<ConnectorOffsets> {
-    const { plugin, config } = await this.#connectorWithConfig(name);
-    return { offsets: await this.#options.offsets.list(name, plugin, config) };
+    return await this.#offsets.list(name);
   }
 
   async alterOffsets(name: string, changes: readonly OffsetChange[]): Promise<string> {
-    return await this.#changeOffsets(name, (plugin, config) =>
-      this.#options.offsets.alter(name, plugin, config, changes),
-    );
+    return await this.#offsets.alter(name, changes);
   }
 
   async resetOffsets(name: string): Promise<string> {
-    return await this.#changeOffsets(name, (plugin, config) =>
-      this.#options.offsets.reset(name, plugin, config),
-    );
+    return await this.#offsets.reset(name);
   }
 
-  async #changeOffsets(
-    name: string,
-    change: (plugin: ConnectorPlugin, config: RawConfig) => Promise<string>,
-  ): Promise<string> {
-    await this.#leadership.require(ONLY_LEADER_CHANGES_OFFSETS);
-    await this.#options.configs.refresh();
-    const { plugin, config } = await this.#connectorWithConfig(name);
-    return await this.#write(name, async () => {
-      const { state } = this.#options.configs;
-      this.#leadership.requireNow(ONLY_LEADER_CHANGES_OFFSETS);
-      if (state.targetState(name) !== 'STOPPED' || state.tasks(name).length > 0) {
-        throw connectError('connect.bad_request', MUST_BE_STOPPED.replace('%s', name));
-      }
-      await this.#untilTasksEnded(name);
-      if (plugin.kind === 'source' && this.#options.tasks.settings.exactlyOnce)
-        await this.#fenceForOffsets(name);
-      return await change(plugin, config);
-    });
-  }
-
-  /** A task that the group has lost sight of must not store an offset after this one. */
-  async #fenceForOffsets(name: string): Promise<void> {
-    try {
-      await this.#fencing.run(name);
-    } catch (cause) {
-      throw connectError(
-        'connect.rest_internal',
-        'Failed to perform zombie fencing for source connector prior to modifying offsets',
-        { cause },
-      );
-    }
-  }
-
-  /** Tasks that are still ending may store offsets of their own. Where they end, their states are taken away. */
-  async #untilTasksEnded(name: string): Promise<void> {
-    await Promise.all(this.#tasks.tasksOf(name).map((item) => this.#tasks.reconcile(item)));
-    const { status, tasks } = this.#options;
-    for (let waitedMs = 0; status.tasks(name).length > 0; waitedMs += TASKS_END_LOOK_MS) {
-      if (waitedMs >= TASKS_END_MS) {
-        const [[task, { workerId }] = [0, { workerId: '' }]] = status.tasks(name);
-        throw connectError(
-          'connect.rest_internal',
-          `The offsets of ${name} cannot be changed: its task ${task} has not ended on ${workerId}`,
-        );
-      }
-      await tasks.clock.sleep(TASKS_END_LOOK_MS);
-    }
-  }
-
-  async #connectorWithConfig(name: string): Promise<{ plugin: ConnectorPlugin; config: RawConfig }> {
+  async #connectorWithConfig(name: string): Promise<ConnectorWithConfig> {
     const stored = this.#views.config(name);
     const { plugins, providers } = this.#options.validation;
     const plugin = await connectorOf(stored, plugins);

@@ -4,56 +4,22 @@ import {
   ActivityStep,
   type PartitionPosition,
   type SinkRecord,
-  type SinkTask,
   type SinkTaskContext,
   type TopicPartition,
 } from '@millrace/connect-api';
 import { policyOf, toError } from '@millrace/foundation';
-import type {
-  AssignedPartition,
-  BatchProducer,
-  Cluster,
-  FetchedRecords,
-  GroupConsumer,
-  GroupConsumerOptions,
-} from '@millrace/kafka-client';
+import type { AssignedPartition, FetchedRecords, GroupConsumer } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
-import type { SinkMeters } from '../metrics/task-meters.ts';
 import { within } from './abortable.ts';
-import type { ErrorHandler } from './error-handling.ts';
+import { tellOfCutTopics } from './cut-topics.ts';
 import { showSink } from './metrics.ts';
 import { PauseGate } from './pause-gate.ts';
-import type { RecordReader } from './record-reader.ts';
 import { ShownState } from './shown-state.ts';
 import { SinkPositions } from './sink-positions.ts';
 import { keyOf, lagsOf, readingOf } from './sink-reading.ts';
+import type { SinkRunnerParts } from './sink-runner-parts.ts';
 import { StallWatch } from './stall-watch.ts';
-import type { RunnerEnvironment, TaskEvents, TaskRunner, TaskSpec } from './task-runner.ts';
-import type { TransformationChain } from './transformation-chain.ts';
-
-type ConsumerCallbacks = Pick<GroupConsumerOptions, 'onAssigned' | 'onRevoked' | 'onLost' | 'onFatal'>;
-
-export interface SinkRunnerParts {
-  readonly spec: TaskSpec;
-  readonly environment: RunnerEnvironment;
-  readonly events: TaskEvents;
-  readonly task: SinkTask;
-  readonly chain: TransformationChain;
-  readonly reader: RecordReader;
-  readonly errors: ErrorHandler;
-  readonly meters: SinkMeters;
-  readonly cluster: Cluster;
-  /** Writes dead letters; null when the config names no queue. */
-  readonly producer: BatchProducer | null;
-  readonly reports: boolean;
-  readonly createConsumer: (callbacks: ConsumerCallbacks) => GroupConsumer;
-  readonly maxPollRecords: number;
-  /** What to do about a position that the log no longer has; null = fail. */
-  readonly offsetReset: 'earliest' | 'latest' | null;
-  /** Where partitions begin; null for a sink that wants only what comes from now on. */
-  readonly beginnings: ((places: readonly TopicPartition[]) => Promise<readonly PartitionPosition[]>) | null;
-  readonly findOffset: (partition: TopicPartition, spec: 'earliest' | 'latest') => Promise<number>;
-}
+import type { TaskRunner } from './task-runner.ts';
 
 const POLL_MS = 500;
 /** Without an error for so long, everything can be read again. */
@@ -320,27 +286,17 @@ export class SinkTaskRunner implements TaskRunner {
       for (const position of committed) this.#positions.commit(position);
       this.#applyPauses(this.#gate.paused, places);
       const begun = new Set([...committed, ...(positions ?? [])].map(keyOf));
-      void this.#tellOfCutTopics(places.filter((place) => !begun.has(keyOf(place))));
+      void tellOfCutTopics(
+        this.#parts,
+        places.filter((place) => !begun.has(keyOf(place))),
+        (note) => {
+          if (!this.#stop.signal.aborted) this.#shown.note(note);
+        },
+      );
       return positions;
     } catch (error) {
       this.#fail(toError(error));
       return undefined;
-    }
-  }
-
-  /** INV-3: who reads a topic for the first time after its beginning was deleted does not have all of it. */
-  async #tellOfCutTopics(unread: readonly TopicPartition[]): Promise<void> {
-    const { beginnings, environment } = this.#parts;
-    if (beginnings === null || unread.length === 0) return;
-    try {
-      const cut = (await beginnings(unread)).filter(({ offset }) => offset > 0);
-      const [first] = cut;
-      if (first === undefined) return;
-      const note = cutNote(first, cut.length - 1);
-      environment.logger.warn({ partitions: cut.length }, note);
-      if (!this.#stop.signal.aborted) this.#shown.note(note);
-    } catch (error) {
-      environment.logger.debug({ err: error }, 'where the topics begin is not known');
     }
   }
 
@@ -525,13 +481,4 @@ export class SinkTaskRunner implements TaskRunner {
     await producer?.abort('its task has ended');
     await cluster.close();
   }
-}
-
-function cutNote({ topic, partition, offset }: PartitionPosition, others: number): string {
-  const more = others > 0 ? ` (and ${others} more)` : '';
-  return (
-    `${topic}-${partition}${more} began at offset ${offset} when this sink first read it: what was deleted before is ` +
-    'missing from its target.\nWhat to do: Have the source read its tables again (a snapshot by signal), and keep ' +
-    'topics whole that new sinks shall read: cleanup.policy=compact, or a longer retention.ms.\n'
-  );
 }

@@ -66,6 +66,7 @@ export class CaptureRun {
   readonly #types = new TypeCatalog();
   readonly #stopping = new AbortController();
   #client: pg.Client | undefined;
+  #opening: Promise<pg.Client> | undefined;
   #facts: ServerFacts | undefined;
   /** The replication session that the server was identified on, until it is used. */
   #session: pg.Client | undefined;
@@ -171,6 +172,14 @@ export class CaptureRun {
   /** The session for the catalog; it is opened again where it broke while nothing was asked. */
   async #catalog(): Promise<pg.Client> {
     if (this.#client !== undefined) return this.#client;
+    // Two that find none share the one that is opened.
+    this.#opening ??= this.#openCatalog().finally(() => {
+      this.#opening = undefined;
+    });
+    return await this.#opening;
+  }
+
+  async #openCatalog(): Promise<pg.Client> {
     const client = await openSession(this.#options.config.connection);
     client.once('end', () => {
       if (this.#client !== client) return;
@@ -275,6 +284,7 @@ export class CaptureRun {
     await this.#streaming?.close();
     await this.#background;
     await this.#session?.end().catch(() => undefined);
+    await this.#opening?.catch(() => undefined);
     const client = this.#client;
     if (client === undefined) return;
     if (config.slot.dropOnStop && this.#slotIsOurs) {

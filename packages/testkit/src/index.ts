@@ -1,5 +1,6 @@
 /** Conformance suites, real-server harness and golden reader. */
 export { type Change, type DeliveredChange, historyProblems, withoutReplays } from './change-history.ts';
+export { childEnvironment } from './child-environment.ts';
 export { type ConvertedValue, type ConverterSubject, describeConverter } from './conformance/converter.ts';
 export { describeSinkConnector, type SinkSubject, type TargetUnderTest } from './conformance/sink.ts';
 export { describeSourceConnector, type SourceSubject, type SourceUnderTest } from './conformance/source.ts';

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '@millrace/local-servers';
+import { childEnvironment } from './child-environment.ts';
 import { type RestAnswer, type RestSubject, restRequest } from './rest-request.ts';
 
 const bin = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../cli/bin/millrace.js');
@@ -85,7 +86,7 @@ export class MillraceProcess implements AsyncDisposable, RestSubject {
     args.push(...(this.#options.args ?? []));
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_OPTIONS: '', ...this.#options.env },
+      env: childEnvironment(this.#options.env),
       cwd: this.#options.cwd,
     });
     this.#child = child;

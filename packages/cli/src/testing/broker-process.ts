@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '@millrace/local-servers';
+import { childEnvironment } from '@millrace/testkit';
 
 const bin = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../bin/millrace.js');
 const READY_WITHIN_MS = 30_000;
@@ -40,7 +41,7 @@ export async function startBrokerProcess(
     const child = spawn(
       process.execPath,
       [bin, 'broker', file, '--data', path.join(folder, 'data'), '--kafka', kafka, ...args],
-      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_OPTIONS: '' } },
+      { stdio: ['ignore', 'pipe', 'pipe'], env: childEnvironment() },
     );
     child.stderr.on('data', (chunk: Buffer) => {
       logs = (logs + chunk.toString()).slice(-1_000_000);

@@ -177,6 +177,12 @@ describe('INV-7', () => {
       await putConnector(worker, name, source(name, postgres.port));
       const items = { 'connector.class': 'FileStreamSink', file: path.join(folder, 'items') };
       await putConnector(worker, 'reader', { ...items, topics: `${name}.public.item` });
+      // One that has nothing to read notices, too.
+      await putConnector(worker, 'idle', {
+        ...items,
+        file: path.join(folder, 'none'),
+        topics: 'not.there.yet',
+      });
       await untilDelivered(worker, name);
       // From its first streamed change on, what the table looks like is stored.
       await insert(1);
@@ -185,7 +191,12 @@ describe('INV-7', () => {
       stopProcess(broker);
       await insert(20);
       await untilStalled(worker, name, /while waiting for acknowledgements of mute\.public\.item-0\n/);
-      await untilStalled(worker, 'reader', /while (waiting for broker|committing offsets|joining the group)/);
+      await untilStalled(
+        worker,
+        'reader',
+        /while (waiting for broker|waiting for the coordinator|committing offsets|joining the group)/,
+      );
+      await untilStalled(worker, 'idle', /while waiting for the coordinator of group connect-idle\n/);
       expect(await notReady(worker)).toMatch(/connector mute: No progress[^]*connector reader: No progress/);
       continueProcess(broker);
       await untilDelivered(worker, name);

@@ -121,8 +121,14 @@ export class GroupConsumer implements AsyncDisposable {
 
   /** What keeps records from coming: the group cannot be joined, or the brokers cannot be read from. */
   get problem(): ReadProblem | undefined {
-    const { state, problem } = this.#member;
-    if (state === 'stable') return this.#fetcher.problem;
+    const { state, problem, silentSinceMs } = this.#member;
+    if (state === 'stable') {
+      const reading = this.#fetcher.problem;
+      if (reading !== undefined || silentSinceMs === undefined) return reading;
+      // While partitions are taken over, and where there are none, nothing is read.
+      const doing = `waiting for the coordinator of group ${this.#options.groupId}`;
+      return { doing, attempt: String(silentSinceMs), error: undefined };
+    }
     return { doing: `joining the group ${this.#options.groupId}`, attempt: 'joining', error: problem };
   }
 

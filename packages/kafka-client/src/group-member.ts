@@ -22,6 +22,8 @@ import type { GroupMemberOptions, LossReason, MemberState } from './group-member
 
 const NO_GENERATION = -1;
 const E = KafkaErrors;
+/** A heartbeat is answered in less, unless something is wrong. */
+const ANSWER_SLACK_MS = 2000;
 type JoinResponse = ResponseBody<typeof API.JoinGroup>;
 
 export class GroupMember implements AsyncDisposable {
@@ -65,6 +67,13 @@ export class GroupMember implements AsyncDisposable {
   /** Why joining failed last, until it succeeds. */
   get problem(): Error | undefined {
     return this.#problem;
+  }
+  /** Since when the coordinator has been silent, by the clock that never goes back; undefined while it answers in time. */
+  get silentSinceMs(): number | undefined {
+    const { clock, heartbeatIntervalMs } = this.#options;
+    const since = this.#lastContactMs;
+    const isOverdue = clock.monotonicMs() - since > heartbeatIntervalMs + ANSWER_SLACK_MS;
+    return this.#state === 'stable' && isOverdue ? since : undefined;
   }
   get isLeader(): boolean {
     return this.#isLeader;

@@ -106,5 +106,15 @@ export async function untilBalanced(
       return true;
     },
     timeoutMs,
-  );
+  ).catch(async (error: unknown) => {
+    const states = await Promise.all(workers.map(stateOf));
+    throw new Error(`${String(error)}\n${states.join('\n')}`);
+  });
+}
+
+/** Whether a worker is ready, what keeps it, and what it said last: what a group that does not settle is told by. */
+async function stateOf(worker: MillraceProcess): Promise<string> {
+  const ready = await worker.request('GET', '/health/ready').catch(String);
+  const said = worker.logs.trimEnd().split('\n').slice(-5).join('\n');
+  return `${idOf(worker)}, ${worker.running ? 'running' : 'ended'}: ${JSON.stringify(ready)}\n${said}`;
 }

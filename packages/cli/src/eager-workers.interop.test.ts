@@ -1,38 +1,19 @@
 // A group of a real Connect worker that speaks `connect.protocol=eager` only and one of Millrace, on a real Kafka.
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { connectWithDebezium, eventually, RealConnect, RealKafka } from '@millrace/testkit';
-import { afterAll, beforeAll, test } from 'vitest';
+import { eventually, RealConnect } from '@millrace/testkit';
+import { test } from 'vitest';
 import { fileSource, untilLine } from './testing/numbered-lines.ts';
+import { realKafka } from './testing/real-kafka.ts';
 import { group, statuses, Workers } from './testing/workers.ts';
 
-let folder: string;
-let kafka: RealKafka | undefined;
-let cannot: string | undefined;
-
-beforeAll(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), 'millrace-eager-'));
-  try {
-    await connectWithDebezium();
-  } catch (error) {
-    if (process.env['CI'] === 'true') throw error;
-    cannot = `Connect cannot be had: ${String(error).slice(0, 300)}`;
-    return;
-  }
-  kafka = await RealKafka.start(path.join(folder, 'kafka'));
-}, 300_000);
-afterAll(async () => {
-  await kafka?.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+const { folder, kafkaOf } = realKafka('eager');
 
 test.for(['connect', 'millrace'] as const)(
   'they share work while %s leads',
   { timeout: 240_000 },
   async (leader, context) => {
-    if (!kafka) return context.skip(cannot);
-    const address = `127.0.0.1:${kafka.port}`;
+    const address = kafkaOf(context);
     const own = group(`eager-${leader}`);
     await using workers = new Workers(address, own);
     const connectWorker = (): Promise<RealConnect> =>

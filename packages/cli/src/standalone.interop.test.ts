@@ -1,36 +1,17 @@
 // Standalone workers of Connect and of Millrace in turn on one offset file and the connector files of one source.
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { connectWithDebezium, eventually, RealConnect, RealKafka, startMillrace } from '@millrace/testkit';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually, RealConnect, startMillrace } from '@millrace/testkit';
+import { expect, test } from 'vitest';
 import { fileSource, Lines, replays, TEXT, untilLine } from './testing/numbered-lines.ts';
+import { realKafka } from './testing/real-kafka.ts';
 
-let folder: string;
-let kafka: RealKafka | undefined;
-let cannot: string | undefined;
-
-beforeAll(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), 'millrace-standalone-'));
-  try {
-    await connectWithDebezium();
-  } catch (error) {
-    if (process.env['CI'] === 'true') throw error;
-    cannot = `Connect cannot be had: ${String(error).slice(0, 300)}`;
-    return;
-  }
-  kafka = await RealKafka.start(path.join(folder, 'kafka'));
-}, 300_000);
-afterAll(async () => {
-  await kafka?.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+const { folder, kafkaOf } = realKafka('standalone');
 
 test('each goes on where the other has stopped, from the same offset file', {
   timeout: 240_000,
 }, async (context) => {
-  if (!kafka) return context.skip(cannot);
-  const address = `127.0.0.1:${kafka.port}`;
+  const address = kafkaOf(context);
   using lines = new Lines(folder, 'lines', 1);
   const files = [path.join(folder, 'connector.properties'), path.join(folder, 'connector.json')] as const;
   const config = { name: 'lines', ...fileSource(lines.file, 'lines'), 'tasks.max': '1' };

@@ -2,23 +2,19 @@
 // way round, while rows keep changing. Both find the same configs, offsets, slot and publication; no second snapshot is
 // taken, no change is missing or out of order, and what comes again is what was not confirmed. Needs Java 17 and Maven: a
 // named skip elsewhere.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import {
-  connectWithDebezium,
   eventually,
   historyProblems,
   type MillraceProcess,
   RealConnect,
-  RealKafka,
   type RestSubject,
   startMillrace,
   type TestDatabase,
   testDatabase,
   testRandom,
 } from '@millrace/testkit';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   CHANGING_TABLES,
   committedChanges,
@@ -27,6 +23,7 @@ import {
   TableWriters,
 } from './testing/changing-tables.ts';
 import { postgresSource, putConnector, untilRunning } from './testing/connectors.ts';
+import { realKafka } from './testing/real-kafka.ts';
 import { readTopic } from './testing/topic-reader.ts';
 
 type Owner = 'debezium' | 'millrace';
@@ -37,25 +34,7 @@ const TABLES = Object.keys(CHANGING_TABLES);
 /** A member of the group that was killed is waited for. */
 const START_MS = 120_000;
 
-let folder: string;
-let kafka: RealKafka | undefined;
-let cannot: string | undefined;
-
-beforeAll(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), 'millrace-takeover-'));
-  try {
-    await connectWithDebezium();
-  } catch (error) {
-    if (process.env['CI'] === 'true') throw error;
-    cannot = `Connect cannot be had: ${String(error).slice(0, 300)}`;
-    return;
-  }
-  kafka = await RealKafka.start(path.join(folder, 'kafka'));
-}, 300_000);
-afterAll(async () => {
-  await kafka?.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+const { folder, kafkaOf } = realKafka('takeover');
 
 interface Worker extends RestSubject {
   stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<unknown>;
@@ -132,8 +111,7 @@ async function snapshotRows(prefix: string, address: string): Promise<number> {
   return rows;
 }
 
-async function changesHands(name: string, turns: readonly Turn[]): Promise<void> {
-  const address = `127.0.0.1:${kafka?.port}`;
+async function changesHands(address: string, name: string, turns: readonly Turn[]): Promise<void> {
   const random = testRandom(name);
   await using database = await testDatabase();
   await createChangingTables(database);
@@ -181,8 +159,7 @@ async function changesHands(name: string, turns: readonly Turn[]): Promise<void>
 }
 
 test('Millrace goes on with what Debezium began, and Debezium with that', async (context) => {
-  if (cannot !== undefined) return context.skip(cannot);
-  await changesHands('from-debezium', [
+  await changesHands(kafkaOf(context), 'from-debezium', [
     ['debezium', 'SIGTERM'],
     ['millrace', 'SIGTERM'],
     ['debezium', 'SIGKILL'],
@@ -191,8 +168,7 @@ test('Millrace goes on with what Debezium began, and Debezium with that', async 
 }, 900_000);
 
 test('Debezium goes on with what Millrace began, and Millrace with that', async (context) => {
-  if (cannot !== undefined) return context.skip(cannot);
-  await changesHands('from-millrace', [
+  await changesHands(kafkaOf(context), 'from-millrace', [
     ['millrace', 'SIGTERM'],
     ['debezium', 'SIGTERM'],
     ['millrace', 'SIGKILL'],

@@ -1,19 +1,15 @@
 // Several workers of one group on a real Kafka: Millrace's among themselves, and one of Millrace beside a real Connect worker
 // with Debezium, which understand each other's assignments and requests. Needs Java 17 and Maven: a named skip elsewhere.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import {
-  connectWithDebezium,
   eventually,
   historyProblems,
   type MillraceProcess,
   RealConnect,
-  RealKafka,
   testDatabase,
   testRandom,
 } from '@millrace/testkit';
-import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   CHANGING_TABLES,
   committedChanges,
@@ -22,34 +18,12 @@ import {
   TableWriters,
 } from './testing/changing-tables.ts';
 import { connectorStatus, postgresSource, putConnector, untilRunning } from './testing/connectors.ts';
+import { realKafka } from './testing/real-kafka.ts';
 import { readTopic } from './testing/topic-reader.ts';
 import { group, idOf, statuses, untilBalanced, Workers } from './testing/workers.ts';
 
 const TABLES = Object.keys(CHANGING_TABLES);
-let folder: string;
-let kafka: RealKafka | undefined;
-let cannot: string | undefined;
-
-beforeAll(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), 'millrace-workers-'));
-  try {
-    await connectWithDebezium();
-  } catch (error) {
-    if (process.env['CI'] === 'true') throw error;
-    cannot = `Connect cannot be had: ${String(error).slice(0, 300)}`;
-    return;
-  }
-  kafka = await RealKafka.start(path.join(folder, 'kafka'));
-}, 300_000);
-afterAll(async () => {
-  await kafka?.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-function kafkaOf(context: TestContext): string {
-  if (!kafka) context.skip(cannot);
-  return `127.0.0.1:${kafka?.port}`;
-}
+const { folder, kafkaOf } = realKafka('workers');
 
 type Database = Awaited<ReturnType<typeof testDatabase>>;
 

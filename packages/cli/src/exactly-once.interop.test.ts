@@ -1,54 +1,23 @@
 // Exactly-once sources on a real Kafka: a group of ours whose workers are killed and held, and one that a real Connect
 // worker shares, where each fences for the other. Needs Java 17 and Maven: a named skip elsewhere.
 import path from 'node:path';
-import {
-  eventually,
-  historyProblems,
-  type MillraceProcess,
-  RealConnect,
-  testDatabase,
-  testRandom,
-} from '@millrace/testkit';
+import { eventually, type MillraceProcess, RealConnect, testDatabase, testRandom } from '@millrace/testkit';
 import { expect, test } from 'vitest';
 import {
   CHANGING_TABLES,
-  committedChanges,
   createChangingTables,
-  deliveredChanges,
+  expectWhole,
   TableWriters,
 } from './testing/changing-tables.ts';
-import { connectorStatus, postgresSource, putConnector, untilRunning } from './testing/connectors.ts';
+import { postgresSource, putConnector, untilRunning, untilSnapshotStored } from './testing/connectors.ts';
 import { fileSource, Lines, replays, untilLine } from './testing/numbered-lines.ts';
 import { realKafka } from './testing/real-kafka.ts';
 import { readTopic } from './testing/topic-reader.ts';
-import { group, idOf, statuses, Workers } from './testing/workers.ts';
+import { group, statuses, takeOver, Workers } from './testing/workers.ts';
 
 const ENABLED = { 'exactly.once.source.support': 'enabled' };
 const TABLES = Object.keys(CHANGING_TABLES);
 const { folder, kafkaOf } = realKafka('once');
-
-/** Ends whoever runs the task in some way, and waits until another worker does. */
-async function takeOver(
-  workers: readonly MillraceProcess[],
-  name: string,
-  end: (worker: MillraceProcess) => void | Promise<unknown>,
-): Promise<MillraceProcess> {
-  const [asked] = workers as [MillraceProcess];
-  const [task] = (await connectorStatus(asked, name)).tasks;
-  const runner = workers.find((worker) => idOf(worker) === task?.worker_id);
-  if (!runner) throw new Error(`the task runs on ${task?.worker_id}`);
-  await end(runner);
-  const other = workers.find((worker) => worker !== runner) as MillraceProcess;
-  await eventually(
-    'another worker runs the task',
-    async () => {
-      const status = await connectorStatus(other, name);
-      return status.tasks[0]?.state === 'RUNNING' && status.tasks[0].worker_id !== idOf(runner);
-    },
-    90_000,
-  );
-  return runner;
-}
 
 test('INV-2 INV-3: workers on a real Kafka take over, and every change and line comes once', {
   timeout: 300_000,
@@ -62,11 +31,7 @@ test('INV-2 INV-3: workers on a real Kafka take over, and every change and line 
   await putConnector(first, 'rows', postgresSource(database, 'once', TABLES));
   using lines = new Lines(folder, 'lines', 2);
   await putConnector(first, 'lines', fileSource(lines.file, 'lines'));
-  await eventually('the snapshot is stored', async () => {
-    const { body } = await first.request('GET', '/connectors/rows/offsets');
-    const { offsets } = body as { offsets: { offset: Record<string, unknown> }[] };
-    return offsets.some(({ offset }) => offset['snapshot_completed'] === true || 'lsn_proc' in offset);
-  });
+  await untilSnapshotStored(first, 'rows');
   await using writers = new TableWriters(database.url, testRandom('once on a real Kafka'), {
     connections: 2,
     pauseMs: 5,
@@ -78,19 +43,7 @@ test('INV-2 INV-3: workers on a real Kafka take over, and every change and line 
   for (const name of ['rows', 'lines']) await untilRunning(first, name, 60_000);
   await writers.stop();
   lines[Symbol.dispose]();
-  for (const [table, keyColumns] of Object.entries(CHANGING_TABLES)) {
-    const committed = await committedChanges(database, table);
-    await eventually(
-      `all changes of ${table}`,
-      async () => {
-        const delivered = deliveredChanges(await readTopic(address, `once.public.${table}`), keyColumns);
-        const problems = historyProblems(committed, delivered, 0);
-        if (problems.length > 0) throw new Error(problems.slice(0, 3).join('; '));
-        return true;
-      },
-      60_000,
-    );
-  }
+  await expectWhole(address, database, 'once', 0);
   await untilLine(address, 'lines', lines.count);
   expect(await replays(address, 'lines')).toEqual({ last: lines.count - 1, count: 0 });
 });

@@ -1,62 +1,22 @@
 // Several workers of one group on a real Kafka: Millrace's among themselves, and one of Millrace beside a real Connect worker
 // with Debezium, which understand each other's assignments and requests. Needs Java 17 and Maven: a named skip elsewhere.
 import path from 'node:path';
-import {
-  eventually,
-  historyProblems,
-  type MillraceProcess,
-  RealConnect,
-  testDatabase,
-  testRandom,
-} from '@millrace/testkit';
+import { eventually, type MillraceProcess, RealConnect, testDatabase, testRandom } from '@millrace/testkit';
 import { expect, test } from 'vitest';
 import {
   CHANGING_TABLES,
-  committedChanges,
   createChangingTables,
-  deliveredChanges,
+  expectWhole,
   TableWriters,
 } from './testing/changing-tables.ts';
-import { connectorStatus, postgresSource, putConnector, untilRunning } from './testing/connectors.ts';
+import { postgresSource, putConnector, untilRunning, untilSnapshotStored } from './testing/connectors.ts';
 import { realKafka } from './testing/real-kafka.ts';
-import { readTopic } from './testing/topic-reader.ts';
-import { group, idOf, statuses, untilBalanced, Workers } from './testing/workers.ts';
+import { group, idOf, statuses, takeOver, untilBalanced, Workers } from './testing/workers.ts';
 
 const TABLES = Object.keys(CHANGING_TABLES);
 const { folder, kafkaOf } = realKafka('workers');
 
 type Database = Awaited<ReturnType<typeof testDatabase>>;
-
-/** Every committed change has arrived, in order, with at most `replays` steps back. */
-async function expectWhole(
-  address: string,
-  database: Database,
-  prefix: string,
-  replays: number,
-): Promise<void> {
-  for (const [table, keyColumns] of Object.entries(CHANGING_TABLES)) {
-    const committed = await committedChanges(database, table);
-    await eventually(
-      `all changes of ${table}`,
-      async () => {
-        const delivered = deliveredChanges(await readTopic(address, `${prefix}.public.${table}`), keyColumns);
-        const problems = historyProblems(committed, delivered, replays);
-        if (problems.length > 0) throw new Error(problems.slice(0, 3).join('; '));
-        return true;
-      },
-      60_000,
-    );
-  }
-}
-
-/** Until then a change of a row may be part of the snapshot. */
-async function untilSnapshotStored(worker: MillraceProcess, name: string): Promise<void> {
-  await eventually('the snapshot is stored', async () => {
-    const { body } = await worker.request('GET', `/connectors/${name}/offsets`);
-    const { offsets } = body as { offsets: { offset: Record<string, unknown> }[] };
-    return offsets.some(({ offset }) => offset['snapshot_completed'] === true || 'lsn_proc' in offset);
-  });
-}
 
 test('INV-1 INV-2 INV-3: workers on a real Kafka take over from one that is killed and one that stood still', {
   timeout: 300_000,
@@ -73,29 +33,10 @@ test('INV-1 INV-2 INV-3: workers on a real Kafka take over from one that is kill
     connections: 2,
     pauseMs: 5,
   });
-  const takeOver = async (
-    end: (worker: MillraceProcess) => void | Promise<unknown>,
-  ): Promise<MillraceProcess> => {
-    const [asked] = workers as [MillraceProcess];
-    const [task] = (await connectorStatus(asked, 'ours')).tasks;
-    const runner = workers.find((worker) => idOf(worker) === task?.worker_id);
-    if (!runner) throw new Error(`the task runs on ${task?.worker_id}`);
-    await end(runner);
-    const other = workers.find((worker) => worker !== runner) as MillraceProcess;
-    await eventually(
-      'another worker runs the task',
-      async () => {
-        const status = await connectorStatus(other, 'ours');
-        return status.tasks[0]?.state === 'RUNNING' && status.tasks[0].worker_id !== idOf(runner);
-      },
-      90_000,
-    );
-    return runner;
-  };
-  const killed = await takeOver((worker) => worker.end('SIGKILL'));
+  const killed = await takeOver(workers, 'ours', (worker) => worker.end('SIGKILL'));
   await killed.start();
   await untilBalanced(workers, { connectors: 1, tasks: 1 });
-  const stopped = await takeOver((worker) => void process.kill(worker.pid ?? 0, 'SIGSTOP'));
+  const stopped = await takeOver(workers, 'ours', (worker) => void process.kill(worker.pid ?? 0, 'SIGSTOP'));
   process.kill(stopped.pid ?? 0, 'SIGCONT');
   await untilBalanced(workers, { connectors: 1, tasks: 1 }, 60_000);
   await writers.stop();

@@ -1,9 +1,16 @@
 // Tables that writers keep changing, with a record of every committed change made by triggers in the same transaction.
 // `doc` and `whole` have a value stored out of line, which updates of other columns do not send; only where the whole
 // row is the replica identity can such a row change its key, since else the value is not in the log at all.
-import type { Change, DeliveredChange, SeededRandom, TestDatabase } from '@millrace/testkit';
+import {
+  type Change,
+  type DeliveredChange,
+  eventually,
+  historyProblems,
+  type SeededRandom,
+  type TestDatabase,
+} from '@millrace/testkit';
 import pg from 'pg';
-import type { TopicRecord } from './topic-reader.ts';
+import { readTopic, type TopicRecord } from './topic-reader.ts';
 
 /** Table -> key columns. */
 export const CHANGING_TABLES: Readonly<Record<string, readonly string[]>> = {
@@ -179,4 +186,26 @@ export function deliveredChanges(
 
 function payloadOf<T>(bytes: Buffer | null): T {
   return (JSON.parse(bytes?.toString('utf8') ?? '{}') as { payload: T }).payload;
+}
+
+/** Every committed change has arrived, in order, with at most `replays` steps back. */
+export async function expectWhole(
+  address: string,
+  database: TestDatabase,
+  prefix: string,
+  replays: number,
+): Promise<void> {
+  for (const [table, keyColumns] of Object.entries(CHANGING_TABLES)) {
+    const committed = await committedChanges(database, table);
+    await eventually(
+      `all changes of ${table}`,
+      async () => {
+        const delivered = deliveredChanges(await readTopic(address, `${prefix}.public.${table}`), keyColumns);
+        const problems = historyProblems(committed, delivered, replays);
+        if (problems.length > 0) throw new Error(problems.slice(0, 3).join('; '));
+        return true;
+      },
+      60_000,
+    );
+  }
 }

@@ -201,3 +201,12 @@ function canonical(row: Readonly<Record<string, unknown>>): string {
   ]);
   return JSON.stringify(Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1))));
 }
+
+/** Until then a change of a row may be part of the snapshot. */
+export async function untilSnapshotStored(worker: RestSubject, name: string): Promise<void> {
+  await eventually('the snapshot is stored', async () => {
+    const { body } = await worker.request('GET', `/connectors/${name}/offsets`);
+    const { offsets } = body as { offsets: { offset: Record<string, unknown> }[] };
+    return offsets.some(({ offset }) => offset['snapshot_completed'] === true || 'lsn_proc' in offset);
+  });
+}

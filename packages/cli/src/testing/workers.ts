@@ -1,6 +1,7 @@
 // Several workers of one group, each a process of its own, and what their group shows of itself by REST.
 import type { ConnectorStatus } from '@millrace/connect-api';
 import { eventually, type MillraceProcess, type RestSubject, startMillrace } from '@millrace/testkit';
+import { connectorStatus } from './connectors.ts';
 
 export type Properties = Readonly<Record<string, string>>;
 
@@ -117,4 +118,27 @@ async function stateOf(worker: MillraceProcess): Promise<string> {
   const ready = await worker.request('GET', '/health/ready').catch(String);
   const said = worker.logs.trimEnd().split('\n').slice(-5).join('\n');
   return `${idOf(worker)}, ${worker.running ? 'running' : 'ended'}: ${JSON.stringify(ready)}\n${said}`;
+}
+
+/** Ends whoever runs the task in some way, and waits until another worker does. */
+export async function takeOver(
+  workers: readonly MillraceProcess[],
+  name: string,
+  end: (worker: MillraceProcess) => void | Promise<unknown>,
+): Promise<MillraceProcess> {
+  const [asked] = workers as [MillraceProcess];
+  const [task] = (await connectorStatus(asked, name)).tasks;
+  const runner = workers.find((worker) => idOf(worker) === task?.worker_id);
+  if (!runner) throw new Error(`the task runs on ${task?.worker_id}`);
+  await end(runner);
+  const other = workers.find((worker) => worker !== runner) as MillraceProcess;
+  await eventually(
+    'another worker runs the task',
+    async () => {
+      const status = await connectorStatus(other, name);
+      return status.tasks[0]?.state === 'RUNNING' && status.tasks[0].worker_id !== idOf(runner);
+    },
+    90_000,
+  );
+  return runner;
 }

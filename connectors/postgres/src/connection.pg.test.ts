@@ -10,6 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -297,19 +298,22 @@ describe('sessions', () => {
   test.runIf(process.platform === 'linux')(
     'probes idle connections where database.tcpKeepAlive says so',
     async () => {
-      // Of each socket of this machine: local port, and the timer that runs on it (2 = keep-alive).
-      const timerOf = (port: number): string | undefined => {
-        const hex = port.toString(16).toUpperCase().padStart(4, '0');
+      // Of each socket of this machine: both ports, and the timer that runs on it (2 = keep-alive). Sockets to other
+      // servers may have the same local port.
+      const hex = (port: number): string => port.toString(16).toUpperCase().padStart(4, '0');
+      const timerOf = (local: number, remote: number): string | undefined => {
+        const ports = new RegExp(`^\\s*\\d+: [0-9A-F]+:${hex(local)} [0-9A-F]+:${hex(remote)} `);
         const line = readFileSync('/proc/net/tcp', 'utf8')
           .split('\n')
-          .find((one) => new RegExp(`^\\s*\\d+: [0-9A-F]+:${hex} `).test(one));
+          .find((one) => ports.test(one));
         return line?.trim().split(/\s+/)[5]?.slice(0, 2);
       };
       for (const keepAlive of [true, false]) {
         const client = await connect(settings({ keepAlive, sslMode: 'disable' }));
-        const { connection } = client as unknown as { connection: { stream: { localPort: number } } };
+        const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+        const { localPort = 0, remotePort = 0 } = stream;
         const expected = keepAlive ? '02' : '00';
-        await eventually('the timer of the socket', () => timerOf(connection.stream.localPort) === expected);
+        await eventually('the timer of the socket', () => timerOf(localPort, remotePort) === expected);
         await client.end();
       }
     },

@@ -110,7 +110,7 @@ describe('a task and its server', () => {
     const other = await session(db.url);
     await other.query('begin; insert into t values (2)');
     const slot = `${db.name}_w`;
-    const driver = await TaskDriver.start(testConfig(db, slot));
+    const driver = await TaskDriver.startUnpositioned(testConfig(db, slot));
     await driver[Symbol.asyncDispose]();
     await other.query('rollback');
     await eventually('no slot', async () => {

@@ -467,7 +467,7 @@ class Worker implements WorkerHandle {
         rebalances: this.#meters.rebalances,
         logger: logHub.logger('org.apache.kafka.connect.runtime.distributed.WorkerCoordinator'),
         configOffset: () => configs.state.offset,
-        refreshConfig: () => configs.refresh(),
+        refreshConfig: () => configs.catchUp(),
         configured: () => herder.configured(),
         owned: () => herder.owned(),
         onLeading: (leads, waiting) => herder.onLeading(leads, waiting),

@@ -74,6 +74,8 @@ describe('assignWork', () => {
     expect(first.delayMs).toBe(300);
     const later = run({ members: [member('m', work.slice(0, 3))], view: first.view, nowMs: 1200 });
     expect(later.delayMs).toBe(100);
+    const justBefore = run({ members: [member('m', work.slice(0, 3))], view: first.view, nowMs: 1299.7 });
+    expect([justBefore.delayMs, justBefore.waiting.length]).toEqual([1, 2]);
     const late = run({ members: [member('m', work.slice(0, 3))], view: later.view, nowMs: 1300 });
     expect(assigned(late, 'm').length).toBe(work.length);
     expect([late.delayMs, late.waiting.length]).toEqual([0, 0]);

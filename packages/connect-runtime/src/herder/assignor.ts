@@ -89,7 +89,8 @@ export function assignWork(input: AssignorInput): AssignorResult {
       loads.map(({ id, kept, added, revoked }) => [id, { assigned: [...kept, ...added], added, revoked }]),
     ),
     waiting: waits ? lost.map(({ item }) => item) : [],
-    delayMs: Math.max(0, ((waits ? deadlineMs : balanced.quietUntilMs) ?? nowMs) - nowMs),
+    // Whole milliseconds go over the wire: a part of one must not become none, or nobody asks again.
+    delayMs: Math.max(0, Math.ceil(((waits ? deadlineMs : balanced.quietUntilMs) ?? nowMs) - nowMs)),
     view: { owners, deadlineMs: waits ? deadlineMs : null, ...balanced },
   };
 }

@@ -28,8 +28,10 @@ export class Leadership {
   readonly #joined: Promise<void>;
   #resolveJoined: () => void = () => undefined;
   #membership: GroupPlace | undefined;
-  /** Resolves when this worker, as leader, knows all that earlier leaders wrote. */
+  /** Resolves when this worker, as leader, knows all that earlier leaders wrote, or could not learn it yet. */
   #taken: Promise<void> = Promise.resolve();
+  /** Ends the attempts to take what the present generation made this worker's to write. */
+  #generation = new AbortController();
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
@@ -49,12 +51,36 @@ export class Leadership {
 
   /** Called when this worker leads a new generation, and when a generation has another leader. */
   onLeading(leads: boolean): void {
-    const { configs, logger } = this.#options;
-    this.#taken = (leads ? configs.lead() : configs.follow()).catch((error: unknown) => {
-      logger.warn({ err: error }, 'the right to write the config topic could not be claimed yet');
-    });
+    this.#generation.abort();
+    this.#generation = new AbortController();
+    this.#taken = leads ? this.#take(0, this.#generation.signal) : this.#giveUp();
     if (leads && this.#membership?.signed === true) this.#options.keys.lead();
     else this.#options.keys.stop();
+  }
+
+  /**
+   * Tries until it is done, in the background after the first time: what an earlier leader left undecided would keep
+   * readers of the config topic waiting.
+   */
+  async #take(attempt: number, signal: AbortSignal): Promise<void> {
+    const { configs, clock, logger } = this.#options;
+    try {
+      await configs.lead();
+    } catch (error) {
+      if (signal.aborted) return;
+      const waitMs = retryWaitMs(attempt);
+      logger.warn({ err: error, waitMs }, 'the right to write the config topic could not be claimed yet');
+      void clock.sleep(waitMs, signal).then(() => {
+        if (!signal.aborted && this.isLeader) this.#taken = this.#take(attempt + 1, signal);
+      });
+    }
+  }
+
+  async #giveUp(): Promise<void> {
+    const { configs, logger } = this.#options;
+    await configs.follow().catch((error: unknown) => {
+      logger.warn({ err: error }, 'the right to write the config topic could not be given up in order');
+    });
   }
 
   /**
@@ -101,7 +127,7 @@ export class Leadership {
     void this.#postTasks(connector, configs).catch(async (error: unknown) => {
       const { clock, logger } = this.#options;
       if (this.#stop.signal.aborted) return;
-      const waitMs = Math.min(FIRST_RETRY_MS * 2 ** attempt, MAX_RETRY_MS);
+      const waitMs = retryWaitMs(attempt);
       logger.info(
         { connector, waitMs, reason: messageOf(error) },
         'the leader did not take task configs; trying again',
@@ -143,8 +169,13 @@ export class Leadership {
 
   close(): void {
     this.#stop.abort();
+    this.#generation.abort();
     this.#options.keys.stop();
   }
+}
+
+function retryWaitMs(attempt: number): number {
+  return Math.min(FIRST_RETRY_MS * 2 ** attempt, MAX_RETRY_MS);
 }
 
 function elsewhere(refusal: string, url: string | undefined): MillraceError {

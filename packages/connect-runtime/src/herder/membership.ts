@@ -44,7 +44,7 @@ export interface MembershipOptions {
   readonly rebalances: Pick<RebalanceMeter, 'begin' | 'end'>;
   /** Offset in the config topic up to which this worker knows it. */
   readonly configOffset: () => number;
-  /** Reads the config topic to its end. */
+  /** Reads of the config topic what other workers may know. */
   readonly refreshConfig: () => Promise<void>;
   /** All connectors and tasks there are. */
   readonly configured: () => WorkSet;

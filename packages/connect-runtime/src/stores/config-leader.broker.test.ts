@@ -1,6 +1,6 @@
 // Two workers that both believe to lead their group, against a real broker: only the later one's writes are read.
 import { silentLogger, systemClock } from '@millrace/foundation';
-import { Admin, Cluster } from '@millrace/kafka-client';
+import { Admin, Cluster, TransactionalProducer } from '@millrace/kafka-client';
 import { type MillraceProcess, startMillrace } from '@millrace/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { logOpener } from '../topic-log.ts';
@@ -76,6 +76,28 @@ test('INV-2: what a leader writes after another one has begun is refused and nev
     expect(store.state.connectors()).toEqual(['first', 'second', 'third']);
     expect(store.state.tasks('first')).toEqual([]);
   }
+});
+
+test('INV-7: what a leader that died has left undecided keeps nobody from his place, and the next one ends it', async () => {
+  const topic = 'left-open';
+  const { store } = await believer(topic);
+  const parts = { logger: silentLogger, clock: systemClock };
+  const cluster = new Cluster({ bootstrapServers: millrace.kafka, clientId: 'dead', ...parts });
+  cleanups.push(() => cluster.close());
+  const transaction = { id: `connect-cluster-${topic}` };
+  const dead = new TransactionalProducer({ cluster, ...parts, transaction, autoCreateTopics: false });
+  await dead.init();
+  dead.begin();
+  const [key, value] = ['connector-undecided', JSON.stringify({ properties: config })].map((text) =>
+    Buffer.from(text),
+  ) as [Buffer, Buffer];
+  await dead.send({ topic, partition: 0, key, value });
+  await store.catchUp();
+  const waiting = store.refresh().then(() => 'read');
+  expect(await Promise.race([waiting, store.catchUp().then(() => 'undecided')])).toBe('undecided');
+  await store.lead();
+  expect(await waiting).toBe('read');
+  expect(store.state.connectors()).toEqual([]);
 });
 
 test('task configs and their commit are one transaction', async () => {

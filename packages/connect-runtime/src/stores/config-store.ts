@@ -56,6 +56,14 @@ export class ConfigStore {
     await this.#opened().readToEnd();
   }
 
+  /**
+   * Resolves when everything that others may know by now has been applied. What a leader that died has left undecided is
+   * not waited for: nobody has read it, and its successor decides it only after this.
+   */
+  async catchUp(): Promise<void> {
+    await this.#opened().readToEnd('decided');
+  }
+
   /** As a new leader: from when it resolves on, nothing of an earlier one comes any more, and all of it was read. */
   async lead(): Promise<void> {
     await this.#options.privileged?.claim();

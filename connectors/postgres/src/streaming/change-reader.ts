@@ -1,10 +1,10 @@
 // Reads pgoutput messages and fills the queue with records. One message at a time, in place; it stops the stream when
 // the queue is full, and when a relation is met whose catalog entry has to be read first.
-import type { OffsetMap, SourceOffset, SourceRecord } from '@millrace/connect-api';
+import type { SourceOffset, SourceRecord } from '@millrace/connect-api';
 import type { ChangeContext, StreamCounts } from '@millrace/connector-common';
 import type { ArrayStruct } from '@millrace/data';
-import { ChangeOffset, confirmablePosition, MarkOffset, type MessageType } from '../offset.ts';
-import { type Lsn, maxLsn } from '../protocol/lsn.ts';
+import type { ChangeOffset, MessageType } from '../offset.ts';
+import type { Lsn } from '../protocol/lsn.ts';
 import { MESSAGE, PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
 import { KnownTables } from './known-tables.ts';
@@ -12,10 +12,9 @@ import type { ChangeReaderOptions } from './reader-options.ts';
 import { RecordBatch } from './record-batch.ts';
 import { RestartPoint } from './restart-point.ts';
 import type { SignalEffect } from './signal-desk.ts';
-import type { SnapshotWindow } from './snapshot-window.ts';
+import { StreamPosition } from './stream-position.ts';
 import type { StreamedCommit, StreamedTransactions } from './streamed-transactions.ts';
 import { TableStream, type Tuple } from './table-stream.ts';
-import { StreamTransaction } from './transaction.ts';
 import { changeInWindow } from './windowed-changes.ts';
 
 export class ChangeReader implements ReplicationHandler {
@@ -25,35 +24,22 @@ export class ChangeReader implements ReplicationHandler {
   readonly #tables: KnownTables;
   readonly #restart: RestartPoint | undefined;
   readonly #batch: RecordBatch;
-  #transaction: StreamTransaction | undefined;
-  #lastCommitLsn: Lsn | null;
-  #lastOffset: SourceOffset;
-  /** The furthest position that may be confirmed by now. */
-  #handedOutLsn: Lsn;
-  #changeLsn: Lsn = -1;
-  #changesAtLsn = 0;
-  #complete: Lsn | undefined;
+  readonly #position: StreamPosition;
   #started = false;
   #urgent = false;
-  #ended: StreamTransaction | undefined;
   readonly #counts: StreamCounts;
   readonly #interrupts: (() => Promise<void>)[] = [];
   /** What the stream waits for at this place. */
   #wait: Promise<void> | undefined;
-  #window: SnapshotWindow | undefined;
-  /** Whether records were made since the position that offsets can tell. */
-  #isBehind = false;
 
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
-    this.#batch = new RecordBatch({ ...options, isUnfinished: () => this.#isBehind });
+    const position = new StreamPosition(options);
+    this.#position = position;
+    this.#batch = new RecordBatch({ ...options, isUnfinished: () => position.isBehind });
     this.#tables = new KnownTables(options);
     this.#counts = options.counts;
     this.#restart = options.stored === undefined ? undefined : new RestartPoint(options.stored);
-    this.#lastCommitLsn = options.stored?.lastCommitLsn ?? null;
-    this.#lastOffset = options.stored?.map ?? {};
-    this.#handedOutLsn = options.stored === undefined ? 0 : confirmablePosition(options.stored);
-    this.#window = options.window;
   }
 
   /**
@@ -61,27 +47,18 @@ export class ChangeReader implements ReplicationHandler {
    * transaction and while some records are not in the queue yet.
    */
   get completeLsn(): Lsn | undefined {
-    const isWaiting = !this.#batch.isHandedOver || this.#window !== undefined;
-    return isWaiting || this.#transaction !== undefined ? undefined : this.#complete;
+    const isWaiting = !this.#batch.isHandedOver || this.#position.isWithin;
+    return isWaiting ? undefined : this.#position.readLsn;
   }
 
-  /**
-   * The offset of the last transaction that ended, for records that carry a position and no change; undefined within a
-   * transaction, which has gone further.
-   */
+  /** See StreamPosition.completeOffset. */
   get completeOffset(): ChangeOffset | undefined {
-    const ended = this.#ended;
-    const lastCommitLsn = this.#lastCommitLsn;
-    if (ended === undefined || lastCommitLsn === null || this.#transaction !== undefined) return undefined;
-    if (this.#window !== undefined) return undefined;
-    const { xid, commitTimeUs, xmin } = ended;
-    const position = { xid, commitTimeUs, lastCommitLsn, handedOutLsn: this.#handedOutLsn, xmin };
-    return new ChangeOffset(position, lastCommitLsn, 'COMMIT', 1);
+    return this.#position.completeOffset;
   }
 
-  /** As far as all was read; undefined before the first commit or keepalive. */
+  /** See StreamPosition.readLsn. */
   get readLsn(): Lsn | undefined {
-    return this.#complete;
+    return this.#position.readLsn;
   }
 
   /** Whether the server waits for its position to be confirmed; asking resets it. */
@@ -93,19 +70,17 @@ export class ChangeReader implements ReplicationHandler {
 
   /** The position `completeLsn` was handed out as an offset: no later one may lie before it. */
   handedOut(lsn: Lsn, offset: SourceOffset): void {
-    this.#handedOutLsn = maxLsn(this.#handedOutLsn, lsn);
-    this.#lastOffset = offset;
-    this.#isBehind = false;
+    this.#position.handedOut(lsn, offset);
   }
 
-  /** The offset of the last record, or of a position after it. */
+  /** See StreamPosition.lastOffset. */
   get lastOffset(): SourceOffset {
-    return this.#lastOffset;
+    return this.#position.lastOffset;
   }
 
-  /** The end of the last transaction that had something for us. */
+  /** See StreamPosition.lastCommitLsn. */
   get lastCommitLsn(): Lsn | null {
-    return this.#lastCommitLsn;
+    return this.#position.lastCommitLsn;
   }
 
   change(lsn: Lsn, bytes: Buffer, start: number, end: number): boolean {
@@ -163,7 +138,7 @@ export class ChangeReader implements ReplicationHandler {
     const { xid, commitLsn, commitTimeUs, endLsn } = commit;
     if (commit.isEmpty) {
       await streamed.replay(xid, () => undefined);
-      this.#complete = endLsn;
+      this.#position.readLsn = endLsn;
       return;
     }
     this.#beginTransaction(xid, commitLsn, commitTimeUs);
@@ -189,12 +164,10 @@ export class ChangeReader implements ReplicationHandler {
 
   /** Puts a record of another kind at the place reached; `make` is given the offset that belongs there. */
   inject(make: (offset: SourceOffset) => SourceRecord | undefined): void {
-    const last = this.#lastOffset;
-    const isOurs = last instanceof ChangeOffset || last instanceof MarkOffset;
-    const offset = isOurs ? last.withExtra(this.#extra()) : last;
+    const offset = this.#position.offsetHere();
     const record = make(offset);
     if (record === undefined) return;
-    this.#lastOffset = offset;
+    this.#position.lastOffset = offset;
     this.#batch.records.push(record);
     if (!this.#batch.isStamped) this.#batch.flush();
   }
@@ -202,8 +175,9 @@ export class ChangeReader implements ReplicationHandler {
   keepalive(lsn: Lsn, urgent: boolean): void {
     if (urgent) this.#urgent = true;
     // Within a transaction the server's position may lie past rows that are still to come.
-    if (this.#transaction !== undefined) return;
-    if (this.#complete === undefined || lsn > this.#complete) this.#complete = lsn;
+    const position = this.#position;
+    if (position.transaction !== undefined) return;
+    if (position.readLsn === undefined || lsn > position.readLsn) position.readLsn = lsn;
     this.#closeWindow(lsn);
   }
 
@@ -260,26 +234,18 @@ export class ChangeReader implements ReplicationHandler {
     this.#counts.lastTransactionId = xid;
     this.#closeWindow(commitLsn);
     const resumed = this.#restart?.begin(xid, commitLsn) === 'partial';
-    this.#transaction = new StreamTransaction({
-      xid,
-      commitLsn,
-      commitTimeUs,
-      lastCommitLsn: this.#lastCommitLsn,
-      handedOutLsn: this.#handedOutLsn,
-      xmin: this.#options.xmin(),
-      announced: resumed,
-    });
-    this.#changeLsn = -1;
+    this.#position.begin(xid, commitLsn, commitTimeUs, resumed);
     this.#wait = this.#tables.begin(xid);
   }
 
   /** Once the stream has come as far as the rows that were read: every change counts, and moves the offset. */
   #closeWindow(lsn: Lsn): void {
-    if (this.#window === undefined || lsn < this.#window.end) return;
-    const waiting = this.#window.close();
-    if (waiting.length > 0) this.#isBehind = true;
+    const { window } = this.#position;
+    if (window === undefined || lsn < window.end) return;
+    const waiting = window.close();
+    if (waiting.length > 0) this.#position.isBehind = true;
     this.#batch.records.push(...waiting);
-    this.#window = undefined;
+    this.#position.window = undefined;
   }
 
   #commit(): void {
@@ -290,27 +256,27 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   #commitTransaction(endLsn: Lsn): void {
-    const transaction = this.#transaction;
-    this.#transaction = undefined;
+    const position = this.#position;
+    const { transaction } = position;
+    position.transaction = undefined;
     if (transaction === undefined) return this.#reader.fail('a commit without its begin');
     this.#counts.committedTransactions++;
     const { transactions } = this.#options;
-    this.#complete = endLsn;
+    position.readLsn = endLsn;
     // Debezium counts commits from the first change on that it was not told to skip.
     if (!this.#started) return;
-    this.#lastCommitLsn = endLsn;
-    this.#ended = transaction;
+    position.ended(transaction, endLsn);
     if (transactions !== undefined && transaction.announced) {
       const id = `${transaction.xid}:${endLsn}`;
-      const offset = this.#offset(new ChangeOffset(transaction, endLsn, 'COMMIT', 1, this.#extra()));
+      const offset = position.offsetOfOne(transaction, endLsn, 'COMMIT');
       this.#batch.keep(this.#reader.bytes);
       this.#batch.records.push(transactions.end(id, transaction.committed.ms, offset));
-      this.#lastOffset = offset;
+      position.lastOffset = offset;
     }
   }
 
   #origin(): void {
-    const transaction = this.#transaction;
+    const { transaction } = this.#position;
     if (transaction === undefined) return;
     const lsn = this.#reader.lsn();
     transaction.originLsn = lsn;
@@ -318,7 +284,8 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   #relation(relation: Relation): void {
-    const xid = (): number => this.#transaction?.xid ?? this.#reader.fail('a relation outside a transaction');
+    const xid = (): number =>
+      this.#position.transaction?.xid ?? this.#reader.fail('a relation outside a transaction');
     this.#wait = this.#tables.told(relation, xid);
   }
 
@@ -326,7 +293,7 @@ export class ChangeReader implements ReplicationHandler {
   #table(oid: number, op: string, lsn: Lsn): TableStream | undefined {
     const table = this.#tables.get(oid);
     if (table === undefined) return this.#reader.fail(`a change of relation ${oid}, which was not described`);
-    this.#countChange(lsn);
+    this.#position.countChange(lsn);
     if (this.#restart !== undefined && !this.#restart.isNew(lsn)) return undefined;
     const skipped = this.#options.skipped.has(op);
     if (!skipped || op === 't') this.#started = true;
@@ -334,14 +301,6 @@ export class ChangeReader implements ReplicationHandler {
     if (table !== null && (!skipped || op === 'u')) return table;
     this.#counts.filtered++;
     return undefined;
-  }
-
-  #countChange(lsn: Lsn): void {
-    if (lsn === this.#changeLsn) this.#changesAtLsn++;
-    else {
-      this.#changeLsn = lsn;
-      this.#changesAtLsn = 1;
-    }
   }
 
   #row(type: number, lsn: Lsn): void {
@@ -398,22 +357,22 @@ export class ChangeReader implements ReplicationHandler {
     before: Tuple | undefined,
     after: Tuple | undefined,
   ): boolean {
-    const transaction = this.#transaction;
-    if (this.#window === undefined || transaction === undefined) return false;
-    const offset = this.#offset(new ChangeOffset(transaction, lsn, type, this.#changesAtLsn, this.#extra()));
+    const { transaction, window } = this.#position;
+    if (window === undefined || transaction === undefined) return false;
+    const offset = this.#position.offset(transaction, lsn, type);
     const context = (): ChangeContext => ({
       source: table.source(transaction, lsn),
       processed: this.#batch.now(),
       offset,
-      offsetBefore: this.#lastOffset,
+      offsetBefore: this.#position.lastOffset,
       transaction: null,
     });
     const { commitLsn } = transaction;
-    const records = changeInWindow(this.#window, table, { type, commitLsn, before, after, context });
+    const records = changeInWindow(window, table, { type, commitLsn, before, after, context });
     if (records === undefined) return false;
     this.#batch.keep(this.#reader.bytes);
     this.#batch.records.push(...records);
-    if (records.length > 0) this.#lastOffset = offset;
+    if (records.length > 0) this.#position.lastOffset = offset;
     return true;
   }
 
@@ -427,12 +386,12 @@ export class ChangeReader implements ReplicationHandler {
       if (before !== undefined) signals.incremental.passed(table.texts(before, keys));
     }
     if (`${table.schema.schema}.${table.schema.table}` !== signals.table) return;
-    const transaction = this.#transaction;
+    const { transaction } = this.#position;
     if (transaction === undefined) return;
     const place = {
       lsn,
       lastCommitLsn: transaction.lastCommitLsn,
-      offset: () => this.#offset(new ChangeOffset(transaction, lsn, type, this.#changesAtLsn, this.#extra())),
+      offset: () => this.#position.offset(transaction, lsn, type),
       processedNs: () => this.#options.clock.nowNs(),
     };
     const columns = table.firstTexts(row, 3);
@@ -443,18 +402,9 @@ export class ChangeReader implements ReplicationHandler {
   #apply(effect: SignalEffect): void {
     this.#batch.records.push(...effect.records);
     const last = effect.records.at(-1);
-    if (last !== undefined) this.#lastOffset = last.sourceOffset;
+    if (last !== undefined) this.#position.lastOffset = last.sourceOffset;
     effect.handedOver?.();
     this.#wait = effect.wait;
-  }
-
-  /** What offsets hold beyond the position. */
-  #extra(): OffsetMap | undefined {
-    const { transactions, signals } = this.#options;
-    const incremental = signals?.incremental.offsetState;
-    const window = this.#window?.exact === true ? this.#window.state : undefined;
-    if (transactions === undefined && window === undefined) return incremental;
-    return { ...transactions?.offsetState(), ...incremental, ...window };
   }
 
   #tuple(table: TableStream): Tuple {
@@ -472,7 +422,7 @@ export class ChangeReader implements ReplicationHandler {
       this.#counts.truncated++;
       // What comes after it fills an empty table.
       this.#batch.records.push(
-        ...(this.#window?.release(`${table.schema.schema}.${table.schema.table}`) ?? []),
+        ...(this.#position.window?.release(`${table.schema.schema}.${table.schema.table}`) ?? []),
       );
       table.truncated(this.#batch.records, this.#context(table, lsn, 'TRUNCATE'));
     }
@@ -485,41 +435,34 @@ export class ChangeReader implements ReplicationHandler {
     const at = reader.lsn();
     const prefix = reader.text();
     const content = reader.blob();
-    const transaction = transactional ? this.#transaction : undefined;
+    const transaction = transactional ? this.#position.transaction : undefined;
     if (messages === undefined || !messages.captured(prefix)) return;
-    if (transaction !== undefined) this.#countChange(lsn);
+    if (transaction !== undefined) this.#position.countChange(lsn);
     if (this.#restart !== undefined) {
       if (!(transaction === undefined ? this.#restart.isNewOutside(at) : this.#restart.isNew(lsn))) return;
     }
     this.#started = true;
     this.#counts.messages++;
     const processed = this.#batch.now();
-    const lastCommitLsn = this.#lastCommitLsn;
-    const position = transaction ?? {
-      xid: 0,
-      commitTimeUs: processed.us,
-      lastCommitLsn,
-      handedOutLsn: this.#handedOutLsn,
-      xmin: null,
-    };
-    const changes = transaction === undefined ? 1 : this.#changesAtLsn;
+    const { lastCommitLsn } = this.#position;
     this.#batch.keep(reader.bytes);
     const block = transaction === undefined ? null : this.#block(null, lsn);
-    const offset = this.#offset(new ChangeOffset(position, lsn, 'MESSAGE', changes, this.#extra()));
+    const offset =
+      transaction === undefined
+        ? this.#position.offsetOfOne(this.#position.outside(processed.us), lsn, 'MESSAGE')
+        : this.#position.offset(transaction, lsn, 'MESSAGE');
     const place = { lsn, transaction, block, processed, lastCommitLsn, offset };
     this.#batch.records.push(messages.record({ prefix, content, ...place }));
-    this.#lastOffset = offset;
+    this.#position.lastOffset = offset;
   }
 
   #context(table: TableStream, lsn: Lsn, messageType: MessageType): ChangeContext {
-    const transaction = this.#transaction ?? this.#reader.fail('a change outside a transaction');
+    const transaction = this.#position.transaction ?? this.#reader.fail('a change outside a transaction');
     this.#batch.keep(this.#reader.bytes);
     const block = this.#block(table, lsn);
-    const offset = this.#offset(
-      new ChangeOffset(transaction, lsn, messageType, this.#changesAtLsn, this.#extra()),
-    );
-    const offsetBefore = this.#lastOffset;
-    this.#lastOffset = offset;
+    const offset = this.#position.offset(transaction, lsn, messageType);
+    const offsetBefore = this.#position.lastOffset;
+    this.#position.lastOffset = offset;
     return {
       source: table.source(transaction, lsn),
       processed: this.#batch.now(),
@@ -529,21 +472,15 @@ export class ChangeReader implements ReplicationHandler {
     };
   }
 
-  /** `offset`, unless the stream has to begin before it again. */
-  #offset(offset: ChangeOffset): SourceOffset {
-    this.#isBehind = this.#window !== undefined && !this.#window.exact;
-    return this.#isBehind ? this.#lastOffset : offset;
-  }
-
   /** Of a change of a table, or of a logical message. */
   #block(table: TableStream | null, lsn: Lsn): ArrayStruct | null {
     const { transactions } = this.#options;
-    const transaction = this.#transaction;
+    const { transaction } = this.#position;
     if (transactions === undefined || transaction === undefined) return null;
     const id = `${transaction.xid}:${lsn}`;
     if (!transaction.announced) {
       transaction.announced = true;
-      this.#batch.records.push(transactions.begin(id, transaction.committed.ms, this.#lastOffset));
+      this.#batch.records.push(transactions.begin(id, transaction.committed.ms, this.#position.lastOffset));
     }
     if (table === null) return transactions.message(id);
     return transactions.event(id, `${table.schema.schema}.${table.schema.table}`);

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { silentLogger, systemClock } from '@millrace/foundation';
+import { type RawConfig, silentLogger, systemClock } from '@millrace/foundation';
 import { Cluster, listOffsets } from '@millrace/kafka-client';
 import { type PostgresServer, startPostgres } from '@millrace/local-servers';
 import { type MillraceProcess, startMillrace } from '@millrace/testkit/millrace-process';
@@ -60,7 +60,7 @@ export class Pipeline implements AsyncDisposable {
     });
   }
 
-  static async start(): Promise<Pipeline> {
+  static async start(brokerProperties: Readonly<Record<string, string>> = {}): Promise<Pipeline> {
     const binDir = systemPostgres();
     const postgres = await startPostgres({
       binDir,
@@ -71,7 +71,10 @@ export class Pipeline implements AsyncDisposable {
     await client.connect();
     await client.query(CREATE);
     await client.query('create publication bench for table t');
-    return new Pipeline(postgres, await startMillrace(), client, binDir);
+    const millrace = await startMillrace({
+      brokerProperties: (kafka) => ({ listeners: `PLAINTEXT://${kafka}`, ...brokerProperties }),
+    });
+    return new Pipeline(postgres, millrace, client, binDir);
   }
 
   get pid(): number {
@@ -131,8 +134,13 @@ export class Pipeline implements AsyncDisposable {
     });
   }
 
-  /** Posts the connector and resolves when its task runs. */
-  async startConnector(name: string, slot: string, snapshot: 'initial' | 'no_data'): Promise<void> {
+  /** Posts the connector; `more` goes over what it has by default. */
+  async startConnector(
+    name: string,
+    slot: string,
+    snapshot: 'initial' | 'no_data',
+    more: RawConfig = {},
+  ): Promise<void> {
     const { host, port, user, password } = this.postgres;
     const config = {
       'connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
@@ -152,6 +160,7 @@ export class Pipeline implements AsyncDisposable {
       'key.converter.schemas.enable': 'false',
       'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
       'value.converter.schemas.enable': 'false',
+      ...more,
     };
     const answer = await this.millrace.request('PUT', `/connectors/${name}/config`, config);
     if (answer.status !== 201)
@@ -171,19 +180,20 @@ export class Pipeline implements AsyncDisposable {
   }
 
   /** The durable end of the topic: what a consumer could read; 0 while there is no topic. */
-  async end(): Promise<number> {
+  async end(topic: string = TOPIC): Promise<number> {
     try {
-      const [found] = await listOffsets(this.cluster, [{ topic: TOPIC, partition: 0 }], 'latest');
+      const [found] = await listOffsets(this.cluster, [{ topic, partition: 0 }], 'latest');
       return found?.offset ?? 0;
     } catch {
       return 0;
     }
   }
 
-  async waitForEnd(offset: number): Promise<void> {
+  async waitForEnd(offset: number, topic: string = TOPIC): Promise<void> {
     const deadline = Date.now() + 600_000;
-    while ((await this.end()) < offset) {
-      if (Date.now() > deadline) throw new Error(`the topic ends at ${await this.end()}, not at ${offset}`);
+    while ((await this.end(topic)) < offset) {
+      if (Date.now() > deadline)
+        throw new Error(`${topic} ends at ${await this.end(topic)}, not at ${offset}`);
       // Asking costs CPU on the machine that is measured.
       await systemClock.sleep(20);
     }

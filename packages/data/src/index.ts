@@ -14,6 +14,7 @@ export { int64, isInt64, parseInt64 } from './int64.ts';
 export { javaBigDecimal, javaDouble, javaFloat } from './java-text.ts';
 export { javaClassOf, javaToString } from './java-values.ts';
 export { JsonObject, readSchemalessJson, toSchemaless } from './json/json-object.ts';
+export { JsonMemory } from './json/json-shape.ts';
 export { type Json, JsonFraction, JsonParser, JsonSyntaxError, parseJson } from './json/parse.ts';
 export { writeString } from './json/text.ts';
 export { type JsonWriterOptions, JsonWriters, type ValueWriter, writeSchemaless } from './json/writer.ts';

@@ -1,14 +1,22 @@
 // What the fetcher keeps per partition, and which of a broker's errors pass by themselves.
-import { KafkaErrors as E, type KafkaRecord } from '@millrace/kafka-protocol';
-import type { FetchedPartition } from './fetched-partition.ts';
+import { type API, KafkaErrors as E, type KafkaRecord, type ResponseBody } from '@millrace/kafka-protocol';
+import type { FetchedPartition, Place } from './fetched-partition.ts';
 import type { TopicPartition } from './topic-partition.ts';
+
+export type FetchResponse = ResponseBody<typeof API.Fetch>;
+export type PartitionAnswer = FetchResponse['responses'][number]['partitions'][number];
 
 export interface PartitionState extends TopicPartition {
   position: number;
   paused: boolean;
   /** Raised by seek, so that an answer to an older request is dropped. */
   generation: number;
+  /** What is being delivered. */
   data: FetchedPartition | undefined;
+  /** What comes after `data`, asked for while that was delivered. */
+  ahead: FetchedPartition | undefined;
+  /** What comes after `data` was refused: it is asked for again, and the error shown, when its turn comes. */
+  aheadRefused: boolean;
   requested: boolean;
   /** Waits for seek or assign after an error that was thrown. */
   halted: boolean;
@@ -30,6 +38,8 @@ export function newState(topic: string, partition: number, position: number): Pa
     paused: false,
     generation: 0,
     data: undefined,
+    ahead: undefined,
+    aheadRefused: false,
     requested: false,
     halted: false,
     retryAtMs: 0,
@@ -42,6 +52,26 @@ export function newState(topic: string, partition: number, position: number): Pa
   };
 }
 
+/** Drops what was fetched and not delivered. */
+export function dropFetched(state: PartitionState): void {
+  state.data = undefined;
+  state.ahead = undefined;
+  state.aheadRefused = false;
+}
+
+/** What is being delivered is used up. */
+export function toNextAnswer(state: PartitionState): void {
+  state.data = state.ahead;
+  state.ahead = undefined;
+  state.aheadRefused = false;
+}
+
+/** Where the next request reads from; undefined while there is nothing to ask for. */
+export function placeToAsk(state: PartitionState): Place | undefined {
+  if (state.data === undefined) return { offset: state.position, epoch: state.lastEpoch };
+  return state.ahead || state.aheadRefused ? undefined : state.data.end;
+}
+
 /** A request under way. */
 export interface Asking {
   readonly sinceMs: number;
@@ -51,9 +81,15 @@ export interface Asking {
   givenUp: boolean;
 }
 
-export interface Wanted {
+export interface Wanted extends TopicPartition {
   readonly state: PartitionState;
   readonly generation: number;
+  readonly place: Place;
+}
+
+/** Whether the log was cut below what was asked for. */
+export function isCut({ divergingEpoch }: PartitionAnswer): boolean {
+  return divergingEpoch !== null && divergingEpoch !== undefined && divergingEpoch.endOffset >= 0;
 }
 
 /** Bytes of keys, values and headers. */

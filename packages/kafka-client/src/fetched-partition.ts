@@ -23,6 +23,12 @@ export interface AbortedTransaction {
   readonly firstOffset: Int64;
 }
 
+/** A place in a log: an offset, and the leader epoch of the record before it; -1 where that is not known. */
+export interface Place {
+  readonly offset: number;
+  readonly epoch: number;
+}
+
 export interface FetchedPartitionOptions {
   readonly topic: string;
   readonly partition: number;
@@ -45,6 +51,7 @@ export class FetchedPartition {
   /** The batch being delivered. */
   #records: RecordReader | undefined;
   #batchEnd: number;
+  #end: Place | null | undefined;
   /** Offset of the next record to deliver. */
   nextOffset: number;
   /** Leader epoch of the last batch read; -1 before the first. */
@@ -63,6 +70,12 @@ export class FetchedPartition {
 
   get isDone(): boolean {
     return !this.#records?.hasNext && this.bytesLeft < BATCH_OVERHEAD;
+  }
+
+  /** Where its whole batches end, and the leader epoch there; undefined when there are none. */
+  get end(): Place | undefined {
+    this.#end ??= endOf(this.#options.bytes) ?? null;
+    return this.#end ?? undefined;
   }
 
   /**
@@ -137,4 +150,16 @@ export class FetchedPartition {
       },
     );
   }
+}
+
+/** See `FetchedPartition.end`. What is wrong with a batch is found when it is read. */
+function endOf(bytes: Buffer): Place | undefined {
+  let end: Place | undefined;
+  for (let at = 0; bytes.length - at >= BATCH_OVERHEAD; ) {
+    const { sizeInBytes, baseOffset, lastOffsetDelta, partitionLeaderEpoch } = readBatchHeader(bytes, at);
+    if (sizeInBytes < BATCH_OVERHEAD || sizeInBytes > bytes.length - at) break;
+    end = { offset: baseOffset + lastOffsetDelta + 1, epoch: partitionLeaderEpoch };
+    at += sizeInBytes;
+  }
+  return end;
 }

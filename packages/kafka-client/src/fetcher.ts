@@ -1,26 +1,29 @@
 // The consumer's data side: positions in, records out. It knows no groups and no policy: an offset that the log no
 // longer has is an error for whoever called, never a jump (INV-3). One request per leader is under way while the
-// caller works on the records of the one before.
+// caller works on the records of the answer before; a partition has two answers at most, one of them untouched.
 import { type Clock, type MillraceError, toError } from '@millrace/foundation';
-import { API, KafkaErrors, type KafkaRecord, type ResponseBody } from '@millrace/kafka-protocol';
+import { API, KafkaErrors, type KafkaRecord } from '@millrace/kafka-protocol';
 import { backoffMs } from './backoff.ts';
 import { type Cluster, isConnectionProblem } from './cluster.ts';
 import { brokerError, clientError } from './errors.ts';
 import {
   type Asking,
+  dropFetched,
+  type FetchResponse,
+  isCut,
   newState,
   PASSING_ERRORS,
+  type PartitionAnswer,
   type PartitionState,
+  placeToAsk,
   sizeOf,
+  toNextAnswer,
   type Wanted,
 } from './fetch-state.ts';
-import { FetchedPartition } from './fetched-partition.ts';
+import { FetchedPartition, type Place } from './fetched-partition.ts';
 import type { FetchedRecords, FetcherOptions, PollOptions, ReadProblem } from './fetcher-options.ts';
 import { listOffsets } from './list-offsets.ts';
 import { byTopic, partitionKey, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';
-
-type FetchResponse = ResponseBody<typeof API.Fetch>;
-type PartitionAnswer = FetchResponse['responses'][number]['partitions'][number];
 
 const DEFAULT_MAX_BYTES = 8 * 1024 * 1024;
 const DEFAULT_PARTITION_BYTES = 4 * 1024 * 1024;
@@ -163,15 +166,14 @@ export class Fetcher implements AsyncDisposable {
     let left = maxRecords;
     for (const [key, state] of Array.from(this.#partitions)) {
       if (left <= 0) break;
-      const { data, topic, partition, highWatermark } = state;
-      if (!data || state.paused) continue;
-      const records = this.#take(state, data, left);
-      state.position = data.nextOffset;
-      if (data.lastEpoch >= 0) state.lastEpoch = data.lastEpoch;
-      if (records.length < left || data.isDone) state.data = undefined; // so that the next request can go out
+      const { topic, partition, highWatermark } = state;
+      if (state.paused) continue;
+      let records: KafkaRecord[] = [];
+      // An answer may hold nothing but records of aborted transactions.
+      while (state.data && records.length === 0) records = this.#take(state, state.data, left);
       if (records.length === 0) continue;
       left -= records.length;
-      const { nextOffset } = data;
+      const nextOffset = state.position;
       found.push({ topic, partition, records, nextOffset, highWatermark, sizeInBytes: sizeOf(records) });
       // Turns: who was served goes to the end, so that one full partition does not starve the others.
       this.#partitions.delete(key);
@@ -182,10 +184,14 @@ export class Fetcher implements AsyncDisposable {
 
   #take(state: PartitionState, data: FetchedPartition, max: number): KafkaRecord[] {
     try {
-      return data.take(max);
+      const records = data.take(max);
+      state.position = data.nextOffset;
+      if (data.lastEpoch >= 0) state.lastEpoch = data.lastEpoch;
+      if (records.length < max || data.isDone) toNextAnswer(state);
+      return records;
     } catch (error) {
       state.halted = true;
-      state.data = undefined;
+      dropFetched(state);
       throw error;
     }
   }
@@ -196,13 +202,15 @@ export class Fetcher implements AsyncDisposable {
     if (this.#stop.signal.aborted) return;
     const limit = this.#options.maxBytes ?? DEFAULT_MAX_BYTES;
     let held = 0;
-    for (const { data, paused } of this.#partitions.values()) if (!paused) held += data?.bytesLeft ?? 0;
+    for (const { data, ahead, paused } of this.#partitions.values())
+      if (!paused) held += (data?.bytesLeft ?? 0) + (ahead?.bytesLeft ?? 0);
     if (held >= limit) return;
     const nowMs = this.#clock.monotonicMs();
     const byNode = new Map<number, PartitionState[]>();
     const unknown = new Set<string>();
     for (const state of this.#partitions.values()) {
-      if (state.paused || state.halted || state.requested || state.data || nowMs < state.retryAtMs) continue;
+      if (state.paused || state.halted || state.requested || nowMs < state.retryAtMs) continue;
+      if (placeToAsk(state) === undefined) continue;
       const leader = this.#cluster.leaderOf(state.topic, state.partition);
       if (!leader) unknown.add(state.topic);
       else if (this.#sameTopic(state)) {
@@ -262,8 +270,11 @@ export class Fetcher implements AsyncDisposable {
   async #fetch(nodeId: number, states: readonly PartitionState[], asking: Asking): Promise<void> {
     const wanted = new Map<string, Wanted>();
     for (const state of states) {
+      const { topic, partition, generation } = state;
+      const place = placeToAsk(state);
+      if (!place) continue;
       state.requested = true;
-      wanted.set(partitionKey(state.topic, state.partition), { state, generation: state.generation });
+      wanted.set(partitionKey(topic, partition), { topic, partition, state, generation, place });
     }
     try {
       const connection = await this.#cluster.connection(nodeId, this.#lane);
@@ -280,11 +291,13 @@ export class Fetcher implements AsyncDisposable {
           isolationLevel: this.#options.isolation === 'read_committed' ? 1 : 0,
           sessionId: 0,
           sessionEpoch: -1,
-          topics: byTopic(states, (state) => this.#partitionRequest(state)).map(({ topic, partitions }) => ({
-            topic,
-            topicId: this.#cluster.topic(topic)?.topicId ?? NO_TOPIC_ID,
-            partitions,
-          })),
+          topics: byTopic([...wanted.values()], (one) => this.#partitionRequest(one)).map(
+            ({ topic, partitions }) => ({
+              topic,
+              topicId: this.#cluster.topic(topic)?.topicId ?? NO_TOPIC_ID,
+              partitions,
+            }),
+          ),
           rackId: this.#options.rackId ?? '',
         },
         {
@@ -300,12 +313,12 @@ export class Fetcher implements AsyncDisposable {
     }
   }
 
-  #partitionRequest(state: PartitionState): object {
+  #partitionRequest({ topic, partition, place }: Wanted): object {
     return {
-      partition: state.partition,
-      currentLeaderEpoch: this.#cluster.leaderOf(state.topic, state.partition)?.leaderEpoch ?? -1,
-      fetchOffset: state.position,
-      lastFetchedEpoch: state.lastEpoch,
+      partition,
+      currentLeaderEpoch: this.#cluster.leaderOf(topic, partition)?.leaderEpoch ?? -1,
+      fetchOffset: place.offset,
+      lastFetchedEpoch: place.epoch,
       partitionMaxBytes: this.#options.maxPartitionBytes ?? DEFAULT_PARTITION_BYTES,
     };
   }
@@ -319,27 +332,29 @@ export class Fetcher implements AsyncDisposable {
     for (const { topic, topicId, partitions } of answer.responses) {
       const name = topic === '' ? this.#cluster.topicNameOf(topicId) : topic;
       for (const part of partitions) {
-        const { state, generation } =
+        const { state, generation, place } =
           (name && wanted.get(partitionKey(name, part.partitionIndex))) || NOTHING;
         if (!state || state.generation !== generation) continue; // moved or gone meanwhile
-        if (part.errorCode === 0) this.#onPartition(state, part);
-        else if (PASSING_ERRORS.has(part.errorCode)) {
+        if (PASSING_ERRORS.has(part.errorCode)) {
           this.#backOff(state, brokerError(part.errorCode, `Reading ${state.topic}-${state.partition}`));
           stale.add(state.topic);
-        } else await this.#onPartitionError(state, part.errorCode);
+        } else if (state.data && (part.errorCode !== 0 || isCut(part))) state.aheadRefused = true;
+        else if (part.errorCode === 0) this.#onPartition(state, part, place);
+        else await this.#onPartitionError(state, part.errorCode);
       }
     }
     if (stale.size > 0) this.#refresh(stale);
   }
 
-  #onPartition(state: PartitionState, part: PartitionAnswer): void {
-    const { topic, partition, position } = state;
+  #onPartition(state: PartitionState, part: PartitionAnswer, place: Place): void {
+    const { topic, partition } = state;
+    const position = place.offset;
     const committed = this.#options.isolation === 'read_committed';
     state.failures = 0;
     state.highWatermark = Number(committed ? part.lastStableOffset : part.highWatermark);
     state.logStartOffset = Number(part.logStartOffset);
-    if (part.divergingEpoch && part.divergingEpoch.endOffset >= 0) {
-      const logEnd = Number(part.divergingEpoch.endOffset);
+    if (isCut(part)) {
+      const logEnd = Number(part.divergingEpoch?.endOffset);
       this.#halt(
         state,
         clientError('kafka.log_truncated', `${topic}-${partition} was cut to ${logEnd}, below ${position}.`, {
@@ -349,7 +364,7 @@ export class Fetcher implements AsyncDisposable {
       return;
     }
     if (!part.records || part.records.length === 0) return;
-    state.data = new FetchedPartition({
+    const data = new FetchedPartition({
       topic,
       partition,
       bytes: part.records,
@@ -357,6 +372,8 @@ export class Fetcher implements AsyncDisposable {
       isolation: this.#options.isolation,
       aborted: part.abortedTransactions ?? [],
     });
+    if (state.data) state.ahead = data;
+    else state.data = data;
   }
 
   async #onPartitionError(state: PartitionState, errorCode: number): Promise<void> {
@@ -401,7 +418,7 @@ export class Fetcher implements AsyncDisposable {
 
   #halt(state: PartitionState, error: MillraceError): void {
     state.halted = true;
-    state.data = undefined;
+    dropFetched(state);
     this.#errors.push(error);
   }
 
@@ -478,7 +495,7 @@ export class Fetcher implements AsyncDisposable {
     if (state.position === offset && !state.halted) return false;
     state.position = offset;
     state.generation++;
-    state.data = undefined;
+    dropFetched(state);
     state.halted = false;
     state.retryAtMs = 0;
     state.lastEpoch = -1;
@@ -491,7 +508,7 @@ export class Fetcher implements AsyncDisposable {
 const ANSWER_SLACK_MS = 2000;
 /** From Fetch 13 on, topics are named by id only. */
 const LAST_VERSION_BY_NAME = 12;
-const NOTHING: { state?: undefined; generation?: undefined } = {};
+const NOTHING: { [K in keyof Wanted]?: undefined } = {};
 
 function asCoded(error: Error): MillraceError {
   return error.name === 'MillraceError'

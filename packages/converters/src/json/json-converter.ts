@@ -4,6 +4,7 @@ import type { Converter, HeaderConverter, Headers } from '@millrace/connect-api'
 import {
   ByteWriter,
   type Json,
+  JsonMemory,
   JsonParser,
   JsonSyntaxError,
   type JsonWriterOptions,
@@ -106,6 +107,7 @@ export class JsonConverter implements Converter, HeaderConverter {
   #prefixes = new WeakMap<Schema, Buffer>();
   #known: KnownEnvelope | undefined;
   readonly #parser = new JsonParser();
+  readonly #memory = new JsonMemory();
 
   configure(settings: RawConfig): void {
     const { config } = jsonConverterConfig.parseOrThrow(settings, () => true);
@@ -166,7 +168,7 @@ export class JsonConverter implements Converter, HeaderConverter {
   read(_topic: string, _headers: Headers, bytes: Buffer | null): SchemaAndValue {
     if (bytes === null) return { schema: null, value: null };
     try {
-      if (!this.#schemas) return { schema: null, value: readSchemalessJson(bytes) };
+      if (!this.#schemas) return { schema: null, value: readSchemalessJson(bytes, this.#memory) };
       if (!isUtf8(bytes)) throw new JsonSyntaxError('Bytes are not UTF-8', 0);
       if (this.#content !== null)
         return this.#withSchema(this.#content, parseJson(bytes, { allowTrailing: true }) ?? null);

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ByteWriter } from '../byte-writer.ts';
 import { Double } from '../schemaless.ts';
 import { JsonObject, readSchemalessJson, toSchemaless } from './json-object.ts';
+import { JsonMemory, type JsonShape } from './json-shape.ts';
 import { JsonSyntaxError, parseJson } from './parse.ts';
 import { writeSchemaless } from './writer.ts';
 
@@ -203,6 +204,150 @@ describe('schemaless JSON read late', () => {
       expect(() =>
         readSchemalessJson(Buffer.concat([Buffer.from(before), Buffer.from([0xff, 0x22, 0x7d])])),
       ).toThrow('Bytes are not UTF-8');
+  });
+});
+
+/** Documents of which most have the same names in the same order with the same white space, as those of a topic. */
+const kindred = fc.array(fc.tuple(space, string, space, space, space), { maxLength: 6 }).chain((members) =>
+  fc.array(
+    fc.oneof(
+      { weight: 1, arbitrary: document },
+      {
+        weight: 6,
+        arbitrary: fc
+          .tuple(
+            ...members.map(() =>
+              fc.oneof(fc.constantFrom('"often"', '1', '-2.50', 'null'), number, string, document),
+            ),
+          )
+          .map(
+            (values) =>
+              `{${members.map(([a, name, b, c, d], i) => `${a}${name}${b}:${c}${values[i]}${d}`).join(',')}}`,
+          ),
+      },
+    ),
+    { minLength: 2, maxLength: 8 },
+  ),
+);
+
+describe('schemaless JSON that resembles what was read before', () => {
+  test('INV-4: gives the values and the errors of the whole parse', () => {
+    fc.assert(
+      fc.property(kindred, (texts) => {
+        const memory = new JsonMemory();
+        for (const text of texts)
+          expect(outcome(() => readSchemalessJson(Buffer.from(text), memory))).toEqual(
+            outcome(() => whole(text)),
+          );
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('INV-4, INV-10: damaged text gives the values and the errors of the whole parse', () => {
+    fc.assert(
+      fc.property(
+        kindred,
+        fc.nat(),
+        fc.constantFrom('', '"', '\\', ',', '}', ']', '1', 'x', ':', ' '),
+        (texts, place, put) => {
+          const memory = new JsonMemory();
+          for (const text of texts) {
+            outcome(() => readSchemalessJson(Buffer.from(text), memory));
+            const at = place % (text.length + 1);
+            const damaged = text.slice(0, at) + put + text.slice(at + 1);
+            expect(outcome(() => readSchemalessJson(Buffer.from(damaged), memory))).toEqual(
+              outcome(() => whole(damaged)),
+            );
+          }
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('INV-4: is written as the whole parse is, untouched, after a look inside and after a change', () => {
+    fc.assert(
+      fc.property(kindred, fc.nat(), (texts, pick) => {
+        const memory = new JsonMemory();
+        for (const text of texts) {
+          let expected: Map<string, unknown>;
+          try {
+            expected = whole(text) as Map<string, unknown>;
+          } catch {
+            continue;
+          }
+          if (repeatsName(text)) continue;
+          const read = (): Map<string, unknown> =>
+            readSchemalessJson(Buffer.from(text), memory) as Map<string, unknown>;
+          expect(written(read())).toBe(written(expected));
+          const touched = read();
+          const inner = [...touched.values()].filter((value) => value instanceof Map);
+          inner[pick % Math.max(1, inner.length)]?.has('');
+          expect(written(touched)).toBe(written(expected));
+          const changed = read();
+          const name = [...expected.keys()][pick % Math.max(1, expected.size)] ?? 'new';
+          expect(written(changed.set(name, pick))).toBe(written(expected.set(name, pick)));
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('behaves as the Map it stands for, whatever is asked for first', () => {
+    const memory = new JsonMemory();
+    const bytes = Buffer.from('{"a":1,"b":{"c":[{"d":1.0}]},"e":"text"}');
+    const fresh = (): Map<string, unknown> => readSchemalessJson(bytes, memory) as Map<string, unknown>;
+    for (let i = 0; i < 4; i++) expect(fresh().get('e')).toBe('text');
+    expect(fresh().size).toBe(3);
+    expect(fresh().get('none')).toBeUndefined();
+    expect(fresh().has('b')).toBe(true);
+    expect(fresh().has('none')).toBe(false);
+    expect([...fresh().keys()]).toEqual(['a', 'b', 'e']);
+    expect([...fresh().values()][0]).toBe(1);
+    expect([...fresh()][2]).toEqual(['e', 'text']);
+    expect(new Map(fresh()).get('a')).toBe(1);
+    const seen: unknown[] = [];
+    fresh().forEach((value, name, map) => seen.push(name, map.get(name) === value));
+    expect(seen).toEqual(['a', true, 'b', true, 'e', true]);
+    expect(written(fresh().set('a', 2))).toBe('{"a":2,"b":{"c":[{"d":1.0}]},"e":"text"}');
+    const without = fresh();
+    expect(without.delete('b')).toBe(true);
+    expect(written(without)).toBe('{"a":1,"e":"text"}');
+    const emptied = fresh();
+    emptied.clear();
+    expect(written(emptied)).toBe('{}');
+    expect(emptied.size).toBe(0);
+    const changedInside = fresh();
+    (changedInside.get('b') as Map<string, unknown>).set('c', null);
+    expect(written(changedInside)).toBe('{"a":1,"b":{"c":null},"e":"text"}');
+    expect(fresh().get('b')).not.toBe(fresh().get('b'));
+  });
+
+  test('bytes that are no UTF-8 are refused, also where a document before had the same', () => {
+    const memory = new JsonMemory();
+    const bad = Buffer.concat([Buffer.from('{"a'), Buffer.from([0xff]), Buffer.from('":1}')]);
+    for (let i = 0; i < 3; i++) expect(() => readSchemalessJson(bad, memory)).toThrow('Bytes are not UTF-8');
+    const inText = Buffer.concat([Buffer.from('{"a":"'), Buffer.from([0xff]), Buffer.from('"}')]);
+    readSchemalessJson(Buffer.from('{"a":"b"}'), memory);
+    for (let i = 0; i < 3; i++)
+      expect(() => readSchemalessJson(inText, memory)).toThrow('Bytes are not UTF-8');
+  });
+
+  test('keeps a bounded memory of documents that never resemble each other', () => {
+    const memory = new JsonMemory();
+    const members = (i: number): string =>
+      Array.from({ length: 200 }, (_, k) => `"m${i}-${k}":{"n${i}":${k}}`).join(',');
+    for (let i = 0; i < 200; i++) {
+      const object = readSchemalessJson(Buffer.from(`{"always":{${members(i)}}}`), memory) as Map<
+        string,
+        unknown
+      >;
+      expect((object.get('always') as Map<string, unknown>).size).toBe(200);
+    }
+    const count = (shape: JsonShape | undefined): number =>
+      shape ? shape.places.reduce((sum, place) => sum + count(place.shape), shape.names.length) : 0;
+    expect(count(memory.root.shape)).toBeLessThanOrEqual(4096);
   });
 });
 

@@ -10,7 +10,7 @@ import {
   type SourceTask,
 } from '@millrace/connect-api';
 import { converterPlugins } from '@millrace/converters';
-import { ConfigDef, type RawConfig } from '@millrace/foundation';
+import { ConfigDef, type GaugeLine, type RawConfig, showGauges } from '@millrace/foundation';
 import { transformPlugins } from '@millrace/transforms';
 
 const PARTITION = { of: 'bench' };
@@ -77,14 +77,25 @@ function walk(value: unknown): number {
   return count;
 }
 
-/** `read`: `nothing`, `op` (one field) or `all` of each value. */
+/**
+ * `read`: `nothing`, `op` (one field) or `all` of each value. From its first batch to that with record number `records` it
+ * takes the time and the CPU of the process, and shows both per record: looking from outside would cost as much.
+ */
 class NullTask implements SinkTask {
   #read = '';
+  #left = 0;
+  #counted = 0;
+  #begun: { readonly time: number; readonly cpu: NodeJS.CpuUsage } | undefined;
+  #shown: readonly GaugeLine[] = [];
+  #hide: () => void = () => undefined;
   /** So that nobody can find out that what is read is not used. */
   seen = 0;
 
-  start({ config }: Parameters<SinkTask['start']>[0]): Promise<void> {
+  start({ config, metrics, connectorName }: Parameters<SinkTask['start']>[0]): Promise<void> {
     this.#read = config['read'] ?? 'nothing';
+    this.#left = Number(config['records'] ?? 0);
+    const family = { name: 'bench_sink_us', help: 'A record', labels: { connector: connectorName } };
+    this.#hide = showGauges(metrics, { ...family, lineLabels: ['of'] }, () => this.#shown);
     return Promise.resolve();
   }
   open(): Promise<undefined> {
@@ -94,13 +105,28 @@ class NullTask implements SinkTask {
     if (this.#read === 'all') for (const { value } of records) this.seen += walk(value);
     else if (this.#read === 'op')
       for (const { value } of records) if (value instanceof Map && value.get('op') === 'c') this.seen++;
+    this.#count(records.length);
     return Promise.resolve();
+  }
+  #count(records: number): void {
+    this.#left -= records;
+    if (!this.#begun) this.#begun = { time: performance.now(), cpu: process.cpuUsage() };
+    else if (this.#shown.length === 0) {
+      this.#counted += records;
+      if (this.#left > 0) return;
+      const { user, system } = process.cpuUsage(this.#begun.cpu);
+      this.#shown = [
+        { labels: { of: 'time' }, value: ((performance.now() - this.#begun.time) * 1000) / this.#counted },
+        { labels: { of: 'cpu' }, value: (user + system) / this.#counted },
+      ];
+    }
   }
   preCommit: SinkTask['preCommit'] = (delivered) => Promise.resolve(delivered);
   close(): Promise<void> {
     return Promise.resolve();
   }
   stop(): Promise<void> {
+    this.#hide();
     return Promise.resolve();
   }
 }

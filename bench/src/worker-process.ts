@@ -58,12 +58,12 @@ export class WorkerProcess implements AsyncDisposable {
     const line = page.split('\n').find((one) => one.startsWith(series));
     return line === undefined ? -1 : Number(line.slice(line.lastIndexOf(' ') + 1));
   }
-  /** Waits until a series is at least `wanted`; its value then. */
-  async until(series: string, wanted: number): Promise<number> {
+  /** Looks every so often until a series is at least `wanted`; its value then. */
+  async until(series: string, wanted: number, everyMs = 20): Promise<number> {
     for (;;) {
       const value = await this.metric(series);
       if (value >= wanted) return value;
-      await systemClock.sleep(20);
+      await systemClock.sleep(everyMs);
     }
   }
 

@@ -271,24 +271,21 @@ async function sink(records: number): Promise<void> {
     name: string,
     converter: Record<string, string>,
   ): Promise<{ rate: number; cpu: number }> => {
-    const series = `kafka_connect_sink_task_sink_record_send_total{connector="${name}"`;
+    const series = (of: string): string => `bench_sink_us{connector="${name}",of="${of}"`;
     await worker.put(name, {
       'connector.class': 'bench.NullSink',
       topics: 'documents',
+      records: String(records),
       ...converter,
       transforms: 'route',
       'transforms.route.type': 'org.apache.kafka.connect.transforms.RegexRouter',
       'transforms.route.regex': 'doc(.*)',
       'transforms.route.replacement': 'route-$1',
     });
-    const first = await worker.until(series, 1);
-    const start = performance.now();
-    const before = cpuSeconds(worker.pid);
-    await worker.until(series, records);
-    const time = (performance.now() - start) / 1000;
-    const cpu = ((cpuSeconds(worker.pid) - before) * 1e6) / (records - first);
+    const time = await worker.until(series('time'), 0, 250);
+    const cpu = await worker.metric(series('cpu'));
     await worker.delete(name);
-    return { rate: (records - first) / time, cpu };
+    return { rate: 1e6 / time, cpu };
   };
   let sinks = 0;
   const json = { 'value.converter': JSON_CONVERTER, 'value.converter.schemas.enable': 'false' };

@@ -39,6 +39,21 @@ test('reading starts inside a batch, and goes on where the last answer ended', (
   expect(read('read_committed', 0, 1).offsets).toEqual([0, 1, 3, 4, 10, 12]);
 });
 
+test('what comes next is where the last whole batch ends', () => {
+  const endOf = (length: number): unknown =>
+    new FetchedPartition({
+      topic: 't',
+      partition: 0,
+      bytes: bytes.subarray(0, length),
+      position: 0,
+      isolation: 'read_committed',
+      aborted,
+    }).end;
+  expect(endOf(bytes.length)).toEqual({ offset: 18, epoch: 0 });
+  expect(endOf(bytes.length - 1)).toEqual({ offset: 17, epoch: 0 });
+  expect(endOf(40)).toBeUndefined();
+});
+
 test('a record whose key looks like an abort marker is a record', () => {
   // Only control batches are markers: a key of four zero bytes in an ordinary batch must come out.
   const data = new FetchedPartition({

@@ -57,6 +57,19 @@ function onFetch(answer: (partition: number, offset: number) => Part): void {
   });
 }
 
+/** Answers ListOffsets: the log has 3 to 10. */
+function onListOffsets(): void {
+  broker.on(API.ListOffsets, ({ topics }) => ({
+    topics: topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex, timestamp }) => ({
+        partitionIndex,
+        offset: timestamp === -2 ? 3 : 10,
+      })),
+    })),
+  }));
+}
+
 const at = (partition: number, offset: number): { topic: string; partition: number; offset: number } => ({
   topic: 't',
   partition,
@@ -101,19 +114,69 @@ test('the next answer is under way while the caller works, and no more than that
   expect(broker.seen.filter((key) => key === API.Fetch)).toHaveLength(2);
 });
 
+test('an answer that is delivered in parts has the next one come meanwhile, and no more than that', async () => {
+  onFetch((_partition, offset) => ({ records: batchAt(offset, 5) }));
+  const fetcher = makeFetcher();
+  fetcher.assign([at(0, 0)]);
+  const fetches = (): number => broker.seen.filter((key) => key === API.Fetch).length;
+  expect(await readAll(fetcher, 1, 1)).toEqual(['0:v0']);
+  while (fetches() < 2) await systemClock.sleep(1);
+  expect(await readAll(fetcher, 3, 1)).toEqual(['0:v1', '0:v2', '0:v3']);
+  await systemClock.sleep(50);
+  expect(fetches()).toBe(2);
+  expect(fetcher.position('t', 0)).toBe(4);
+  expect(await readAll(fetcher, 3, 1)).toEqual(['0:v4', '0:v5', '0:v6']);
+  while (fetches() < 3) await systemClock.sleep(1);
+});
+
+test('INV-3: what is behind an answer and cannot be had is an error only when everything before was delivered', async () => {
+  onListOffsets();
+  const refused = { partitionIndex: 0, errorCode: 1 };
+  const cut = { partitionIndex: 0, divergingEpoch: { epoch: 1, endOffset: 2 } };
+  for (const [trouble, error] of [
+    [refused, { code: 'kafka.offset_out_of_range', context: { position: 5 } }],
+    [cut, { code: 'kafka.log_truncated', context: { position: 5, logEnd: 2 } }],
+  ] as const) {
+    let asked = 0;
+    broker.on(API.Fetch, ({ topics }) => {
+      const behind = Number(topics[0]?.partitions[0]?.fetchOffset) >= 5;
+      if (behind) asked++;
+      return {
+        responses: [
+          { topic: 't', partitions: [behind ? trouble : { partitionIndex: 0, records: batchAt(0, 5) }] },
+        ],
+      };
+    });
+    const fetcher = makeFetcher();
+    fetcher.assign([at(0, 0)]);
+    expect(await readAll(fetcher, 1, 1)).toEqual(['0:v0']);
+    while (asked < 1) await systemClock.sleep(1);
+    await systemClock.sleep(20);
+    expect(await readAll(fetcher, 4, 1)).toEqual(['0:v1', '0:v2', '0:v3', '0:v4']);
+    const poll = async (): Promise<void> => {
+      for (let i = 0; i < 20; i++) await fetcher.poll({ maxWaitMs: 200 });
+    };
+    await expect(poll()).rejects.toMatchObject(error);
+    expect(asked).toBe(2);
+  }
+});
+
+test('a seek drops also the answer that waits behind the one being delivered', async () => {
+  onFetch((_partition, offset) => ({ records: batchAt(offset, 5) }));
+  const fetcher = makeFetcher();
+  fetcher.assign([at(0, 0)]);
+  expect(await readAll(fetcher, 1, 1)).toEqual(['0:v0']);
+  while (broker.seen.filter((key) => key === API.Fetch).length < 2) await systemClock.sleep(1);
+  await systemClock.sleep(20);
+  fetcher.seek('t', 0, 70);
+  expect(await readAll(fetcher, 6, 1)).toEqual([70, 71, 72, 73, 74, 75].map((i) => `0:v${i}`));
+});
+
 test('INV-3: an offset the log does not have is an error with its bounds, and the partition stands still', async () => {
   onFetch((partition, offset) =>
     partition === 0 && offset === 99 ? { errorCode: 1 } : tenRecords(partition, offset),
   );
-  broker.on(API.ListOffsets, ({ topics }) => ({
-    topics: topics.map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map(({ partitionIndex, timestamp }) => ({
-        partitionIndex,
-        offset: timestamp === -2 ? 3 : 10,
-      })),
-    })),
-  }));
+  onListOffsets();
   const fetcher = makeFetcher();
   fetcher.assign([at(0, 99)]);
   await expect(fetcher.poll({ maxWaitMs: 1000 })).rejects.toMatchObject({

@@ -1,5 +1,6 @@
 // Runs one sink task: consume, convert, put, commit. One loop calls the task; the group's callbacks queue up behind
 // what the loop is doing and wait for it, so partitions change hands only between two calls of the task.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   ActivityStep,
   type PartitionPosition,
@@ -145,6 +146,8 @@ export class SinkTaskRunner implements TaskRunner {
       await this.#runJobs();
       await this.#pollAndPut(signal);
       await this.#commitWhenDue();
+      // Tasks share threads, and the next answer is taken from its socket meanwhile.
+      await nextTurn();
     }
   }
 

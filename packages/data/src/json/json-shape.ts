@@ -48,6 +48,10 @@ export class JsonShape {
   get repeatsName(): boolean {
     return this.#indexes.size < this.names.length;
   }
+  /** Members, those of objects inside included. */
+  get size(): number {
+    return this.places.reduce((sum, { shape }) => sum + (shape?.size ?? 0), this.names.length);
+  }
 }
 
 /** What was seen lately at one place of documents. */
@@ -93,14 +97,10 @@ export class JsonMemory {
   learn(place: JsonPlace, bytes: Buffer, start: number): void {
     if (!place.missed()) return;
     const shape = shapeOf(bytes, start);
-    if (shape.repeatsName || shape.names.length > MAX_MEMBERS) return;
-    this.#left -= shape.names.length;
-    if (this.#left >= 0) {
-      place.shape = shape;
-    } else {
-      this.root.shape = undefined;
-      this.#left = MAX_MEMBERS;
-    }
+    const left = this.#left + (place.shape?.size ?? 0) - shape.size;
+    if (shape.repeatsName || left < 0) return;
+    this.#left = left;
+    place.shape = shape;
   }
 }
 

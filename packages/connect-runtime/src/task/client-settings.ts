@@ -166,8 +166,8 @@ export function consumerSettings(spec: TaskSpec): ConsumerSettings {
     offsetResetChosen: reset !== undefined,
     isolation: config['isolation.level'] === 'read_uncommitted' ? 'read_uncommitted' : 'read_committed',
     maxPollRecords: number(config, 'max.poll.records') ?? 512,
-    // INV-5: Java's default per partition. One response is worked on while the next is on its way, so this is also what
-    // a task of few partitions holds.
+    // INV-5: Java's default per partition. One response is worked on while the next is on its way or waits, so a task of
+    // few partitions holds twice that for each.
     maxPartitionBytes: number(config, 'max.partition.fetch.bytes') ?? 1024 * 1024,
     ...given('minBytes', number(config, 'fetch.min.bytes')),
     ...given('maxBytes', number(config, 'fetch.max.bytes')),

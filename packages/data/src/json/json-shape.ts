@@ -8,11 +8,15 @@ import { writeString } from './text.ts';
 
 /** The members that all shapes of one memory may have together. */
 const MAX_MEMBERS = 4096;
-/** Learning an object costs as much as some matches save: matches pay for it, and objects that match nothing a little. */
-const LEARNING_COST = 256;
+/**
+ * Learning an object takes as long as dozens of matches save, so matches pay for it; so that learning is tried again at
+ * times, each object that matches nothing pays a little.
+ */
+const LEARNING_COST = 4096;
 const MATCH_PAYS = 64;
 const MISS_PAYS = 1;
-const MAX_CREDIT = 16 * LEARNING_COST;
+const FIRST_CREDIT = 2 * LEARNING_COST;
+const MAX_CREDIT = 4 * LEARNING_COST;
 /** Longer texts are not remembered. */
 const MAX_TEXT = 256;
 const NOTHING = new Uint8Array(0);
@@ -62,7 +66,7 @@ export class JsonPlace {
   text = '';
   /** That text in quotes, if it came twice in a row and is ASCII without escapes: it is likely to come again. */
   quoted: Uint8Array = NOTHING;
-  #credit = 4 * LEARNING_COST;
+  #credit = FIRST_CREDIT;
 
   matched(): void {
     if (this.#credit < MAX_CREDIT) this.#credit += MATCH_PAYS;

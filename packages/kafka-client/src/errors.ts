@@ -172,3 +172,10 @@ function javaClassOf(name: string): string {
   if (name === 'INVALID_RECORD') return 'org.apache.kafka.common.InvalidRecordException';
   return `org.apache.kafka.common.errors.${JAVA_NAMES[name] ?? camel}Exception`;
 }
+
+/** An error with a code: the error itself, or `kafka.refused` because of it. */
+export function asCoded(error: Error): MillraceError {
+  return error.name === 'MillraceError'
+    ? (error as MillraceError)
+    : clientError('kafka.refused', error.message, { cause: error });
+}

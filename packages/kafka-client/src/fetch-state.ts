@@ -59,6 +59,19 @@ export function dropFetched(state: PartitionState): void {
   state.aheadRefused = false;
 }
 
+/** Moves a partition; false when it is there already. */
+export function moveTo(state: PartitionState, offset: number): boolean {
+  if (state.position === offset && !state.halted) return false;
+  state.position = offset;
+  state.generation++;
+  dropFetched(state);
+  state.halted = false;
+  state.retryAtMs = 0;
+  state.lastEpoch = -1;
+  state.topicId = undefined;
+  return true;
+}
+
 /** What is being delivered is used up. */
 export function toNextAnswer(state: PartitionState): void {
   state.data = state.ahead;

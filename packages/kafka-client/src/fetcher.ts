@@ -5,12 +5,13 @@ import { type Clock, type MillraceError, toError } from '@millrace/foundation';
 import { API, KafkaErrors, type KafkaRecord } from '@millrace/kafka-protocol';
 import { backoffMs } from './backoff.ts';
 import { type Cluster, isConnectionProblem } from './cluster.ts';
-import { brokerError, clientError } from './errors.ts';
+import { asCoded, brokerError, clientError } from './errors.ts';
 import {
   type Asking,
   dropFetched,
   type FetchResponse,
   isCut,
+  moveTo,
   newState,
   PASSING_ERRORS,
   type PartitionAnswer,
@@ -69,7 +70,7 @@ export class Fetcher implements AsyncDisposable {
     let changed = false;
     for (const { topic, partition, offset } of positions) {
       const known = this.#partitions.get(partitionKey(topic, partition));
-      if (known) changed = this.#moveTo(known, offset) || changed;
+      if (known) changed = moveTo(known, offset) || changed;
       else {
         this.#partitions.set(partitionKey(topic, partition), newState(topic, partition, offset));
         changed = true;
@@ -89,7 +90,7 @@ export class Fetcher implements AsyncDisposable {
 
   /** Moves a partition; what was fetched for it and not delivered is dropped. */
   seek(topic: string, partition: number, offset: number): void {
-    if (this.#moveTo(this.#state(topic, partition), offset)) this.#askAnew();
+    if (moveTo(this.#state(topic, partition), offset)) this.#askAnew();
     this.#wake();
   }
   /** Delivers nothing more of these until `resume`; what is fetched already is kept. */
@@ -489,19 +490,6 @@ export class Fetcher implements AsyncDisposable {
     if (!state) throw new Error(`${topic}-${partition} is not assigned`);
     return state;
   }
-
-  /** False when it is there already. */
-  #moveTo(state: PartitionState, offset: number): boolean {
-    if (state.position === offset && !state.halted) return false;
-    state.position = offset;
-    state.generation++;
-    dropFetched(state);
-    state.halted = false;
-    state.retryAtMs = 0;
-    state.lastEpoch = -1;
-    state.topicId = undefined;
-    return true;
-  }
 }
 
 /** How much longer than asked an answer may take. */
@@ -509,9 +497,3 @@ const ANSWER_SLACK_MS = 2000;
 /** From Fetch 13 on, topics are named by id only. */
 const LAST_VERSION_BY_NAME = 12;
 const NOTHING: { [K in keyof Wanted]?: undefined } = {};
-
-function asCoded(error: Error): MillraceError {
-  return error.name === 'MillraceError'
-    ? (error as MillraceError)
-    : clientError('kafka.refused', error.message, { cause: error });
-}

@@ -44,6 +44,8 @@ test(`${KILLS} kills of the process of a plug-in of others: each record comes on
       'connector.class': 'com.acme.NumbersSourceConnector',
       'transaction.boundary': boundary,
       'transaction.boundary.interval.ms': '60',
+      // So long the next start waits for what a killed process had under way.
+      'producer.override.request.timeout.ms': '1500',
       'numbers.topic': boundary,
       'numbers.until': String(until),
       'numbers.pids': path.join(project, `${boundary}.pids`),
@@ -51,10 +53,14 @@ test(`${KILLS} kills of the process of a plug-in of others: each record comes on
     for (const boundary of BOUNDARIES) await putConnector(millrace, boundary, configOf(boundary, 1_000_000));
     const killed = new Set<number>();
     for (let kill = 0; kill < KILLS; kill++) {
-      const victims = await eventually('both tasks run in processes that live', () => {
-        const last = BOUNDARIES.map((boundary) => pidsOf(boundary).at(-1) ?? 0);
-        return last.every((pid) => pid > 0 && !killed.has(pid)) && last;
-      });
+      const victims = await eventually(
+        'both tasks run in processes that live',
+        () => {
+          const last = BOUNDARIES.map((boundary) => pidsOf(boundary).at(-1) ?? 0);
+          return last.every((pid) => pid > 0 && !killed.has(pid)) && last;
+        },
+        90_000,
+      );
       // A crash test has to choose moments that nothing announces.
       await new Promise((resolve) => setTimeout(resolve, random.int(0, 700)));
       for (const pid of victims) {

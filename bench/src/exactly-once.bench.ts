@@ -32,12 +32,7 @@ interface Way {
 
 await using plain = await startMillrace();
 await using exact = await startMillrace({ properties: { 'exactly.once.source.support': 'enabled' } });
-const way = (
-  title: string,
-  millrace: MillraceProcess,
-  config: Way['config'] = {},
-  size: number | undefined = undefined,
-): Way => ({
+const way = (title: string, millrace: MillraceProcess, config: Way['config'] = {}, size?: number): Way => ({
   title,
   millrace,
   config,

@@ -73,11 +73,7 @@ test(`${KILLS} kills of the process of a plug-in of others: each record comes on
       // From here on it goes on for a while, and ends.
       const until = (await numbersOf(boundary)).length + NUMBERS;
       await putConnector(millrace, boundary, configOf(boundary, until));
-      await eventually(
-        `all of ${boundary}`,
-        async () => (await numbersOf(boundary)).length >= until,
-        90_000,
-      );
+      await eventually(`all of ${boundary}`, async () => (await numbersOf(boundary)).length >= until, 90_000);
       const numbers = await numbersOf(boundary);
       expect(numbers).toEqual(numbers.map((_, i) => i));
     }

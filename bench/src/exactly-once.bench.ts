@@ -1,5 +1,6 @@
 // What exactly-once costs: a file of lines into a topic of the bundled broker, at least once, in one transaction per poll
-// of 2000 lines, and in transactions of a second. `--lines`, `--rounds`.
+// of 2000 lines, as the connector polls by itself, in one per poll of 300, and in transactions of a second. `--lines`,
+// `--rounds`.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -23,22 +24,26 @@ interface Way {
   readonly title: string;
   readonly millrace: MillraceProcess;
   readonly config: Readonly<Record<string, string>>;
+  /** Lines of a transaction, where that is a number. */
+  readonly size: number | undefined;
   readonly times: number[];
   readonly cpu: number[];
 }
 
 await using plain = await startMillrace();
 await using exact = await startMillrace({ properties: { 'exactly.once.source.support': 'enabled' } });
-const way = (title: string, millrace: MillraceProcess, config: Way['config'] = {}): Way => ({
+const way = (title: string, millrace: MillraceProcess, config: Way['config'] = {}, size?: number): Way => ({
   title,
   millrace,
   config,
+  size,
   times: [],
   cpu: [],
 });
 const ways = [
   way('at least once', plain),
-  way('exactly once, by poll', exact),
+  way('exactly once, by poll', exact, {}, 2000),
+  way('exactly once, by 300', exact, { 'batch.size': '300' }, 300),
   way('exactly once, by second', exact, {
     'transaction.boundary': 'interval',
     'transaction.boundary.interval.ms': '1000',
@@ -81,17 +86,23 @@ async function run({ millrace, config, cpu }: Way, topic: string): Promise<numbe
 
 try {
   // The first run of a process pays for its warming up.
-  for (const each of ways.slice(0, 3)) await run({ ...each, cpu: [] }, `warm-${ways.indexOf(each)}`);
+  for (const each of ways.slice(0, -1)) await run({ ...each, cpu: [] }, `warm-${ways.indexOf(each)}`);
   for (let round = 0; round < rounds; round++) {
     for (const [i, each] of ways.entries()) each.times.push(await run(each, `lines-${round}-${i}`));
   }
-  const [base, , , again] = ways as [Way, Way, Way, Way];
-  const floor = median([...base.times, ...again.times]);
+  const plainWays = ways.filter(({ millrace }) => millrace === plain);
+  const floor = median(plainWays.flatMap(({ times }) => times));
+  const floorCpu = median(plainWays.flatMap(({ cpu }) => cpu));
   say(`${count(lines)} lines of 200 bytes, median of ${rounds}`);
-  for (const { title, times, cpu } of ways) {
+  for (const { title, size, times, cpu } of ways) {
     const time = median(times);
+    const perTransaction = (more: number): string => (((more * 1000) / lines) * (size ?? 0)).toFixed(1);
+    const cost =
+      size === undefined
+        ? ''
+        : `  ${perTransaction(time - floor)} ms and ${perTransaction(median(cpu) - floorCpu)} ms CPU more a transaction`;
     say(
-      `  ${title.padEnd(24)} ${count(lines / time).padStart(9)} records/s  ${(floor / time).toFixed(2)} x  ${((median(cpu) / lines) * 1e6).toFixed(2)} us CPU each, broker included`,
+      `  ${title.padEnd(24)} ${count(lines / time).padStart(9)} records/s  ${(floor / time).toFixed(2)} x  ${((median(cpu) / lines) * 1e6).toFixed(2)} us CPU each, broker included${cost}`,
     );
   }
 } finally {

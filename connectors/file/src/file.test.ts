@@ -98,6 +98,25 @@ describe('FileStreamSourceTask', () => {
     await task.stop();
   });
 
+  it('fills a batch from as much of the file as it takes, within a bound', async () => {
+    const file = path.join(folder, 'wide.txt');
+    const lines = (length: number): string =>
+      Array.from({ length: 500 }, (_, i) => `${i} ${'x'.repeat(length)}\n`).join('');
+    const task = new FileStreamSourceTask();
+    writeFileSync(file, lines(1000));
+    await task.start(context({ file, topic: 't', 'batch.size': '400' }));
+    expect((await linesOf(task)).length).toBe(400);
+    expect((await linesOf(task)).length).toBe(100);
+    await task.stop();
+    writeFileSync(file, lines(10_000));
+    await task.start(context({ file, topic: 't' }));
+    const counts = [];
+    for (let sum = 0; sum < 500; sum += counts.at(-1) ?? 500) counts.push((await linesOf(task)).length);
+    // A MiB holds 104 of them, and a poll takes what it has read whole.
+    expect(counts.every((count) => count > 0 && count < 120)).toBe(true);
+    await task.stop();
+  });
+
   it('waits for a file that is not there, or that is a folder', async () => {
     for (const file of [path.join(folder, 'missing'), folder]) {
       const task = new FileStreamSourceTask();

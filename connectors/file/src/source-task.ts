@@ -17,6 +17,8 @@ export const FILENAME = 'filename';
 export const POSITION = 'position';
 
 const CHUNK_BYTES = 64 * 1024;
+/** A poll reads no further than this, however long its lines are. */
+const POLL_BYTES = 1024 * 1024;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 /** How long to wait for a file that is not there, and for new lines at the end of one that is. */
@@ -120,11 +122,14 @@ export class FileStreamSourceTask implements SourceTask {
     return true;
   }
 
+  /** As many lines as are there, up to `batch.size`; one at least where there is a whole one. */
   async #readLines(): Promise<SourceRecord[]> {
     const records: SourceRecord[] = [];
+    const start = this.#position;
     for (;;) {
       this.#takeLines(records);
-      if (records.length > 0 || !(await this.#readChunk())) return records;
+      const isFull = records.length >= this.#batchSize || this.#position - start >= POLL_BYTES;
+      if (isFull || !(await this.#readChunk())) return records;
     }
   }
 

@@ -24,10 +24,20 @@ afterAll(async () => {
   await millrace[Symbol.asyncDispose]();
 });
 
+/** Of the protocol; the second is that of KIP-890. */
+type Generation = 1 | 2;
+
+/** As brokers before Kafka 4.0 show themselves. */
+class OldCluster extends Cluster {
+  override featureLevel(): number {
+    return 0;
+  }
+}
+
 /** A client whose connections `cut` ends. */
-function clientOf(): { readonly cluster: Cluster; readonly cut: () => void } {
+function clientOf(generation: Generation): { readonly cluster: Cluster; readonly cut: () => void } {
   const sockets = new Set<Socket>();
-  const cluster = new Cluster({
+  const cluster = new (generation === 1 ? OldCluster : Cluster)({
     bootstrapServers: millrace.kafka,
     clientId: 'millrace-test',
     logger: silentLogger,
@@ -74,10 +84,11 @@ const record = (topic: string, value: string): { topic: string; key: null; value
   value: Buffer.from(value),
 });
 
-describe('TransactionalProducer', () => {
+describe.each([1, 2] as const)('TransactionalProducer, generation %i', (generation) => {
+  const named = (name: string): string => `${name}-${generation}`;
   test('shows what is committed, with the offsets of a group, and nothing of what is aborted', async () => {
-    const { cluster } = clientOf();
-    await using producer = producerOf(cluster, 'shows');
+    const { cluster } = clientOf(generation);
+    await using producer = producerOf(cluster, named('shows'));
     await producer.init();
     for (const [value, commit] of [
       ['first', true],
@@ -85,55 +96,55 @@ describe('TransactionalProducer', () => {
       ['second', true],
     ] as const) {
       producer.begin();
-      await producer.send(record('shown', value));
-      const [offset] = [{ topic: 'shown', partition: 0, offset: value.length, metadata: value }];
-      await producer.sendOffsets('shown-group', [offset]);
+      await producer.send(record(named('shown'), value));
+      const [offset] = [{ topic: named('shown'), partition: 0, offset: value.length, metadata: value }];
+      await producer.sendOffsets(named('shown-group'), [offset]);
       await (commit ? producer.commit() : producer.abort());
     }
-    expect(await valuesOf('shown')).toEqual(['first', 'second']);
-    const committed = await fetchGroupOffsets(cluster, 'shown-group', 'all');
-    expect(committed).toMatchObject([{ topic: 'shown', partition: 0, offset: 6, metadata: 'second' }]);
+    expect(await valuesOf(named('shown'))).toEqual(['first', 'second']);
+    const committed = await fetchGroupOffsets(cluster, named('shown-group'), 'all');
+    expect(committed).toMatchObject([{ topic: named('shown'), partition: 0, offset: 6, metadata: 'second' }]);
   });
 
   test('is fenced by the next producer of its id, which ends its transaction', async () => {
-    const first = producerOf(clientOf().cluster, 'fenced');
+    const first = producerOf(clientOf(generation).cluster, named('fenced'));
     await first.init();
     first.begin();
-    await first.send(record('fencing', 'of the first'));
-    const second = producerOf(clientOf().cluster, 'fenced');
+    await first.send(record(named('fencing'), 'of the first'));
+    const second = producerOf(clientOf(generation).cluster, named('fenced'));
     await second.init();
     second.begin();
-    await second.send(record('fencing', 'of the second'));
+    await second.send(record(named('fencing'), 'of the second'));
     await second.commit();
-    await expect(first.send(record('fencing', 'too late'))).rejects.toSatisfy(
+    await expect(first.send(record(named('fencing'), 'too late'))).rejects.toSatisfy(
       (error) => codeOf(error) === 'kafka.refused',
     );
     await expect(first.abort()).rejects.toSatisfy((error) => codeOf(error) === 'kafka.producer_fenced');
     expect(first.phase).toBe('fenced');
     expect(() => first.begin()).toThrow(/transactional/i);
-    expect(await valuesOf('fencing')).toEqual(['of the second']);
+    expect(await valuesOf(named('fencing'))).toEqual(['of the second']);
   });
 
   test('a record that is refused fails the transaction; after the abort the next one works', async () => {
-    const { cluster } = clientOf();
-    const producer = producerOf(cluster, 'refused', { batchSizeBytes: 4_000_000 });
+    const { cluster } = clientOf(generation);
+    const producer = producerOf(cluster, named('refused'), { batchSizeBytes: 4_000_000 });
     await producer.init();
     producer.begin();
-    await producer.send(record('refusing', 'before'));
-    await expect(producer.send(record('refusing', 'x'.repeat(2_000_000)))).rejects.toSatisfy(
+    await producer.send(record(named('refusing'), 'before'));
+    await expect(producer.send(record(named('refusing'), 'x'.repeat(2_000_000)))).rejects.toSatisfy(
       (error) => codeOf(error) === 'kafka.record_too_large',
     );
     await expect(producer.commit()).rejects.toSatisfy((error) => codeOf(error) === 'kafka.record_too_large');
     expect(producer.phase).toBe('failed');
     await producer.abort();
     producer.begin();
-    await producer.send(record('refusing', 'after'));
+    await producer.send(record(named('refusing'), 'after'));
     await producer.commit();
-    expect(await valuesOf('refusing')).toEqual(['after']);
+    expect(await valuesOf(named('refusing'))).toEqual(['after']);
   });
 
   test('says what is missing when its steps come in another order', async () => {
-    const producer = producerOf(clientOf().cluster, 'misused');
+    const producer = producerOf(clientOf(generation).cluster, named('misused'));
     expect(() => producer.begin()).toThrow(/no producer id yet/);
     await producer.init();
     await expect(producer.send(record('misused', 'x'))).rejects.toThrow(/no open transaction/);
@@ -145,16 +156,16 @@ describe('TransactionalProducer', () => {
   });
 
   test('INV-2: cut connections neither repeat, reorder nor lose what is committed', async () => {
-    const { cluster, cut } = clientOf();
+    const { cluster, cut } = clientOf(generation);
     const random = testRandom('cut connections');
-    const producer = producerOf(cluster, 'cut');
+    const producer = producerOf(cluster, named('cut'));
     await producer.init();
     const committed: string[] = [];
     for (let round = 0; round < 25; round++) {
       producer.begin();
       const values = Array.from({ length: random.int(0, 40) }, (_, i) => `${round}/${i} of ${random.seed}`);
-      await producer.producer.prepare('cuts');
-      const sent = values.map((value) => producer.send(record('cuts', value)));
+      await producer.producer.prepare(named('cuts'));
+      const sent = values.map((value) => producer.send(record(named('cuts'), value)));
       if (random.int(0, 2) === 0) setTimeout(cut, random.int(0, 4));
       if (random.int(0, 3) === 0) {
         const settled = Promise.allSettled(sent);
@@ -166,6 +177,6 @@ describe('TransactionalProducer', () => {
         committed.push(...values);
       }
     }
-    expect(await valuesOf('cuts')).toEqual(committed);
+    expect(await valuesOf(named('cuts'))).toEqual(committed);
   });
 });

@@ -16,6 +16,8 @@ export interface TopicLogOptions {
   readonly replicationFactor?: number;
   /** Where to start: every record there is, or only what comes from now on. */
   readonly from: 'beginning' | 'end';
+  /** Records may be handed on so much later while nobody reads to the end, many at once; default 0. */
+  readonly lagMs?: number;
   readonly onRecord: (record: TopicLogRecord) => void;
   /** The log cannot be followed any more. */
   readonly onError: (error: Error) => void;

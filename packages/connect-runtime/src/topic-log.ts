@@ -54,6 +54,8 @@ class KafkaTopicLog implements TopicLog {
   #waiters: Waiter[] = [];
   #failure: Error | undefined;
   #following: Promise<void> | undefined;
+  /** Lets what may come late be read now. */
+  #resting: AbortController | undefined;
 
   constructor(topic: string, options: TopicLogOptions, parts: LogOpenerParts) {
     const { cluster, logger, clock } = parts;
@@ -83,6 +85,7 @@ class KafkaTopicLog implements TopicLog {
     await new Promise<void>((resolve, reject) => {
       this.#waiters.push({ targets, resolve, reject });
       this.#settleWaiters();
+      this.#resting?.abort();
     });
   }
 
@@ -97,6 +100,7 @@ class KafkaTopicLog implements TopicLog {
   async close(): Promise<void> {
     if (this.#stop.signal.aborted) return;
     this.#stop.abort();
+    this.#resting?.abort();
     await this.#producer.abort('its log was closed');
     await this.#fetcher.close();
     await this.#following;
@@ -114,10 +118,8 @@ class KafkaTopicLog implements TopicLog {
     const { clock, logger } = this.#parts;
     while (!signal.aborted) {
       try {
-        for (const { partition, records, nextOffset } of await this.#fetcher.poll({
-          maxWaitMs: POLL_MS,
-          signal,
-        })) {
+        const found = await this.#fetcher.poll({ maxWaitMs: POLL_MS, signal });
+        for (const { partition, records, nextOffset } of found) {
           for (const { offset, timestamp, key, value } of records) {
             const record: TopicLogRecord = { partition, offset, timestamp, key, value };
             this.#options.onRecord(record);
@@ -130,6 +132,7 @@ class KafkaTopicLog implements TopicLog {
           if (position !== undefined) this.#positions.set(partition, position);
         }
         this.#settleWaiters();
+        if (found.length > 0) await this.#rest();
       } catch (error) {
         if (signal.aborted) return;
         if ((error as { code?: string }).code === 'kafka.unavailable') {
@@ -141,6 +144,15 @@ class KafkaTopicLog implements TopicLog {
         return;
       }
     }
+  }
+
+  /** Where records may come late, a writer of many small transactions costs a reader little. */
+  async #rest(): Promise<void> {
+    const { lagMs = 0 } = this.#options;
+    if (lagMs === 0 || this.#waiters.length > 0 || this.#stop.signal.aborted) return;
+    this.#resting = new AbortController();
+    await this.#parts.clock.sleep(lagMs, this.#resting.signal);
+    this.#resting = undefined;
   }
 
   #fail(error: unknown): void {

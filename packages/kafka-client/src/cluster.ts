@@ -12,7 +12,13 @@ import {
 import { backoffMs } from './backoff.ts';
 import { parseBootstrapServers } from './bootstrap.ts';
 import { ConnectionStats } from './client-stats.ts';
-import { Connection, type ConnectionOptions, type RequestOptions } from './connection.ts';
+import {
+  type ClusterFeatures,
+  Connection,
+  type ConnectionOptions,
+  NO_FEATURES,
+  type RequestOptions,
+} from './connection.ts';
 import { brokerError, clientError } from './errors.ts';
 import {
   type BrokerAddress,
@@ -72,6 +78,7 @@ export class Cluster implements AsyncDisposable {
   readonly #stop = new AbortController();
   #laneCount = 0;
   #nextAddress = 0;
+  #features: ClusterFeatures = NO_FEATURES;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -93,6 +100,11 @@ export class Cluster implements AsyncDisposable {
   }
   get brokers(): ReadonlyMap<number, BrokerAddress> {
     return this.#cache.brokers;
+  }
+
+  /** The level of a feature in the cluster, as the brokers that were talked to know it; 0 where it has none. */
+  featureLevel(name: string): number {
+    return this.#features.levels.get(name) ?? 0;
   }
 
   // ---- metadata
@@ -219,7 +231,10 @@ export class Cluster implements AsyncDisposable {
     };
     made
       .then(
-        (connection) => connection.closed,
+        (connection) => {
+          if (connection.features.epoch >= this.#features.epoch) this.#features = connection.features;
+          return connection.closed;
+        },
         () => undefined,
       )
       .then(remove, remove);

@@ -46,6 +46,15 @@ export interface ConnectionOptions {
   readonly authenticate?: (connection: Connection) => Promise<number>;
 }
 
+/** Levels of features that all brokers of a cluster have agreed on (KIP-584). */
+export interface ClusterFeatures {
+  /** Rises with every change; -1 where the broker knows no features. */
+  readonly epoch: number;
+  readonly levels: ReadonlyMap<string, number>;
+}
+
+export const NO_FEATURES: ClusterFeatures = { epoch: -1, levels: new Map() };
+
 export interface RequestOptions {
   /** Overrides the connection's timeout; for requests that the broker holds back on purpose, such as Fetch. */
   readonly timeoutMs?: number;
@@ -67,8 +76,8 @@ interface Pending {
 }
 
 /**
- * Highest versions we use, where the codecs know more: later ones name topics by id only, or change what a request
- * means.
+ * Highest versions we use unless asked, where the codecs know more: later ones name topics by id only, or change what a
+ * request means.
  */
 const HIGHEST_USED: Readonly<Record<number, number>> = {
   [API.Produce]: 11,
@@ -96,6 +105,7 @@ export class Connection implements AsyncDisposable {
   readonly #pending: Pending[] = [];
   #answered = 0; // entries at the head of #pending that are done; they are cut off in bulk
   readonly #versions = new Map<number, readonly [number, number]>();
+  #features: ClusterFeatures = NO_FEATURES;
   readonly #closed: Promise<MillraceError>;
   #resolveClosed: (error: MillraceError) => void = () => undefined;
   #failure: MillraceError | undefined;
@@ -166,6 +176,11 @@ export class Connection implements AsyncDisposable {
   /** Resolves with the reason once the connection is gone. */
   get closed(): Promise<MillraceError> {
     return this.#closed;
+  }
+
+  /** What the broker said of its cluster. */
+  get features(): ClusterFeatures {
+    return this.#features;
   }
 
   /** Whether both sides have a version of this API in common. */
@@ -287,6 +302,10 @@ export class Connection implements AsyncDisposable {
     for (const { apiKey, minVersion, maxVersion } of answer.apiKeys) {
       this.#versions.set(apiKey, [minVersion, maxVersion]);
     }
+    this.#features = {
+      epoch: Number(answer.finalizedFeaturesEpoch),
+      levels: new Map(answer.finalizedFeatures.map(({ name, maxVersionLevel }) => [name, maxVersionLevel])),
+    };
   }
 
   #nextCorrelationId(): number {

@@ -49,10 +49,14 @@ export function openSocket(options: SocketOptions): Promise<Socket> {
       );
     };
     const timer = setTimeout(() => failed(new Error(`no connection within ${timeoutMs} ms`)), timeoutMs);
+    // Who takes a socket away says nothing but that it is closed.
+    const closed = (): void => failed(new Error('it was closed'));
     socket.once('error', failed);
+    socket.once('close', closed);
     socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => {
       clearTimeout(timer);
       socket.off('error', failed);
+      socket.off('close', closed);
       resolve(socket);
     });
   });

@@ -28,8 +28,8 @@ export interface QueueLimits {
 /** What a broker's answer, or its absence, means for one batch. */
 export type Outcome =
   | { readonly kind: 'acked' }
-  /** Nothing is known, or it was not stored for a reason that passes. */
-  | { readonly kind: 'retry' }
+  /** Nothing is known, or it was not stored for a reason that passes; `firstWaitMs` where that is soon. */
+  | { readonly kind: 'retry'; readonly firstWaitMs?: number }
   /** Its predecessor is missing at the broker. */
   | { readonly kind: 'outOfOrder'; readonly error: MillraceError }
   /** The broker forgot the producer although the log still has its records, or fenced its epoch. */
@@ -275,6 +275,12 @@ export class PartitionQueue {
 
   #lowerLimit(batch: ProducerBatch): void {
     this.maxBatchBytes = Math.max(1024, Math.min(this.maxBatchBytes, batch.sizeInBytes >> 1));
+  }
+
+  /** Where each transaction has an identity of its own, what comes after the last one takes the next. */
+  follow(current: ProducerIdentity | undefined): void {
+    if (this.#limits.transactional && this.#identity !== current && this.#unacked.length === 0)
+      this.dropIdentity();
   }
 
   /** Waits for another identity before anything more is sent. */

@@ -12,7 +12,15 @@ export interface PartitionAnswer {
   readonly errorMessage: string | null;
 }
 
-type Treatment = 'acked' | 'retry' | 'retryFewTimes' | 'outOfOrder' | 'forgotten' | 'newEpoch' | 'tooLarge';
+type Treatment =
+  | 'acked'
+  | 'retry'
+  | 'retrySoon'
+  | 'retryFewTimes'
+  | 'outOfOrder'
+  | 'forgotten'
+  | 'newEpoch'
+  | 'tooLarge';
 
 const E = KafkaErrors;
 const TREATMENTS: ReadonlyMap<number, Treatment> = new Map<number, Treatment>([
@@ -31,6 +39,8 @@ const TREATMENTS: ReadonlyMap<number, Treatment> = new Map<number, Treatment>([
   [E.UNKNOWN_LEADER_EPOCH.code, 'retry'],
   [E.THROTTLING_QUOTA_EXCEEDED.code, 'retry'],
   [E.UNKNOWN_TOPIC_ID.code, 'retry'],
+  // The producer's transaction before this one is being finished (KIP-890).
+  [E.CONCURRENT_TRANSACTIONS.code, 'retrySoon'],
   // Bytes can break on the way; bytes that are always broken are refused in the end.
   [E.CORRUPT_MESSAGE.code, 'retryFewTimes'],
   [E.UNKNOWN_SERVER_ERROR.code, 'retryFewTimes'],
@@ -42,6 +52,7 @@ const TREATMENTS: ReadonlyMap<number, Treatment> = new Map<number, Treatment>([
 ]);
 
 const FEW_ATTEMPTS = 4;
+const SOON_MS = 5;
 /** Codes after which the client's idea of who leads a partition is doubtful. */
 const STALE_METADATA = new Set<number>([
   E.UNKNOWN_TOPIC_OR_PARTITION.code,
@@ -80,6 +91,8 @@ export function outcomeOf(
     case 'retry':
     case 'newEpoch':
       return { kind: treatment };
+    case 'retrySoon':
+      return { kind: 'retry', firstWaitMs: SOON_MS };
     case 'retryFewTimes':
       if (batch.attempts < FEW_ATTEMPTS) return { kind: 'retry' };
       break;

@@ -162,6 +162,7 @@ export class ProduceSender {
       }
       this.#expire(queue, nowMs);
       if (transactions?.error) this.#giveUp(queue, transactions.error);
+      queue.follow(transactions?.identity);
       if (this.#options.limits.idempotent && queue.needsIdentity && !this.#giveIdentity(queue)) continue;
       if (!queue.canSend(nowMs, this.#flushing.has(queue))) {
         this.#wakeAt(wakeTime(queue, nowMs, this.#options.limits.lingerMs));
@@ -268,8 +269,9 @@ export class ProduceSender {
       topicData: [...topics].map(([name, partitionData]) => ({ name, partitionData })),
     };
     node.inFlight++;
+    const timeoutMs = this.#options.requestTimeoutMs + ANSWER_SLACK_MS;
     const settled = connection
-      .request(API.Produce, body, { timeoutMs: this.#options.requestTimeoutMs + ANSWER_SLACK_MS })
+      .request(API.Produce, body, { ...this.#options.transactions?.sending(), timeoutMs })
       .then(
         (answer) => this.#onAnswer(items, answer),
         (error: unknown) => this.#onNoAnswer(items, toError(error), sentAtMs),
@@ -343,7 +345,7 @@ export class ProduceSender {
       this.#lost.answered(batch);
       this.#options.onAcked(queue, batch, baseOffset);
     } else if (outcome.kind === 'retry' || outcome.kind === 'newEpoch' || outcome.kind === 'outOfOrder') {
-      this.#backOff(queue);
+      this.#backOff(queue, undefined, outcome.kind === 'retry' ? outcome.firstWaitMs : undefined);
     }
     for (const done of failed) {
       const error = done.error ?? clientError('kafka.refused', 'The broker refused the records.');
@@ -363,10 +365,11 @@ export class ProduceSender {
     );
   }
 
-  #backOff(queue: PartitionQueue, error?: Error): void {
+  #backOff(queue: PartitionQueue, error?: Error, firstMs?: number): void {
     queue.failures++;
     if (error !== undefined) queue.lastError = error;
-    queue.retryAtMs = this.#options.clock.monotonicMs() + backoffMs(queue.failures);
+    const waitMs = backoffMs(queue.failures, firstMs === undefined ? {} : { firstMs });
+    queue.retryAtMs = this.#options.clock.monotonicMs() + waitMs;
     this.#wakeAt(queue.retryAtMs);
   }
 

@@ -84,9 +84,9 @@ export class TransactionalProducer implements AsyncDisposable {
     if (transactions.phase === 'open')
       transactions.fail(clientError('kafka.transaction_aborted', 'The transaction was aborted.'));
     if (transactions.phase === 'failed') await this.producer.discard();
-    await transactions.end(false);
+    const isNextEpoch = await transactions.end(false);
     // Records that were given up left a hole in the sequence; the next epoch counts from 0.
-    await transactions.init();
+    if (!isNextEpoch) await transactions.init();
   }
 
   /** Aborts what is open, and closes. */

@@ -1,5 +1,7 @@
 // What a transactional producer says to the coordinator of its transactional id: who it is, which partitions take part,
-// how it ends. Kafka's first protocol generation, which every broker since 0.11 speaks.
+// how it ends. Two generations of the protocol: in the first, which every broker since 0.11 speaks, partitions are added
+// by requests of their own; in that of KIP-890, where a cluster has agreed on it, Produce and TxnOffsetCommit add them, and
+// each transaction ends with the producer's next epoch, so that nothing late of one gets into the next.
 import { MillraceError, toError } from '@millrace/foundation';
 import {
   API,
@@ -9,6 +11,7 @@ import {
   type ResponseBody,
 } from '@millrace/kafka-protocol';
 import type { Cluster } from './cluster.ts';
+import type { RequestOptions } from './connection.ts';
 import { brokerError, clientError } from './errors.ts';
 import type { CommittingMember, OffsetToCommit } from './group-offsets.ts';
 import type { ProducerIdentity } from './producer-batch.ts';
@@ -28,6 +31,12 @@ export interface TransactionOptions {
 export type TransactionPhase = 'new' | 'ready' | 'open' | 'failed' | 'fenced';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+const FEATURE = 'transaction.version';
+const IMPLICIT_LEVEL = 2;
+/** First versions of the requests that mean the second generation. */
+const IMPLICIT_END = { version: 5 };
+const IMPLICIT_OFFSETS = { version: 5 };
+const IMPLICIT_PRODUCE = { version: 12 };
 /** The coordinator finishes the transaction before within milliseconds. */
 const BUSY_FIRST_WAIT_MS = 5;
 const E = KafkaErrors;
@@ -57,6 +66,8 @@ export class Transactions {
   #adding: Promise<void> | undefined;
   /** Whether the coordinator knows of the transaction: there is something to end. */
   #begun = false;
+  /** Whether the second generation is spoken. */
+  #implicit = false;
 
   constructor(cluster: Cluster, { id, timeoutMs }: TransactionOptions) {
     this.#cluster = cluster;
@@ -93,13 +104,18 @@ export class Transactions {
     );
     this.#check(answer.errorCode, 'Getting a producer id');
     this.#identity = { producerId: Number(answer.producerId), epoch: answer.producerEpoch };
+    this.#implicit = this.#cluster.featureLevel(FEATURE) >= IMPLICIT_LEVEL;
     this.#phase = 'ready';
     this.#error = undefined;
     this.#added.clear();
     this.#begun = false;
   }
 
-  /** Opens a transaction; the coordinator learns of it with the first partition, and then of the expected ones as well. */
+  /**
+   * Opens a transaction; the coordinator learns of it with the first partition, and then of the expected ones as well.
+   *
+   * @throws kafka.transaction_misused, kafka.producer_fenced
+   */
   begin(expected: readonly TopicPartition[] = []): void {
     this.#expect('ready');
     this.#phase = 'open';
@@ -111,9 +127,15 @@ export class Transactions {
     if (this.#phase !== 'open') this.#expect('open');
   }
 
-  /** Whether a partition is part of the transaction, so that its records may be sent. */
+  /** Whether records of a partition may be sent: it is part of the transaction, or becomes so by what is sent. */
   has(topic: string, partition: number): boolean {
-    return this.#added.has(`${topic}-${partition}`);
+    return this.#implicit || this.#added.has(`${topic}-${partition}`);
+  }
+
+  /** To be called when records are sent: from then on there is something to end. Returns how Produce is to be asked. */
+  sending(): RequestOptions {
+    this.#begun = true;
+    return this.#implicit ? IMPLICIT_PRODUCE : {};
   }
 
   /** Asks for a partition to become part; `then` runs when it has, or when the transaction has failed. */
@@ -172,8 +194,10 @@ export class Transactions {
     const who = { transactionalId: this.id, producerId, producerEpoch: epoch, groupId };
     try {
       this.#begun = true;
-      const added = await this.#ask(API.AddOffsetsToTxn, who, (body) => body.errorCode);
-      this.#check(added.errorCode, `Adding the offsets of group ${groupId} to the transaction`);
+      if (!this.#implicit) {
+        const added = await this.#ask(API.AddOffsetsToTxn, who, (body) => body.errorCode);
+        this.#check(added.errorCode, `Adding the offsets of group ${groupId} to the transaction`);
+      }
       const topics = byTopic(offsets, (it) => ({
         partitionIndex: it.partition,
         committedOffset: it.offset,
@@ -189,8 +213,9 @@ export class Transactions {
       };
       const codeOf = (answer: ResponseBody<typeof API.TxnOffsetCommit>): number =>
         answer.topics.flatMap((topic) => topic.partitions).find((it) => it.errorCode !== 0)?.errorCode ?? 0;
+      const options = this.#implicit ? IMPLICIT_OFFSETS : {};
       const answer = await this.#patiently(
-        () => this.#cluster.requestCoordinator(groupId, API.TxnOffsetCommit, body, codeOf),
+        () => this.#cluster.requestCoordinator(groupId, API.TxnOffsetCommit, body, codeOf, options),
         codeOf,
       );
       const code = codeOf(answer);
@@ -212,28 +237,33 @@ export class Transactions {
   }
 
   /**
-   * Ends the transaction; everything of it must be acknowledged or given up before.
+   * Ends the transaction; everything of it must be acknowledged or given up before. Resolves with whether the producer has
+   * its next epoch with that.
    *
    * @throws kafka.producer_fenced, kafka.refused, kafka.unavailable; what made it fail when it is to be committed
    */
-  async end(commit: boolean): Promise<void> {
+  async end(commit: boolean): Promise<boolean> {
     if (commit) this.#expect('open');
     else if (this.#phase !== 'failed') this.#expect('open');
     if (this.#adding) await this.#adding;
     if (commit) this.#expect('open');
     const { producerId, epoch } = this.#known();
+    const moves = this.#begun && this.#implicit;
     if (this.#begun) {
       const answer = await this.#ask(
         API.EndTxn,
         { transactionalId: this.id, producerId, producerEpoch: epoch, committed: commit },
         (body) => body.errorCode,
+        moves ? IMPLICIT_END : {},
       );
       this.#check(answer.errorCode, commit ? 'Committing the transaction' : 'Aborting the transaction');
+      if (moves) this.#identity = { producerId: Number(answer.producerId), epoch: answer.producerEpoch };
     }
     this.#begun = false;
     this.#added.clear();
     this.#phase = 'ready';
     this.#error = undefined;
+    return moves;
   }
 
   /** Throws what is in the way of a step that needs this phase. */
@@ -270,9 +300,11 @@ export class Transactions {
     key: K,
     body: Encodable<RequestBody<K>>,
     codeOf: (answer: ResponseBody<K>) => number,
+    options: RequestOptions = {},
   ): Promise<ResponseBody<K>> {
+    const all = { ...options, coordinator: 'transaction' } as const;
     return await this.#patiently(
-      () => this.#cluster.requestCoordinator(this.id, key, body, codeOf, { coordinator: 'transaction' }),
+      () => this.#cluster.requestCoordinator(this.id, key, body, codeOf, all),
       codeOf,
     );
   }

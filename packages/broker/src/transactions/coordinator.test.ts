@@ -3,6 +3,7 @@ import { silentLogger, systemClock } from '@millrace/foundation';
 import { readBatchHeader, simpleBatch } from '@millrace/kafka-protocol';
 import { expect, test } from 'vitest';
 import { GroupCoordinator } from '../groups/coordinator.ts';
+import type { DiskSpace } from '../log/disk-space.ts';
 import type { PartitionLog } from '../log/partition-log.ts';
 import { BrokerConfig } from '../metadata/broker-config.ts';
 import { MetadataLog } from '../metadata/metadata-log.ts';
@@ -14,7 +15,9 @@ import { TransactionCoordinator } from './coordinator.ts';
 
 const { config } = BrokerConfig.parse({});
 
-async function startOn(disk: MemoryDisk): Promise<{ topics: Topics; transactions: TransactionCoordinator }> {
+async function startOn(
+  disk: MemoryDisk,
+): Promise<{ topics: Topics; transactions: TransactionCoordinator; space: DiskSpace }> {
   const { directory, space } = await openTestLogs(disk);
   const opened = await MetadataLog.open<MetadataRecord>(
     disk,
@@ -28,7 +31,7 @@ async function startOn(disk: MemoryDisk): Promise<{ topics: Topics; transactions
   await groups.load();
   const producerIds = new ProducerIds(opened.log, 1000);
   const parts = { topics, config, clock: systemClock, logger: silentLogger, producerIds, groups };
-  return { topics, transactions: new TransactionCoordinator(parts) };
+  return { topics, transactions: new TransactionCoordinator(parts), space };
 }
 
 /** Begins a transaction with one record in partition 0 of `t`. */
@@ -94,6 +97,28 @@ test('INV-12: a start finishes what was decided, and leaves open what was not', 
     expect(again?.abortedIn(0, 9)).toHaveLength(decided ? 1 : 0);
     after.transactions.close();
   }
+});
+
+test('INV-12: a transaction is not complete while the disk has no room to note it', async () => {
+  const disk = new MemoryDisk();
+  const { topics, transactions, space } = await startOn(disk);
+  const { log, ...identity } = await begin(topics, transactions);
+  // The decision is written, what follows its markers is not.
+  disk.failNext({ operation: 'write', code: 'ENOSPC', path: '__transaction_state', after: 1 });
+  await transactions.end('x', identity, { commit: true, clientVersion: 2 });
+  await transactions.whenFinished('x');
+  await expect.poll(() => transactions.get('x')?.stored.state).toBe('PrepareCommit');
+  expect(log.lastStableOffset).toBe(2);
+  const next = { producerId: identity.producerId, producerEpoch: identity.producerEpoch + 1 };
+  await expect(transactions.addPartitions('x', next, [['t', 0]], 2)).rejects.toMatchObject({ errorCode: 51 });
+  await space.restore();
+  await expect.poll(() => transactions.get('x')?.stored.state, { timeout: 10_000 }).toBe('CompleteCommit');
+  await transactions.addPartitions('x', next, [['t', 0]], 2);
+  transactions.close();
+  const after = await startOn(disk.afterKill());
+  await after.transactions.load();
+  expect(after.transactions.get('x')?.stored.state).toBe('Ongoing');
+  after.transactions.close();
 });
 
 test('Steps of one id run in order, and at once when none waits', async () => {

@@ -45,21 +45,28 @@ export class TransactionFinisher {
     try {
       await txn.run(() => this.finish(txn));
     } catch (error) {
-      if (this.#closed || this.#retries.has(txn)) return;
-      const { logger } = this.#parts;
-      logger.warn(
-        { err: toError(error), transactionalId: txn.id },
-        'a transaction could not be completed yet',
-      );
-      const timer = setTimeout(() => {
-        this.#retries.delete(txn);
-        void this.finishInTurn(txn, Math.min(2 * retryMs, LONGEST_RETRY_MS));
-      }, retryMs);
-      this.#retries.set(txn, timer.unref());
+      this.#tryLater(txn, toError(error), retryMs);
     }
   }
 
-  /** Writes the markers of a decided transaction, then notes that it is complete. INV-12 @throws KafkaFailure */
+  #tryLater(txn: Transaction, err: Error, retryMs: number): void {
+    if (this.#closed || this.#retries.has(txn)) return;
+    const { logger } = this.#parts;
+    logger.warn({ err, transactionalId: txn.id }, 'a transaction could not be completed yet');
+    const timer = setTimeout(() => {
+      this.#retries.delete(txn);
+      void this.finishInTurn(txn, Math.min(2 * retryMs, LONGEST_RETRY_MS));
+    }, retryMs);
+    this.#retries.set(txn, timer.unref());
+  }
+
+  /**
+   * Writes the markers of a decided transaction, then notes that it is complete. INV-12: that is written behind the durable
+   * markers. It need not be durable before the id goes on: whatever is stored next lies behind it in the same log, and
+   * where a crash takes it back alone, a start writes the same markers again.
+   *
+   * @throws KafkaFailure
+   */
   async finish(txn: Transaction): Promise<void> {
     if (!txn.isPrepared) return;
     const { stored } = txn;
@@ -77,14 +84,15 @@ export class TransactionFinisher {
     }
     await Promise.all(logs.map((log) => this.#mark(log, { producerId, producerEpoch, commit })));
     const isRotated = nextProducerId >= 0;
-    await this.#log.store(txn, {
+    const complete = {
       state: nextState(stored.state, 'complete'),
       partitions: NO_PARTITIONS,
       producerId: isRotated ? nextProducerId : producerId,
       previousProducerId: producerId,
       nextProducerId: NO_PRODUCER,
       producerEpoch: isRotated ? 0 : producerEpoch,
-    });
+    };
+    await this.#log.note(txn, complete, (error) => this.#tryLater(txn, error, FIRST_RETRY_MS));
   }
 
   /** Ends the transaction on one partition, durably. */

@@ -54,23 +54,54 @@ export class TransactionLog {
 
   /** Changes what is stored of an id; it counts once it is durable. INV-12 @throws KafkaFailure */
   async store(txn: Transaction, change: Partial<StoredTransaction>): Promise<void> {
-    const next = { ...txn.stored, ...change, lastUpdateMs: this.#parts.clock.nowMs() };
-    await this.#append(txn.id, next);
+    const next = this.#changed(txn, change);
+    const { log, lastOffset } = await this.#append(txn.id, next);
+    await log.whenDurable(lastOffset);
     txn.stored = next;
   }
 
-  /** Forgets an id. @throws KafkaFailure */
-  forget(id: string): Promise<void> {
-    return this.#append(id, undefined);
+  /**
+   * Changes what is stored of an id in a way that a start finds out by itself: it counts at once, and is durable with
+   * whatever is stored next, or after `flush.ms`. `onLost` runs when it cannot be written and nothing has followed it.
+   *
+   * @throws KafkaFailure
+   */
+  async note(
+    txn: Transaction,
+    change: Partial<StoredTransaction>,
+    onLost: (error: Error) => void,
+  ): Promise<void> {
+    const before = txn.stored;
+    const next = this.#changed(txn, change);
+    const { log, lastOffset } = await this.#append(txn.id, next);
+    txn.stored = next;
+    log.whenAcknowledged(lastOffset, 1).catch((error: unknown) => {
+      if (txn.stored !== next) return;
+      txn.stored = before;
+      onLost(toError(error));
+    });
   }
 
-  async #append(id: string, stored: StoredTransaction | undefined): Promise<void> {
+  #changed(txn: Transaction, change: Partial<StoredTransaction>): StoredTransaction {
+    return { ...txn.stored, ...change, lastUpdateMs: this.#parts.clock.nowMs() };
+  }
+
+  /** Forgets an id. @throws KafkaFailure */
+  async forget(id: string): Promise<void> {
+    const { log, lastOffset } = await this.#append(id, undefined);
+    await log.whenDurable(lastOffset);
+  }
+
+  async #append(
+    id: string,
+    stored: StoredTransaction | undefined,
+  ): Promise<{ readonly log: PartitionLog; readonly lastOffset: number }> {
     const { partitions } = await this.topic();
     const log = partitions[partitionOfId(id, partitions.length)];
     if (!log) throw new KafkaFailure(KafkaErrors.COORDINATOR_NOT_AVAILABLE);
     const batch = simpleBatch([encodeTransaction(id, stored, this.#parts.clock.nowMs())]);
     const { lastOffset } = log.append(batch, readBatchHeader(batch, 0));
-    await log.whenDurable(lastOffset);
+    return { log, lastOffset };
   }
 
   /** One, but for a log folder that was taken over from a cluster. */

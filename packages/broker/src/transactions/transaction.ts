@@ -16,7 +16,7 @@ export const NO_PARTITIONS: StoredTransaction['partitions'] = new Map();
 
 export class Transaction {
   readonly id: string;
-  /** What the log says: replaced once a change is durable. */
+  /** What the log says: replaced once a change is durable, and by completion once it is on its way. */
   stored: StoredTransaction;
   /**
    * The epoch before the last bump, if its producer asked for the bump: a retry of that request gets the same answer.

@@ -22,7 +22,7 @@ const SOURCE = `
 import { SourceRecord } from '@millrace/connect-api';
 import { INT64 } from '@millrace/data';
 import { ConfigDef, validators } from '@millrace/foundation';
-import { existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { misbehave } from './misdeeds.js';
 
 const configDef = new ConfigDef([
@@ -30,6 +30,7 @@ const configDef = new ConfigDef([
   { name: 'numbers.until', type: 'INT', default: 100, importance: 'LOW', doc: 'The first number that is not sent.', validator: validators.between(1, 1000000) },
   { name: 'numbers.misdeed', type: 'STRING', default: '', importance: 'LOW', doc: 'What to do at number 50.' },
   { name: 'numbers.once', type: 'STRING', default: '', importance: 'LOW', doc: 'File that says that it was done.' },
+  { name: 'numbers.pids', type: 'STRING', default: '', importance: 'LOW', doc: 'File that gets the process of each start of the task.' },
 ]);
 
 class NumbersConnector {
@@ -48,6 +49,8 @@ class NumbersTask {
     this.config = configDef.parseOrThrow(context.config).config;
     this.next = Number((await context.offsets.offset(this.partition))?.next ?? 0);
     context.logger.info({ next: this.next }, 'numbers start');
+    const pids = this.config.string('numbers.pids');
+    if (pids !== '') appendFileSync(pids, process.pid + '\\n');
   }
   async poll(signal) {
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -18,6 +18,9 @@ export interface StoredOffset {
   readonly offset: OffsetMap;
 }
 
+/** Exactly-once sources write an offset with every transaction, of which only the last is ever asked for. */
+const LAG_MS = 100;
+
 export class OffsetStore {
   readonly #options: OffsetStoreOptions;
   /** By connector, then by key text. */
@@ -35,6 +38,7 @@ export class OffsetStore {
       replicationFactor,
       config: STORE_TOPIC_CONFIG,
       from: 'beginning',
+      lagMs: LAG_MS,
       onRecord: (record) => this.#read(record),
       onError,
     });

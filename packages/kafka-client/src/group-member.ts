@@ -18,12 +18,15 @@ import { type EventTimes, GroupStats } from './client-stats.ts';
 import { type Cluster, isConnectionProblem } from './cluster.ts';
 import type { RequestOptions } from './connection.ts';
 import { brokerError, clientError } from './errors.ts';
+import { deadlineIn, orGivenUp } from './given-up.ts';
 import type { GroupMemberOptions, LossReason, MemberState } from './group-member-options.ts';
 
 const NO_GENERATION = -1;
 const E = KafkaErrors;
 /** A heartbeat is answered in less, unless something is wrong. */
 const ANSWER_SLACK_MS = 2000;
+/** So much longer than a rebalance may take does a join wait for its answer, as Java's clients have it. */
+const JOIN_SLACK_MS = 5000;
 type JoinResponse = ResponseBody<typeof API.JoinGroup>;
 
 export class GroupMember implements AsyncDisposable {
@@ -106,11 +109,7 @@ export class GroupMember implements AsyncDisposable {
     const isStatic = this.#options.groupInstanceId !== undefined;
     // A join that was given up may have made a member all the same, known to us by its instance id alone.
     const mayBeMember = this.#memberId !== '' || (isStatic && this.#running !== undefined);
-    if (mayBeMember && !this.#cluster.isClosed && (!isStatic || options.forGood)) {
-      await this.#sendLeave().catch((error: unknown) => {
-        this.#options.logger.debug({ err: toError(error) }, 'leaving the group was not confirmed');
-      });
-    }
+    if (mayBeMember && !this.#cluster.isClosed && (!isStatic || options.forGood)) await this.#tellOfLeaving();
     this.#generation = NO_GENERATION;
     await this.#cluster.closeLane(this.#lane);
   }
@@ -296,7 +295,7 @@ export class GroupMember implements AsyncDisposable {
           protocols: this.#options.protocols(),
         },
         this.#joinLane,
-        { timeoutMs: rebalanceTimeoutMs + this.#cluster.requestTimeoutMs },
+        { timeoutMs: Math.max(this.#cluster.requestTimeoutMs, rebalanceTimeoutMs + JOIN_SLACK_MS) },
       );
       if (answer.errorCode === E.MEMBER_ID_REQUIRED.code) {
         this.#memberId = answer.memberId;
@@ -361,10 +360,15 @@ export class GroupMember implements AsyncDisposable {
     const timeoutMs = Math.min(sessionTimeoutMs, this.#cluster.requestTimeoutMs);
     const answered = this.#options.onContact?.();
     const sinceMs = clock.monotonicMs();
+    // INV-2: the session ends in time whatever holds the answer up, be it the search for the coordinator or a connection
+    // that does not open.
+    const leftMs = this.#lastContactMs + sessionTimeoutMs - sinceMs;
+    const session = deadlineIn(clock, Math.max(0, leftMs) + 1, signal);
     try {
       const member = { memberId: this.#memberId, groupInstanceId: groupInstanceId ?? null };
       const body = { groupId, generationId, ...member };
-      const { errorCode } = await this.#ask(API.Heartbeat, body, this.#lane, { signal, timeoutMs });
+      const options = { signal: session.signal, timeoutMs };
+      const { errorCode } = await this.#ask(API.Heartbeat, body, this.#lane, options);
       const isRebalance = errorCode === E.REBALANCE_IN_PROGRESS.code;
       // The join that is under way knows the generation to come.
       if (this.#isJoining && errorCode === E.ILLEGAL_GENERATION.code) return;
@@ -377,6 +381,8 @@ export class GroupMember implements AsyncDisposable {
       if (signal.aborted) return;
       logger.debug({ err: toError(error), groupId }, 'a heartbeat failed');
       this.#noteExpiry();
+    } finally {
+      session.end();
     }
   }
 
@@ -398,9 +404,10 @@ export class GroupMember implements AsyncDisposable {
     options: RequestOptions = {},
   ): Promise<ResponseBody<K>> {
     const { groupId } = this.#options;
+    const { signal = this.#stop.signal } = options;
     try {
-      const nodeId = await this.#cluster.coordinator(groupId, 'group', this.#stop.signal);
-      const connection = await this.#cluster.connection(nodeId, lane);
+      const nodeId = await this.#cluster.coordinator(groupId, 'group', signal);
+      const connection = await orGivenUp(this.#cluster.connection(nodeId, lane), signal);
       return await connection.request(key, body, options);
     } catch (error) {
       if (isConnectionProblem(error)) this.#cluster.forgetCoordinator(groupId);
@@ -432,6 +439,19 @@ export class GroupMember implements AsyncDisposable {
       default:
     }
     throw brokerError(errorCode, doing, { context });
+  }
+
+  /** Tries for the session time: after it the group has forgotten the member anyway. */
+  async #tellOfLeaving(): Promise<void> {
+    const { clock, sessionTimeoutMs, logger } = this.#options;
+    const session = deadlineIn(clock, sessionTimeoutMs);
+    try {
+      await orGivenUp(this.#sendLeave(), session.signal);
+    } catch (error) {
+      logger.debug({ err: toError(error) }, 'leaving the group was not confirmed');
+    } finally {
+      session.end();
+    }
   }
 
   async #sendLeave(): Promise<void> {

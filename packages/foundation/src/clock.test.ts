@@ -5,13 +5,15 @@ afterEach(() => vi.restoreAllMocks());
 
 const wallNs = (): bigint => BigInt(Date.now()) * 1_000_000n;
 
-it('tells nanoseconds of the wall clock, also after that was set', () => {
+it('tells nanoseconds of the wall clock, also after that was set', async () => {
   const now = Date.now.bind(Date);
   for (const offsetMs of [0, 3_600_000, -3_600_000, 0]) {
     vi.spyOn(Date, 'now').mockImplementation(() => now() + offsetMs);
-    const apartMs = Number(systemClock.nowNs() - wallNs()) / 1e6;
-    // Both were asked within moments of each other, on a machine that may be busy.
-    expect(Math.abs(apartMs)).toBeLessThan(60_000);
+    // A look at both clocks that others have interrupted does not count.
+    await vi.waitFor(() => {
+      const apartMs = Number(systemClock.nowNs() - wallNs()) / 1e6;
+      expect(Math.abs(apartMs)).toBeLessThan(60_000);
+    });
   }
 });
 

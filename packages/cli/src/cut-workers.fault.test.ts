@@ -155,8 +155,7 @@ test('INV-1 INV-2 INV-3 INV-7: a group in which the network of one worker after 
   for (const [i, name] of SOURCES.entries()) {
     const { count } = files[i] as Lines;
     await untilAllLines(direct, name, count);
-    if (name.startsWith('once'))
-      expect(await replays(direct, name)).toEqual({ last: count - 1, count: 0 });
+    if (name.startsWith('once')) expect(await replays(direct, name)).toEqual({ last: count - 1, count: 0 });
   }
   const { count } = files[0] as Lines;
   await eventually('the sink has every line', () => {

@@ -1,12 +1,6 @@
 // Exactly-once sources on a group of workers: whoever is killed, held or wrongly believes to lead, and while the broker
 // is killed too, readers of committed records see each line once.
-import {
-  eventually,
-  type MillraceProcess,
-  startMillrace,
-  testRandom,
-  testRounds,
-} from '@millrace/testkit';
+import { eventually, type MillraceProcess, startMillrace, testRandom, testRounds } from '@millrace/testkit';
 import { expect, test } from 'vitest';
 import { startBrokerProcess } from './testing/broker-process.ts';
 import { putConnector } from './testing/connectors.ts';

@@ -4,6 +4,7 @@
 //   idle --start--> joining --joined--> syncing --assigned--> stable --rebalance, rejoin--> (onRevoked) joining
 //   joining, syncing --stale, coordinator gone--> joining after a pause
 //   any --unknown member, old generation, session over--> (onLost) joining
+//   any --step out--> (onLost) joining after a pause outside the group
 //   any --fenced, refused--> (onLost) stopped          any --leave--> (onRevoked) stopped
 import { MillraceError, toError } from '@millrace/foundation';
 import {
@@ -46,6 +47,7 @@ export class GroupMember implements AsyncDisposable {
   #rejoinNeeded = false;
   #lost: LossReason | undefined;
   #problem: Error | undefined;
+  #steppingOut: { readonly why: Error; readonly pauseMs: number } | undefined;
   #lastContactMs = 0;
   #wake: () => void = () => undefined;
   #running: Promise<void> | undefined;
@@ -98,6 +100,16 @@ export class GroupMember implements AsyncDisposable {
   }
 
   /**
+   * Leaves the group, after `onLost`, and joins it again after a time: what the group counts on cannot be done here now.
+   * Callbacks that call it should return soon, or throw.
+   */
+  stepOut(why: Error, pauseMs: number): void {
+    this.#steppingOut = { why, pauseMs };
+    this.#lost ??= 'stepped_out';
+    this.#wake();
+  }
+
+  /**
    * Ends the membership after `onRevoked`. A static member keeps its place for the session time unless `forGood`.
    */
   async leave(options: { forGood?: boolean } = {}): Promise<void> {
@@ -140,13 +152,28 @@ export class GroupMember implements AsyncDisposable {
         this.#options.logger.debug({ err: toError(error), groupId: this.#options.groupId }, 'joining again');
         this.#noteExpiry();
         await this.#endGeneration();
-        await this.#options.clock.sleep(backoffMs(attempt), this.#stop.signal);
+        if (!(await this.#restOutside())) {
+          await this.#options.clock.sleep(backoffMs(attempt), this.#stop.signal);
+        }
         continue;
       }
       await this.#endGeneration();
+      await this.#restOutside();
     }
     await this.#endGeneration();
     this.#state = 'stopped';
+  }
+
+  /** False when the member has no reason to. */
+  async #restOutside(): Promise<boolean> {
+    const out = this.#steppingOut;
+    if (out === undefined || this.#stop.signal.aborted) return false;
+    this.#steppingOut = undefined;
+    this.#problem = out.why;
+    await this.#tellOfLeaving();
+    this.#memberId = '';
+    await this.#options.clock.sleep(out.pauseMs, this.#stop.signal);
+    return true;
   }
 
   /** Gives back or loses what is held, before the next join. */

@@ -10,7 +10,6 @@ import { BREAKS, type Break, type CutWorker, CutWorkers } from './testing/cut-wo
 import { moment, temporaryFolder } from './testing/moments.ts';
 import { fileSource, Lines, replays, TEXT, untilAllLines } from './testing/numbered-lines.ts';
 import { startBrokerBehindProxies } from './testing/proxied-broker.ts';
-import { readTopic } from './testing/topic-reader.ts';
 import { group, idOf, loads, untilBalanced } from './testing/workers.ts';
 
 const ROUNDS = testRounds(3, 40);
@@ -55,10 +54,6 @@ test('INV-1 INV-2 INV-3 INV-7: a group in which the network of one worker after 
   using folder = temporaryFolder();
   await using broker = await startBrokerBehindProxies(folder.path, WORKERS);
   const { direct } = broker;
-  await eventually(
-    'the broker answers',
-    async () => (await readTopic(direct, 'none').catch(() => null)) !== null,
-  );
   await using started = new CutWorkers();
   const workers = await started.start(broker, {
     ...group('cut'),
@@ -163,3 +158,24 @@ test('INV-1 INV-2 INV-3 INV-7: a group in which the network of one worker after 
     return numbers.size === count;
   });
 });
+
+test.each(['swallow', 'reset'] as const)(
+  'a worker that is cut off by %s ends in order when it is told to',
+  async (how) => {
+    using folder = temporaryFolder();
+    await using broker = await startBrokerBehindProxies(folder.path, 1);
+    await using started = new CutWorkers();
+    const [worker] = (await started.start(broker, {
+      ...group('alone'),
+      'exactly.once.source.support': 'enabled',
+    })) as [CutWorker];
+    using lines = new Lines(folder.path, 'alone', 2);
+    const config = fileSource(lines.file, 'alone');
+    expect((await worker.process.request('PUT', '/connectors/alone/config', config)).status).toBe(201);
+    await untilBalanced([worker.known], { connectors: 1, tasks: 1 });
+    worker.cut(how);
+    // Until then it may wait for what it has sent.
+    await eventually('it has ended what it ran', async () => (await loads(worker.known)).size === 0, 60_000);
+    expect(await worker.process.end()).toBe(true);
+  },
+);

@@ -3,8 +3,9 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { freePort } from '@millrace/local-servers';
-import { runMillrace, TcpProxy } from '@millrace/testkit';
+import { eventually, runMillrace, TcpProxy } from '@millrace/testkit';
 import { KafkaProxy } from './kafka-proxy.ts';
+import { readTopic } from './topic-reader.ts';
 
 interface Listener {
   readonly name: string;
@@ -49,7 +50,7 @@ export interface BrokerBehindProxies extends AsyncDisposable {
   readonly direct: string;
 }
 
-/** Starts it on a folder, to be reached by so many ways, each of which can break. */
+/** Starts it on a folder, to be reached by so many ways, each of which can break; resolves when it answers. */
 export async function startBrokerBehindProxies(folder: string, count: number): Promise<BrokerBehindProxies> {
   const direct = await freePort();
   const listeners: Listener[] = [{ name: 'DIRECT', port: direct, advertised: direct }];
@@ -61,6 +62,10 @@ export async function startBrokerBehindProxies(folder: string, count: number): P
     listeners.push({ name: `WAY${i}`, port, advertised: proxy.port });
   }
   const broker = runBroker(folder, listeners);
+  await eventually(
+    'the broker answers',
+    async () => (await readTopic(`127.0.0.1:${direct}`, 'none').catch(() => null)) !== null,
+  );
   return {
     proxies,
     direct: `127.0.0.1:${direct}`,

@@ -15,7 +15,8 @@ import { group, untilBalanced } from './testing/workers.ts';
 const HOUR_MS = 3_600_000;
 /** Offsets from the true time, one after another: ahead, back by two hours, and right again. */
 const JUMPS = [HOUR_MS, -HOUR_MS, 0];
-const SOURCES = ['plain', 'once'] as const;
+const SOURCES = ['lines-0', 'lines-1'] as const;
+/** And a sink. */
 const TOTAL = { connectors: 3, tasks: 3 };
 const LINES_AFTER_JUMP = 600;
 
@@ -62,21 +63,16 @@ class Pipelines implements Disposable {
     for (const [i, name] of SOURCES.entries()) {
       await putConnector(worker, name, {
         ...fileSource(this.files[i]?.file ?? '', name),
-        // A transaction is open nearly all the time.
-        ...(name === 'once'
-          ? {
-              'exactly.once.support': 'required',
-              'transaction.boundary': 'interval',
-              'transaction.boundary.interval.ms': '3000',
-            }
-          : {}),
+        // Where they are delivered exactly once, a transaction is open nearly all the time.
+        'transaction.boundary': 'interval',
+        'transaction.boundary.interval.ms': '3000',
       });
     }
-    await untilLine(worker.kafka, 'plain', 1);
+    await untilLine(worker.kafka, SOURCES[0], 1);
     await putConnector(worker, 'sink', {
       ...TEXT,
       'connector.class': 'FileStreamSink',
-      topics: 'plain',
+      topics: SOURCES[0],
       file: this.#sinkFile,
     });
   }
@@ -88,7 +84,7 @@ class Pipelines implements Disposable {
     await this.#untilSunk((this.files[0]?.count ?? 0) + LINES_AFTER_JUMP);
   }
 
-  /** Nobody began anew: each line came once, in both kinds of sources and in the sink. */
+  /** Nobody began anew: each line came once, in the topics and in the sink. */
   async end(kafka: string): Promise<void> {
     this[Symbol.dispose]();
     for (const [i, name] of SOURCES.entries()) {
@@ -118,7 +114,7 @@ test('INV-2 INV-7: workers whose wall clocks are set keep their places in the gr
 }, async () => {
   using folder = temporaryFolder();
   await using broker = await startBrokerProcess();
-  const properties = { ...group('clocks'), 'exactly.once.source.support': 'enabled' };
+  const properties = group('clocks');
   const clocks = [new JumpingClock(folder, 'clock-0'), new JumpingClock(folder, 'clock-1')] as const;
   await using one = await startMillrace({
     bootstrapServers: broker.kafka,
@@ -148,7 +144,7 @@ test('INV-2 INV-7: workers whose wall clocks are set keep their places in the gr
   await pipelines.end(broker.kafka);
 });
 
-test('INV-2 INV-7: a process with the bundled broker whose wall clock is set goes on', {
+test('INV-2 INV-7: a process with the bundled broker whose wall clock is set goes on, with transactions', {
   timeout: 300_000,
 }, async () => {
   using folder = temporaryFolder();
@@ -166,7 +162,7 @@ test('INV-2 INV-7: a process with the bundled broker whose wall clock is set goe
     await pipelines.goOn(millrace.kafka);
     await untilReady(millrace);
     // The clock was set indeed, in the thread of the task, too.
-    const apartMs = (await lastTimeMs(millrace.kafka, 'plain')) - (Date.now() + offsetMs);
+    const apartMs = (await lastTimeMs(millrace.kafka, SOURCES[0])) - (Date.now() + offsetMs);
     expect(Math.abs(apartMs)).toBeLessThan(HOUR_MS / 2);
   }
   for (const name of [...SOURCES, 'sink']) await untilRunning(millrace, name);

@@ -1,19 +1,10 @@
 // Exactly-once sources on a group of workers: whoever is killed, held or wrongly believes to lead, and while the broker
 // is killed too, readers of committed records see each line once.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import {
-  eventually,
-  type MillraceProcess,
-  type SeededRandom,
-  startMillrace,
-  testRandom,
-  testRounds,
-} from '@millrace/testkit';
+import { eventually, type MillraceProcess, startMillrace, testRandom, testRounds } from '@millrace/testkit';
 import { expect, test } from 'vitest';
 import { startBrokerProcess } from './testing/broker-process.ts';
 import { putConnector } from './testing/connectors.ts';
+import { disturb, moment, temporaryFolder } from './testing/moments.ts';
 import { fileSource, Lines, replays, untilLine } from './testing/numbered-lines.ts';
 import { startProxiedBroker } from './testing/proxied-broker.ts';
 import { readTopic } from './testing/topic-reader.ts';
@@ -21,31 +12,6 @@ import { group, untilBalanced, Workers } from './testing/workers.ts';
 
 const ROUNDS = testRounds(3, 40);
 const SOURCES = 3;
-
-/** A crash test has to choose moments that nothing announces. */
-function moment(random: SeededRandom, fromMs: number, toMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, random.int(fromMs, toMs)));
-}
-
-async function disturb(worker: MillraceProcess, random: SeededRandom): Promise<void> {
-  const how = random.pick(['SIGKILL', 'SIGTERM', 'SIGSTOP', 'SIGSTOP'] as const);
-  if (how === 'SIGSTOP') {
-    const pid = worker.pid ?? 0;
-    process.kill(pid, 'SIGSTOP');
-    // Around the session of 6 s, and around that and the delay of 3 s: others take its tasks meanwhile.
-    await moment(random, 4000, 11_000);
-    process.kill(pid, 'SIGCONT');
-  } else {
-    await worker.end(how);
-    await moment(random, 0, 9000);
-    await worker.start();
-  }
-}
-
-function temporaryFolder(): Disposable & { readonly path: string } {
-  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-once-'));
-  return { path: folder, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
-}
 
 test('T3 INV-2: what a killed worker had sent, and a network holds back, is refused once its successor has begun', async () => {
   using folder = temporaryFolder();

@@ -1,15 +1,11 @@
 // Exactly-once sources: whoever reads committed records sees each once and in order, whatever is killed, held or fenced
 // in between.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import {
   type Change,
   type DeliveredChange,
   eventually,
   historyProblems,
   type MillraceProcess,
-  type SeededRandom,
   startMillrace,
   testDatabase,
   testRandom,
@@ -24,22 +20,13 @@ import {
   TableWriters,
 } from './testing/changing-tables.ts';
 import { postgresSource, putConnector } from './testing/connectors.ts';
+import { moment, temporaryFolder } from './testing/moments.ts';
 import { fileSource, Lines, replays, untilLine } from './testing/numbered-lines.ts';
 import { readTopic } from './testing/topic-reader.ts';
 
 const KILLS = testRounds(4, 100);
 const CATCH_UP_MS = 90_000 + KILLS * 1000;
 const ENABLED = { 'exactly.once.source.support': 'enabled', 'offset.flush.interval.ms': '200' };
-
-/** A crash test has to choose moments that nothing announces. */
-function moment(random: SeededRandom, mostMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, random.int(0, mostMs)));
-}
-
-function temporaryFolder(): Disposable & { readonly path: string } {
-  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-once-'));
-  return { path: folder, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
-}
 
 test(`${KILLS} kills of worker and broker in one process: each line of a file comes once (INV-2, INV-3)`, {
   timeout: 120_000 + KILLS * 10_000,
@@ -59,10 +46,10 @@ test(`${KILLS} kills of worker and broker in one process: each line of a file co
       });
     }
     for (let kill = 0; kill < KILLS; kill++) {
-      await moment(random, 2000);
+      await moment(random, 0, 2000);
       await millrace.crash();
     }
-    await moment(random, 1000);
+    await moment(random, 0, 1000);
   } finally {
     for (const lines of files) lines[Symbol.dispose]();
   }
@@ -113,7 +100,7 @@ test(`${KILLS} kills under load: each change of Postgres comes once (INV-2, INV-
   });
   await using writers = new TableWriters(database.url, random, { connections: 3, pauseMs: 4 });
   for (let kill = 0; kill < KILLS; kill++) {
-    await moment(random, 2500);
+    await moment(random, 0, 2500);
     await millrace.crash();
   }
   await writers.stop();
@@ -161,13 +148,13 @@ test(`${KILLS} kills during a snapshot under load: each row is read once and no 
       },
       CATCH_UP_MS,
     );
-    await moment(random, 300);
+    await moment(random, 0, 300);
     await millrace.crash();
   }
   await eventually('the snapshot is complete', async () => 'lsn_proc' in (await offset()), CATCH_UP_MS);
   // The stream passes what was read at several points.
   for (let kill = 0; kill < 2; kill++) {
-    await moment(random, 500);
+    await moment(random, 0, 500);
     await millrace.crash();
   }
   await writers.stop();

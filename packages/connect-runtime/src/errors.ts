@@ -30,6 +30,7 @@ export type ConnectCode =
   | 'connect.too_many_tasks'
   | 'connect.malformed_assignment'
   | 'connect.config_write_failed'
+  | 'connect.config_behind'
   | 'connect.task_outdated'
   | 'connect.producer_fenced'
   | 'connect.data';
@@ -119,6 +120,11 @@ defineErrorCodes<ConnectCode>({
   'connect.config_write_failed': {
     policy: 'retry',
     remedy: 'Send the request again in a moment; the log says why it could not be written.',
+  },
+  'connect.config_behind': {
+    policy: 'retry',
+    remedy:
+      'Look at what keeps the worker from reading the config topic; it joins its group again by itself. worker.sync.timeout.ms gives it more time.',
   },
   'connect.task_outdated': {
     policy: 'retry',

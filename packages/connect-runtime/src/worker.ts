@@ -463,6 +463,8 @@ class Worker implements WorkerHandle {
         rebalanceTimeoutMs: resolved.int('rebalance.timeout.ms'),
         heartbeatIntervalMs: resolved.int('heartbeat.interval.ms'),
         maxDelayMs: resolved.int('scheduled.rebalance.max.delay.ms'),
+        syncTimeoutMs: resolved.int('worker.sync.timeout.ms'),
+        unsyncBackoffMs: resolved.int('worker.unsync.backoff.ms'),
         clock,
         rebalances: this.#meters.rebalances,
         logger: logHub.logger('org.apache.kafka.connect.runtime.distributed.WorkerCoordinator'),

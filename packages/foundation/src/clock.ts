@@ -12,11 +12,24 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-const originNs = BigInt(Math.round(performance.timeOrigin * 1000)) * 1000n;
+/** The wall clock has been set, or the machine has slept, when both clocks are further apart than that. */
+const MAX_DRIFT_MS = 5;
+/** What the wall clock said when the monotonic one began. */
+let originMs = performance.timeOrigin;
+
+function nowNs(): bigint {
+  const beforeMs = performance.now();
+  const wallMs = Date.now();
+  const sinceMs = performance.now();
+  // Between two looks at clocks others may have had the processor for long.
+  const isExact = sinceMs - beforeMs < 1;
+  if (isExact && Math.abs(originMs + sinceMs - wallMs) > MAX_DRIFT_MS) originMs = wallMs - sinceMs;
+  return BigInt(Math.round((originMs + sinceMs) * 1000)) * 1000n;
+}
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
-  nowNs: () => originNs + BigInt(Math.round(performance.now() * 1000)) * 1000n,
+  nowNs,
   monotonicMs: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve) => {

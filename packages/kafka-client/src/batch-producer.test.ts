@@ -283,7 +283,7 @@ describe('after failures', () => {
       const records = body.topicData[0]?.partitionData[0]?.records ?? Buffer.alloc(0);
       return { responses: [{ name: 't', partitionResponses: [{ index: 0, ...log.append(records) }] }] };
     });
-    const producer = makeProducer({ deliveryTimeoutMs: 50, maxInFlight: 1 });
+    const producer = makeProducer({ deliveryTimeoutMs: 1000, maxInFlight: 1 });
     await producer.prepare('t');
     append(producer, 1);
     while (producer.inFlight === 0) await new Promise(setImmediate);

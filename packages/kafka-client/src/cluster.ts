@@ -20,6 +20,7 @@ import {
   type RequestOptions,
 } from './connection.ts';
 import { brokerError, clientError } from './errors.ts';
+import { orGivenUp } from './given-up.ts';
 import {
   type BrokerAddress,
   MetadataCache,
@@ -57,6 +58,12 @@ export interface RefreshRequest {
 /** Requests that may wait at the broker use lanes of their own, so that they do not hold others up. */
 export type Lane = string;
 
+interface Opened {
+  readonly connection: Promise<Connection>;
+  /** Ends the attempt to open it. */
+  readonly giveUp: () => void;
+}
+
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
 const DEFAULT_API_TIMEOUT_MS = 60_000;
 /** A topic that is being created is there within milliseconds. */
@@ -73,7 +80,7 @@ export class Cluster implements AsyncDisposable {
   readonly #options: ClusterOptions;
   readonly #bootstrap: readonly BrokerAddress[];
   readonly #cache = new MetadataCache();
-  readonly #connections = new Map<string, Promise<Connection>>();
+  readonly #connections = new Map<string, Opened>();
   readonly #coordinators = new Map<string, number>();
   readonly #stop = new AbortController();
   #laneCount = 0;
@@ -206,18 +213,20 @@ export class Cluster implements AsyncDisposable {
   async closeLane(lane: Lane): Promise<void> {
     const open = [...this.#connections].filter(([key]) => key.endsWith(`/${lane}`));
     for (const [key] of open) this.#connections.delete(key);
-    await Promise.all(open.map(([, connection]) => connection.then((c) => c.close()).catch(() => undefined)));
+    await Promise.all(open.map(([, opened]) => close(opened)));
   }
 
   #connect(address: BrokerAddress, lane: Lane): Promise<Connection> {
     if (this.isClosed) return Promise.reject(clientError('kafka.closed', 'The Kafka client is closed.'));
     const key = `${address.host}:${address.port}/${lane}`;
     const known = this.#connections.get(key);
-    if (known) return known;
+    if (known) return known.connection;
     const { clientId, connectTimeoutMs, dial, authenticate, writes } = this.#options;
+    const givenUp = new AbortController();
     const made = Connection.connect({
       ...address,
       clientId,
+      signal: givenUp.signal,
       stats: this.stats,
       requestTimeoutMs: this.requestTimeoutMs,
       ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
@@ -225,9 +234,9 @@ export class Cluster implements AsyncDisposable {
       ...(authenticate === undefined ? {} : { authenticate }),
       ...(writes === undefined ? {} : { writes }),
     });
-    this.#connections.set(key, made);
+    this.#connections.set(key, { connection: made, giveUp: () => givenUp.abort() });
     const remove = (): void => {
-      if (this.#connections.get(key) === made) this.#connections.delete(key);
+      if (this.#connections.get(key)?.connection === made) this.#connections.delete(key);
     };
     made
       .then(
@@ -250,7 +259,7 @@ export class Cluster implements AsyncDisposable {
     options: RequestOptions = {},
   ): Promise<ResponseBody<K>> {
     return this.#retrying(`${key}`, options.signal, async () => {
-      const connection = await this.#connect(this.#anyAddress(), 'shared');
+      const connection = await orGivenUp(this.#connect(this.#anyAddress(), 'shared'), options.signal);
       return connection.request(key, body, options);
     });
   }
@@ -263,7 +272,7 @@ export class Cluster implements AsyncDisposable {
   ): Promise<ResponseBody<K>> {
     if (this.#cache.controllerId < 0) await this.refresh({ topics: [] });
     return this.#retrying(`${key}`, options.signal, async () => {
-      const connection = await this.connection(this.#cache.controllerId);
+      const connection = await orGivenUp(this.connection(this.#cache.controllerId), options.signal);
       return connection.request(key, body, options);
     });
   }
@@ -280,10 +289,12 @@ export class Cluster implements AsyncDisposable {
     const deadline = this.clock.monotonicMs() + this.defaultApiTimeoutMs;
     for (let attempt = 1; ; attempt++) {
       const keyType = COORDINATOR_TYPES[type];
-      const answer = await this.requestAny(API.FindCoordinator, { key: id, keyType, coordinatorKeys: [id] });
+      const options = signal === undefined ? {} : { signal };
+      const body = { key: id, keyType, coordinatorKeys: [id] };
+      const answer = await this.requestAny(API.FindCoordinator, body, options);
       const found = answer.coordinators[0] ?? answer;
       if (found.errorCode === 0) {
-        if (!this.#cache.brokers.has(found.nodeId)) await this.refresh({ topics: [] });
+        if (!this.#cache.brokers.has(found.nodeId)) await this.refresh({ topics: [], ...options });
         this.#coordinators.set(cacheKey, found.nodeId);
         return found.nodeId;
       }
@@ -314,7 +325,7 @@ export class Cluster implements AsyncDisposable {
     return this.#retrying(`${key}`, options.signal, async () => {
       const nodeId = await this.coordinator(id, type, options.signal);
       try {
-        const connection = await this.connection(nodeId, options.lane);
+        const connection = await orGivenUp(this.connection(nodeId, options.lane), options.signal);
         const answer = await connection.request(key, body, options);
         const code = codeOf(answer);
         if (code < 14 || code > 16) return answer;
@@ -338,7 +349,7 @@ export class Cluster implements AsyncDisposable {
     this.#stop.abort();
     const open = [...this.#connections.values()];
     this.#connections.clear();
-    await Promise.all(open.map((connection) => connection.then((c) => c.close()).catch(() => undefined)));
+    await Promise.all(open.map(close));
   }
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
@@ -367,6 +378,12 @@ export class Cluster implements AsyncDisposable {
       }
     }
   }
+}
+
+/** Also one that is still being opened, which nobody answers perhaps, is gone when this resolves. */
+async function close({ connection, giveUp }: Opened): Promise<void> {
+  giveUp();
+  await connection.then((opened) => opened.close()).catch(() => undefined);
 }
 
 const CONNECTION_PROBLEMS = new Set([

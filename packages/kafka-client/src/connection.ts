@@ -37,6 +37,8 @@ export interface ConnectionOptions {
   /** Opens the socket, which may be one of TLS; plain TCP by default. */
   readonly dial?: (host: string, port: number) => Socket;
   readonly writes?: WriteObserver;
+  /** Ends the attempt to connect, until that has succeeded. */
+  readonly signal?: AbortSignal;
   /** Counts what goes over this connection. */
   readonly stats?: ConnectionStats;
   /**
@@ -148,18 +150,23 @@ export class Connection implements AsyncDisposable {
   /**
    * Connects and learns the broker's versions.
    *
-   * @throws kafka.unreachable, kafka.authentication_failed, kafka.connection_closed, kafka.request_timeout
+   * @throws kafka.unreachable, kafka.authentication_failed, kafka.connection_closed, kafka.request_timeout, kafka.closed
    */
   static async connect(options: ConnectionOptions): Promise<Connection> {
     const socket = await openSocket(options);
     const connection = new Connection(options, socket);
+    const giveUp = (): void => connection.#giveUp();
+    options.signal?.addEventListener('abort', giveUp, { once: true });
     try {
+      if (options.signal?.aborted) giveUp();
       await connection.#learnVersions();
       connection.#renewLater((await options.authenticate?.(connection)) ?? 0);
       return connection;
     } catch (error) {
       await connection.close();
       throw error;
+    } finally {
+      options.signal?.removeEventListener('abort', giveUp);
     }
   }
 
@@ -222,8 +229,11 @@ export class Connection implements AsyncDisposable {
 
   /** Closes at once; what is in flight is rejected. May be called repeatedly. */
   async close(): Promise<void> {
-    this.#fail(clientError('kafka.closed', `The connection to ${this.address} was closed.`));
+    this.#giveUp();
     await this.#closed;
+  }
+  #giveUp(): void {
+    this.#fail(clientError('kafka.closed', `The connection to ${this.address} was closed.`));
   }
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();

@@ -32,7 +32,13 @@ export interface GroupAssignment {
   readonly isLeader: boolean;
 }
 
-export type LossReason = 'session_expired' | 'fenced' | 'unknown_member' | 'stale_generation';
+export type LossReason =
+  | 'session_expired'
+  | 'fenced'
+  | 'unknown_member'
+  | 'stale_generation'
+  /** The member wanted it so. */
+  | 'stepped_out';
 
 export interface GroupMemberOptions {
   readonly cluster: Cluster;

@@ -241,6 +241,27 @@ test('INV-2: a member that keeps what it has loses it when its session ends in a
   expect(m.state).not.toBe('stopped');
 });
 
+test.each([
+  ['no coordinator is found', API.FindCoordinator],
+  ['no connection to it opens', API.ApiVersions],
+])('INV-2: a member loses what it has when its session ends while %s', async (_, unanswered) => {
+  const m = keeping({ sessionTimeoutMs: 60 });
+  await until(() => events.length === 1);
+  broker.on(unanswered, () => 'silence');
+  broker.on(API.Heartbeat, () => 'close');
+  await until(() => events.length === 2);
+  expect(events[1]).toBe('lost: session_expired');
+  expect(m.state).not.toBe('stopped');
+});
+
+test('a member leaves at once while no connection to its coordinator opens', async () => {
+  broker.on(API.ApiVersions, () => 'silence');
+  const m = makeMember();
+  await until(() => broker.seen.includes(API.ApiVersions));
+  const left = m.leave().then(() => 'left');
+  expect(await Promise.race([left, systemClock.sleep(5000).then(() => 'waiting')])).toBe('left');
+});
+
 test('a static member that leaves for good before its first join was answered leaves by its instance id', async () => {
   const left: unknown[] = [];
   let joins = 0;

@@ -4,6 +4,7 @@
 //   idle --start--> joining --joined--> syncing --assigned--> stable --rebalance, rejoin--> (onRevoked) joining
 //   joining, syncing --stale, coordinator gone--> joining after a pause
 //   any --unknown member, old generation, session over--> (onLost) joining
+//   any --step out--> (onLost) joining after a pause outside the group
 //   any --fenced, refused--> (onLost) stopped          any --leave--> (onRevoked) stopped
 import { MillraceError, toError } from '@millrace/foundation';
 import {
@@ -18,12 +19,15 @@ import { type EventTimes, GroupStats } from './client-stats.ts';
 import { type Cluster, isConnectionProblem } from './cluster.ts';
 import type { RequestOptions } from './connection.ts';
 import { brokerError, clientError } from './errors.ts';
+import { deadlineIn, orGivenUp } from './given-up.ts';
 import type { GroupMemberOptions, LossReason, MemberState } from './group-member-options.ts';
 
 const NO_GENERATION = -1;
 const E = KafkaErrors;
 /** A heartbeat is answered in less, unless something is wrong. */
 const ANSWER_SLACK_MS = 2000;
+/** So much longer than a rebalance may take does a join wait for its answer, as Java's clients have it. */
+const JOIN_SLACK_MS = 5000;
 type JoinResponse = ResponseBody<typeof API.JoinGroup>;
 
 export class GroupMember implements AsyncDisposable {
@@ -43,6 +47,7 @@ export class GroupMember implements AsyncDisposable {
   #rejoinNeeded = false;
   #lost: LossReason | undefined;
   #problem: Error | undefined;
+  #steppingOut: { readonly why: Error; readonly pauseMs: number } | undefined;
   #lastContactMs = 0;
   #wake: () => void = () => undefined;
   #running: Promise<void> | undefined;
@@ -95,6 +100,16 @@ export class GroupMember implements AsyncDisposable {
   }
 
   /**
+   * Leaves the group, after `onLost`, and joins it again after a time: what the group counts on cannot be done here now.
+   * Callbacks that call it should return soon, or throw.
+   */
+  stepOut(why: Error, pauseMs: number): void {
+    this.#steppingOut = { why, pauseMs };
+    this.#lost ??= 'stepped_out';
+    this.#wake();
+  }
+
+  /**
    * Ends the membership after `onRevoked`. A static member keeps its place for the session time unless `forGood`.
    */
   async leave(options: { forGood?: boolean } = {}): Promise<void> {
@@ -106,11 +121,7 @@ export class GroupMember implements AsyncDisposable {
     const isStatic = this.#options.groupInstanceId !== undefined;
     // A join that was given up may have made a member all the same, known to us by its instance id alone.
     const mayBeMember = this.#memberId !== '' || (isStatic && this.#running !== undefined);
-    if (mayBeMember && !this.#cluster.isClosed && (!isStatic || options.forGood)) {
-      await this.#sendLeave().catch((error: unknown) => {
-        this.#options.logger.debug({ err: toError(error) }, 'leaving the group was not confirmed');
-      });
-    }
+    if (mayBeMember && !this.#cluster.isClosed && (!isStatic || options.forGood)) await this.#tellOfLeaving();
     this.#generation = NO_GENERATION;
     await this.#cluster.closeLane(this.#lane);
   }
@@ -141,13 +152,28 @@ export class GroupMember implements AsyncDisposable {
         this.#options.logger.debug({ err: toError(error), groupId: this.#options.groupId }, 'joining again');
         this.#noteExpiry();
         await this.#endGeneration();
-        await this.#options.clock.sleep(backoffMs(attempt), this.#stop.signal);
+        if (!(await this.#restOutside())) {
+          await this.#options.clock.sleep(backoffMs(attempt), this.#stop.signal);
+        }
         continue;
       }
       await this.#endGeneration();
+      await this.#restOutside();
     }
     await this.#endGeneration();
     this.#state = 'stopped';
+  }
+
+  /** False when the member has no reason to. */
+  async #restOutside(): Promise<boolean> {
+    const out = this.#steppingOut;
+    if (out === undefined || this.#stop.signal.aborted) return false;
+    this.#steppingOut = undefined;
+    this.#problem = out.why;
+    await this.#tellOfLeaving();
+    this.#memberId = '';
+    await this.#options.clock.sleep(out.pauseMs, this.#stop.signal);
+    return true;
   }
 
   /** Gives back or loses what is held, before the next join. */
@@ -296,7 +322,7 @@ export class GroupMember implements AsyncDisposable {
           protocols: this.#options.protocols(),
         },
         this.#joinLane,
-        { timeoutMs: rebalanceTimeoutMs + this.#cluster.requestTimeoutMs },
+        { timeoutMs: Math.max(this.#cluster.requestTimeoutMs, rebalanceTimeoutMs + JOIN_SLACK_MS) },
       );
       if (answer.errorCode === E.MEMBER_ID_REQUIRED.code) {
         this.#memberId = answer.memberId;
@@ -361,10 +387,15 @@ export class GroupMember implements AsyncDisposable {
     const timeoutMs = Math.min(sessionTimeoutMs, this.#cluster.requestTimeoutMs);
     const answered = this.#options.onContact?.();
     const sinceMs = clock.monotonicMs();
+    // INV-2: the session ends in time whatever holds the answer up, be it the search for the coordinator or a connection
+    // that does not open.
+    const leftMs = this.#lastContactMs + sessionTimeoutMs - sinceMs;
+    const session = deadlineIn(clock, Math.max(0, leftMs) + 1, signal);
     try {
       const member = { memberId: this.#memberId, groupInstanceId: groupInstanceId ?? null };
       const body = { groupId, generationId, ...member };
-      const { errorCode } = await this.#ask(API.Heartbeat, body, this.#lane, { signal, timeoutMs });
+      const options = { signal: session.signal, timeoutMs };
+      const { errorCode } = await this.#ask(API.Heartbeat, body, this.#lane, options);
       const isRebalance = errorCode === E.REBALANCE_IN_PROGRESS.code;
       // The join that is under way knows the generation to come.
       if (this.#isJoining && errorCode === E.ILLEGAL_GENERATION.code) return;
@@ -377,6 +408,8 @@ export class GroupMember implements AsyncDisposable {
       if (signal.aborted) return;
       logger.debug({ err: toError(error), groupId }, 'a heartbeat failed');
       this.#noteExpiry();
+    } finally {
+      session.end();
     }
   }
 
@@ -398,9 +431,10 @@ export class GroupMember implements AsyncDisposable {
     options: RequestOptions = {},
   ): Promise<ResponseBody<K>> {
     const { groupId } = this.#options;
+    const { signal = this.#stop.signal } = options;
     try {
-      const nodeId = await this.#cluster.coordinator(groupId, 'group', this.#stop.signal);
-      const connection = await this.#cluster.connection(nodeId, lane);
+      const nodeId = await this.#cluster.coordinator(groupId, 'group', signal);
+      const connection = await orGivenUp(this.#cluster.connection(nodeId, lane), signal);
       return await connection.request(key, body, options);
     } catch (error) {
       if (isConnectionProblem(error)) this.#cluster.forgetCoordinator(groupId);
@@ -432,6 +466,19 @@ export class GroupMember implements AsyncDisposable {
       default:
     }
     throw brokerError(errorCode, doing, { context });
+  }
+
+  /** Tries for the session time: after it the group has forgotten the member anyway. */
+  async #tellOfLeaving(): Promise<void> {
+    const { clock, sessionTimeoutMs, logger } = this.#options;
+    const session = deadlineIn(clock, sessionTimeoutMs);
+    try {
+      await orGivenUp(this.#sendLeave(), session.signal);
+    } catch (error) {
+      logger.debug({ err: toError(error) }, 'leaving the group was not confirmed');
+    } finally {
+      session.end();
+    }
   }
 
   async #sendLeave(): Promise<void> {

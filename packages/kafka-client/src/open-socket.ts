@@ -8,6 +8,7 @@ interface SocketOptions {
   readonly port: number;
   readonly connectTimeoutMs?: number;
   readonly dial?: (host: string, port: number) => Socket;
+  readonly signal?: AbortSignal;
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
@@ -23,15 +24,24 @@ export function isTlsProblem(error: unknown): boolean {
 /**
  * Resolves with the socket once bytes may be sent, under TLS after its handshake.
  *
- * @throws kafka.unreachable, kafka.authentication_failed
+ * @throws kafka.unreachable, kafka.authentication_failed, kafka.closed when the signal fires before
  */
 export function openSocket(options: SocketOptions): Promise<Socket> {
-  const { host, port } = options;
+  const { host, port, signal } = options;
   const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
   return new Promise((resolve, reject) => {
     const socket = options.dial?.(host, port) ?? connect({ host, port, noDelay: true, keepAlive: true });
-    const failed = (cause: Error): void => {
+    const done = (): void => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
+    };
+    const giveUp = (): void => {
+      done();
+      socket.destroy();
+      reject(clientError('kafka.closed', `Connecting to ${host}:${port} was given up.`));
+    };
+    const failed = (cause: Error): void => {
+      done();
       socket.destroy();
       const text = cause.message || (cause as NodeJS.ErrnoException).code || 'unknown reason';
       const context = { host, port };
@@ -54,10 +64,12 @@ export function openSocket(options: SocketOptions): Promise<Socket> {
     socket.once('error', failed);
     socket.once('close', closed);
     socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => {
-      clearTimeout(timer);
+      done();
       socket.off('error', failed);
       socket.off('close', closed);
       resolve(socket);
     });
+    if (signal?.aborted) giveUp();
+    else signal?.addEventListener('abort', giveUp, { once: true });
   });
 }

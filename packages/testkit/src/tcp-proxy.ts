@@ -9,6 +9,8 @@ interface Pair {
   /** Whether the client has sent what the cut waits for. */
   isCounted: boolean;
   counted: number;
+  /** Whether what is sent is lost, an end too. */
+  isForgotten: boolean;
 }
 
 /** Where a connection is to break. */
@@ -27,6 +29,7 @@ export class TcpProxy implements AsyncDisposable {
   readonly #pairs = new Set<Pair>();
   readonly #hanging = new Set<Side>();
   #refusing = false;
+  #swallowing = false;
   #cut: Cut | undefined;
   #bytesPerSecond = Number.POSITIVE_INFINITY;
 
@@ -70,6 +73,15 @@ export class TcpProxy implements AsyncDisposable {
     }
   }
 
+  /**
+   * What is sent is lost, in both directions, and nobody is told. Connections that are open now or open meanwhile stay
+   * so after `resume`: as behind a firewall that has forgotten them.
+   */
+  swallow(): void {
+    this.#swallowing = true;
+    for (const pair of this.#pairs) pair.isForgotten = true;
+  }
+
   /** New connections are reset at once, until `resume`. */
   refuse(): void {
     this.#refusing = true;
@@ -80,6 +92,7 @@ export class TcpProxy implements AsyncDisposable {
   resume(): void {
     this.#hanging.clear();
     this.#refusing = false;
+    this.#swallowing = false;
     this.#cut = undefined;
     this.#bytesPerSecond = Number.POSITIVE_INFINITY;
     for (const { client, server } of this.#pairs) {
@@ -107,7 +120,8 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   #join(client: Socket, server: Socket): void {
-    const pair = { client, server, isCounted: this.#cut?.since === undefined, counted: 0 };
+    const isCounted = this.#cut?.since === undefined;
+    const pair = { client, server, isCounted, counted: 0, isForgotten: this.#swallowing };
     this.#pairs.add(pair);
     this.#forward(pair, 'client', 'server');
     this.#forward(pair, 'server', 'client');
@@ -122,6 +136,7 @@ export class TcpProxy implements AsyncDisposable {
       if (!this.#hanging.has(side)) from.resume();
     };
     from.on('data', (chunk) => {
+      if (pair.isForgotten) return;
       const rest = this.#untilCut(pair, side, chunk);
       if (rest !== undefined) {
         to.end(chunk.subarray(0, rest));
@@ -135,9 +150,14 @@ export class TcpProxy implements AsyncDisposable {
       if (!hasRoom) to.once('drain', goOn);
       else setTimeout(goOn, pauseMs);
     });
-    from.once('end', () => to.end());
-    from.on('error', () => to.destroy());
+    from.once('end', () => {
+      if (!pair.isForgotten) to.end();
+    });
+    from.on('error', () => {
+      if (!pair.isForgotten) to.destroy();
+    });
     from.once('close', () => {
+      if (pair.isForgotten && !to.destroyed) return;
       this.#pairs.delete(pair);
       to.destroySoon();
     });

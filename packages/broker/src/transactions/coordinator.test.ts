@@ -1,5 +1,5 @@
 // The coordinator with real logs on a disk in memory: what happens when the partitions cannot take their markers.
-import { silentLogger, systemClock } from '@millrace/foundation';
+import { type Clock, silentLogger, systemClock } from '@millrace/foundation';
 import { readBatchHeader, simpleBatch } from '@millrace/kafka-protocol';
 import { expect, test } from 'vitest';
 import { GroupCoordinator } from '../groups/coordinator.ts';
@@ -17,6 +17,7 @@ const { config } = BrokerConfig.parse({});
 
 async function startOn(
   disk: MemoryDisk,
+  clock: Clock = systemClock,
 ): Promise<{ topics: Topics; transactions: TransactionCoordinator; space: DiskSpace }> {
   const { directory, space } = await openTestLogs(disk);
   const opened = await MetadataLog.open<MetadataRecord>(
@@ -30,7 +31,7 @@ async function startOn(
   const groups = new GroupCoordinator(topics, config, systemClock, silentLogger);
   await groups.load();
   const producerIds = new ProducerIds(opened.log, 1000);
-  const parts = { topics, config, clock: systemClock, logger: silentLogger, producerIds, groups };
+  const parts = { topics, config, clock, logger: silentLogger, producerIds, groups };
   return { topics, transactions: new TransactionCoordinator(parts), space };
 }
 
@@ -141,4 +142,22 @@ test('Steps of one id run in order, and at once when none waits', async () => {
     setImmediate(resolve);
   });
   expect(transactions.inOrder('x', () => order.push(3))).toBe(4);
+});
+
+test('A wall clock that is set aborts no transaction, and keeps none open for longer than its producer allowed', async () => {
+  const jumped = { wallMs: 0, monotonicMs: 0 };
+  const clock: Clock = {
+    ...systemClock,
+    nowMs: () => systemClock.nowMs() + jumped.wallMs,
+    monotonicMs: () => systemClock.monotonicMs() + jumped.monotonicMs,
+  };
+  const { topics, transactions } = await startOn(new MemoryDisk(), clock);
+  await begin(topics, transactions);
+  jumped.wallMs = 3_600_000;
+  await transactions.abortTimedOut();
+  expect(transactions.get('x')?.stored.state).toBe('Ongoing');
+  jumped.wallMs = -3_600_000;
+  jumped.monotonicMs = 61_000;
+  await transactions.abortTimedOut();
+  expect(transactions.get('x')?.stored.state).toBe('CompleteAbort');
 });

@@ -154,6 +154,7 @@ export class TransactionCoordinator {
       const state = nextState(txn.stored.state, 'add');
       const startMs = isOngoing ? txn.stored.startMs : this.#parts.clock.nowMs();
       await this.#log.store(txn, { state, partitions: union, startMs, clientVersion });
+      if (!isOngoing) txn.openSinceMs = this.#parts.clock.monotonicMs();
     });
   }
 
@@ -231,8 +232,14 @@ export class TransactionCoordinator {
   /** Aborts what has been open for longer than its producer allowed, and fences the producer. */
   async abortTimedOut(): Promise<void> {
     const { clock, logger } = this.#parts;
-    const isLate = ({ stored }: Transaction): boolean =>
-      stored.state === 'Ongoing' && stored.startMs + stored.timeoutMs < clock.nowMs();
+    // What is stored is of the wall clock, which may have been set since: it counts for what an earlier start has left.
+    const isLate = (txn: Transaction): boolean => {
+      const { state, startMs, timeoutMs } = txn.stored;
+      if (state !== 'Ongoing') return false;
+      const nowMs = clock.monotonicMs();
+      txn.openSinceMs ??= nowMs - Math.max(0, clock.nowMs() - startMs);
+      return nowMs - txn.openSinceMs > timeoutMs;
+    };
     for (const txn of [...this.all()].filter(isLate)) {
       await txn.run(async () => {
         if (!isLate(txn)) return;

@@ -23,6 +23,8 @@ export class Transaction {
    * Kept in memory only, as in Kafka.
    */
   lastEpoch: number = NO_EPOCH;
+  /** Since when it has been open, by the clock that never goes back; undefined when it was opened before this start. */
+  openSinceMs: number | undefined;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(id: string, stored: StoredTransaction) {

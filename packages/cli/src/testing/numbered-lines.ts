@@ -56,3 +56,15 @@ export async function untilLine(kafka: string, topic: string, count: number): Pr
   const seen = async (): Promise<boolean> => (await replays(kafka, topic)).last >= count - 1;
   await eventually(`${topic} has ${count} lines`, seen, 90_000);
 }
+
+/**
+ * Waits until the topic has each line below `count`, however often and in whatever order: where a network brings late
+ * what it has held back, plain sources cannot promise more.
+ */
+export async function untilAllLines(kafka: string, topic: string, count: number): Promise<void> {
+  const seen = async (): Promise<boolean> => {
+    const numbers = new Set((await readTopic(kafka, topic)).map(({ value }) => Number(String(value))));
+    return Array.from({ length: count }, (_, i) => i).every((number) => numbers.has(number));
+  };
+  await eventually(`${topic} has ${count} lines`, seen, 90_000);
+}

@@ -51,6 +51,9 @@ export class Workers implements AsyncDisposable {
   }
 }
 
+/** A worker as tests of groups ask it: by REST, as what the others know it as. */
+export type GroupWorker = Pick<MillraceProcess, 'rest' | 'request' | 'running' | 'logs'>;
+
 /** `HOST:PORT`, as states name a worker. */
 export function idOf(worker: Pick<MillraceProcess, 'rest'>): string {
   return worker.rest.replace('http://', '');
@@ -84,7 +87,7 @@ export async function loads(
 
 /** Waits until everything runs, on these workers alone, and no worker runs more than one more than another. */
 export async function untilBalanced(
-  workers: readonly MillraceProcess[],
+  workers: readonly GroupWorker[],
   total: { readonly connectors: number; readonly tasks: number },
   timeoutMs = 30_000,
 ): Promise<void> {
@@ -114,7 +117,7 @@ export async function untilBalanced(
 }
 
 /** Whether a worker is ready, what keeps it, and what it said last: what a group that does not settle is told by. */
-async function stateOf(worker: MillraceProcess): Promise<string> {
+async function stateOf(worker: GroupWorker): Promise<string> {
   const ready = await worker.request('GET', '/health/ready').catch(String);
   const said = worker.logs.trimEnd().split('\n').slice(-5).join('\n');
   return `${idOf(worker)}, ${worker.running ? 'running' : 'ended'}: ${JSON.stringify(ready)}\n${said}`;

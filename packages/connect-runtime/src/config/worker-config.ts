@@ -89,6 +89,20 @@ export const workerConfigDef: ConfigDef = new ConfigDef([
     'How often the worker tells the group that it is there.',
     positive,
   ),
+  key(
+    'worker.sync.timeout.ms',
+    'INT',
+    3000,
+    'How long a worker that is behind in the config topic may take to catch up before it leaves the group for a time.',
+    positive,
+  ),
+  key(
+    'worker.unsync.backoff.ms',
+    'INT',
+    300000,
+    'For how long it leaves the group, where five shorter breaks have not helped.',
+    notNegative,
+  ),
   key('rebalance.timeout.ms', 'INT', 60000, 'How long workers may take to join a rebalance.', positive),
   key(
     'scheduled.rebalance.max.delay.ms',
@@ -257,7 +271,7 @@ const passThrough = (name: string): boolean =>
   /^(producer|consumer|admin|key\.converter|value\.converter|header\.converter|config\.providers|internal)\./.test(
     name,
   ) ||
-  /^(security|ssl|sasl|plugin|config\.providers|metric|worker\.(un)?sync\.)/.test(name) ||
+  /^(security|ssl|sasl|plugin|config\.providers|metric)/.test(name) ||
   WITHOUT_EFFECT.has(name);
 
 /**

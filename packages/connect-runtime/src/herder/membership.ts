@@ -1,6 +1,7 @@
 // This worker in its group: what it says about itself, what it computes as leader, what it is given.
 import { type Clock, type Logger, type MillraceError, messageOf } from '@millrace/foundation';
 import { type Cluster, type GroupAssignment, GroupMember, type GroupStats } from '@millrace/kafka-client';
+import { connectError } from '../errors.ts';
 import type { Lease } from '../lease.ts';
 import type { RebalanceMeter } from '../metrics/worker-meters.ts';
 import {
@@ -38,6 +39,10 @@ export interface MembershipOptions {
   readonly rebalanceTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly maxDelayMs: number;
+  /** How long this worker may take to read the config topic as far as its group knows it. */
+  readonly syncTimeoutMs: number;
+  /** How long it leaves the group at most where it takes longer. */
+  readonly unsyncBackoffMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Told when a rebalance begins here, and when what it moved away has ended. */
@@ -74,6 +79,8 @@ interface Led {
 }
 
 const CONFIG_WAIT_MS = 500;
+/** So often in a row a worker that cannot catch up is out of the group only for a moment, as in Connect. */
+const SHORT_BREAKS = 5;
 const PLACE_WAIT_MS = 30_000;
 
 export class Membership {
@@ -91,6 +98,7 @@ export class Membership {
   #assigned = false;
   #cancelDelay: AbortController | null = null;
   #placeWaiters: (() => void)[] = [];
+  #shortBreaksLeft: number = SHORT_BREAKS;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -209,14 +217,14 @@ export class Membership {
   }
 
   async #lead(request: LeadRequest): Promise<ReadonlyMap<string, Buffer>> {
-    const { clock, maxDelayMs, refreshConfig, configOffset, configured, url } = this.#options;
+    const { clock, maxDelayMs, configOffset, configured, url } = this.#options;
     const members = request.members.map(({ memberId, groupInstanceId, metadata }) => ({
       id: memberId,
       instanceId: groupInstanceId,
       ...decodeMetadata(metadata),
     }));
     const newest = Math.max(...members.map((member) => member.configOffset));
-    if (newest > configOffset()) await refreshConfig();
+    if (!(await this.#catchUp(newest))) throw this.#behind(newest);
     const version = CONNECT_PROTOCOLS.find(({ name }) => name === request.protocol)?.version ?? 1;
     const offset = configOffset();
     const { byMember, waiting, delayMs, view } =
@@ -277,7 +285,7 @@ export class Membership {
   }
 
   async #onAssigned({ assignment: bytes, isLeader, generation, protocol }: GroupAssignment): Promise<void> {
-    const { configOffset, refreshConfig, configured, clock, logger } = this.#options;
+    const { configured, clock, logger } = this.#options;
     this.#cancelDelay?.abort();
     const computed = this.#computed?.generation === generation ? this.#computed : null;
     const wasLed = this.#led;
@@ -297,7 +305,7 @@ export class Membership {
       this.#member.rejoin();
       return;
     }
-    if (assignment.configOffset > configOffset()) await refreshConfig();
+    if (!(await this.#catchUp(assignment.configOffset))) return;
     this.#leaderUrl = assignment.leaderUrl;
     this.#protocol = protocol;
     this.#placed = true;
@@ -320,6 +328,47 @@ export class Membership {
     // A leader that took its place back was given an old assignment and has computed none; revoked work is free now.
     if (incomplete || isFree || (isLeader && this.#led === null)) this.#member.rejoin();
     if (assignment.delayMs > 0) this.#rejoinAfter(assignment.delayMs);
+  }
+
+  /**
+   * Waits until this worker knows the config topic up to an offset. False when that takes too long: whoever cannot read
+   * it is of no use to the group, which then goes on without this worker for a time.
+   */
+  async #catchUp(offset: number): Promise<boolean> {
+    const { configOffset, refreshConfig, clock, syncTimeoutMs } = this.#options;
+    if (offset > configOffset()) {
+      const done = new AbortController();
+      const signal = AbortSignal.any([done.signal, this.#stop.signal]);
+      const late = clock.sleep(syncTimeoutMs, signal).then(() => 'late' as const);
+      try {
+        const outcome = await Promise.race([refreshConfig(), late]);
+        if (this.#stop.signal.aborted) return false;
+        if (outcome === 'late') return this.#stepOut(offset);
+      } finally {
+        done.abort();
+      }
+    }
+    this.#shortBreaksLeft = SHORT_BREAKS;
+    return true;
+  }
+
+  #stepOut(offset: number): false {
+    const { unsyncBackoffMs, maxDelayMs, logger } = this.#options;
+    const isShort = this.#protocol !== EAGER && this.#shortBreaksLeft > 0;
+    const pauseMs = isShort ? Math.round(maxDelayMs / 10 / this.#shortBreaksLeft) : unsyncBackoffMs;
+    this.#shortBreaksLeft = isShort ? this.#shortBreaksLeft - 1 : SHORT_BREAKS;
+    const error = this.#behind(offset);
+    logger.warn({ err: error, pauseMs }, 'this worker leaves its group for a time');
+    this.#member.stepOut(error, pauseMs);
+    return false;
+  }
+
+  #behind(offset: number): MillraceError {
+    const { configOffset, syncTimeoutMs } = this.#options;
+    return connectError(
+      'connect.config_behind',
+      `The config topic is read up to offset ${configOffset()} and not up to ${offset}, as the group knows it, within worker.sync.timeout.ms = ${syncTimeoutMs}`,
+    );
   }
 
   #workOf({ whole, assigned, revoked }: WorkerAssignment): readonly WorkItem[] {

@@ -37,9 +37,13 @@ export class StatusStore {
   readonly #entries = new Map<string, Entry>();
   /** Own writes on their way by key: an older record that is read meanwhile does not undo them. */
   readonly #inFlight = new Map<string, number>();
+  /** What this worker said last of what it runs, since it has its place in the group. */
+  readonly #said = new Map<string, StatusRecord & { readonly kind: 'connector' | 'task' }>();
   #log: TopicLog | undefined;
   #writes: Promise<void> = Promise.resolve();
   #cutOff = false;
+  /** Another one each time that the worker has lost its place. */
+  #place: object = {};
 
   constructor(options: StatusStoreOptions) {
     this.#options = options;
@@ -86,17 +90,21 @@ export class StatusStore {
   put(record: StatusRecord, { yields }: { readonly yields: boolean } = { yields: false }): void {
     if (yields && this.#isLater(record)) return;
     this.#apply(record);
+    if (this.#cutOff) return;
     const { key, value } = encodeStatusRecord(record);
+    const place = this.#place;
+    this.#remember(key, record);
     this.#inFlight.set(key, (this.#inFlight.get(key) ?? 0) + 1);
     this.#writes = this.#writes
       .then(async () => {
-        if (!(await this.#untilMayWrite())) return;
+        if (!(await this.#untilMayWrite(place))) return;
         await this.#log?.append(Buffer.from(key), value === null ? null : Buffer.from(value));
       })
       .catch((error: unknown) => {
         this.#options.logger.warn({ err: error, key }, 'a state could not be stored');
       })
       .finally(() => {
+        if (place !== this.#place) return;
         const left = (this.#inFlight.get(key) ?? 1) - 1;
         if (left === 0) this.#inFlight.delete(key);
         else this.#inFlight.set(key, left);
@@ -108,6 +116,13 @@ export class StatusStore {
     const { connector, value } = record;
     const known = record.kind === 'task' ? this.task(connector, record.task) : this.connector(connector);
     return known !== undefined && known.workerId !== value.workerId && known.generation > value.generation;
+  }
+
+  #remember(key: string, record: StatusRecord): void {
+    if (record.kind === 'topic') return;
+    const runs = record.value !== null && record.value.state !== 'UNASSIGNED';
+    if (runs) this.#said.set(key, record);
+    else this.#said.delete(key);
   }
 
   /** Forgets a connector: tombstones for all its records. */
@@ -125,20 +140,24 @@ export class StatusStore {
    */
   cutOff(): void {
     this.#cutOff = true;
+    this.#place = {};
+    this.#said.clear();
+    this.#inFlight.clear();
   }
   resume(): void {
     this.#cutOff = false;
   }
 
-  async #untilMayWrite(): Promise<boolean> {
+  /** False when the worker has lost the place that it had: what it said then is nobody's to hear, then or later. */
+  async #untilMayWrite(place: object): Promise<boolean> {
     const { mayWrite, clock } = this.#options;
-    while (!this.#cutOff && !mayWrite()) await clock.sleep(MAY_WRITE_LOOK_MS);
-    return !this.#cutOff;
+    while (place === this.#place && !mayWrite()) await clock.sleep(MAY_WRITE_LOOK_MS);
+    return place === this.#place;
   }
 
-  /** Resolves when all writes so far are durable or given up. */
+  /** Resolves when all writes so far are durable or given up. What is on its way is nobody's to wait for while cut off. */
   async flush(): Promise<void> {
-    await this.#writes;
+    if (!this.#cutOff) await this.#writes;
   }
 
   async close(): Promise<void> {
@@ -151,7 +170,11 @@ export class StatusStore {
     const key = record.key?.toString() ?? '';
     if (this.#inFlight.has(key)) return;
     const decoded = decodeStatusRecord(key, record.value?.toString() ?? null);
-    if (decoded) this.#apply(decoded);
+    if (!decoded) return;
+    const said = this.#said.get(key);
+    // A network has brought late what a worker said that had lost its place: whoever reads must not believe it.
+    if (said && isOutdated(decoded, said)) this.put(said);
+    else this.#apply(decoded);
   }
 
   #apply(record: StatusRecord): void {
@@ -177,4 +200,10 @@ export class StatusStore {
       this.#entries.delete(connector);
     }
   }
+}
+
+function isOutdated(read: StatusRecord, said: StatusRecord): boolean {
+  if (read.kind === 'topic' || said.kind === 'topic' || read.value === null || said.value === null)
+    return false;
+  return read.value.workerId !== said.value.workerId && read.value.generation < said.value.generation;
 }

@@ -170,19 +170,23 @@ async function createSource(
   const hasOwnOffsets = spec.offsets?.own === true;
   const plainProducer = (): BatchProducer => new BatchProducer({ cluster: own, logger, clock });
   const workerTopic = settings.offsetsTopic;
-  const mirrorOf = (producer: BatchProducer | null): OffsetMirror | null =>
-    producer && workerTopic !== null && hasOwnOffsets
-      ? new OffsetMirror(producer, workerTopic, logger)
-      : null;
+  const isExactlyOnce = settings.exactlyOnce && workerTopic !== null;
+  const writesOffsets = isExactlyOnce || own === cluster;
+  const offsetProducer = writesOffsets && !hasOwnOffsets ? null : plainProducer();
+  const offsets = {
+    offsetProducer,
+    offsetMirror:
+      offsetProducer && workerTopic !== null && hasOwnOffsets
+        ? new OffsetMirror(offsetProducer, workerTopic, logger)
+        : null,
+  };
   const producerOptions = { cluster, logger, clock, ...producerSettings(spec, logger) };
-  if (settings.exactlyOnce && workerTopic !== null) {
-    const mirror = hasOwnOffsets ? plainProducer() : null;
-    const mirrored = mirrorOf(mirror);
+  if (isExactlyOnce) {
     return new ExactlyOnceSourceRunner({
       ...parts,
+      ...offsets,
       boundary,
       offsetsTopic: spec.offsets?.topic ?? workerTopic,
-      mirror: mirror && mirrored && { producer: mirror, offsets: mirrored },
       createProducer: (callbacks) => {
         const transaction = transactionSettings(spec, logger);
         const producer = new TransactionalProducer({ ...producerOptions, ...callbacks, transaction });
@@ -191,11 +195,9 @@ async function createSource(
       },
     });
   }
-  const offsetProducer = own === cluster && !hasOwnOffsets ? null : plainProducer();
   return new SourceTaskRunner({
     ...parts,
-    offsetProducer,
-    offsetMirror: mirrorOf(offsetProducer),
+    ...offsets,
     createProducer: (callbacks) => {
       const producer = new BatchProducer({ ...producerOptions, ...callbacks });
       meters.producer(cluster.clientId, producer);

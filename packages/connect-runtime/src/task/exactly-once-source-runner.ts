@@ -1,7 +1,7 @@
 // Runs one source task that delivers exactly once (KIP-618): records and their offsets are written in one transaction, by
 // a producer that fences the task's earlier incarnations, so that who reads committed records sees each once. A restart
 // goes on after the last committed offset; what was open then is taken back.
-import { ActivityStep, type SourceBatch, type SourceRecord } from '@millrace/connect-api';
+import type { SourceBatch, SourceRecord, TaskActivity } from '@millrace/connect-api';
 import { MillraceError, policyOf, toError } from '@millrace/foundation';
 import {
   type BatchProducer,
@@ -13,15 +13,9 @@ import {
 import { connectError } from '../errors.ts';
 import { offsetKey, offsetValue } from '../stores/offset-records.ts';
 import { untilAborted, within } from './abortable.ts';
-import { showStall } from './metrics.ts';
-import type { OffsetMirror } from './offset-mirror.ts';
-import { PauseGate } from './pause-gate.ts';
 import { RecordSender, type RecordSenderOptions } from './record-sender.ts';
-import { ShownState } from './shown-state.ts';
-import { deliveryOf, type SourceRunnerParts } from './source-task-runner.ts';
+import { deliveryOf, type SourceParts, SourceRunner } from './source-runner.ts';
 import { producerFailure, SourceTopics } from './source-topics.ts';
-import { StallWatch } from './stall-watch.ts';
-import type { TaskRunner } from './task-runner.ts';
 import type { TransactionEnd, TransactionRequests } from './transaction-context.ts';
 import { TransactionOffsets } from './transaction-offsets.ts';
 
@@ -31,12 +25,10 @@ export type TransactionBoundary =
   | { readonly kind: 'interval'; readonly ms: number }
   | { readonly kind: 'connector'; readonly requests: TransactionRequests };
 
-export interface ExactlyOnceRunnerParts
-  extends Omit<SourceRunnerParts, 'offsetProducer' | 'offsetMirror' | 'createProducer'> {
+export interface ExactlyOnceRunnerParts extends SourceParts {
   /** The topic of offsets, on the cluster of the records. */
   readonly offsetsTopic: string;
   readonly boundary: TransactionBoundary;
-  readonly mirror: { readonly producer: BatchProducer; readonly offsets: OffsetMirror } | null;
   readonly createProducer: (
     callbacks: Pick<TransactionalProducerOptions, 'onAcked' | 'onFailed'>,
   ) => TransactionalProducer;
@@ -49,46 +41,39 @@ const MAX_RETRY_MS = 5000;
 const LEADER_HINT =
   'The leader of the group has to answer PUT /connectors/NAME/fence: look at its log, and whether the group is in a rebalance.';
 
-export class ExactlyOnceSourceRunner implements TaskRunner {
+export class ExactlyOnceSourceRunner extends SourceRunner {
   readonly #parts: ExactlyOnceRunnerParts;
-  /** The task is to end, and ends its transaction first. */
-  readonly #stop = new AbortController();
-  /** It ends at once. */
+  protected readonly topics: SourceTopics;
+  /** The task ends at once; where it is only to stop, it ends its transaction first. */
   readonly #cut = new AbortController();
-  readonly #gate: PauseGate;
   readonly #offsets = new TransactionOffsets();
-  readonly #producer: TransactionalProducer;
+  readonly #transactions: TransactionalProducer;
   readonly #sender: RecordSender;
-  readonly #topics: SourceTopics;
-  readonly #shown: ShownState;
-  readonly #watch: StallWatch;
-  readonly #step = new ActivityStep();
   /** A restart from the offsets so far would bring some records again: no transaction ends here. */
   #unfinished = false;
   /** Where offsets have gone so far: there the next ones go as well. */
   readonly #offsetPartitions = new Map<number, TopicPartition>();
   #acked = 0;
   #lastEndMs = 0;
-  #failure: Error | undefined;
 
   constructor(parts: ExactlyOnceRunnerParts) {
+    super(parts);
     this.#parts = parts;
-    const { environment, events, spec } = parts;
-    this.#gate = new PauseGate({ paused: spec.paused });
-    this.#producer = parts.createProducer({
+    const { environment, events } = parts;
+    this.#transactions = parts.createProducer({
       onAcked: (tokens, topic, partition) => {
         if (topic === parts.offsetsTopic) {
           this.#offsetPartitions.set(partition, { topic, partition });
           return;
         }
         this.#acked += tokens.length;
-        this.#topics.used(topic);
+        this.topics.used(topic);
       },
       // Also where errors are tolerated: what Kafka refuses ends the transaction, as in Connect.
-      onFailed: (_tokens, _topic, _partition, error) => this.#fail(this.#failureOf(error)),
+      onFailed: (_tokens, _topic, _partition, error) => this.fail(this.#failureOf(error)),
     });
-    const { producer } = this.#producer;
-    this.#topics = new SourceTopics({
+    const { producer } = this;
+    this.topics = new SourceTopics({
       ensure: parts.ensureTopic,
       prepare: (topic) => producer.prepare(topic),
       onTopic: (topic) => events.onTopic(topic),
@@ -101,43 +86,29 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
       producer: this.#guarded(producer),
       submitted: this.#offsets,
       clock: environment.clock,
-      prepareTopic: (topic) => this.#topics.prepare(topic),
+      prepareTopic: (topic) => this.topics.prepare(topic),
       commit: () => Promise.resolve(),
     });
     parts.meters.active = () => this.#offsets.count;
-    this.#shown = new ShownState(events);
-    this.#watch = new StallWatch({
-      activities: [
-        () => deliveryOf(producer),
-        () => (parts.letters ? deliveryOf(parts.letters) : null),
-        () => parts.task.activity?.() ?? null,
-        () => this.#sender.activity ?? this.#step.activity,
-      ],
-      clock: environment.clock,
-      logger: environment.logger,
-      stallTimeoutMs: spec.settings.stallTimeoutMs,
-      show: (trace) => this.#shown.trace(trace),
-    });
   }
 
-  pause(): void {
-    this.#gate.pause();
+  protected get producer(): BatchProducer {
+    return this.#transactions.producer;
   }
-  resume(): void {
-    this.#gate.resume();
+
+  protected activities(): (() => TaskActivity | null)[] {
+    const { letters, task } = this.#parts;
+    return [
+      () => deliveryOf(this.producer),
+      () => (letters ? deliveryOf(letters) : null),
+      () => task.activity?.() ?? null,
+      () => this.#sender.activity ?? this.step.activity,
+    ];
   }
-  stop(): void {
-    this.#stop.abort();
-  }
-  forgetTopics(): void {
-    this.#topics.forget();
-  }
-  async kill(): Promise<void> {
-    this.#stop.abort();
+
+  override async kill(): Promise<void> {
     this.#cut.abort();
-    await this.#takeBack();
-    const reason = 'its task did not stop in time';
-    await Promise.all([this.#producer.producer.abort(reason), this.#parts.letters?.abort(reason)]);
+    await super.kill();
   }
 
   /** A transaction that has failed is no fault of the record that finds it so: no error of records is tolerated then. */
@@ -169,7 +140,7 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
             token,
           );
         } catch (error) {
-          if (this.#producer.phase !== 'open') this.#fail(this.#failureOf(error));
+          if (this.#transactions.phase !== 'open') this.fail(this.#failureOf(error));
           throw error;
         }
       },
@@ -178,76 +149,54 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
     };
   }
 
-  async run(): Promise<void> {
-    const { environment, spec, task, context } = this.#parts;
-    let failure: unknown;
-    const watching = this.#watch.run(this.#stop.signal);
-    const hideGauges = showStall(environment.metrics, spec, () => this.#watch.stalled);
-    try {
-      if (await this.#claim()) {
-        this.#step.enter('starting');
-        await task.start(context);
-        await this.#loop();
-      }
-    } catch (error) {
-      failure = error;
-    }
-    this.#stop.abort();
-    await watching;
-    failure = this.#failure ?? failure;
-    await this.#end(failure === undefined);
-    hideGauges();
-    if (failure !== undefined) throw failure;
-  }
-
   /**
    * Fences whoever wrote before: earlier tasks by the leader, the earlier incarnation of this one by its transactional
    * id. Only then offsets are read, so that nothing can come after them. False when the task is to end meanwhile.
    */
-  async #claim(): Promise<boolean> {
+  protected async claim(): Promise<boolean> {
     const { events, offsetsTopic } = this.#parts;
-    const { signal } = this.#stop;
+    const { signal } = this.stopping;
     // INV-2 across workers; INV-3: the order of the steps.
-    this.#step.enter('waiting until no earlier task of this connector can write', LEADER_HINT);
+    this.step.enter('waiting until no earlier task of this connector can write', LEADER_HINT);
     await untilAborted(events.fenceOthers(), signal);
     if (signal.aborted) return false;
-    this.#step.enter('claiming the transactional id of this task');
-    await untilAborted(this.#producer.init(), signal);
+    this.step.enter('claiming the transactional id of this task');
+    await untilAborted(this.#transactions.init(), signal);
     if (signal.aborted) return false;
-    this.#step.enter('making sure that this task is still wanted');
+    this.step.enter('making sure that this task is still wanted');
     await untilAborted(events.confirmStart(), signal);
     if (signal.aborted) return false;
-    await untilAborted(this.#producer.producer.prepare(offsetsTopic), signal);
+    await untilAborted(this.producer.prepare(offsetsTopic), signal);
     return !signal.aborted;
   }
 
-  async #loop(): Promise<void> {
-    const { signal } = this.#stop;
+  protected async loop(): Promise<void> {
+    const { signal } = this.stopping;
     this.#lastEndMs = this.#nowMs();
     while (!signal.aborted) {
       // A transaction that cannot end yet is finished before the task rests.
-      if (this.#gate.paused && !this.#unfinished) {
+      if (this.gate.paused && !this.#unfinished) {
         await this.#endForRest();
-        this.#step.leave();
-        this.#shown.state('PAUSED');
-        await this.#gate.passed(signal);
+        this.step.leave();
+        this.shown.state('PAUSED');
+        await this.gate.passed(signal);
         this.#lastEndMs = this.#nowMs();
         continue;
       }
-      this.#shown.state('RUNNING');
+      this.shown.state('RUNNING');
       await this.#pollOnce(signal);
     }
   }
 
   async #pollOnce(signal: AbortSignal): Promise<void> {
     const { task, meters, environment } = this.#parts;
-    this.#step.enter('polling the source');
+    this.step.enter('polling the source');
     const sinceMs = environment.clock.monotonicMs();
     const batch = await task.poll(signal);
     if (batch) {
       if (batch.records.length > 0)
         meters.polled(batch.records.length, environment.clock.monotonicMs() - sinceMs);
-      this.#step.enter('sending records');
+      this.step.enter('sending records');
       // Half a batch may end amid records that belong together.
       this.#unfinished = true;
       await this.#send(batch);
@@ -303,15 +252,15 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
   }
 
   #begin(): void {
-    if (this.#producer.phase === 'ready') this.#producer.begin([...this.#offsetPartitions.values()]);
+    if (this.#transactions.phase === 'ready') this.#transactions.begin([...this.#offsetPartitions.values()]);
   }
 
   async #finish(end: TransactionEnd): Promise<void> {
     const { environment } = this.#parts;
     if (end === 'abort') {
       environment.logger.info('the connector asked for its transaction to be aborted');
-      this.#step.enter('aborting a transaction');
-      if (this.#producer.phase === 'open') await this.#patiently(() => this.#producer.abort());
+      this.step.enter('aborting a transaction');
+      if (this.#transactions.phase === 'open') await this.#patiently(() => this.#transactions.abort());
       this.#acked = 0;
     }
     // After an abort too: what was taken back is not to be read again.
@@ -331,9 +280,9 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
   }
 
   async #commitNow(): Promise<void> {
-    const { spec, task, mirror, meters } = this.#parts;
+    const { spec, task, offsetMirror, meters } = this.#parts;
     const committed = this.#offsets.take();
-    this.#step.enter('committing a transaction');
+    this.step.enter('committing a transaction');
     this.#begin();
     const entries = committed.map(({ partition, offset }) => ({
       key: offsetKey(spec.connector, partition),
@@ -344,21 +293,21 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
     } catch (error) {
       throw this.#failureOf(error);
     }
-    await this.#patiently(() => this.#producer.commit());
+    await this.#patiently(() => this.#transactions.commit());
     this.#lastEndMs = this.#nowMs();
     meters.written(this.#acked);
     meters.transaction(this.#acked);
     this.#acked = 0;
-    mirror?.offsets.note(entries);
+    offsetMirror?.note(entries);
     // INV-1: the source learns of an offset after the transaction that holds it is committed.
-    this.#step.enter('telling the source of the stored offsets');
+    this.step.enter('telling the source of the stored offsets');
     await task.commit(committed);
   }
 
   /** Its acknowledgement is part of what the commit waits for. */
   async #appendOffset(key: Buffer, value: Buffer): Promise<void> {
     const { offsetsTopic, environment } = this.#parts;
-    const { producer } = this.#producer;
+    const { producer } = this;
     const bytes = Buffer.concat([key, value]);
     const now = environment.clock.nowMs();
     const append = (): boolean =>
@@ -378,19 +327,18 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
         await end();
         return;
       } catch (error) {
-        const { phase } = this.#producer;
+        const { phase } = this.#transactions;
         const isOver = phase === 'fenced' || phase === 'failed' || policyOf(error) !== 'retry';
         if (isOver || signal.aborted) throw this.#failureOf(error);
-        this.#step.failing(toError(error));
+        this.step.failing(toError(error));
         logger.warn({ err: toError(error), waitMs }, 'the end of a transaction is not known; asking again');
         await clock.sleep(waitMs, signal);
       }
     }
   }
 
-  #fail(error: Error): void {
-    this.#failure ??= error;
-    this.#stop.abort();
+  protected override fail(error: Error): void {
+    super.fail(error);
     this.#cut.abort();
   }
 
@@ -405,7 +353,7 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
         { cause },
       );
     }
-    if (this.#producer.phase === 'fenced') {
+    if (this.#transactions.phase === 'fenced') {
       return connectError(
         'connect.producer_fenced',
         `Failed to flush offsets and/or records for task ${id}`,
@@ -419,40 +367,27 @@ export class ExactlyOnceSourceRunner implements TaskRunner {
     return this.#parts.environment.clock.monotonicMs();
   }
 
-  /** Ends everything this incarnation holds; a clean end commits what may be. */
-  async #end(clean: boolean): Promise<void> {
-    const { task, chain, environment, spec, clusters, logs, mirror, letters } = this.#parts;
-    const { logger, clock } = environment;
-    const { stopTimeoutMs, flushTimeoutMs } = spec.settings;
-    if (clean && !this.#unfinished && this.#producer.phase !== 'new' && !this.#cut.signal.aborted) {
-      await within(clock, flushTimeoutMs, this.#endForRest()).catch((error: unknown) => {
-        logger.warn({ err: toError(error) }, 'the last transaction was not committed; it comes again');
+  /** A clean end commits what may be. */
+  protected async finish(clean: boolean): Promise<void> {
+    const { environment, spec } = this.#parts;
+    if (clean && !this.#unfinished && this.#transactions.phase !== 'new' && !this.#cut.signal.aborted) {
+      const ending = within(environment.clock, spec.settings.flushTimeoutMs, this.#endForRest());
+      await ending.catch((error: unknown) => {
+        environment.logger.warn(
+          { err: toError(error) },
+          'the last transaction was not committed; it comes again',
+        );
       });
     }
     this.#cut.abort();
-    // INV-7: a connector that hangs in its end does not keep its failure from being seen.
-    await within(clock, stopTimeoutMs + flushTimeoutMs, task.stop()).catch((error: unknown) => {
-      logger.warn({ err: toError(error) }, 'the task did not stop cleanly');
-    });
-    chain.close();
-    await this.#takeBack();
-    // INV-2: when this returns, no request of this producer can reach a log any more.
-    await this.#producer.producer.abort('its task has ended');
-    await letters?.abort('its task has ended');
-    await Promise.all(logs.map((log) => log.close()));
-    if (mirror) {
-      await within(clock, flushTimeoutMs, mirror.offsets.idle()).catch(() => undefined);
-      await mirror.producer.abort('its task has ended');
-    }
-    await Promise.all(clusters.map((cluster) => cluster.close()));
   }
 
   /** An open transaction would hold readers up until it times out. */
-  async #takeBack(): Promise<void> {
+  protected async takeBack(): Promise<void> {
     const { environment, spec } = this.#parts;
-    const { phase } = this.#producer;
+    const { phase } = this.#transactions;
     if (phase !== 'open' && phase !== 'failed') return;
-    await within(environment.clock, spec.settings.flushTimeoutMs, this.#producer.abort()).catch(
+    await within(environment.clock, spec.settings.flushTimeoutMs, this.#transactions.abort()).catch(
       (error: unknown) => {
         environment.logger.debug({ err: toError(error) }, 'the open transaction ends when it times out');
       },

@@ -29,7 +29,7 @@ const context = (config: RawConfig, position: number | null = null): SourceTaskC
   taskId: 0,
   config,
   logger: silentLogger,
-  clock: { ...systemClock, sleep: () => Promise.resolve() },
+  clock: { ...systemClock, sleepRoughly: () => Promise.resolve() },
   metrics: createMetrics(),
   offsets: { offset: () => Promise.resolve(position === null ? null : { position }) },
   topicLog: () => Promise.reject(new Error('not used')),

@@ -1,5 +1,6 @@
 // Entry of the broker's worker thread; see broker-thread.ts.
 import { parentPort, workerData } from 'node:worker_threads';
+import { collectWhenQuiet } from '@millrace/foundation';
 import { startBroker } from './broker.ts';
 import type { ThreadData, ThreadMessage } from './broker-thread.ts';
 import { wireError } from './errors.ts';
@@ -24,6 +25,7 @@ try {
       .catch((error: unknown) => post({ type: 'failed', error: wireError(error) }))
       .finally(() => port.close());
   });
+  collectWhenQuiet();
   const { clusterId, listeners, inside } = broker;
   post({ type: 'ready', host: broker.host, port: broker.port, clusterId, listeners, inside });
 } catch (error) {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { type BrokerThreadHandle, startBrokerThread } from '@millrace/broker/thread';
 import type { StandaloneConnector } from '@millrace/connect-runtime';
 import { configFromEnvironment, parseWorkerConfig, restConfig } from '@millrace/connect-runtime/config';
-import { createMetrics, LogHub, type LogLevel, systemClock } from '@millrace/foundation';
+import { collectWhenQuiet, createMetrics, LogHub, type LogLevel, systemClock } from '@millrace/foundation';
 import { type Command, Option } from 'commander';
 import { formatHostPort, type HostPort, parseHostPort } from './addresses.ts';
 import { logOutput, logToFile } from './log-output.ts';
@@ -97,6 +97,7 @@ export async function runMillrace(
   if (flags.endWithParent) process.once('disconnect', () => void parts.end(0));
   try {
     const { kafka, rest } = await start(parts);
+    collectWhenQuiet();
     process.stdout.write(`ready kafka=${kafka} rest=${rest}\n`);
   } catch (error) {
     parts.fail('Millrace could not start.', error);

@@ -10,6 +10,7 @@ function fakeClock(): Clock & { at: number } {
     nowNs: () => BigInt(clock.at) * 1_000_000n,
     monotonicMs: () => clock.at,
     sleep: () => Promise.resolve(),
+    sleepRoughly: () => Promise.resolve(),
   };
   return clock;
 }

@@ -1,4 +1,6 @@
 // Time as a dependency: code that waits or stamps takes a Clock, so tests decide what time it is.
+import { onAbort } from './abort-calls.ts';
+import { afterRoughly } from './shared-timers.ts';
 
 /** Wall clock, monotonic clock and cancellable waiting. */
 export interface Clock {
@@ -10,6 +12,11 @@ export interface Clock {
   monotonicMs(): number;
   /** Resolves after `ms`, or at once when the signal fires; never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * As `sleep`, with the precision of `afterRoughly`, for what is done again and again under a signal that lives long;
+   * see `onAbort`.
+   */
+  sleepRoughly(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
 /** The wall clock has been set, or the machine has slept, when both clocks are further apart than that. */
@@ -44,5 +51,19 @@ export const systemClock: Clock = {
       };
       const timer = setTimeout(done, ms);
       signal?.addEventListener('abort', done, { once: true });
+    }),
+  sleepRoughly: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) {
+        resolve();
+        return;
+      }
+      const done = (): void => {
+        timer.cancel();
+        release?.();
+        resolve();
+      };
+      const timer = afterRoughly(ms, done);
+      const release = signal && onAbort(signal, done);
     }),
 };

@@ -1,5 +1,7 @@
 /** Errors, config definitions, telemetry and clock shared by every Millrace package. */
+export { onAbort } from './abort-calls.ts';
 export { type Clock, systemClock } from './clock.ts';
+export { type Collect, collectWhenQuiet, findCollector } from './collect-garbage.ts';
 export {
   ConfigDef,
   type ConfigKey,
@@ -53,6 +55,7 @@ export {
 } from './metrics.ts';
 export { parseProperties } from './properties.ts';
 export { SampledStat } from './sampled-stat.ts';
+export { afterRoughly, ROUGH_MS, type SharedTimer, SharedTimers } from './shared-timers.ts';
 export {
   type Logger,
   LogHub,

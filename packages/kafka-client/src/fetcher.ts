@@ -1,7 +1,7 @@
 // The consumer's data side: positions in, records out. It knows no groups and no policy: an offset that the log no
 // longer has is an error for whoever called, never a jump (INV-3). One request per leader is under way while the
 // caller works on the records of the answer before; a partition has two answers at most, one of them untouched.
-import { type Clock, type MillraceError, toError } from '@millrace/foundation';
+import { afterRoughly, type Clock, type MillraceError, onAbort, toError } from '@millrace/foundation';
 import { API, KafkaErrors, type KafkaRecord } from '@millrace/kafka-protocol';
 import { backoffMs } from './backoff.ts';
 import { type Cluster, isConnectionProblem } from './cluster.ts';
@@ -29,8 +29,11 @@ import { byTopic, partitionKey, type TopicPartition, type TopicPartitionOffset }
 const DEFAULT_MAX_BYTES = 8 * 1024 * 1024;
 const DEFAULT_PARTITION_BYTES = 4 * 1024 * 1024;
 const DEFAULT_MAX_WAIT_MS = 500;
-/** Where nothing has come for long, brokers are asked less often: 200 idle consumers would cost a tenth of a core. */
-const QUIET_MAX_WAIT_MS = 2000;
+/**
+ * Where nothing has come for long, brokers are asked less often: 200 idle consumers would cost a tenth of a core. Much longer
+ * and a broker that hangs would not be named within 30 s (INV-7).
+ */
+const QUIET_MAX_WAIT_MS = 4000;
 const QUIET_ANSWERS = 4;
 const DEFAULT_MAX_RECORDS = 4096;
 const NO_TOPIC_ID = 'A'.repeat(22);
@@ -131,13 +134,14 @@ export class Fetcher implements AsyncDisposable {
   }
 
   /**
-   * Records that are there, or the first that come within `maxWaitMs`. Empty when none came.
+   * Records that are there, or the first that come within `maxWaitMs`, which is as exact as `afterRoughly`. Empty when
+   * none came.
    *
    * @throws kafka.offset_out_of_range, kafka.log_truncated, kafka.topic_recreated: the partition in the context stands
    *   still until `seek` or `assign`; kafka.corrupt_records, kafka.refused
    */
   async poll(options: PollOptions): Promise<FetchedRecords[]> {
-    const deadline = this.#clock.monotonicMs() + options.maxWaitMs;
+    let deadline = this.#clock.monotonicMs() + options.maxWaitMs;
     for (;;) {
       const error = this.#errors.shift();
       if (error) throw error;
@@ -146,7 +150,9 @@ export class Fetcher implements AsyncDisposable {
       const nowMs = this.#clock.monotonicMs();
       if (found.length > 0 || nowMs >= deadline || options.signal?.aborted || this.#stop.signal.aborted)
         return found;
-      await this.#arrival(Math.min(deadline, this.#nextRetryMs(nowMs)) - nowMs, options.signal);
+      const untilMs = Math.min(deadline, this.#nextRetryMs(nowMs));
+      const wentBy = await this.#arrival(untilMs - nowMs, options.signal);
+      if (wentBy && untilMs === deadline) deadline = 0;
     }
   }
 
@@ -165,7 +171,8 @@ export class Fetcher implements AsyncDisposable {
   #collect(maxRecords: number): FetchedRecords[] {
     const found: FetchedRecords[] = [];
     let left = maxRecords;
-    for (const [key, state] of Array.from(this.#partitions)) {
+    const served: PartitionState[] = [];
+    for (const state of this.#partitions.values()) {
       if (left <= 0) break;
       const { topic, partition, highWatermark } = state;
       if (state.paused) continue;
@@ -176,7 +183,11 @@ export class Fetcher implements AsyncDisposable {
       left -= records.length;
       const nextOffset = state.position;
       found.push({ topic, partition, records, nextOffset, highWatermark, sizeInBytes: sizeOf(records) });
-      // Turns: who was served goes to the end, so that one full partition does not starve the others.
+      served.push(state);
+    }
+    // Turns: who was served goes to the end, so that one full partition does not starve the others.
+    for (const state of served) {
+      const key = partitionKey(state.topic, state.partition);
       this.#partitions.delete(key);
       this.#partitions.set(key, state);
     }
@@ -471,17 +482,19 @@ export class Fetcher implements AsyncDisposable {
     return next;
   }
 
-  async #arrival(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', done);
+  /** True when the time has gone by, false when something may have come. */
+  #arrival(timeoutMs: number, signal: AbortSignal | undefined): Promise<boolean> {
+    return new Promise((resolve) => {
+      const end = (wentBy: boolean): void => {
+        timer.cancel();
+        release?.();
         this.#wake = () => undefined;
-        resolve();
+        resolve(wentBy);
       };
-      const timer = setTimeout(done, Math.max(1, timeoutMs));
-      signal?.addEventListener('abort', done, { once: true });
-      this.#wake = done;
+      const wake = (): void => end(false);
+      const timer = afterRoughly(Math.max(1, timeoutMs), () => end(true));
+      const release = signal && onAbort(signal, wake);
+      this.#wake = wake;
     });
   }
 

@@ -284,7 +284,8 @@ export class GroupConsumer implements AsyncDisposable {
     while (!this.#stop.signal.aborted) {
       const missing = this.#topics.length === 0 || this.#topics.some((name) => !this.#cluster.topic(name));
       const pauseMs = metadataMaxAgeMs ?? DEFAULT_METADATA_AGE_MS;
-      await clock.sleep(missing ? Math.min(pauseMs, MISSING_TOPIC_CHECK_MS) : pauseMs, this.#stop.signal);
+      const waitMs = missing ? Math.min(pauseMs, MISSING_TOPIC_CHECK_MS) : pauseMs;
+      await clock.sleepRoughly(waitMs, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
       try {
         if (await this.#topicsChanged()) this.#member.rejoin();

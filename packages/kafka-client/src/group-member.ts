@@ -365,7 +365,7 @@ export class GroupMember implements AsyncDisposable {
     const beat = async (): Promise<void> => {
       const { clock, heartbeatIntervalMs } = this.#options;
       while (!end.signal.aborted) {
-        await clock.sleep(heartbeatIntervalMs, end.signal);
+        await clock.sleepRoughly(heartbeatIntervalMs, end.signal);
         if (end.signal.aborted) return;
         await this.#beat(end.signal);
         if (this.#rejoinNeeded || this.#lost) onChange();

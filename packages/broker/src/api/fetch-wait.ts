@@ -1,10 +1,17 @@
 // The long poll of Fetch: waits until so many bytes became visible over a set of logs, or stable at all.
+import { type SharedTimer, SharedTimers } from '@millrace/foundation';
 import type { LogListener, PartitionLog } from '../log/partition-log.ts';
 import type { Ending } from '../net/ending.ts';
-import { Deadlines } from './deadlines.ts';
 
 /** Of all waits on this thread. Many end in one turn of the event loop, which costs a fraction of a turn each. */
-const deadlines = new Deadlines(25);
+const waits = new SharedTimers(25);
+/** The same for those that wait long, where a tenth of a second more or less is nothing. */
+const longWaits = new SharedTimers(100);
+const LONG_MS = 2000;
+
+function after(ms: number, passed: () => void): SharedTimer {
+  return (ms < LONG_MS ? waits : longWaits).after(ms, passed);
+}
 
 /**
  * Resolves with true when `bytes` more are visible over all logs together or one of them is closed; with false when
@@ -36,7 +43,7 @@ export function waitForBytes(
       },
       closed: () => finish(true),
     };
-    const deadline = deadlines.after(maxWaitMs, giveUp);
+    const deadline = after(maxWaitMs, giveUp);
     ending.add(giveUp);
     for (const log of logs) log.subscribe(listener);
   });
@@ -77,7 +84,7 @@ export function waitForStable(
       },
       closed: giveUp,
     };
-    const deadline = deadlines.after(maxWaitMs, giveUp);
+    const deadline = after(maxWaitMs, giveUp);
     ending.add(giveUp);
     for (const log of logs) log.subscribe(listener);
   });

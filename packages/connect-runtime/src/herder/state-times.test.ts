@@ -9,6 +9,7 @@ class SetClock implements Clock {
   nowNs = (): bigint => BigInt(this.now) * 1_000_000n;
   monotonicMs = (): number => this.now;
   sleep = (ms: number): Promise<void> => systemClock.sleep(ms);
+  sleepRoughly = this.sleep;
 }
 
 test('the shares of a task are those of its time since the start', () => {

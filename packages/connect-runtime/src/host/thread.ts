@@ -1,7 +1,7 @@
 // Entry of a task thread: loads the plug-ins for itself.
 import { parentPort, workerData } from 'node:worker_threads';
 import type { PluginEntry } from '@millrace/connect-api';
-import { LogHub } from '@millrace/foundation';
+import { collectWhenQuiet, LogHub } from '@millrace/foundation';
 import { Lease } from '../lease.ts';
 import { requestTimeoutMs } from '../task/client-settings.ts';
 import type { FromThread, ThreadData, ToThread } from './messages.ts';
@@ -26,6 +26,7 @@ async function main(): Promise<void> {
       new WriteCount(sharedCounter(shared ?? newWriteCount()), { requestTimeoutMs: requestTimeoutMs(spec) }),
     onEnd: () => process.exit(0),
   });
+  collectWhenQuiet();
   port.on('message', (message: ToThread) => side.receive(message));
 }
 

@@ -8,7 +8,7 @@ import {
   type SinkTaskContext,
   type TopicPartition,
 } from '@millrace/connect-api';
-import { policyOf, toError } from '@millrace/foundation';
+import { policyOf, ROUGH_MS, toError } from '@millrace/foundation';
 import type { AssignedPartition, FetchedRecords, GroupConsumer } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
 import { within } from './abortable.ts';
@@ -22,7 +22,9 @@ import type { SinkRunnerParts } from './sink-runner-parts.ts';
 import { StallWatch } from './stall-watch.ts';
 import type { TaskRunner } from './task-runner.ts';
 
-const POLL_MS = 500;
+/** How long the loop waits for records at most: what the task asks for beside its calls is seen to then. */
+const POLL_MS = 1000;
+const FAILED_POLL_MS = 500;
 /** Without an error for so long, everything can be read again. */
 const READABLE_MS = 5_000;
 const FIRST_RETRY_MS = 250;
@@ -52,7 +54,10 @@ export class SinkTaskRunner implements TaskRunner {
   readonly #confirming = new ActivityStep();
   #seeks: PartitionPosition[] = [];
   #commitRequested = false;
-  #lastCommitMs = 0;
+  /** Whether the loop waits for records. */
+  #polling = false;
+  /** When offsets are to be committed next, by the clock that never goes back. */
+  #commitDueMs = 0;
   #failure: Error | undefined;
 
   constructor(parts: SinkRunnerParts) {
@@ -116,7 +121,7 @@ export class SinkTaskRunner implements TaskRunner {
     });
     try {
       this.#step.enter('starting');
-      this.#lastCommitMs = environment.clock.monotonicMs();
+      this.#commitDueMs = environment.clock.monotonicMs() + spec.settings.flushIntervalMs;
       await task.start(this.#context());
       this.#step.enter('joining the group');
       await this.#consumer.start();
@@ -153,19 +158,23 @@ export class SinkTaskRunner implements TaskRunner {
 
   async #pollAndPut(signal: AbortSignal): Promise<void> {
     if (signal.aborted || this.#jobs.length > 0) return;
+    const { clock } = this.#parts.environment;
     let fetched: FetchedRecords[];
     this.#step.enter('reading records from Kafka');
+    this.#polling = true;
     try {
       fetched = await this.#consumer.poll({
-        maxWaitMs: POLL_MS,
+        maxWaitMs: Math.max(0, Math.min(POLL_MS, this.#commitDueMs - clock.monotonicMs())),
         maxRecords: this.#parts.maxPollRecords,
         signal: this.#interrupt.signal,
       });
     } catch (error) {
+      this.#polling = false;
       await this.#onPollError(error);
       return;
     }
-    if (this.#parts.environment.clock.monotonicMs() > this.#readableAtMs) this.#reading.leave();
+    this.#polling = false;
+    if (clock.monotonicMs() > this.#readableAtMs) this.#reading.leave();
     if (fetched.length > 0) await this.#deliver(fetched, signal);
   }
 
@@ -246,7 +255,7 @@ export class SinkTaskRunner implements TaskRunner {
       this.#readableAtMs = environment.clock.monotonicMs() + READABLE_MS;
       this.#reading.stay('reading records from Kafka');
       this.#reading.failing(toError(error));
-      await environment.clock.sleep(POLL_MS, this.#interrupt.signal);
+      await environment.clock.sleep(FAILED_POLL_MS, this.#interrupt.signal);
       this.#readAgain(String(context?.['topic']), Number(context?.['partition']));
       return;
     }
@@ -324,9 +333,12 @@ export class SinkTaskRunner implements TaskRunner {
   async #commitWhenDue(): Promise<void> {
     const { environment, spec } = this.#parts;
     const nowMs = environment.clock.monotonicMs();
-    if (!this.#commitRequested && nowMs - this.#lastCommitMs < spec.settings.flushIntervalMs) return;
+    const { flushIntervalMs } = spec.settings;
+    // A wait for records may end a little early, and the next one would be too long.
+    const earlyMs = flushIntervalMs < POLL_MS ? 0 : ROUGH_MS;
+    if (!this.#commitRequested && nowMs < this.#commitDueMs - earlyMs) return;
     this.#commitRequested = false;
-    this.#lastCommitMs = nowMs;
+    this.#commitDueMs = nowMs + flushIntervalMs;
     try {
       await this.#commit([...this.#assigned.values()]);
     } catch (error) {
@@ -410,6 +422,7 @@ export class SinkTaskRunner implements TaskRunner {
       },
       requestCommit: () => {
         this.#commitRequested = true;
+        if (this.#polling) this.#interrupt.abort();
       },
       errantRecords: reports
         ? {

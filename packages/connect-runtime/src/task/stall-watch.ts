@@ -50,7 +50,7 @@ export class StallWatch {
     const { clock, stallTimeoutMs } = this.#options;
     const everyMs = Math.max(10, Math.min(LOOK_MS, stallTimeoutMs / 5));
     while (!signal.aborted) {
-      await clock.sleep(everyMs, signal);
+      await clock.sleepRoughly(everyMs, signal);
       if (!signal.aborted) this.look();
     }
   }
@@ -60,8 +60,8 @@ export class StallWatch {
     const { activities, clock } = this.#options;
     const nowMs = clock.monotonicMs();
     let found: Standing | undefined;
-    for (const [strand, ask] of activities.entries()) {
-      const standing = after(this.#standing[strand], ask(), nowMs);
+    for (let strand = 0; strand < activities.length; strand++) {
+      const standing = after(this.#standing[strand], activities[strand]?.() ?? null, nowMs);
       this.#standing[strand] = standing;
       if (standing !== undefined && this.#isStalled(standing, nowMs)) found ??= standing;
     }

@@ -26,6 +26,19 @@ test('requests are pipelined and answered in order', async () => {
   expect(connection.inFlight).toBe(0);
 });
 
+test('what one connection has read stays as it was when others read', async () => {
+  const bytes = (i: number): Buffer => Buffer.alloc(300, i);
+  broker.on(API.SyncGroup, ({ generationId }) => ({ errorCode: 0, assignment: bytes(generationId) }));
+  await using one = await connect();
+  await using other = await connect();
+  const read: Buffer[] = [];
+  for (const [i, connection] of [one, other, one, other].entries()) {
+    const body = { groupId: 'g', generationId: i, memberId: 'm' };
+    read.push((await connection.request(API.SyncGroup, body)).assignment);
+  }
+  expect(read).toEqual([0, 1, 2, 3].map(bytes));
+});
+
 test('a broker that knows only old ApiVersions is asked again in version 0', async () => {
   const apiKeys = [{ apiKey: API.Heartbeat, minVersion: 0, maxVersion: 1 }];
   broker.on(API.ApiVersions, (_body, { version }) => ({ errorCode: version > 0 ? 35 : 0, apiKeys }));

@@ -15,7 +15,7 @@ import {
 } from '@millrace/kafka-protocol';
 import type { ConnectionStats } from './client-stats.ts';
 import { brokerError, clientError } from './errors.ts';
-import { isTlsProblem, openSocket } from './open-socket.ts';
+import { isTlsProblem, type OpenSocket, openSocket } from './open-socket.ts';
 
 /** Told of requests that may append to a log: a request of which the answer is not seen may still be carried out. */
 export interface WriteObserver {
@@ -106,7 +106,7 @@ export class Connection implements AsyncDisposable {
   readonly #socket: Socket;
   readonly #pending: Pending[] = [];
   #answered = 0; // entries at the head of #pending that are done; they are cut off in bulk
-  readonly #versions = new Map<number, readonly [number, number]>();
+  #versions: VersionRanges = new Map();
   #features: ClusterFeatures = NO_FEATURES;
   readonly #closed: Promise<MillraceError>;
   #resolveClosed: (error: MillraceError) => void = () => undefined;
@@ -117,7 +117,7 @@ export class Connection implements AsyncDisposable {
   #held: (() => void)[] | undefined;
   #renewal: NodeJS.Timeout | undefined;
 
-  private constructor(options: ConnectionOptions, socket: Socket) {
+  private constructor(options: ConnectionOptions, { socket, lent, receive }: OpenSocket) {
     this.#options = options;
     this.#socket = socket;
     this.#closed = new Promise((resolve) => {
@@ -127,6 +127,7 @@ export class Connection implements AsyncDisposable {
     const frames = new FrameReader({
       minBytes: 4,
       maxBytes,
+      lent,
       refuse: (length) =>
         clientError('kafka.refused', `A response of ${length} bytes is outside 4 to ${maxBytes}.`, {
           context: { length },
@@ -135,7 +136,7 @@ export class Connection implements AsyncDisposable {
     const onFrame = (frame: Buffer): void => this.#onFrame(frame);
     const { stats } = options;
     if (stats) stats.opened++;
-    socket.on('data', (chunk: Buffer) => {
+    receive((chunk) => {
       if (stats) stats.bytesIn += chunk.length;
       try {
         frames.push(chunk, onFrame);
@@ -153,8 +154,7 @@ export class Connection implements AsyncDisposable {
    * @throws kafka.unreachable, kafka.authentication_failed, kafka.connection_closed, kafka.request_timeout, kafka.closed
    */
   static async connect(options: ConnectionOptions): Promise<Connection> {
-    const socket = await openSocket(options);
-    const connection = new Connection(options, socket);
+    const connection = new Connection(options, await openSocket(options));
     const giveUp = (): void => connection.#giveUp();
     options.signal?.addEventListener('abort', giveUp, { once: true });
     try {
@@ -309,9 +309,7 @@ export class Connection implements AsyncDisposable {
     }
     if (answer.errorCode !== 0)
       throw brokerError(answer.errorCode, `${this.address} does not tell its versions`);
-    for (const { apiKey, minVersion, maxVersion } of answer.apiKeys) {
-      this.#versions.set(apiKey, [minVersion, maxVersion]);
-    }
+    this.#versions = rangesOf(answer.apiKeys);
     this.#features = {
       epoch: Number(answer.finalizedFeaturesEpoch),
       levels: new Map(answer.finalizedFeatures.map(({ name, maxVersionLevel }) => [name, maxVersionLevel])),
@@ -412,6 +410,26 @@ export class Connection implements AsyncDisposable {
     this.#answered = 0;
     this.#resolveClosed(error);
   }
+}
+
+type VersionRanges = ReadonlyMap<number, readonly [number, number]>;
+
+/** What the last broker told: mostly that is what the next one tells, and some KB for each connection otherwise. */
+let lastRanges: { readonly text: string; readonly ranges: VersionRanges } | undefined;
+
+function rangesOf(
+  apis: readonly { readonly apiKey: number; readonly minVersion: number; readonly maxVersion: number }[],
+): VersionRanges {
+  const text = apis
+    .map(({ apiKey, minVersion, maxVersion }) => `${apiKey} ${minVersion} ${maxVersion}`)
+    .join();
+  if (lastRanges?.text !== text) {
+    const ranges = new Map(
+      apis.map(({ apiKey, minVersion, maxVersion }) => [apiKey, [minVersion, maxVersion]] as const),
+    );
+    lastRanges = { text, ranges };
+  }
+  return lastRanges.ranges;
 }
 
 /** Ends a connection and drops what the system holds of it, where the socket can do that. */

@@ -100,11 +100,16 @@ export class SourceTaskRunner extends SourceRunner {
   }
 
   async #flushPeriodically(): Promise<void> {
-    const { environment, spec } = this.#parts;
+    const { environment, spec, meters } = this.#parts;
     const { signal } = this.stopping;
     while (!signal.aborted) {
-      await environment.clock.sleep(spec.settings.flushIntervalMs, signal);
+      await environment.clock.sleepRoughly(spec.settings.flushIntervalMs, signal);
       if (signal.aborted) return;
+      if (!this.#committing && this.#submitted.isEmpty) {
+        // A task at rest has nothing to store, once a second; that counts as a commit, as in Connect.
+        meters.committed(environment.clock.monotonicMs(), true);
+        continue;
+      }
       try {
         await this.#commit();
       } catch (error) {

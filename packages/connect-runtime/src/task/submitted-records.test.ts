@@ -29,6 +29,20 @@ describe('SubmittedRecords', () => {
     expect(records.takeCommittable()).toEqual([{ partition: shop, offset: { lsn: 2 } }]);
   });
 
+  it('INV-1: is empty only when nothing is left to store, also behind what another partition waits for', () => {
+    const records = new SubmittedRecords();
+    expect(records.isEmpty).toBe(true);
+    const stuck = records.submit(records.partitionIndex(shop), { lsn: 1 });
+    records.acknowledge(records.submit(records.partitionIndex(bank), { lsn: 7 }));
+    expect(records.isEmpty).toBe(false);
+    expect(records.takeCommittable()).toHaveLength(1);
+    expect(records.isEmpty).toBe(false);
+    records.acknowledge(stuck);
+    expect(records.isEmpty).toBe(false);
+    expect(records.takeCommittable()).toHaveLength(1);
+    expect(records.isEmpty).toBe(true);
+  });
+
   it('INV-1: acknowledges many at once, each source partition up to its oldest unacknowledged record', () => {
     const records = new SubmittedRecords();
     const a = records.partitionIndex(shop);

@@ -9,7 +9,7 @@ const PENDING = 1;
 const ACKED = 2;
 
 /** A power of two, as every capacity is: positions in the ring are the low bits of sequence numbers. */
-const INITIAL_CAPACITY = 4096;
+const INITIAL_CAPACITY = 256;
 
 /** An offset whose records, and all before them in their source partition, are durable. */
 export interface CommittableOffset {
@@ -56,6 +56,11 @@ export class SubmittedRecords implements RecordLedger {
   /** Records that were submitted and not acknowledged. */
   get pending(): number {
     return this.#pending;
+  }
+
+  /** Whether nothing is left: every record is acknowledged, and `takeCommittable` would give nothing. */
+  get isEmpty(): boolean {
+    return this.#head === this.#tail && this.#committable.size === 0;
   }
 
   /** Whether the ring has as many entries as it may; wait for acknowledgements and take the committable ones. */

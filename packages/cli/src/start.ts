@@ -3,7 +3,14 @@ import path from 'node:path';
 import { type BrokerThreadHandle, startBrokerThread } from '@millrace/broker/thread';
 import type { StandaloneConnector } from '@millrace/connect-runtime';
 import { configFromEnvironment, parseWorkerConfig, restConfig } from '@millrace/connect-runtime/config';
-import { collectWhenQuiet, createMetrics, LogHub, type LogLevel, systemClock } from '@millrace/foundation';
+import {
+  collectWhenQuiet,
+  createMetrics,
+  keepYoungSpace,
+  LogHub,
+  type LogLevel,
+  systemClock,
+} from '@millrace/foundation';
 import { type Command, Option } from 'commander';
 import { formatHostPort, type HostPort, parseHostPort } from './addresses.ts';
 import { logOutput, logToFile } from './log-output.ts';
@@ -11,6 +18,8 @@ import { pluginPathNotes } from './plugin-path.ts';
 import { readBrokerProperties, readProperties, withVariables } from './read-properties.ts';
 import { RunningParts } from './running.ts';
 import { packageVersion } from './version.ts';
+
+const YOUNG_SPACE_MB = 4;
 
 /** What `millrace start` is told. */
 export interface StartFlags {
@@ -93,6 +102,7 @@ export async function runMillrace(
   start: (parts: RunningParts) => Promise<StartedAddresses>,
 ): Promise<void> {
   const parts = new RunningParts();
+  keepYoungSpace(YOUNG_SPACE_MB);
   parts.endOnSignals();
   if (flags.endWithParent) process.once('disconnect', () => void parts.end(0));
   try {

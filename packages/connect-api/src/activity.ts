@@ -6,6 +6,11 @@ export interface TaskActivity {
   readonly stage: string;
   /** Changes whenever it gets on. */
   readonly progress: number | string;
+  /**
+   * Since when it has not got on, on the clock that never goes back, where that is known better than from looking at it
+   * again and again.
+   */
+  readonly sinceMs?: number | undefined;
   /** Why the last attempt failed, while it is being repeated. */
   readonly error?: Error | undefined;
   /** What to do about it where no error says that: one sentence. */

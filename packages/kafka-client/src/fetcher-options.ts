@@ -43,4 +43,6 @@ export interface ReadProblem {
   /** Changes with every request that is answered. */
   readonly attempt: string;
   readonly error: Error | undefined;
+  /** When a request was sent that is not answered in time, on the clock that never goes back. */
+  readonly sinceMs?: number;
 }

@@ -308,7 +308,7 @@ test('where nothing comes for long brokers are asked less often, and what is wan
     while (!condition()) await fetcher.poll({ maxWaitMs: 20 });
   };
   await until(() => asked.some(({ waitMs }) => waitMs > 500));
-  expect(asked.map(({ waitMs }) => waitMs)).toEqual([500, 500, 500, 500, 4000]);
+  expect(asked.map(({ waitMs }) => waitMs)).toEqual([500, 500, 500, 500, 10_000]);
   expect(fetcher.problem).toBeUndefined();
   fetcher.seek('t', 0, 3);
   expect(await readAll(fetcher, 1)).toEqual(['0:v3']);

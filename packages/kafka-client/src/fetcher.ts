@@ -1,8 +1,9 @@
 // The consumer's data side: positions in, records out. It knows no groups and no policy: an offset that the log no
 // longer has is an error for whoever called, never a jump (INV-3). One request per leader is under way while the
 // caller works on the records of the answer before; a partition has two answers at most, one of them untouched.
-import { afterRoughly, type Clock, type MillraceError, onAbort, toError } from '@millrace/foundation';
+import { type Clock, type MillraceError, toError } from '@millrace/foundation';
 import { API, KafkaErrors, type KafkaRecord } from '@millrace/kafka-protocol';
+import { Arrival } from './arrival.ts';
 import { backoffMs } from './backoff.ts';
 import { type Cluster, isConnectionProblem } from './cluster.ts';
 import { asCoded, brokerError, clientError } from './errors.ts';
@@ -30,10 +31,10 @@ const DEFAULT_MAX_BYTES = 8 * 1024 * 1024;
 const DEFAULT_PARTITION_BYTES = 4 * 1024 * 1024;
 const DEFAULT_MAX_WAIT_MS = 500;
 /**
- * Where nothing has come for long, brokers are asked less often: 200 idle consumers would cost a tenth of a core. Much longer
- * and a broker that hangs would not be named within 30 s (INV-7).
+ * Where nothing has come for long, brokers are asked less often: 200 idle consumers would cost a tenth of a core. A broker
+ * that hangs must be named within 30 s (INV-7), so it cannot be much longer.
  */
-const QUIET_MAX_WAIT_MS = 4000;
+const QUIET_MAX_WAIT_MS = 10_000;
 const QUIET_ANSWERS = 4;
 const DEFAULT_MAX_RECORDS = 4096;
 const NO_TOPIC_ID = 'A'.repeat(22);
@@ -52,7 +53,7 @@ export class Fetcher implements AsyncDisposable {
   readonly #stop = new AbortController();
   #errors: MillraceError[] = [];
   #refreshing = false;
-  #wake: () => void = () => undefined;
+  readonly #arrival = new Arrival();
 
   constructor(options: FetcherOptions) {
     this.#options = options;
@@ -80,7 +81,7 @@ export class Fetcher implements AsyncDisposable {
       }
     }
     if (changed) this.#askAnew();
-    this.#wake();
+    this.#arrival.wake();
   }
 
   remove(partitions: readonly TopicPartition[]): void {
@@ -94,7 +95,7 @@ export class Fetcher implements AsyncDisposable {
   /** Moves a partition; what was fetched for it and not delivered is dropped. */
   seek(topic: string, partition: number, offset: number): void {
     if (moveTo(this.#state(topic, partition), offset)) this.#askAnew();
-    this.#wake();
+    this.#arrival.wake();
   }
   /** Delivers nothing more of these until `resume`; what is fetched already is kept. */
   pause(partitions: readonly TopicPartition[]): void {
@@ -108,7 +109,7 @@ export class Fetcher implements AsyncDisposable {
       state.paused = false;
     }
     if (changed) this.#askAnew();
-    this.#wake();
+    this.#arrival.wake();
   }
 
   /** Offset of the next record to be delivered. */
@@ -128,7 +129,7 @@ export class Fetcher implements AsyncDisposable {
     }
     for (const [nodeId, { sinceMs, waitMs }] of this.#busyNodes) {
       if (this.#clock.monotonicMs() - sinceMs > waitMs + ANSWER_SLACK_MS)
-        return { doing: `waiting for broker ${nodeId}`, attempt: String(sinceMs), error: undefined };
+        return { doing: `waiting for broker ${nodeId}`, attempt: String(sinceMs), error: undefined, sinceMs };
     }
     return undefined;
   }
@@ -151,7 +152,7 @@ export class Fetcher implements AsyncDisposable {
       if (found.length > 0 || nowMs >= deadline || options.signal?.aborted || this.#stop.signal.aborted)
         return found;
       const untilMs = Math.min(deadline, this.#nextRetryMs(nowMs));
-      const wentBy = await this.#arrival(untilMs - nowMs, options.signal);
+      const wentBy = await this.#arrival.wait(untilMs - nowMs, options.signal);
       if (wentBy && untilMs === deadline) deadline = 0;
     }
   }
@@ -159,7 +160,7 @@ export class Fetcher implements AsyncDisposable {
   async close(): Promise<void> {
     this.#stop.abort();
     this.#partitions.clear();
-    this.#wake();
+    this.#arrival.wake();
     await this.#cluster.closeLane(this.#lane);
   }
   async [Symbol.asyncDispose](): Promise<void> {
@@ -242,7 +243,7 @@ export class Fetcher implements AsyncDisposable {
         })
         .finally(() => {
           this.#busyNodes.delete(nodeId);
-          this.#wake();
+          this.#arrival.wake();
         });
     }
   }
@@ -468,7 +469,7 @@ export class Fetcher implements AsyncDisposable {
       })
       .finally(() => {
         this.#refreshing = false;
-        this.#wake();
+        this.#arrival.wake();
       });
   }
 
@@ -480,22 +481,6 @@ export class Fetcher implements AsyncDisposable {
       if (!halted && retryAtMs > nowMs) next = Math.min(next, retryAtMs);
     }
     return next;
-  }
-
-  /** True when the time has gone by, false when something may have come. */
-  #arrival(timeoutMs: number, signal: AbortSignal | undefined): Promise<boolean> {
-    return new Promise((resolve) => {
-      const end = (wentBy: boolean): void => {
-        timer.cancel();
-        release?.();
-        this.#wake = () => undefined;
-        resolve(wentBy);
-      };
-      const wake = (): void => end(false);
-      const timer = afterRoughly(Math.max(1, timeoutMs), () => end(true));
-      const release = signal && onAbort(signal, wake);
-      this.#wake = wake;
-    });
   }
 
   #state(topic: string, partition: number): PartitionState {

@@ -11,11 +11,12 @@ export function keyOf({ topic, partition }: TopicPartition): string {
 /** What keeps records from coming; null while they may come, if there are any. */
 export function readingOf({ problem }: Pick<GroupConsumer, 'problem'>): TaskActivity | null {
   if (problem === undefined) return null;
-  const { doing, attempt, error } = problem;
+  const { doing, attempt, error, sinceMs } = problem;
   return {
     stage: doing,
     progress: attempt,
     error,
+    sinceMs,
     hint: 'Check that the brokers run and can be reached.',
   };
 }

@@ -49,6 +49,17 @@ function pass(watch: StallWatch, seconds: number, between: () => void = () => un
 const firstLine = (): string | undefined => traces.at(-1)?.split('\n')[0];
 
 describe('INV-7: the stall watch', () => {
+  test('counts from when an activity says that it stands still, which may be before the first look', () => {
+    const sinceMs = nowMs - 12_000;
+    const watch = watchOf(() => ({ stage: 'waiting for broker 1', progress: '1', sinceMs }));
+    pass(watch, 7);
+    expect(traces).toEqual([]);
+    pass(watch, 1);
+    expect(firstLine()).toBe(
+      'org.apache.kafka.connect.errors.ConnectException: No progress for 20 s (since 2026-01-01T00:16:28.000Z) while waiting for broker 1',
+    );
+  });
+
   test('names the stage, for how long and what to do, once a stage has not got on for the time allowed', () => {
     const step = new ActivityStep();
     const watch = watchOf(() => step.activity);

@@ -109,7 +109,9 @@ function after(
   if (activity === null) return undefined;
   const same = last?.activity.stage === activity.stage && last.activity.progress === activity.progress;
   const failing = activity.error === undefined ? undefined : nowMs;
-  if (!same) return { activity, sinceMs: nowMs, failingSinceMs: failing };
+  if (!same) {
+    return { activity, sinceMs: Math.min(nowMs, activity.sinceMs ?? nowMs), failingSinceMs: failing };
+  }
   const failingSinceMs = failing === undefined ? undefined : (last.failingSinceMs ?? failing);
   return { activity, sinceMs: last.sinceMs, failingSinceMs };
 }

@@ -17,7 +17,7 @@ export interface OpenSocket {
   /** Whether what `receive` hands out may be overwritten when the call returns. */
   readonly lent: boolean;
   /** Hands out what comes in, from now on; to be called at once and once. */
-  receive(onData: (chunk: Buffer) => void): void;
+  readonly receive: (onData: (chunk: Buffer) => void) => void;
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;

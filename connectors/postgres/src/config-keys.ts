@@ -70,7 +70,7 @@ const CONNECTOR: readonly Row[] = [
   ['max.batch.size', 'INT', 2048, 'MEDIUM', 'SHORT', 'Change event batch size', 'Most records that one poll returns.'],
   ['max.queue.size', 'INT', 8192, 'MEDIUM', 'SHORT', 'Change event buffer size', 'Most records that may wait between reader and poll; must be larger than max.batch.size. No more than one batch waits: what is further behind stays with the server.'],
   ['poll.interval.ms', 'LONG', 500, 'MEDIUM', 'SHORT', 'Poll interval (ms)', 'Milliseconds that a poll waits for records.'],
-  ['max.queue.size.in.bytes', 'LONG', 0, 'MEDIUM', 'LONG', 'Change event buffer size in bytes', 'Most bytes that wait between reader and poll; 0 = 64 MB.'],
+  ['max.queue.size.in.bytes', 'LONG', 0, 'MEDIUM', 'LONG', 'Change event buffer size in bytes', 'Most bytes that wait between reader and poll; 0 = 16 MB.'],
   ['provide.transaction.metadata', 'BOOLEAN', false, 'LOW', 'SHORT', 'Store transaction metadata information in a dedicated topic.', 'Write BEGIN and END records to a topic, and number the events of each transaction.'],
   ['snapshot.delay.ms', 'LONG', 0, 'LOW', 'MEDIUM', 'Snapshot Delay (milliseconds)', 'Milliseconds to wait before a snapshot.'],
   ['streaming.delay.ms', 'LONG', 0, 'LOW', 'MEDIUM', 'Streaming Delay (milliseconds)', 'Milliseconds to wait between snapshot and streaming.'],

@@ -14,11 +14,11 @@ export interface QueuedBatch<T> {
 
 export interface ChangeQueueOptions {
   readonly maxRecords: number;
-  /** 0 = no bound in bytes beyond the default of 64 MB. */
+  /** 0 = no bound in bytes beyond the default of 16 MB. */
   readonly maxBytes: number;
 }
 
-const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
+const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
 
 /**
  * One reader; writers that take turns. A writer asks `isFull` before it reads on and is called back once there is room; the

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { eventually, startMillrace, testRandom, testRounds } from '@millrace/testkit';
 import { expect, test } from 'vitest';
 import { putConnector } from './testing/connectors.ts';
+import { moment } from './testing/moments.ts';
 import { installNumbers } from './testing/other-plugins.ts';
 import { readTopic } from './testing/topic-reader.ts';
 
@@ -62,7 +63,7 @@ test(`${KILLS} kills of the process of a plug-in of others: each record comes on
         90_000,
       );
       // A crash test has to choose moments that nothing announces.
-      await new Promise((resolve) => setTimeout(resolve, random.int(0, 700)));
+      await moment(random, 0, 700);
       for (const pid of victims) {
         process.kill(pid, 'SIGKILL');
         killed.add(pid);

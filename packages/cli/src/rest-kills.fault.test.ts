@@ -14,6 +14,7 @@ import {
 } from '@millrace/testkit';
 import { Kafka, logLevel } from 'kafkajs';
 import { expect, test } from 'vitest';
+import { moment } from './testing/moments.ts';
 import { fileSource, replays, untilLine } from './testing/numbered-lines.ts';
 import { readTopic } from './testing/topic-reader.ts';
 
@@ -161,7 +162,7 @@ test(`INV-1 INV-3 INV-12: ${ROUNDS} kills while connectors are changed by REST`,
           await subject.act();
         }
       });
-      await new Promise((resolve) => setTimeout(resolve, random.int(50, 1500)));
+      await moment(random, 50, 1500);
       ended = true;
       await millrace.end('SIGKILL');
       kills++;

@@ -12,6 +12,7 @@ import {
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { postgresSource, putConnector, untilRunning } from './testing/connectors.ts';
+import { moment } from './testing/moments.ts';
 import { readTopic } from './testing/topic-reader.ts';
 
 const KILLS = testRounds(4, 60);
@@ -101,7 +102,7 @@ test(
     const writers = Array.from({ length: WRITERS }, (_, i) => startWriter(database, i, () => random.next()));
     for (let kill = 0; kill < KILLS; kill++) {
       for (const writer of writers) writer.allow(TRANSACTIONS_A_KILL);
-      await new Promise((resolve) => setTimeout(resolve, random.int(200, 1500)));
+      await moment(random, 200, 1500);
       await millrace.end('SIGKILL');
       const spool = `${millrace.dataDir}/data/spool`;
       expect(existsSync(spool) ? readdirSync(spool) : []).toEqual([]);

@@ -14,6 +14,7 @@ import {
   TableWriters,
 } from '../testing/changing-tables.ts';
 import { postgresSource } from '../testing/connectors.ts';
+import { moment } from '../testing/moments.ts';
 import type { TopicRecord } from '../testing/topic-reader.ts';
 
 const KILLS = testRounds(8, 100);
@@ -115,7 +116,7 @@ test(`F1: a program is killed ${KILLS} times, and misses and reorders nothing (I
   await using writers = new TableWriters(database.url, random, { connections: 3, pauseMs: 4 });
   for (let kill = 0; kill < KILLS; kill++) {
     // A crash test has to choose moments that nothing announces.
-    await new Promise((resolve) => setTimeout(resolve, random.int(0, 2000)));
+    await moment(random, 0, 2000);
     await running.kill();
     // INV-1: the slot never stands beyond what is on disk.
     const [confirmed, saved] = [await confirmedLsn(), storedLsn()];

@@ -51,6 +51,7 @@ await part('tables', async (pipeline) => {
   for (let i = 1; i <= tables; i++)
     await pipeline.sql(`create table m_${i} (id int primary key, a int, b text)`);
   await pipeline.sql('create publication many for all tables');
+  await pipeline.createSlot('tables');
   const change = async (key: number): Promise<void> => {
     for (let i = 1; i <= tables; i++) await pipeline.sql(`insert into m_${i} values (${key}, ${key}, 'x')`);
   };

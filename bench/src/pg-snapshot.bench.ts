@@ -1,5 +1,5 @@
 // The initial snapshot into the durable log, against COPY of the same table to nowhere. `--rows`, `--rounds`.
-import { count, cpuSeconds, median, option, residentMb, say, seconds } from './measure.ts';
+import { count, cpuSeconds, median, option, residentMb, say, seconds, warmMemory } from './measure.ts';
 import { Pipeline } from './pipeline.ts';
 
 const rows = option('rows', 1_000_000);
@@ -13,6 +13,7 @@ const ours: number[] = [];
 const cpu: number[] = [];
 for (let round = 0; round < rounds; round++) {
   copies.push(await seconds(() => pipeline.copyOut()));
+  await warmMemory();
   const before = await pipeline.end();
   const cpuBefore = cpuSeconds(pipeline.pid);
   ours.push(

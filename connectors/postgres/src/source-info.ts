@@ -149,7 +149,8 @@ function sequenceStart(lastCommitLsn: Lsn | null): string {
 
 /** The source of a change, from the template of its transaction and table. */
 export function changeSource(template: StructTemplate, lsn: Lsn): TemplateStruct {
-  return new TemplateStruct(template, [lsn, lsn]);
+  // The null keeps it an array of objects: one of nothing but doubles is copied when it is read as such.
+  return new TemplateStruct(template, [lsn, lsn, null]);
 }
 
 /** A template for the snapshot rows of one table with one marker: nothing varies. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { findCollector, QuietWatch } from './collect-garbage.ts';
+import { collectSmallHeap, findCollector, QuietWatch } from './collect-garbage.ts';
 
 const MB = 1024 * 1024;
 const grown = (): { youngBytes: number; usedBytes: number } => ({ youngBytes: 33 * MB, usedBytes: 30 * MB });
@@ -25,4 +25,14 @@ test('V8 collects what nobody holds when it is told to', async () => {
   await new Promise((resolve) => setTimeout(resolve, 1));
   findCollector()?.();
   expect(held.deref()).toBeUndefined();
+});
+
+test('large buffers that nobody holds are given back at once', async () => {
+  const before = process.memoryUsage().arrayBuffers;
+  const held = [Buffer.alloc(16 * MB)];
+  for (let i = 0; i < 3; i++) Buffer.alloc(16 * MB);
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  collectSmallHeap();
+  expect(process.memoryUsage().arrayBuffers).toBeLessThan(before + 40 * MB);
+  expect(held[0]?.length).toBe(16 * MB);
 });

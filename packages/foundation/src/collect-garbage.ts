@@ -64,6 +64,18 @@ export function collectWhenQuiet(): void {
   setInterval(look, LOOK_MS).unref();
 }
 
+let found: { readonly collect: Collect | undefined } | undefined;
+
+/**
+ * Collects all garbage of this thread, some 15 ms, unless its heap is so large that it would take longer. For what has done with
+ * buffers of many megabytes: V8 itself waits until 64 MB of them are dead.
+ */
+export function collectSmallHeap(): void {
+  if (getHeapStatistics().used_heap_size > MOST_USED_BYTES) return;
+  found ??= { collect: findCollector() };
+  found.collect?.();
+}
+
 /**
  * Lets the part for young objects of heaps that are made from now on shrink to so many megabytes only, and not to one: what
  * a quiet thread makes in a second fills that, and each collection wakes helpers of V8 as well.

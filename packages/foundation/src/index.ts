@@ -1,7 +1,13 @@
 /** Errors, config definitions, telemetry and clock shared by every Millrace package. */
 export { onAbort } from './abort-calls.ts';
 export { type Clock, systemClock } from './clock.ts';
-export { type Collect, collectWhenQuiet, findCollector, keepYoungSpace } from './collect-garbage.ts';
+export {
+  type Collect,
+  collectSmallHeap,
+  collectWhenQuiet,
+  findCollector,
+  keepYoungSpace,
+} from './collect-garbage.ts';
 export {
   ConfigDef,
   type ConfigKey,

@@ -18,57 +18,44 @@ const ESCAPES: Readonly<Record<number, number>> = {
   0x76: 0x0b, // \v
 };
 
-/** Gathers chunks until they hold whole rows, in buffers of its own. */
-export class CopyRows {
-  #partial: Buffer[] = [];
-  #partialBytes = 0;
-
-  /** Whole rows that are there now, as one buffer that the caller owns; undefined when there is none yet. */
-  push(chunk: Buffer): Buffer | undefined {
-    const end = chunk.lastIndexOf(NEWLINE) + 1;
-    if (end === 0) {
-      this.#partial.push(Buffer.from(chunk));
-      this.#partialBytes += chunk.length;
-      return undefined;
-    }
-    const rows = Buffer.allocUnsafeSlow(this.#partialBytes + end);
-    let at = 0;
-    for (const part of this.#partial) at += part.copy(rows, at);
-    chunk.copy(rows, at, 0, end);
-    this.#partial = end === chunk.length ? [] : [Buffer.from(chunk.subarray(end))];
-    this.#partialBytes = chunk.length - end;
-    return rows;
-  }
-}
-
 /** Whether none of four bytes is a tab, a newline (or another of the lowest control characters) or a backslash. */
 function isPlain(four: number): boolean {
   const backslash = four ^ 0x5c5c5c5c;
   return ((((four - 0x0b0b0b0b) & ~four) | ((backslash - 0x01010101) & ~backslash)) & 0x80808080) === 0;
 }
 
-/**
- * Indexes the rows of a buffer that ends with a newline, unescaping in place; calls `row` with each row's entries.
- * @throws postgres.protocol when a row does not have `columns` columns
- */
-export function indexRows(
-  bytes: Buffer,
-  columns: number,
-  index: TupleIndex,
-  row: (entries: Int32Array, base: number) => void,
-): void {
-  const { length } = bytes;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
-  let at = 0;
-  while (at < length) {
-    const base = index.reserve(columns);
-    const { entries } = index;
+/** Indexes rows of one form, unescaping them in place. */
+export class RowIndexer {
+  readonly #columns: number;
+  readonly #index: TupleIndex;
+  #bytes: Buffer | undefined;
+  #view: DataView = new DataView(new ArrayBuffer(0));
+
+  constructor(columns: number, index: TupleIndex) {
+    this.#columns = columns;
+    this.#index = index;
+  }
+
+  /**
+   * Indexes the row `bytes[start, end)`, whose last byte is a newline; returns its base in the index' entries.
+   * @throws postgres.protocol when it does not have the columns that were expected
+   */
+  read(bytes: Buffer, start: number, end: number): number {
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes;
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    }
+    const view = this.#view;
+    const columns = this.#columns;
+    const base = this.#index.reserve(columns);
+    const { entries } = this.#index;
+    let at = start;
     let column = 0;
     for (;;) {
-      const start = at;
+      const from = at;
       let isNull = false;
       // Four bytes at a time until one of them ends the column or begins an escape.
-      while (at + 4 <= length && isPlain(view.getInt32(at, true))) at += 4;
+      while (at + 4 <= end && isPlain(view.getInt32(at, true))) at += 4;
       let to = at;
       let byte = bytes[at];
       while (byte !== TAB && byte !== NEWLINE && byte !== undefined) {
@@ -81,16 +68,15 @@ export function indexRows(
         byte = bytes[++at];
       }
       if (column < columns) {
-        entries[base + 2 * column] = isNull ? 0 : start;
-        entries[base + 2 * column + 1] = isNull ? RAW_NULL : to - start;
+        entries[base + 2 * column] = isNull ? 0 : from;
+        entries[base + 2 * column + 1] = isNull ? RAW_NULL : to - from;
       }
       column++;
       at++;
-      if (byte !== TAB) break;
+      if (byte !== TAB || at >= end) break;
     }
-    if (column !== columns && !(columns === 0 && column === 1)) {
-      throw postgresError('postgres.protocol', `A snapshot row has ${column} columns instead of ${columns}`);
-    }
-    row(entries, base);
+    if (at !== end || (column !== columns && !(columns === 0 && column === 1)))
+      throw postgresError('postgres.protocol', `A row of COPY has ${column} columns instead of ${columns}`);
+    return base;
   }
 }

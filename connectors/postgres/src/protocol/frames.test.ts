@@ -53,6 +53,30 @@ describe('FrameReader', () => {
     expect(seen).toEqual(['a', 'b']);
   });
 
+  test('gives what is not handled to another reader, wherever the messages are cut', () => {
+    const all = Buffer.concat(['1', '22', '333', ''].map((body) => message('d', Buffer.from(body))));
+    for (let first = 0; first <= all.length; first++) {
+      for (let second = first; second <= all.length; second++) {
+        const reader = new FrameReader();
+        let handled = 0;
+        const take = (_type: number, _bytes: Buffer, start: number, end: number): boolean => {
+          handled += 5 + end - start;
+          return handled < 13;
+        };
+        for (const [from, to] of [
+          [0, first],
+          [first, second],
+          [second, all.length],
+        ] as const) {
+          reader.push(all.subarray(from, to));
+          if (handled < 13) reader.drain(take);
+        }
+        expect(reader.takeRest()).toEqual(all.subarray(handled));
+        expect([handled, reader.pending]).toEqual([13, 0]);
+      }
+    }
+  });
+
   test('refuses impossible lengths instead of waiting for them (INV-10)', () => {
     for (const length of [0, 3, -1, 0x7fffffff]) {
       const header = Buffer.alloc(16);

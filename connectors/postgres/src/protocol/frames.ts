@@ -7,6 +7,7 @@ import { postgresError } from '../errors.ts';
 /** The server's own limit for a message is 1 GB; a length beyond it is garbage. */
 const MAX_MESSAGE = 0x40000000;
 const HEADER = 5;
+const NOTHING = Buffer.alloc(0);
 
 /** Receives a message's body as `bytes[start, end)`. Returns false to stop; the message counts as taken. */
 export type MessageHandler = (type: number, bytes: Buffer, start: number, end: number) => boolean;
@@ -19,10 +20,13 @@ export class FrameReader {
   /** Of the first chunk. */
   #at = 0;
   #available = 0;
+  /** A message that ends in a later chunk. Its bytes move here as they come: a long one keeps no chunks. */
+  #whole: Buffer | undefined;
+  #filled = 0;
 
   /** Bytes pushed and not handled yet. */
   get pending(): number {
-    return this.#available;
+    return this.#available + (this.#whole === undefined ? 0 : this.#filled);
   }
 
   push(chunk: Buffer): void {
@@ -31,9 +35,26 @@ export class FrameReader {
     this.#available += chunk.length;
   }
 
+  /** What was not handled, for another reader. */
+  takeRest(): Buffer {
+    const begun = this.#whole?.subarray(0, this.#filled) ?? NOTHING;
+    const [first = NOTHING, ...others] = this.#chunks;
+    const rest = Buffer.concat([begun, first.subarray(this.#at), ...others]);
+    this.#whole = undefined;
+    this.#chunks = [];
+    this.#at = 0;
+    this.#available = 0;
+    return rest;
+  }
+
   /** Hands over complete messages until there are none or the handler returns false; false if it did. */
   drain(handle: MessageHandler): boolean {
     for (;;) {
+      if (this.#whole !== undefined) {
+        const whole = this.#fill(this.#whole);
+        if (whole === undefined) return true;
+        if (!handle(whole[0] ?? 0, whole, HEADER, whole.length)) return false;
+      }
       const chunk = this.#chunks[0];
       if (chunk === undefined) return true;
       let at = this.#at;
@@ -51,9 +72,7 @@ export class FrameReader {
       }
       this.#consume(at);
       if (at === length) continue;
-      const whole = this.#assemble();
-      if (whole === undefined) return true;
-      if (!handle(whole[0] ?? 0, whole, HEADER, whole.length)) return false;
+      if (!this.#begin()) return true;
     }
   }
 
@@ -67,28 +86,32 @@ export class FrameReader {
     }
   }
 
-  /** The message that begins in the first chunk and ends in a later one, if it is all there. */
-  #assemble(): Buffer | undefined {
-    if (this.#available < HEADER) return undefined;
-    const header = this.#copy(HEADER);
-    const size = 1 + lengthAt(header, 1);
-    if (this.#available < size) return undefined;
-    const whole = this.#copy(size);
-    let rest = size;
-    while (rest > 0) {
-      const chunk = this.#chunks[0];
-      if (chunk === undefined) break;
-      const taken = Math.min(rest, chunk.length - this.#at);
-      rest -= taken;
-      this.#consume(this.#at + taken);
-    }
-    return whole;
+  /** Makes room for the message that begins in the first chunk; false while its length is not there. */
+  #begin(): boolean {
+    if (this.#available < HEADER) return false;
+    this.#whole = Buffer.allocUnsafe(1 + lengthAt(this.#header(), 1));
+    this.#filled = 0;
+    return true;
   }
 
-  #copy(size: number): Buffer {
-    const copy = Buffer.allocUnsafeSlow(size);
+  /** Moves what has arrived of a message; returns it once it is whole. */
+  #fill(whole: Buffer): Buffer | undefined {
+    for (;;) {
+      const chunk = this.#chunks[0];
+      if (chunk === undefined) return undefined;
+      const taken = chunk.copy(whole, this.#filled, this.#at);
+      this.#filled += taken;
+      this.#consume(this.#at + taken);
+      if (this.#filled < whole.length) continue;
+      this.#whole = undefined;
+      return whole;
+    }
+  }
+
+  #header(): Buffer {
+    const copy = Buffer.allocUnsafe(HEADER);
     let filled = 0;
-    for (let i = 0; filled < size; i++) {
+    for (let i = 0; filled < HEADER; i++) {
       const chunk = this.#chunks[i];
       if (chunk === undefined) break;
       filled += chunk.copy(copy, filled, i === 0 ? this.#at : 0);

@@ -1,16 +1,15 @@
 // Reads tables within one exported snapshot, by COPY, and hands their rows over as records. Several readers may share
 // the tables, each with a session of its own in the same snapshot. One row is held back all the time, because the last
 // one is marked as such.
-import { finished } from 'node:stream/promises';
 import type { SourceOffset, SourceRecord } from '@millrace/connect-api';
 import type { ChangeContext, ChangeQueue, SnapshotProgress } from '@millrace/connector-common';
 import { RawRow, type Struct } from '@millrace/data';
 import type { Clock, Logger } from '@millrace/foundation';
-import { to as copyTo } from 'pg-copy-streams';
 import type { PostgresConfig } from '../config.ts';
 import { quoteTable } from '../connection.ts';
 import { toPostgresError } from '../errors.ts';
-import { CopyRows, indexRows } from '../protocol/copy-text.ts';
+import { copyOut } from '../protocol/copy-out.ts';
+import { RowIndexer } from '../protocol/copy-text.ts';
 import { TupleIndex } from '../protocol/pgoutput.ts';
 import { qualified, type TableName } from '../schema/catalog.ts';
 import {
@@ -115,31 +114,26 @@ export class SnapshotReader {
 
   async #copy(table: OpenTable, after: readonly string[] | undefined): Promise<number> {
     const { client, queue, signal, shared, progress } = this.#options;
-    const stream = client.query(copyTo(table.copy(after)));
-    const gather = new CopyRows();
-    const columns = table.schema.columnCount;
+    const name = qualified(table.name);
+    const index = this.#index;
+    const indexer = new RowIndexer(table.schema.columnCount, index);
     let rows = 0;
-    const abort = (): void => void stream.destroy(new Error('the task stops'));
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      for await (const chunk of stream) {
-        const bytes = gather.push(chunk as Buffer);
-        if (bytes === undefined) continue;
-        const before = rows;
-        indexRows(bytes, columns, this.#index, (entries, base) => {
-          this.#row({ table, bytes, entries, base, firstOfTable: rows === 0 && after === undefined });
-          rows++;
-          shared.rowCount++;
-        });
-        progress.rowsScanned(qualified(table.name), rows - before);
-        this.#flush(bytes.length);
-        // INV-5: a full queue stops the reading; the stream stops the server.
-        await queue.room();
-      }
-      if (!stream.closed) await finished(stream).catch(() => undefined);
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
+    let told = 0;
+    const row = (bytes: Buffer, start: number, end: number): void => {
+      const base = indexer.read(bytes, start, end);
+      const firstOfTable = rows === 0 && after === undefined;
+      this.#row({ table, bytes, entries: index.entries, base, firstOfTable });
+      rows++;
+      shared.rowCount++;
+    };
+    const read = (bytes: number): Promise<void> | undefined => {
+      progress.rowsScanned(name, rows - told);
+      told = rows;
+      this.#flush(bytes);
+      // INV-5: a full queue stops the reading; the socket stops the server.
+      return queue.isFull ? queue.room() : undefined;
+    };
+    await copyOut(client, table.copy(after), { row, read }, signal);
     return rows;
   }
 

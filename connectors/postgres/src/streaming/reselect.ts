@@ -6,10 +6,10 @@ import { type ChangeQueue, type ReselectRules, withAfter } from '@millrace/conne
 import { RAW_NULL, RAW_UNAVAILABLE, RawRow } from '@millrace/data';
 import type { Logger } from '@millrace/foundation';
 import type pg from 'pg';
-import { to as copyTo } from 'pg-copy-streams';
 import { quoteIdentifier, quoteTable } from '../connection.ts';
 import { postgresError, sqlStateOf, toPostgresError } from '../errors.ts';
-import { CopyRows, indexRows } from '../protocol/copy-text.ts';
+import { copyOut } from '../protocol/copy-out.ts';
+import { RowIndexer } from '../protocol/copy-text.ts';
 import { TupleIndex } from '../protocol/pgoutput.ts';
 import { qualified } from '../schema/catalog.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
@@ -224,20 +224,17 @@ export class Reselect {
     );
     const sql = `COPY (select v.i, ${list.join(', ')} from (values ${values.join(', ')}) as v(i, ${names.join(', ')})
       join ${quoteTable(target.schema)} as t on ${on} order by v.i) TO STDOUT`;
-    const gather = new CopyRows();
     const index = new TupleIndex();
-    for await (const chunk of this.#client.query(copyTo(sql))) {
-      const bytes = gather.push(chunk as Buffer);
-      if (bytes === undefined) continue;
-      if (answers.bytes > MAX_BYTES) continue; // what is over the limit is read to its end and let go
-      answers.bytes += bytes.length;
-      indexRows(bytes, columns.length + 1, index, (entries, base) => {
-        const tuple: Tuple = { bytes, entries, base };
-        const number = Number(textAt(tuple, 0));
-        if (!answers.rows.has(number)) answers.rows.set(number, tuple);
-      });
+    const indexer = new RowIndexer(columns.length + 1, index);
+    const row = (bytes: Buffer, start: number, end: number): void => {
+      if (answers.bytes > MAX_BYTES) return; // what is over the limit is read to its end and let go
+      answers.bytes += end - start;
+      const tuple: Tuple = { bytes, base: indexer.read(bytes, start, end), entries: index.entries };
+      const number = Number(textAt(tuple, 0));
+      if (!answers.rows.has(number)) answers.rows.set(number, tuple);
       if (answers.bytes > MAX_BYTES) answers.last = Math.max(...answers.rows.keys());
-    }
+    };
+    await copyOut(this.#client, sql, { row, read: () => undefined });
     return answers;
   }
 

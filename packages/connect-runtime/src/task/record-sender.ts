@@ -8,7 +8,7 @@ import type {
   TaskActivity,
 } from '@millrace/connect-api';
 import { ByteWriter, type Schema } from '@millrace/data';
-import { type Clock, toError } from '@millrace/foundation';
+import { type Clock, collectSmallHeap, toError } from '@millrace/foundation';
 import type { BatchProducer, OutgoingRecord } from '@millrace/kafka-client';
 import { untilAborted } from './abortable.ts';
 import type { TaskConverters } from './converters.ts';
@@ -48,7 +48,8 @@ interface TopicState {
 /** The class that Connect names for what its own task does. */
 export const WORKER_TASK = 'org.apache.kafka.connect.runtime.AbstractWorkerSourceTask';
 
-// Longer buffers are given back after the record that needed them.
+// Longer buffers are given back after the first batch that does not need them: a new one for each large record would
+// be garbage that grows faster than it is collected.
 const KEPT_BUFFER_BYTES = 4 * 1024 * 1024;
 
 export class RecordSender {
@@ -62,6 +63,8 @@ export class RecordSender {
   readonly #draft = new ByteWriter(64);
   /** Bytes of the largest record so far, at most `KEPT_BUFFER_BYTES`. */
   #largest = 4096;
+  /** Whether a record of the batch being sent was longer than that. */
+  #hadLong = false;
   #lastTopic: TopicState | undefined;
   #lastPartition: SourcePartition | undefined;
   #lastPartitionIndex = 0;
@@ -101,6 +104,9 @@ export class RecordSender {
   /** Hands a batch to the producer; resolves when every record is appended, dropped or tolerated. */
   async send(batch: SourceBatch, signal: AbortSignal): Promise<void> {
     const { records, position } = batch;
+    // What long records came in is dead by now.
+    if (this.#hadLong) collectSmallHeap();
+    this.#hadLong = false;
     this.#nowMs = this.#options.clock.nowMs();
     let next = this.#sendFrom(records, 0);
     while (next < records.length && !signal.aborted) {
@@ -118,7 +124,7 @@ export class RecordSender {
       const sequence = submitted.submit(submitted.partitionIndex(position.partition), position.offset);
       submitted.acknowledge(sequence);
     }
-    if (this.#own.buffer.length > KEPT_BUFFER_BYTES) this.#own = new ByteWriter(64 * 1024);
+    if (this.#own.buffer.length > KEPT_BUFFER_BYTES && !this.#hadLong) this.#own = new ByteWriter(64 * 1024);
   }
 
   /** Sends as many records as it can without waiting; the index of the first that it could not, or the length. */
@@ -184,8 +190,11 @@ export class RecordSender {
         converted,
         sequence,
       );
-      if (out.position - start > this.#largest)
-        this.#largest = Math.min(out.position - start, KEPT_BUFFER_BYTES);
+      const size = out.position - start;
+      if (size > this.#largest) {
+        this.#largest = Math.min(size, KEPT_BUFFER_BYTES);
+        this.#hadLong ||= size > KEPT_BUFFER_BYTES;
+      }
     } finally {
       if (!taken) submitted.removeLast(sequence);
     }

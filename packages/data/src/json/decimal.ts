@@ -1,11 +1,12 @@
 // Decimals from their text to base64 of the unscaled bytes, without bigints while the digits fit a double.
-import type { ByteWriter } from '../byte-writer.ts';
+import { type ByteWriter, viewOf } from '../byte-writer.ts';
 import { BigDecimal } from '../logical-types.ts';
 import { writeBase64 } from './text.ts';
 
 const BASE64 = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', 'latin1');
 const MAX_FAST_DIGITS = 15;
-const bytes = Buffer.alloc(8);
+const bytes = new Uint8Array(8);
+const view = viewOf(bytes);
 
 /**
  * Writes plain decimal text `[start, end)` of a decimal with `scale` as the base64 string of its unscaled value.
@@ -55,8 +56,8 @@ function writeLarge(out: ByteWriter, text: string, scale: number): boolean {
 function writeUnscaled(out: ByteWriter, value: number): void {
   // Split into high and low 32 bits of the two's complement.
   const high = Math.floor(value / 0x1_0000_0000);
-  bytes.writeInt32BE(high, 0);
-  bytes.writeUInt32BE(value - high * 0x1_0000_0000, 4);
+  view.setInt32(0, high);
+  view.setUint32(4, value - high * 0x1_0000_0000);
   let first = 0;
   const filler = value < 0 ? 0xff : 0;
   while (first < 7 && bytes[first] === filler && (((bytes[first + 1] ?? 0) ^ filler) & 0x80) === 0) first++;

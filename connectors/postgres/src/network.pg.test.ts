@@ -91,6 +91,12 @@ class Workload {
     );
   }
 
+  /** The snapshot is delivered and stored: a second one would not show what changed before it. */
+  async begin(task: RecoveringTask): Promise<void> {
+    await task.until(async () => this.hasAll(task) && (await streams()));
+    await task.store();
+  }
+
   hasAll(task: RecoveringTask): boolean {
     return task.delivered.some((one) => keyOf(one) === String(this.#keys));
   }
@@ -120,8 +126,7 @@ test(`F13: a stream that is cut within ${CUTS} messages goes on after the last s
   const workload = new Workload();
   await workload.create(10);
   await using task = workload.task();
-  await task.until(streams);
-  await task.store();
+  await workload.begin(task);
   for (let cut = 0; cut < CUTS; cut++) {
     proxy.cutAfter({ from: 'server', after: random.int(0, FAR), since: 'START_REPLICATION' });
     await task.end();
@@ -141,8 +146,7 @@ test.each(['client', 'server'] as const)(
     const workload = new Workload();
     await workload.create(10);
     await using task = workload.task();
-    await task.until(streams);
-    await task.store();
+    await workload.begin(task);
     for (let cut = 0; cut < CUTS / 2; cut++) {
       await task.end();
       const before = task.failures.length;
@@ -214,6 +218,7 @@ test('F13: resets of all connections, twice in a row, are survived (INV-3)', asy
   const workload = new Workload();
   await workload.create(10);
   await using task = workload.task();
+  await workload.begin(task);
   for (let round = 0; round < 4; round++) {
     // The server may not have noticed yet that the last one is gone.
     await task.until(async () => proxy.connections > 0 && (await streams()));

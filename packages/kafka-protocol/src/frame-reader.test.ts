@@ -39,6 +39,31 @@ test('Frames of a stream whose chunks are used again keep their bytes', () => {
   expect(seen.map(String)).toEqual(['whole', 'cut in two', 'last']);
 });
 
+test('The rest of a long frame can be read to where it belongs', () => {
+  const reader = readerOf(0, 1000);
+  const texts = ['x'.repeat(500), 'short', 'y'.repeat(700)];
+  const stream = Buffer.concat(texts.map(frame));
+  const found: string[] = [];
+  const note = (bytes: Buffer): void => void found.push(bytes.toString());
+  let direct = 0;
+  for (let at = 0; at < stream.length; ) {
+    const space = reader.space(100);
+    if (space === undefined) {
+      reader.push(stream.subarray(at, at + 60), note);
+      at += 60;
+      continue;
+    }
+    expect(space.length).toBeGreaterThanOrEqual(100);
+    const count = stream.copy(space, 0, at, at + 170);
+    reader.filled(count, note);
+    at += count;
+    direct += count;
+  }
+  expect(found).toEqual(texts);
+  expect(direct).toBeGreaterThan(900);
+  expect(reader.space(1)).toBeUndefined();
+});
+
 test('Bytes of any value come out as they went in', () => {
   const frames = [Buffer.from('abcd'), Buffer.alloc(300, 7), Buffer.from('wxyz')];
   const stream = Buffer.concat(frames.flatMap((bytes) => [frame(bytes.toString('latin1'))]));

@@ -69,6 +69,26 @@ export class FrameReader {
     }
   }
 
+  /**
+   * Where the rest of a long frame may be read to at once, instead of being copied there from a chunk; `filled` says how
+   * much of it was. Undefined when less than `atLeast` bytes of a frame are to come.
+   */
+  space(atLeast: number): Buffer | undefined {
+    const frame = this.#frame;
+    if (frame === undefined || frame.length - this.#filled < atLeast) return undefined;
+    return frame.subarray(this.#filled);
+  }
+
+  /** So many bytes were read into `space`; hands out the frame when they complete it. */
+  filled(count: number, onFrame: (frame: Buffer) => void): void {
+    const frame = this.#frame;
+    if (frame === undefined) return;
+    this.#filled += count;
+    if (this.#filled < frame.length) return;
+    this.#frame = undefined;
+    onFrame(frame);
+  }
+
   #copyOf(chunk: Buffer, at: number, length: number): Buffer {
     const frame = this.#allocate(length);
     chunk.copy(frame, 0, at, at + length);

@@ -31,6 +31,8 @@ const MAX_WAITING_REQUESTS = 64;
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
 /** Bytes of answers a slow reader may have waiting before its next request starts. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
+/** What is longer is read to where it belongs; less may come in one read with what follows it. */
+const LONG_READ_BYTES = 64 * 1024;
 /** Answers up to this size in all are sent as one piece. */
 const MAX_JOINED_BYTES = 16 * 1024;
 /** Node takes longer timers for no wait at all. */
@@ -163,9 +165,21 @@ export class Connection {
 
   /** Takes what the client sent; the bytes may be overwritten afterwards. */
   receive(chunk: Buffer): void {
+    this.#read(() => this.#frames.push(chunk, this.#onFrame));
+  }
+  /** Where the rest of a long request may be read to at once. */
+  space(): Buffer | undefined {
+    return this.#frames.space(LONG_READ_BYTES);
+  }
+  /** So many bytes were read into `space`. */
+  filled(bytes: number): void {
+    this.#read(() => this.#frames.filled(bytes, this.#onFrame));
+  }
+
+  #read(take: () => void): void {
     this.#receivedMs = performance.now();
     try {
-      this.#frames.push(chunk, this.#onFrame);
+      take();
     } catch (error) {
       // INV-10: bytes that are no request end this connection only.
       const reason = messageOf(error);

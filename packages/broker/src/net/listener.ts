@@ -156,8 +156,13 @@ export class Listener {
   }
 
   #acceptPlain(accepted: Socket): void {
-    const socket = lendReads(accepted, (chunk) => connection?.receive(chunk));
-    const connection = this.#accept(socket, ANONYMOUS);
+    let connection: Connection | undefined;
+    const socket = lendReads(accepted, {
+      receive: (chunk) => connection?.receive(chunk),
+      space: () => connection?.space(),
+      filled: (bytes) => connection?.filled(bytes),
+    });
+    connection = this.#accept(socket, ANONYMOUS);
   }
 
   #accept(socket: Socket, principal: string): Connection | undefined {

@@ -243,6 +243,8 @@ const timestampKind: ColumnKind = {
   value: (r) => quoted(timestamp(r)),
   defaults: ["'2020-01-02 03:04:05.678'", 'now()'],
   key: (n) => `timestamp '2020-01-01' + ${n} * interval '1.001 s'`,
+  // Under time.precision.mode=nanoseconds.
+  maybeNull: true,
   retypes: ['text', 'timestamp(3)'],
 };
 const timestamptz: ColumnKind = {

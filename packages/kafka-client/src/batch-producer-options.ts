@@ -59,8 +59,10 @@ export interface OutgoingRecord {
 
 /** A batch under construction: the next key and value may be written into its memory and appended from there. */
 export interface OpenBatch {
-  /** Where the key may be written, the value behind it. */
+  /** Where the key may be written. */
   readonly draftStart: number;
+  /** Bytes to leave between key and value. */
+  readonly draftGap: number;
   /** Length of the memory in bytes. */
   readonly capacity: number;
   memory(): Buffer;

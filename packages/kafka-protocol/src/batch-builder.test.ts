@@ -27,40 +27,49 @@ test.each(['a buffer of its own', 'the memory of the batch'])(
   'records come back as appended from %s',
   (from) => {
     fc.assert(
-      fc.property(fc.array(record, { minLength: 1, maxLength: 40 }), (records) => {
-        const builder = new BatchBuilder({ initialBytes: 64, maxBytes: 1 << 20 });
-        for (const { key, value, timestamp, headers } of records) {
-          let source = joined(key, value);
-          let start = 0;
-          let end = source.length;
-          if (from !== 'a buffer of its own' && builder.draftStart + end <= builder.capacity) {
-            start = builder.draftStart;
-            end = start + source.copy(builder.memory(), start);
-            source = builder.memory();
+      fc.property(
+        fc.array(record, { minLength: 1, maxLength: 40 }),
+        fc.constantFrom(64, 65_536),
+        (records, initialBytes) => {
+          const builder = new BatchBuilder({ initialBytes, maxBytes: 1 << 20 });
+          for (const { key, value, timestamp, headers } of records) {
+            let source = joined(key, value);
+            let start = 0;
+            let keyEnd = key?.length ?? 0;
+            let valueAt = keyEnd;
+            const { draftStart, draftGap } = builder;
+            if (from !== 'a buffer of its own' && draftStart + draftGap + source.length <= builder.capacity) {
+              start = draftStart;
+              keyEnd += start;
+              valueAt = keyEnd + draftGap;
+              source = builder.memory();
+              key?.copy(source, start);
+              value?.copy(source, valueAt);
+            }
+            const keyStart = key === null ? -1 : start;
+            const valueStart = value === null ? -1 : valueAt;
+            const valueEnd = valueAt + (value?.length ?? 0);
+            builder.append(timestamp, source, keyStart, keyEnd, valueStart, valueEnd, headers);
           }
-          const split = start + (key?.length ?? 0);
-          const keyStart = key === null ? -1 : start;
-          const valueStart = value === null ? -1 : split;
-          builder.append(timestamp, source, keyStart, split, valueStart, end, headers);
-        }
-        const batch = builder.finish(seal);
-        expect(batch.length).toBe(builder.sizeInBytes);
-        const header = readBatchHeader(batch, 0);
-        expect(header).toMatchObject({
-          baseOffset: 0,
-          magic: 2,
-          producerId: 77,
-          producerEpoch: 3,
-          baseSequence: 12,
-          recordCount: records.length,
-          lastOffsetDelta: records.length - 1,
-          baseTimestamp: records[0]?.timestamp,
-          maxTimestamp: Math.max(...records.map((r) => r.timestamp)),
-          sizeInBytes: batch.length,
-        });
-        expect(batchCrcValid(batch, 0, batch.length)).toBe(true);
-        expect(readRecords(batch, 0)).toEqual(records.map((r, offset) => ({ ...r, offset })));
-      }),
+          const batch = builder.finish(seal);
+          expect(batch.length).toBe(builder.sizeInBytes);
+          const header = readBatchHeader(batch, 0);
+          expect(header).toMatchObject({
+            baseOffset: 0,
+            magic: 2,
+            producerId: 77,
+            producerEpoch: 3,
+            baseSequence: 12,
+            recordCount: records.length,
+            lastOffsetDelta: records.length - 1,
+            baseTimestamp: records[0]?.timestamp,
+            maxTimestamp: Math.max(...records.map((r) => r.timestamp)),
+            sizeInBytes: batch.length,
+          });
+          expect(batchCrcValid(batch, 0, batch.length)).toBe(true);
+          expect(readRecords(batch, 0)).toEqual(records.map((r, offset) => ({ ...r, offset })));
+        },
+      ),
       { numRuns: 200 },
     );
   },

@@ -1,5 +1,6 @@
 // Builds one record batch in one growing buffer. `append` is the hottest loop of every producer: no objects, no
-// calls per varint byte, sizes computed before writing because each record starts with its length.
+// calls per varint byte, sizes computed before writing because each record starts with its length. A record that was
+// encoded where it belongs is not even copied.
 import { type Compression, compress, compressionCode } from './compression/codec.ts';
 import {
   BATCH_CONTROL,
@@ -44,6 +45,9 @@ export class BatchBuilder {
   #count = 0;
   #baseTimestamp = 0;
   #maxTimestamp = 0;
+  /** Of the last record: bytes before its key, and between key and value. */
+  #headSize = 6;
+  #gap = 2;
 
   constructor(options: BatchBuilderOptions) {
     this.#initialBytes = Math.max(options.initialBytes ?? 16_384, BATCH_OVERHEAD);
@@ -64,11 +68,15 @@ export class BatchBuilder {
     return this.#buffer.length;
   }
   /**
-   * Where the key of the next record may be written, its value behind it, into `memory()`: `append` from there moves
-   * them instead of copying them from elsewhere. What lies there is no part of the batch before it is appended.
+   * Where the key of the next record may be written into `memory()`, its value behind it after `draftGap` bytes: `append`
+   * from there leaves them where they are if what comes before each is as long as it was in the record before, and else
+   * moves them. What lies there is no part of the batch before it is appended.
    */
   get draftStart(): number {
-    return this.#position + RECORD_OVERHEAD;
+    return this.#position + this.#headSize;
+  }
+  get draftGap(): number {
+    return this.#gap;
   }
 
   /** Whether a record of these sizes fits. An empty batch takes any: the broker decides what is too large. */
@@ -104,18 +112,24 @@ export class BatchBuilder {
     const keyMark = keyStart < 0 ? 1 : keyLength * 2;
     const valueMark = valueStart < 0 ? 1 : valueLength * 2;
     const offsetMark = this.#count * 2;
-    const bodyLength =
-      1 +
-      varlongSize(delta) +
-      unsignedSize(offsetMark) +
-      unsignedSize(keyMark) +
-      keyLength +
-      unsignedSize(valueMark) +
-      valueLength +
-      headerLength;
-    this.#ensure(bodyLength + 5);
+    const gap = unsignedSize(valueMark);
+    const afterLength = 1 + varlongSize(delta) + unsignedSize(offsetMark) + unsignedSize(keyMark);
+    const bodyLength = afterLength + keyLength + gap + valueLength + headerLength;
+    const headSize = unsignedSize(bodyLength * 2) + afterLength;
+    this.#ensure(headSize - afterLength + bodyLength);
     const b = this.#buffer;
     let p = this.#position;
+    const keyAt = p + headSize;
+    const valueAt = keyAt + keyLength + gap;
+    // Both are where they belong before anything is written around them. Of what lies in the same memory, the one goes first
+    // that the other would be written over.
+    if (valueAt < valueStart) {
+      if (keyLength > 0) place(b, keyAt, source, keyStart, keyEnd);
+      place(b, valueAt, source, valueStart, valueEnd);
+    } else {
+      if (valueLength > 0) place(b, valueAt, source, valueStart, valueEnd);
+      if (keyLength > 0) place(b, keyAt, source, keyStart, keyEnd);
+    }
     let v = bodyLength * 2;
     while (v > 0x7f) {
       b[p++] = (v & 0x7f) | 0x80;
@@ -145,28 +159,14 @@ export class BatchBuilder {
       v >>>= 7;
     }
     b[p++] = v;
-    if (keyLength > 0) {
-      if (keyLength < COPY_BY_LOOP_BELOW) {
-        for (let i = keyStart; i < keyEnd; i++) b[p++] = source[i] as number;
-      } else {
-        copyTo(b, p, source, keyStart, keyEnd);
-        p += keyLength;
-      }
-    }
+    p += keyLength;
     v = valueMark;
     while (v > 0x7f) {
       b[p++] = (v & 0x7f) | 0x80;
       v >>>= 7;
     }
     b[p++] = v;
-    if (valueLength > 0) {
-      if (valueLength < COPY_BY_LOOP_BELOW) {
-        for (let i = valueStart; i < valueEnd; i++) b[p++] = source[i] as number;
-      } else {
-        copyTo(b, p, source, valueStart, valueEnd);
-        p += valueLength;
-      }
-    }
+    p += valueLength;
     if (headerLength < COPY_BY_LOOP_BELOW) {
       for (let i = 0; i < headerLength; i++) b[p++] = encoded[i] as number;
     } else {
@@ -175,6 +175,8 @@ export class BatchBuilder {
     }
     this.#position = p;
     this.#count++;
+    this.#headSize = headSize;
+    this.#gap = gap;
   }
 
   /** Closes the batch: writes the head, compresses, computes the checksum. The builder must then be reset. */
@@ -227,10 +229,14 @@ export class BatchBuilder {
   }
 }
 
-/** Within one buffer bytes move without an object for the range. */
-function copyTo(target: Buffer, at: number, source: Uint8Array, start: number, end: number): void {
-  if (source === target) target.copyWithin(at, start, end);
-  else target.set(source.subarray(start, end), at);
+/** Copies `source[start, end)` to `at`, unless it lies there. */
+function place(target: Buffer, at: number, source: Uint8Array, start: number, end: number): void {
+  if (source === target) {
+    // Within one buffer bytes move without an object for the range.
+    if (at !== start) target.copyWithin(at, start, end);
+  } else if (end - start < COPY_BY_LOOP_BELOW) {
+    for (let i = start, to = at; i < end; i++, to++) target[to] = source[i] as number;
+  } else target.set(source.subarray(start, end), at);
 }
 
 /** What `headers` take in a record, their count included. */

@@ -116,7 +116,7 @@ describe('RecordSender', () => {
   it('writes a record into the open batch where there is room, else beside it', async () => {
     const fixture = new Fixture();
     const memory = Buffer.alloc(32 * 1024);
-    fixture.batch = { draftStart: 100, capacity: memory.length, memory: () => memory };
+    fixture.batch = { draftStart: 100, draftGap: 2, capacity: memory.length, memory: () => memory };
     const values = ['small', 'x'.repeat(100_000), 'again'];
     await fixture.send(...values.map((value) => record(value)));
     expect(fixture.appended.map(({ value }) => value)).toEqual(values);

@@ -61,6 +61,8 @@ export class RecordSender {
   #own = new ByteWriter(64 * 1024);
   /** Writes into open batches. */
   readonly #draft = new ByteWriter(64);
+  /** Between the key and the value of the record that is being written. */
+  #gap = 0;
   /** Bytes of the largest record so far, at most `KEPT_BUFFER_BYTES`. */
   #largest = 4096;
   /** Whether a record of the batch being sent was longer than that. */
@@ -170,6 +172,8 @@ export class RecordSender {
     this.#stage = 'KEY_CONVERTER';
     const hasKey = this.#converters.key.write(name, headers, current.keySchema, current.key, out);
     const keyEnd = out.position;
+    const valueStart = keyEnd + this.#gap;
+    out.position = valueStart;
     this.#stage = 'VALUE_CONVERTER';
     const hasValue = this.#converters.value.write(name, headers, current.valueSchema, current.value, out);
     this.#stage = 'HEADER_CONVERTER';
@@ -185,7 +189,7 @@ export class RecordSender {
         out.buffer,
         hasKey ? start : -1,
         keyEnd,
-        hasValue ? keyEnd : -1,
+        hasValue ? valueStart : -1,
         out.position,
         converted,
         sequence,
@@ -209,10 +213,12 @@ export class RecordSender {
       // Encoders ask for more room than they use.
       if (batch.capacity - start > 4 * this.#largest) {
         this.#draft.borrow(batch.memory(), start);
+        this.#gap = batch.draftGap;
         return this.#draft;
       }
     }
     this.#own.reset();
+    this.#gap = 0;
     return this.#own;
   }
 

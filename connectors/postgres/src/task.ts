@@ -110,8 +110,8 @@ export class PostgresSourceTask implements SourceTask {
     const waitMs = Math.min(config.pollIntervalMs, MAX_WAIT_MS, heartbeat.remainingMs());
     await queue.wait(waitMs, signal);
     const batches = queue.take(config.queue.batch);
-    const records =
-      batches.length === 1 ? [...(batches[0]?.records ?? [])] : batches.flatMap((batch) => batch.records);
+    // Copies arrays as blocks, which flatMap does not.
+    const records = new Array<SourceRecord>().concat(...batches.map((batch) => batch.records));
     const last = records.at(-1);
     const { after, unfinished = this.#unfinished } = batches.at(-1) ?? {};
     this.#unfinished = unfinished;

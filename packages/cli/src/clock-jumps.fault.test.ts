@@ -5,7 +5,7 @@ import path from 'node:path';
 import { eventually, type MillraceProcess, startMillrace } from '@millrace/testkit';
 import { expect, test } from 'vitest';
 import { startBrokerProcess } from './testing/broker-process.ts';
-import { putConnector, untilReady, untilRunning } from './testing/connectors.ts';
+import { connectorStatus, putConnector, untilReady, untilRunning } from './testing/connectors.ts';
 import { MetricsPage } from './testing/metrics-page.ts';
 import { type TemporaryFolder, temporaryFolder } from './testing/moments.ts';
 import { fileSource, Lines, replays, TEXT, untilLine } from './testing/numbered-lines.ts';
@@ -172,3 +172,43 @@ test('INV-2 INV-7: a process with the bundled broker whose wall clock is set goe
   for (const name of [...SOURCES, 'sink']) await untilRunning(millrace, name);
   await pipelines.end(millrace.kafka);
 });
+
+test.each(['disabled', 'enabled'])(
+  'a source whose clock is ahead of its brokers goes on by itself when that is right again, with exactly-once support %s',
+  {
+    timeout: 120_000,
+  },
+  async (support) => {
+    using folder = temporaryFolder();
+    const clock = new JumpingClock(folder, 'clock');
+    await using broker = await startBrokerProcess();
+    await using worker = await startMillrace({
+      bootstrapServers: broker.kafka,
+      properties: {
+        ...group('ahead'),
+        'exactly.once.source.support': support,
+        'task.restart.backoff.ms': '200',
+        'task.restart.backoff.max.ms': '1000',
+      },
+      env: clock.env,
+    });
+    using lines = new Lines(folder.path, 'lines', 2);
+    await putConnector(worker, 'lines', {
+      ...fileSource(lines.file, 'lines'),
+      'topic.creation.default.partitions': '1',
+      'topic.creation.default.replication.factor': '1',
+      'topic.creation.default.message.timestamp.after.max.ms': String(JUMP_MS / 2),
+    });
+    await untilLine(broker.kafka, 'lines', 1);
+    clock.jump(JUMP_MS);
+    await eventually('the task has failed', async () => {
+      const [task] = (await connectorStatus(worker, 'lines')).tasks;
+      if (task?.state !== 'FAILED') throw new Error(JSON.stringify(task));
+      expect(task.trace).toContain('org.apache.kafka.common.errors.InvalidTimestampException');
+      return true;
+    });
+    clock.jump(0);
+    await untilRunning(worker, 'lines');
+    await untilLine(broker.kafka, 'lines', lines.count + 100);
+  },
+);

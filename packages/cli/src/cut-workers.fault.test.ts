@@ -7,6 +7,7 @@ import { eventually, type RestAnswer, testRandom, testRounds } from '@millrace/t
 import { expect, test } from 'vitest';
 import { untilRunning } from './testing/connectors.ts';
 import { BREAKS, type Break, type CutWorker, CutWorkers } from './testing/cut-workers.ts';
+import { MetricsPage } from './testing/metrics-page.ts';
 import { moment, temporaryFolder } from './testing/moments.ts';
 import { fileSource, Lines, replays, TEXT, untilAllLines } from './testing/numbered-lines.ts';
 import { startBrokerBehindProxies } from './testing/proxied-broker.ts';
@@ -19,6 +20,7 @@ const SOURCES = ['lines-0', 'lines-1', 'lines-2'] as const;
 const TOTAL = { connectors: SOURCES.length + 1, tasks: SOURCES.length + 1 };
 /** The session of the group. */
 const SESSION_MS = 6000;
+const LEADER_NAME = 'kafka_connect_worker_rebalance_leader_name';
 /** What is answered from memory is, whatever the network does. */
 const ANSWER_MS = 10_000;
 /** Connect's own limit, and some time for a busy machine. */
@@ -183,5 +185,33 @@ test.each(['swallow', 'reset'] as const)(
     // Until then it may wait for what it has sent.
     await eventually('it has ended what it ran', async () => (await loads(worker.known)).size === 0, 60_000);
     expect(await worker.process.end()).toBe(true);
+  },
+);
+
+test.each(['hang', 'swallow'] as const)(
+  'INV-7: what was passed on to a leader that is cut off by %s is answered as soon as another one leads, and works then',
+  async (how) => {
+    using folder = temporaryFolder();
+    await using broker = await startBrokerBehindProxies(folder.path, 2);
+    await using started = new CutWorkers();
+    const workers = await started.start(broker, group('led'));
+    const leader = await eventually('somebody leads both', async () => {
+      const pages = await Promise.all(workers.map(({ process }) => MetricsPage.of(process)));
+      const leaders = pages.map((page) => page.find(LEADER_NAME)[0]?.labels['leader_name']);
+      return workers.find(({ known }) => leaders.every((url) => url === `${known.rest}/`));
+    });
+    const other = workers.find((worker) => worker !== leader) as CutWorker;
+    const config = fileSource(path.join(folder.path, 'lines'), 'lines');
+    leader.cut(how);
+    const { status, body } = await other.process.request('PUT', '/connectors/lines/config', config);
+    expect([status, body]).toEqual([
+      409,
+      expect.objectContaining({ message: expect.stringContaining('rebalance') as string }),
+    ]);
+    await eventually('the next one is taken', async () => {
+      const again = await other.process.request('PUT', '/connectors/lines/config', config);
+      if (again.status === 201) return true;
+      throw new Error(JSON.stringify(again));
+    });
   },
 );

@@ -429,6 +429,7 @@ class Worker implements WorkerHandle {
         clock,
         setLevel: (namespace, level) => this.#setLogLevel(host, namespace, level),
       }),
+      gone: (url) => herder.gone(url),
     });
     // Nobody asks any more before what answers ends.
     this.#closers.push(async () => await this.#rest[Symbol.asyncDispose]());

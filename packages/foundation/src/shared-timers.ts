@@ -36,17 +36,22 @@ const ORIGIN_MS = performance.timeOrigin;
 /** Waits that end at multiples of a step. They keep the process alive, as Node's timers do. */
 export class SharedTimers {
   readonly #stepMs: number;
+  readonly #originMs: number;
   /** By their number. */
   readonly #steps = new Map<number, Step>();
 
-  /** `stepMs`: how much later than asked a wait may end. */
-  constructor(stepMs: number) {
+  /**
+   * `stepMs`: how much later than asked a wait may end. `originMs`: when this thread began, by the clock of the steps; that
+   * of all machines unless said otherwise.
+   */
+  constructor(stepMs: number, originMs: number = ORIGIN_MS) {
     this.#stepMs = stepMs;
+    this.#originMs = originMs;
   }
 
   /** Calls `passed` once after at least `ms` and at most a step more. */
   after(ms: number, passed: () => void): SharedTimer {
-    const nowMs = ORIGIN_MS + performance.now();
+    const nowMs = this.#originMs + performance.now();
     const number = Math.ceil((nowMs + ms) / this.#stepMs);
     const step = this.#steps.get(number) ?? this.#begin(number, nowMs);
     return new Wait(step, passed);

@@ -1,4 +1,4 @@
-import { silentLogger, systemClock } from '@millrace/foundation';
+import { allErrorCodes, silentLogger, systemClock } from '@millrace/foundation';
 import { API, type RequestBody, readBatchHeader, readRecords } from '@millrace/kafka-protocol';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -195,6 +195,25 @@ describe('after failures', () => {
     expect(lost).toContain(12);
     expect(log.values).toEqual(named(numbers(0, 60).filter((token) => !lost.includes(token))));
     expect([...epochs]).toEqual([0, 1]);
+  });
+
+  test.each([
+    ['INVALID_RECORD', 87, 'kafka.record_refused', 'needs_operator'],
+    [
+      'INVALID_TIMESTAMP, which may pass when the record is made again',
+      32,
+      'kafka.timestamp_refused',
+      'retry',
+    ],
+    ['an error that nobody knows', 9999, 'kafka.refused', 'needs_operator'],
+  ])('a batch is refused for %s', async (_, errorCode, code, policy) => {
+    onProduce(() => ({ errorCode }));
+    const producer = makeProducer();
+    await producer.prepare('t');
+    append(producer, 1);
+    await producer.flush();
+    expect(failed.map((one) => one.code)).toEqual([code]);
+    expect(allErrorCodes().get(code)?.policy).toBe(policy);
   });
 
   test('a batch that is too large is halved until it fits', async () => {

@@ -22,6 +22,14 @@ import {
 import { brokerError, clientError } from './errors.ts';
 import { orGivenUp } from './given-up.ts';
 import {
+  closeOpened,
+  type Heartbeat,
+  type HeartbeatAnswer,
+  type HeartbeatLine,
+  type HeartbeatLines,
+  type Opened,
+} from './heartbeat-lines.ts';
+import {
   type BrokerAddress,
   MetadataCache,
   type PartitionLeader,
@@ -44,6 +52,8 @@ export interface ClusterOptions {
   readonly writes?: ConnectionOptions['writes'];
   /** Asked before each request with records; while it says no, records wait with their producer. */
   readonly mayWrite?: () => boolean;
+  /** Sends heartbeats with those of other clients of this thread that connect as the same user in the same way. */
+  readonly heartbeats?: { readonly lines: HeartbeatLines; readonly identity: string };
 }
 
 export type CoordinatorType = 'group' | 'transaction';
@@ -57,12 +67,6 @@ export interface RefreshRequest {
 
 /** Requests that may wait at the broker use lanes of their own, so that they do not hold others up. */
 export type Lane = string;
-
-interface Opened {
-  readonly connection: Promise<Connection>;
-  /** Ends the attempt to open it. */
-  readonly giveUp: () => void;
-}
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
 const DEFAULT_API_TIMEOUT_MS = 60_000;
@@ -82,6 +86,8 @@ export class Cluster implements AsyncDisposable {
   readonly #cache = new MetadataCache();
   readonly #connections = new Map<string, Opened>();
   readonly #coordinators = new Map<string, number>();
+  /** Shared with other clients, by their names. */
+  readonly #lines = new Map<string, HeartbeatLine>();
   readonly #stop = new AbortController();
   #laneCount = 0;
   #nextAddress = 0;
@@ -213,7 +219,7 @@ export class Cluster implements AsyncDisposable {
   async closeLane(lane: Lane): Promise<void> {
     const open = [...this.#connections].filter(([key]) => key.endsWith(`/${lane}`));
     for (const [key] of open) this.#connections.delete(key);
-    await Promise.all(open.map(([, opened]) => close(opened)));
+    await Promise.all(open.map(([, opened]) => closeOpened(opened)));
   }
 
   #connect(address: BrokerAddress, lane: Lane): Promise<Connection> {
@@ -221,20 +227,9 @@ export class Cluster implements AsyncDisposable {
     const key = `${address.host}:${address.port}/${lane}`;
     const known = this.#connections.get(key);
     if (known) return known.connection;
-    const { clientId, connectTimeoutMs, dial, authenticate, writes } = this.#options;
-    const givenUp = new AbortController();
-    const made = Connection.connect({
-      ...address,
-      clientId,
-      signal: givenUp.signal,
-      stats: this.stats,
-      requestTimeoutMs: this.requestTimeoutMs,
-      ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
-      ...(dial === undefined ? {} : { dial }),
-      ...(authenticate === undefined ? {} : { authenticate }),
-      ...(writes === undefined ? {} : { writes }),
-    });
-    this.#connections.set(key, { connection: made, giveUp: () => givenUp.abort() });
+    const opened = this.#open(address, { stats: this.stats });
+    this.#connections.set(key, opened);
+    const made = opened.connection;
     const remove = (): void => {
       if (this.#connections.get(key)?.connection === made) this.#connections.delete(key);
     };
@@ -248,6 +243,52 @@ export class Cluster implements AsyncDisposable {
       )
       .then(remove, remove);
     return made;
+  }
+
+  #open(address: BrokerAddress, counted: Pick<ConnectionOptions, 'stats'>): Opened {
+    const { clientId, connectTimeoutMs, dial, authenticate, writes } = this.#options;
+    const givenUp = new AbortController();
+    const connection = Connection.connect({
+      ...address,
+      ...counted,
+      clientId,
+      signal: givenUp.signal,
+      requestTimeoutMs: this.requestTimeoutMs,
+      ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
+      ...(dial === undefined ? {} : { dial }),
+      ...(authenticate === undefined ? {} : { authenticate }),
+      ...(writes === undefined ? {} : { writes }),
+    });
+    return { connection, giveUp: () => givenUp.abort() };
+  }
+
+  // ---- heartbeats
+
+  /** Resolves when a heartbeat is due that is sent every so many milliseconds, or when the signal fires. */
+  heartbeatDue(intervalMs: number, signal: AbortSignal): Promise<void> {
+    const { heartbeats } = this.#options;
+    return heartbeats
+      ? heartbeats.lines.due(intervalMs, signal)
+      : this.clock.sleepRoughly(intervalMs, signal);
+  }
+
+  /**
+   * The answer to a heartbeat that went to the group's coordinator with those of others. Undefined where none do, or none
+   * came within `waitMs`: it is to be sent by itself.
+   */
+  async sharedHeartbeat(
+    body: Heartbeat,
+    { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<HeartbeatAnswer | undefined> {
+    const { heartbeats, clientId } = this.#options;
+    const address = this.#cache.brokers.get(this.#coordinators.get(`group/${body.groupId}`) ?? -1);
+    if (!heartbeats || !address || waitMs <= 0 || this.isClosed) return undefined;
+    const name = `${address.host}:${address.port}/${heartbeats.identity}`;
+    const line = this.#lines.get(name) ?? heartbeats.lines.enter(name);
+    this.#lines.set(name, line);
+    const open = (): Opened => this.#open(address, {});
+    const { stats, logger } = this;
+    return await line.beat(body, { open, waitMs, signal, logger, clientId, stats });
   }
 
   // ---- requests that any broker, the controller or a coordinator answers
@@ -349,7 +390,10 @@ export class Cluster implements AsyncDisposable {
     this.#stop.abort();
     const open = [...this.#connections.values()];
     this.#connections.clear();
-    await Promise.all(open.map(close));
+    // INV-2: nothing of a client that was closed keeps a membership alive.
+    for (const line of this.#lines.values()) line.leave();
+    this.#lines.clear();
+    await Promise.all(open.map(closeOpened));
   }
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
@@ -378,12 +422,6 @@ export class Cluster implements AsyncDisposable {
       }
     }
   }
-}
-
-/** Also one that is still being opened, which nobody answers perhaps, is gone when this resolves. */
-async function close({ connection, giveUp }: Opened): Promise<void> {
-  giveUp();
-  await connection.then((opened) => opened.close()).catch(() => undefined);
 }
 
 const CONNECTION_PROBLEMS = new Set([

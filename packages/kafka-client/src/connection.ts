@@ -64,6 +64,10 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** Uses this version instead of the highest that both sides know. */
   readonly version?: number;
+  /** Who asks, where that is not whoever has the connection. */
+  readonly clientId?: string;
+  /** Counts the request and its answer instead of the connection's. */
+  readonly stats?: ConnectionStats;
 }
 
 interface Pending {
@@ -73,6 +77,7 @@ interface Pending {
   readonly resolve: (body: never) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout | undefined;
+  readonly stats: ConnectionStats | undefined;
   /** Lets go of the caller's signal. */
   readonly release: () => void;
 }
@@ -245,7 +250,7 @@ export class Connection implements AsyncDisposable {
     options: RequestOptions,
     { resolve, reject }: Pick<Pending, 'resolve' | 'reject'>,
   ): void {
-    const { signal } = options;
+    const { signal, clientId = this.#options.clientId, stats = this.#options.stats } = options;
     const giveUp = (): void => reject(clientError('kafka.closed', 'The request was given up.'));
     if (this.#failure || signal?.aborted) {
       if (this.#failure) reject(this.#failure);
@@ -254,7 +259,7 @@ export class Connection implements AsyncDisposable {
     }
     const version = options.version ?? this.versionFor(key);
     const correlationId = this.#nextCorrelationId();
-    const chunks = encodeRequest(key, version, correlationId, this.#options.clientId, body);
+    const chunks = encodeRequest(key, version, correlationId, clientId, body);
     signal?.addEventListener('abort', giveUp, { once: true });
     this.#pending.push({
       key,
@@ -263,10 +268,10 @@ export class Connection implements AsyncDisposable {
       resolve,
       reject,
       timer: this.#startTimer(key, options.timeoutMs),
+      stats,
       release: () => signal?.removeEventListener('abort', giveUp),
     });
     if (key === API.Produce) this.#options.writes?.sent();
-    const { stats } = this.#options;
     if (stats) {
       stats.requests++;
       for (const chunk of chunks) stats.bytesOut += chunk.length;
@@ -361,7 +366,9 @@ export class Connection implements AsyncDisposable {
     clearTimeout(pending.timer);
     pending.release();
     if (pending.key === API.Produce) this.#options.writes?.answered();
-    if (this.#options.stats) this.#options.stats.responses++;
+    const { stats } = pending;
+    if (stats) stats.responses++;
+    if (stats && stats !== this.#options.stats) stats.bytesIn += 4 + frame.length;
     this.#answered++;
     if (this.#answered === this.#pending.length || this.#answered >= 64) {
       this.#pending.splice(0, this.#answered);

@@ -14,6 +14,7 @@ export type KafkaClientCode =
   | 'kafka.topic_recreated'
   | 'kafka.record_too_large'
   | 'kafka.record_refused'
+  | 'kafka.timestamp_refused'
   | 'kafka.acknowledged_data_lost'
   | 'kafka.offset_out_of_range'
   | 'kafka.log_truncated'
@@ -61,7 +62,13 @@ defineErrorCodes<KafkaClientCode>({
   },
   'kafka.record_refused': {
     policy: 'needs_operator',
-    remedy: 'Make the record acceptable: compacted topics need keys, timestamps must be within range.',
+    remedy: 'Make the record acceptable: compacted topics need keys.',
+  },
+  // Where the worker's clock was wrong, or set back, the same record passes when it is made again.
+  'kafka.timestamp_refused': {
+    policy: 'retry',
+    remedy:
+      'Compare the clocks of this machine and of the brokers. Where timestamps come from the data, correct them, or widen message.timestamp.before.max.ms or message.timestamp.after.max.ms of the topic.',
   },
   'kafka.acknowledged_data_lost': {
     policy: 'needs_operator',

@@ -24,6 +24,7 @@ import {
 } from './fetch-state.ts';
 import { FetchedPartition, type Place } from './fetched-partition.ts';
 import type { FetchedRecords, FetcherOptions, PollOptions, ReadProblem } from './fetcher-options.ts';
+import { ANSWER_SLACK_MS } from './given-up.ts';
 import { listOffsets } from './list-offsets.ts';
 import { byTopic, partitionKey, type TopicPartition, type TopicPartitionOffset } from './topic-partition.ts';
 
@@ -490,8 +491,6 @@ export class Fetcher implements AsyncDisposable {
   }
 }
 
-/** How much longer than asked an answer may take. */
-const ANSWER_SLACK_MS = 2000;
 /** From Fetch 13 on, topics are named by id only. */
 const LAST_VERSION_BY_NAME = 12;
 const NOTHING: { [K in keyof Wanted]?: undefined } = {};

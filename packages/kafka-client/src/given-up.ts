@@ -2,6 +2,9 @@
 import type { Clock } from '@millrace/foundation';
 import { clientError } from './errors.ts';
 
+/** How much longer than it may take an answer is waited for before something must be wrong. */
+export const ANSWER_SLACK_MS = 2000;
+
 /** What the promise brings, or an error as soon as the signal fires. @throws kafka.closed, and what the promise rejects with */
 export async function orGivenUp<T>(waiting: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await waiting;

@@ -7,25 +7,18 @@
 //   any --step out--> (onLost) joining after a pause outside the group
 //   any --fenced, refused--> (onLost) stopped          any --leave--> (onRevoked) stopped
 import { MillraceError, toError } from '@millrace/foundation';
-import {
-  API,
-  type Encodable,
-  KafkaErrors,
-  type RequestBody,
-  type ResponseBody,
-} from '@millrace/kafka-protocol';
+import { API, KafkaErrors, type ResponseBody } from '@millrace/kafka-protocol';
+import { askCoordinator } from './ask-coordinator.ts';
 import { backoffMs } from './backoff.ts';
 import { type EventTimes, GroupStats } from './client-stats.ts';
 import { type Cluster, isConnectionProblem } from './cluster.ts';
-import type { RequestOptions } from './connection.ts';
 import { brokerError, clientError } from './errors.ts';
-import { deadlineIn, orGivenUp } from './given-up.ts';
+import { ANSWER_SLACK_MS, deadlineIn, orGivenUp } from './given-up.ts';
 import type { GroupMemberOptions, LossReason, MemberState } from './group-member-options.ts';
+import type { Heartbeat } from './heartbeat-lines.ts';
 
 const NO_GENERATION = -1;
 const E = KafkaErrors;
-/** A heartbeat is answered in less, unless something is wrong. */
-const ANSWER_SLACK_MS = 2000;
 /** So much longer than a rebalance may take does a join wait for its answer, as Java's clients have it. */
 const JOIN_SLACK_MS = 5000;
 type JoinResponse = ResponseBody<typeof API.JoinGroup>;
@@ -287,7 +280,8 @@ export class GroupMember implements AsyncDisposable {
     const { groupId, groupInstanceId, protocolType } = this.#options;
     const answered = this.#options.onContact?.();
     const sinceMs = this.#options.clock.monotonicMs();
-    const answer = await this.#ask(
+    const answer = await askCoordinator(
+      this.#cluster,
       API.SyncGroup,
       {
         groupId,
@@ -298,7 +292,7 @@ export class GroupMember implements AsyncDisposable {
         protocolName: joined.protocolName,
         assignments,
       },
-      this.#joinLane,
+      { lane: this.#joinLane, signal: this.#stop.signal },
     );
     this.#check(answer.errorCode, 'Getting the assignment');
     this.#took(this.stats.syncs, sinceMs);
@@ -309,8 +303,10 @@ export class GroupMember implements AsyncDisposable {
   async #join(): Promise<JoinResponse> {
     const { groupId, sessionTimeoutMs, rebalanceTimeoutMs, protocolType, groupInstanceId } = this.#options;
     const sinceMs = this.#options.clock.monotonicMs();
+    const timeoutMs = Math.max(this.#cluster.requestTimeoutMs, rebalanceTimeoutMs + JOIN_SLACK_MS);
     for (;;) {
-      const answer = await this.#ask(
+      const answer = await askCoordinator(
+        this.#cluster,
         API.JoinGroup,
         {
           groupId,
@@ -321,8 +317,7 @@ export class GroupMember implements AsyncDisposable {
           protocolType,
           protocols: this.#options.protocols(),
         },
-        this.#joinLane,
-        { timeoutMs: Math.max(this.#cluster.requestTimeoutMs, rebalanceTimeoutMs + JOIN_SLACK_MS) },
+        { lane: this.#joinLane, signal: this.#stop.signal, timeoutMs },
       );
       if (answer.errorCode === E.MEMBER_ID_REQUIRED.code) {
         this.#memberId = answer.memberId;
@@ -363,9 +358,8 @@ export class GroupMember implements AsyncDisposable {
   #heartbeats(onChange: () => void): { stop: () => Promise<void> } {
     const end = new AbortController();
     const beat = async (): Promise<void> => {
-      const { clock, heartbeatIntervalMs } = this.#options;
       while (!end.signal.aborted) {
-        await clock.sleepRoughly(heartbeatIntervalMs, end.signal);
+        await this.#cluster.heartbeatDue(this.#options.heartbeatIntervalMs, end.signal);
         if (end.signal.aborted) return;
         await this.#beat(end.signal);
         if (this.#rejoinNeeded || this.#lost) onChange();
@@ -382,20 +376,12 @@ export class GroupMember implements AsyncDisposable {
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
-    const { groupId, groupInstanceId, sessionTimeoutMs, clock, logger } = this.#options;
-    const generationId = this.#generation;
-    const timeoutMs = Math.min(sessionTimeoutMs, this.#cluster.requestTimeoutMs);
+    const { groupId, groupInstanceId = null, clock, logger } = this.#options;
+    const body = { groupId, generationId: this.#generation, memberId: this.#memberId, groupInstanceId };
     const answered = this.#options.onContact?.();
     const sinceMs = clock.monotonicMs();
-    // INV-2: the session ends in time whatever holds the answer up, be it the search for the coordinator or a connection
-    // that does not open.
-    const leftMs = this.#lastContactMs + sessionTimeoutMs - sinceMs;
-    const session = deadlineIn(clock, Math.max(0, leftMs) + 1, signal);
     try {
-      const member = { memberId: this.#memberId, groupInstanceId: groupInstanceId ?? null };
-      const body = { groupId, generationId, ...member };
-      const options = { signal: session.signal, timeoutMs };
-      const { errorCode } = await this.#ask(API.Heartbeat, body, this.#lane, options);
+      const errorCode = await this.#sendHeartbeat(body, sinceMs, signal);
       const isRebalance = errorCode === E.REBALANCE_IN_PROGRESS.code;
       // The join that is under way knows the generation to come.
       if (this.#isJoining && errorCode === E.ILLEGAL_GENERATION.code) return;
@@ -408,6 +394,23 @@ export class GroupMember implements AsyncDisposable {
       if (signal.aborted) return;
       logger.debug({ err: toError(error), groupId }, 'a heartbeat failed');
       this.#noteExpiry();
+    }
+  }
+
+  /** The error code of the answer. */
+  async #sendHeartbeat(body: Heartbeat, nowMs: number, signal: AbortSignal): Promise<number> {
+    const { sessionTimeoutMs, clock } = this.#options;
+    // INV-2: the session ends in time whatever holds the answer up, be it the search for the coordinator or a connection
+    // that does not open.
+    const endMs = this.#lastContactMs + sessionTimeoutMs;
+    const waitMs = Math.min(ANSWER_SLACK_MS, sessionTimeoutMs / 3, endMs - nowMs);
+    const shared = await this.#cluster.sharedHeartbeat(body, { waitMs, signal });
+    if (shared) return shared.errorCode;
+    const session = deadlineIn(clock, Math.max(0, endMs - clock.monotonicMs()) + 1, signal);
+    try {
+      const timeoutMs = Math.min(sessionTimeoutMs, this.#cluster.requestTimeoutMs);
+      const options = { signal: session.signal, timeoutMs, lane: this.#lane };
+      return (await askCoordinator(this.#cluster, API.Heartbeat, body, options)).errorCode;
     } finally {
       session.end();
     }
@@ -423,24 +426,6 @@ export class GroupMember implements AsyncDisposable {
   }
 
   // ---- asking the coordinator
-
-  async #ask<K extends AskedKey>(
-    key: K,
-    body: Encodable<RequestBody<K>>,
-    lane: string,
-    options: RequestOptions = {},
-  ): Promise<ResponseBody<K>> {
-    const { groupId } = this.#options;
-    const { signal = this.#stop.signal } = options;
-    try {
-      const nodeId = await this.#cluster.coordinator(groupId, 'group', signal);
-      const connection = await orGivenUp(this.#cluster.connection(nodeId, lane), signal);
-      return await connection.request(key, body, options);
-    } catch (error) {
-      if (isConnectionProblem(error)) this.#cluster.forgetCoordinator(groupId);
-      throw error;
-    }
-  }
 
   /** Throws for an error code, after noting what it says about this membership. */
   #check(errorCode: number, doing: string): void {
@@ -489,8 +474,6 @@ export class GroupMember implements AsyncDisposable {
     await connection.request(API.LeaveGroup, { groupId, memberId: this.#memberId, members: [member] });
   }
 }
-
-type AskedKey = typeof API.JoinGroup | typeof API.SyncGroup | typeof API.Heartbeat;
 
 function fenced(groupId: string): MillraceError {
   return brokerError(E.FENCED_INSTANCE_ID.code, `Group ${groupId}`, { code: 'kafka.group_fenced' });

@@ -71,6 +71,7 @@ export {
   fetchGroupOffsets,
   type OffsetToCommit,
 } from './group-offsets.ts';
+export { HeartbeatLines } from './heartbeat-lines.ts';
 export { type FoundOffset, type ListOffsetsOptions, listOffsets, type OffsetSpec } from './list-offsets.ts';
 export type { SlowPartition } from './produce-sender-options.ts';
 export type { BrokerAddress, PartitionLeader, TopicMetadata, TopicProblem } from './topic-metadata.ts';

@@ -1,6 +1,6 @@
 // What a broker's error code in a Produce response means for a batch. A table, so that each decision can be read.
 import { KafkaErrors } from '@millrace/kafka-protocol';
-import { brokerError } from './errors.ts';
+import { brokerError, type KafkaClientCode } from './errors.ts';
 import type { Outcome } from './partition-queue.ts';
 import type { ProducerBatch } from './producer-batch.ts';
 
@@ -112,10 +112,14 @@ export function outcomeOf(
     default:
       treatment satisfies never;
   }
-  const invalid = answer.errorCode === E.INVALID_RECORD.code || answer.errorCode === E.INVALID_TIMESTAMP.code;
-  const code = invalid || treatment === 'retryFewTimes' ? 'kafka.record_refused' : 'kafka.refused';
+  const code = REFUSALS.get(answer.errorCode) ?? (treatment ? 'kafka.record_refused' : 'kafka.refused');
   return {
     kind: 'refused',
     error: brokerError(answer.errorCode, doing, { code, detail: answer.errorMessage, context }),
   };
 }
+
+const REFUSALS: ReadonlyMap<number, KafkaClientCode> = new Map<number, KafkaClientCode>([
+  [E.INVALID_RECORD.code, 'kafka.record_refused'],
+  [E.INVALID_TIMESTAMP.code, 'kafka.timestamp_refused'],
+]);

@@ -19,6 +19,7 @@ export class Alone implements GroupPlace {
   readonly stats: GroupStats = new GroupStats();
   /** Nobody asks for what would have to be signed; who does is refused before. */
   readonly signed = false;
+  readonly #never: AbortSignal = new AbortController().signal;
   readonly #options: AloneOptions;
   #assigning: Promise<void> | undefined;
   #again = false;
@@ -40,6 +41,10 @@ export class Alone implements GroupPlace {
   }
   hasWorker(): boolean {
     return false;
+  }
+  /** Nobody is asked anything. */
+  gone(): AbortSignal {
+    return this.#never;
   }
   settled(): Promise<void> {
     return Promise.resolve();

@@ -163,6 +163,11 @@ export class DistributedHerder implements Herder {
     };
   }
 
+  /** Fires when the worker that is asked at `url` may never answer. */
+  gone(url: string): AbortSignal {
+    return this.#leadership.gone(url);
+  }
+
   /** Takes part in the group from now on. */
   join(membership: GroupPlace): void {
     this.#membership = membership;

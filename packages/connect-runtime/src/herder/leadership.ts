@@ -114,6 +114,11 @@ export class Leadership {
     await this.#membership?.settled();
   }
 
+  /** Fires when the worker that is asked at `url` may never answer; see `Membership.gone`. */
+  gone(url: string): AbortSignal {
+    return this.#membership?.gone(url) ?? this.#stop.signal;
+  }
+
   /** Whether a request of another worker may be carried out. @throws as `SessionKeys.verify` */
   verify(body: string, headers: Readonly<Record<string, string | undefined>>): void {
     if (this.#membership?.signed !== false) this.#options.keys.verify(body, headers);
@@ -160,7 +165,7 @@ export class Leadership {
           ...(body === '' ? {} : { 'content-type': 'application/json' }),
           ...(membership?.signed === true ? this.#options.keys.sign(body) : {}),
         },
-        signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
+        signal: AbortSignal.any([this.#stop.signal, this.gone(url), AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
       },
     );
     if (status < 200 || status >= 300)

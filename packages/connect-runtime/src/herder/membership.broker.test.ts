@@ -62,10 +62,16 @@ class Member implements AsyncDisposable {
         return Promise.resolve();
       },
       onFatal: (error) => {
-        throw error;
+        if (!this.#isClosed) throw error;
       },
     });
     this.membership.start();
+  }
+
+  /** Ends its connections without a word to the group. */
+  async cut(): Promise<void> {
+    this.#isClosed = true;
+    await this.#cluster.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -103,3 +109,23 @@ test.each([
     expect(behind.membership.ready).toBe(true);
   },
 );
+
+test('a worker is told that its group goes on without one that it has asked something', async () => {
+  await using one = new Member('asked', 'one', NEWEST);
+  await untilOwned([one], [4]);
+  await using other = new Member('asked', 'other', NEWEST);
+  await untilOwned([one, other], [2, 2]);
+  const leader = other.membership.gone('http://one:1/');
+  const member = one.membership.gone('http://other:1/');
+  // A rebalance in which both stay.
+  await using third = new Member('asked', 'third', NEWEST);
+  await untilOwned([one, other, third], [2, 1, 1]);
+  expect([leader.aborted, member.aborted]).toEqual([false, false]);
+  expect(third.membership.gone('http://other:1/').aborted).toBe(true);
+  await one.cut();
+  await eventually('another one leads', () => leader.aborted && other.membership.isLeader);
+  const last = other.membership.gone('http://third:1/');
+  expect(last.aborted).toBe(false);
+  await third.cut();
+  await eventually('a member is gone', () => last.aborted);
+});

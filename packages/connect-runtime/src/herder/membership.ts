@@ -98,6 +98,8 @@ export class Membership {
   #assigned = false;
   #cancelDelay: AbortController | null = null;
   #placeWaiters: (() => void)[] = [];
+  /** By the addresses of workers that something is asked of. */
+  readonly #gone = new Map<string, AbortController>();
   #shortBreaksLeft: number = SHORT_BREAKS;
 
   constructor(options: MembershipOptions) {
@@ -138,6 +140,7 @@ export class Membership {
         this.#led = null;
         this.#placed = false;
         this.#assigned = false;
+        this.#tellGone();
         await options.onLost();
       },
       onFatal: (error) => options.onFatal(error),
@@ -189,6 +192,30 @@ export class Membership {
   /** Whether a worker, by the id that states show, is in the group, as far as this worker knows as leader. */
   hasWorker(workerId: string): boolean {
     return this.#led?.workers.has(workerId) === true;
+  }
+
+  /**
+   * Fires when the group goes on without the worker at `url`, as far as this one is told: it leads no more or, where this
+   * one leads, is no member. Also when this one is none. What it was asked may never be answered then.
+   */
+  gone(url: string): AbortSignal {
+    const gone = this.#gone.get(url) ?? new AbortController();
+    this.#gone.set(url, gone);
+    this.#tellGone();
+    return gone.signal;
+  }
+
+  #tellGone(): void {
+    for (const [url, gone] of this.#gone) {
+      if (this.#placed && this.#countsOn(url)) continue;
+      this.#gone.delete(url);
+      gone.abort();
+    }
+  }
+
+  #countsOn(url: string): boolean {
+    if (!this.#member.isLeader) return url === this.#leaderUrl;
+    return this.#led === null || this.hasWorker(hostOf(url));
   }
 
   /** Resolves when no rebalance is under way, or has been for too long: then nobody is known to lead. */
@@ -310,6 +337,7 @@ export class Membership {
     this.#protocol = protocol;
     this.#placed = true;
     for (const wake of this.#placeWaiters.splice(0)) wake();
+    this.#tellGone();
     const isEager = protocol === EAGER;
     // What was added is not all where the addition is an older one that the broker kept.
     const incomplete = !assignment.whole && !this.#assigned && !isEager;

@@ -10,7 +10,7 @@ import {
   renderShown,
   systemClock,
 } from '@millrace/foundation';
-import type { WriteObserver } from '@millrace/kafka-client';
+import { HeartbeatLines, type WriteObserver } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
 import type { Lease } from '../lease.ts';
 import { PluginRegistry } from '../plugins.ts';
@@ -47,6 +47,7 @@ export class TaskSide {
   readonly #options: TaskSideOptions;
   readonly #plugins: PluginRegistry;
   readonly #metrics = createMetrics();
+  readonly #heartbeatLines = new HeartbeatLines();
   readonly #tasks = new Map<number, HostedTask>();
   readonly #reads = new Map<number, PendingRead>();
   readonly #questions = new Map<number, PendingQuestion>();
@@ -118,6 +119,7 @@ export class TaskSide {
       clock: systemClock,
       writes: this.#options.writesOf(id, spec, shared),
       mayWrite: () => this.#options.lease.valid,
+      heartbeatLines: this.#heartbeatLines,
     };
     const task = runTask(spec, environment, {
       onState: (state, trace) =>

@@ -8,14 +8,17 @@ import { workerClient } from './worker-client.ts';
 
 const servers: AsyncDisposable[] = [];
 let seen: RestRequest[];
+/** Of whoever is asked. */
+let gone: AbortController;
 beforeEach(() => {
+  gone = new AbortController();
   seen = [];
 });
 afterEach(async () => {
   for (const server of servers.splice(0)) await server[Symbol.asyncDispose]();
 });
 
-async function serve(handle: Route['handle']): Promise<string> {
+async function serve(handle: Route['handle'], onClose = (): void => undefined): Promise<string> {
   const listeners = await RestListeners.open(
     'listeners',
     [{ protocol: 'http', host: '127.0.0.1', port: 0 }],
@@ -27,9 +30,13 @@ async function serve(handle: Route['handle']): Promise<string> {
     logger: silentLogger,
     clock: systemClock,
     ask: workerClient(null),
+    gone: () => gone.signal,
     requestTimeoutMs: 2000,
   });
-  listeners.serve(app.answer);
+  listeners.serve((request, response) => {
+    response.once('close', onClose);
+    app.answer(request, response);
+  });
   servers.push(listeners, app);
   return `http://127.0.0.1:${listeners.bound[0]?.port}`;
 }
@@ -95,11 +102,54 @@ describe('a request that another worker has to carry out', () => {
           'Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.',
       },
     ]);
-    const gone = await serve(elsewhere('http://127.0.0.1:1/'));
-    const [status, body] = await put(`${gone}/connectors/a/config`);
+    const nowhere = await serve(elsewhere('http://127.0.0.1:1/'));
+    const [status, body] = await put(`${nowhere}/connectors/a/config`);
     expect([status, (body as { message: string }).message]).toEqual([
       500,
       expect.stringMatching(/^IO Error trying to forward REST request: /),
+    ]);
+  });
+
+  it('is not passed on any more when nobody waits for its answer', async () => {
+    const leader = await serve((request) => {
+      seen.push(request);
+      return { status: 201, body: {} };
+    });
+    const client = new AbortController();
+    let closed: () => void = () => undefined;
+    const isClosed = new Promise<void>((resolve) => {
+      closed = resolve;
+    });
+    let refused: () => void = () => undefined;
+    const isRefused = new Promise<void>((resolve) => {
+      refused = resolve;
+    });
+    const asked = await serve(async () => {
+      client.abort();
+      await isClosed;
+      setImmediate(refused);
+      return elsewhere(leader)();
+    }, closed);
+    await expect(
+      fetch(asked + '/connectors/a/config', { method: 'PUT', signal: client.signal }),
+    ).rejects.toThrow();
+    await isRefused;
+    await put(`${leader}/connectors/b/config`);
+    expect(seen.map(({ params }) => params['connector'])).toEqual(['b']);
+  });
+
+  it('is a conflict as soon as the group goes on without the worker that was asked', async () => {
+    const silent = await serve(() => {
+      gone.abort();
+      return new Promise(() => undefined);
+    });
+    const asked = await serve(elsewhere(silent));
+    expect((await put(`${asked}/connectors/a/config`)).slice(0, 2)).toEqual([
+      409,
+      {
+        error_code: 409,
+        message: 'Cannot complete request because of a conflicting operation (e.g. worker rebalance)',
+      },
     ]);
   });
 });

@@ -18,7 +18,7 @@ export interface IncomingRequest {
 
 const NO_LEADER =
   'Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.';
-const TOO_MANY_HOPS = 'Cannot complete request because of a conflicting operation (e.g. worker rebalance)';
+const CONFLICT = 'Cannot complete request because of a conflicting operation (e.g. worker rebalance)';
 const JSON_TYPE = 'application/json';
 
 /** Where an error says that a request belongs; undefined when it says no such thing. */
@@ -31,11 +31,11 @@ export function placeOf(error: unknown): string | undefined {
 export async function forward(
   request: IncomingRequest,
   place: string,
-  options: { readonly timeoutMs: number; readonly ask: AskWorker },
+  options: { readonly timeoutMs: number; readonly ask: AskWorker; readonly gone: AbortSignal },
 ): Promise<RestAnswer> {
   const target = new URL(request.target, 'http://worker');
   const hop = target.searchParams.get('forward');
-  if (hop !== null && hop.toLowerCase() !== 'true') throw connectError('connect.rebalance', TOO_MANY_HOPS);
+  if (hop !== null && hop.toLowerCase() !== 'true') throw connectError('connect.rebalance', CONFLICT);
   if (place === '') throw connectError('connect.rebalance', NO_LEADER);
   target.searchParams.set('forward', String(hop === null));
   const url = new URL(place);
@@ -51,9 +51,11 @@ export async function forward(
         ...(request.authorization === undefined ? {} : { authorization: request.authorization }),
       },
       ...(request.body === undefined ? {} : { body: request.body }),
-      signal: AbortSignal.timeout(options.timeoutMs),
+      signal: AbortSignal.any([options.gone, AbortSignal.timeout(options.timeoutMs)]),
     });
   } catch (error) {
+    // It may have been carried out, as far as anybody knows.
+    if (options.gone.aborted) throw connectError('connect.rebalance', CONFLICT);
     const reason = error instanceof Error && error.cause !== undefined ? error.cause : error;
     throw connectError(
       'connect.rest_internal',

@@ -49,6 +49,7 @@ describe('a worker that is asked before it can answer', () => {
         { method: 'GET', path: '/answers', handle: () => ({ status: 204 }) },
       ],
       admin: [],
+      gone: () => new AbortController().signal,
     });
     const hanging = service.ask(new URL('/hangs', service.url), get);
     for (let i = 0; i < 20; i++) {

@@ -17,6 +17,8 @@ export interface RestAppOptions {
   readonly clock: Clock;
   /** How other workers are asked. */
   readonly ask: AskWorker;
+  /** Fires when the worker that is asked at an address may never answer. */
+  readonly gone: (url: string) => AbortSignal;
   readonly crossOrigin?: CrossOrigin;
   /** Headers that every answer has. */
   readonly headers?: readonly HeaderRule[];
@@ -155,11 +157,14 @@ async function handleOrForward(
   } catch (error) {
     const place = placeOf(error);
     if (place === undefined) throw error;
+    // Whoever asked does so again perhaps, and something else: what a cut network brings late is not passed on.
+    if (request.raw.socket.destroyed) throw connectError('connect.rebalance', 'Nobody waits for the answer.');
     const { body, base } = asked;
     const { authorization } = request.headers;
     return await forward({ method: request.method, target: request.url, body, authorization, base }, place, {
       timeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
       ask: options.ask,
+      gone: options.gone(place),
     });
   }
 }

@@ -16,6 +16,7 @@ export interface RestServiceParts {
 export interface RestServiceRoutes {
   readonly main: readonly Route[];
   readonly admin: readonly Route[];
+  readonly gone: RestAppOptions['gone'];
 }
 
 export class RestService implements AsyncDisposable {
@@ -51,16 +52,18 @@ export class RestService implements AsyncDisposable {
 
   async serve(routes: RestServiceRoutes): Promise<void> {
     const { adminListeners, headers, users } = this.#config;
+    const { gone } = routes;
     const main = adminListeners === null ? [...routes.main, ...routes.admin] : routes.main;
     const app = await this.#app({
       routes: main,
       crossOrigin: this.#crossOrigin,
       headers,
+      gone,
       ...(users === null ? {} : { users }),
     });
     this.#main?.serve(app.answer);
     // As in Connect, what is asked of an administrator's listener needs no login.
-    if (this.#admin) this.#admin.serve((await this.#app({ routes: routes.admin })).answer);
+    if (this.#admin) this.#admin.serve((await this.#app({ routes: routes.admin, gone })).answer);
   }
 
   async #app(options: Omit<RestAppOptions, 'logger' | 'clock' | 'ask'>): Promise<RestApp> {

@@ -68,6 +68,11 @@ export function hasOwnAdmin(spec: ClientSpec): boolean {
   return overridden || identityOf(workerAdmin) !== identityOf(workerProducer);
 }
 
+/** What a client of a kind connects as, and how; with secrets in it. */
+export function connectsAs(spec: ClientSpec, kind: ClientKind): string {
+  return identityOf(merged(spec, kind));
+}
+
 function identityOf(settings: Readonly<Record<string, string>>): string {
   const security = Object.entries(settings).filter(([key]) => isSecurityKey(key));
   return JSON.stringify(security.sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -16,6 +16,7 @@ import { TopicCreationRules, topicCreator } from '../topic-creation.ts';
 import { logOpener } from '../topic-log.ts';
 import {
   bootstrapServersOf,
+  connectsAs,
   consumerSettings,
   hasOwnAdmin,
   producerSettings,
@@ -62,7 +63,7 @@ const CLIENT_METRICS = {
 
 function openCluster(
   spec: TaskSpec,
-  { logger, clock, writes, mayWrite, meters }: RunnerEnvironment,
+  { logger, clock, writes, mayWrite, meters, heartbeatLines }: RunnerEnvironment,
   kind: ClientKind,
 ): Cluster {
   const cluster = new Cluster({
@@ -74,6 +75,9 @@ function openCluster(
     clock,
     ...(writes === undefined ? {} : { writes }),
     ...(mayWrite === undefined ? {} : { mayWrite }),
+    ...(heartbeatLines === undefined
+      ? {}
+      : { heartbeats: { lines: heartbeatLines, identity: connectsAs(spec, kind) } }),
   });
   meters.client(cluster, CLIENT_METRICS[kind]);
   return cluster;

@@ -230,7 +230,8 @@ export class SourceTaskRunner extends SourceRunner {
   }
 }
 
+const ABOUT_RECORDS = new Set(['kafka.record_too_large', 'kafka.record_refused', 'kafka.timestamp_refused']);
+
 function isAboutRecord(error: Error): boolean {
-  const code = (error as { code?: string }).code;
-  return code === 'kafka.record_too_large' || code === 'kafka.record_refused';
+  return ABOUT_RECORDS.has((error as { code?: string }).code ?? '');
 }

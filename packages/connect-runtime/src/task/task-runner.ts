@@ -1,7 +1,7 @@
 // What every running task is to its host, and what it is given.
 import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
 import type { Clock, Logger, Metrics, RawConfig } from '@millrace/foundation';
-import type { WriteObserver } from '@millrace/kafka-client';
+import type { HeartbeatLines, WriteObserver } from '@millrace/kafka-client';
 import type { TaskMeters } from '../metrics/task-meters.ts';
 import type { PluginRegistry } from '../plugins.ts';
 
@@ -90,6 +90,8 @@ export interface TaskEnvironment {
   readonly writes?: WriteObserver;
   /** Whether the group counts on this worker to run the task; while it does not, the task writes nothing (INV-2). */
   readonly mayWrite?: () => boolean;
+  /** Of all tasks of this thread. */
+  readonly heartbeatLines?: HeartbeatLines;
 }
 
 /** What a runner is made with. */

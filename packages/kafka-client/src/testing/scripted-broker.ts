@@ -10,19 +10,19 @@ import {
   FrameReader,
   type RequestBody,
 } from '@millrace/kafka-protocol';
-import { Cluster } from '../cluster.ts';
+import { Cluster, type ClusterOptions } from '../cluster.ts';
 
 /** What to do about a request: the body of the answer, no answer at all, or an end of the connection. */
 export type Reaction = object | 'silence' | 'close';
 export type Handler<K extends number> = (
   body: RequestBody<K>,
-  connection: { readonly id: number; readonly version: number },
+  connection: { readonly id: number; readonly version: number; readonly clientId: string | null },
 ) => Reaction | Promise<Reaction>;
 
 /** One broker, node 0. Handlers are replaced at any time; requests of one connection are handled one by one. */
 export class ScriptedBroker implements AsyncDisposable {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Map<Socket, number>();
   readonly #handlers = new Map<number, Handler<number>>();
   readonly #clusters: Cluster[] = [];
   /** Keys of the requests seen. */
@@ -71,6 +71,11 @@ export class ScriptedBroker implements AsyncDisposable {
     return typeof address === 'object' && address ? address.port : 0;
   }
 
+  /** Ids of the connections that are open. */
+  get connections(): number[] {
+    return [...this.#sockets.values()];
+  }
+
   /** Replaces the handler of an API. */
   on<K extends number>(key: K, handler: Handler<K>): void {
     this.#handlers.set(key, handler as Handler<number>);
@@ -78,11 +83,11 @@ export class ScriptedBroker implements AsyncDisposable {
 
   /** Ends all connections; new ones are served. */
   disconnectAll(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets.keys()) socket.destroy();
   }
 
   /** A client of this broker, closed with it. */
-  cluster(options: { requestTimeoutMs?: number; defaultApiTimeoutMs?: number } = {}): Cluster {
+  cluster(options: Partial<Omit<ClusterOptions, 'bootstrapServers'>> = {}): Cluster {
     const cluster = new Cluster({
       bootstrapServers: `127.0.0.1:${this.port}`,
       clientId: 'test',
@@ -102,7 +107,7 @@ export class ScriptedBroker implements AsyncDisposable {
 
   #serve(socket: Socket): void {
     const id = ++this.#connectionCount;
-    this.#sockets.add(socket);
+    this.#sockets.set(socket, id);
     socket.on('error', () => undefined);
     socket.on('close', () => this.#sockets.delete(socket));
     let queue = Promise.resolve();
@@ -119,11 +124,11 @@ export class ScriptedBroker implements AsyncDisposable {
   }
 
   async #answer(socket: Socket, id: number, frame: Buffer): Promise<void> {
-    const { apiKey, apiVersion, correlationId, bodyOffset } = decodeRequestHeader(frame);
+    const { apiKey, apiVersion, correlationId, clientId, bodyOffset } = decodeRequestHeader(frame);
     this.seen.push(apiKey);
     const body = decodeRequestBody(apiKey, apiVersion, frame, bodyOffset);
     const handler = this.#handlers.get(apiKey);
-    const reaction = handler ? await handler(body, { id, version: apiVersion }) : 'close';
+    const reaction = handler ? await handler(body, { id, version: apiVersion, clientId }) : 'close';
     if (reaction === 'close') socket.destroy();
     else if (reaction !== 'silence' && !socket.destroyed) {
       const refused = apiKey === API.ApiVersions && (reaction as { errorCode?: number }).errorCode === 35;

@@ -134,6 +134,11 @@ export class TableStream {
     return columns.map((name) => textAt(row, this.#columnNames.indexOf(name)) ?? '');
   }
 
+  /** The text of a column; undefined where there is none. */
+  text(row: Tuple, column: string): string | undefined {
+    return textAt(row, this.#columnNames.indexOf(column)) ?? undefined;
+  }
+
   /** The texts of the first columns. */
   firstTexts(row: Tuple, count: number): (string | null)[] {
     return Array.from({ length: Math.min(count, this.columnCount) }, (_, column) => textAt(row, column));
@@ -145,9 +150,6 @@ export class TableStream {
   /** The texts of the columns of the records' key, joined. */
   keyText(row: Tuple): string {
     return this.schema.keyColumns.map((column) => textAt(row, column) ?? '').join('\u0000');
-  }
-  hasColumns(names: readonly string[]): boolean {
-    return names.every((name) => this.#columnNames.includes(name));
   }
 
   #row({ bytes, entries, base }: Tuple): RawRow {

@@ -1,0 +1,211 @@
+// T1 of the correctness rules for keys whose order only the server knows: a snapshot that is interrupted again and again,
+// while others write.
+import type { SourceTaskContext } from '@millrace/connect-api';
+import { type SeededRandom, type TestDatabase, testDatabase, testRandom } from '@millrace/testkit';
+import { describe, expect, test } from 'vitest';
+import {
+  Consumer,
+  catchUp,
+  type Durable,
+  isReading,
+  live,
+  NOTHING,
+  stateOf,
+} from './fixtures/interrupted-snapshot.ts';
+import { testConfig } from './fixtures/test-config.ts';
+
+const ROWS = 2500;
+const STARTS = ['a', 'A', 'é', 'E', '-', '_ ', '10', '9', 'zz', 'Z', 'ß', 'b-', 'B', "o'", '\\', '"', 'Ö', '%'];
+
+/** A kind of key: its columns with the order of the server, and values of it by number. */
+interface KeyCase {
+  readonly title: string;
+  /** Beside `v int` and `pad text`. */
+  readonly columns: string;
+  /** The columns of the key; `id` is one of them. */
+  readonly key: readonly string[];
+  readonly values: (n: number) => readonly unknown[];
+  /** Another value of `id` that the server takes for the same, or of another column of the key. */
+  readonly variant?: string;
+}
+
+const word = (n: number): string => `${STARTS[(n * 7) % STARTS.length]}${(n * 7919) % 100_003}`;
+
+const CASES: readonly KeyCase[] = [
+  {
+    title: 'a text in the collation of a locale',
+    columns: 'id text collate "en-US-x-icu"',
+    key: ['id'],
+    values: (n) => [word(n)],
+  },
+  {
+    title: 'a text in a collation that takes different texts for equal',
+    columns: 'id text collate folded',
+    key: ['id'],
+    values: (n) => [`${['a', 'b', '-', 'é', 'Z'][n % 5]}${(n * 7919) % 100_003}`],
+    variant: 'id = case when id = upper(id) then lower(id) else upper(id) end',
+  },
+  {
+    title: 'a number and a citext of an extension outside the search path',
+    columns: 'tenant int, id ext.citext',
+    key: ['tenant', 'id'],
+    values: (n) => [n % 3, word(n)],
+    variant: 'tenant = (tenant + 1) % 3',
+  },
+  {
+    title: 'an enumeration and a number',
+    columns: 'g mood, id int',
+    key: ['g', 'id'],
+    values: (n) => [['sad', 'ok', 'happy', 'angry'][n % 4], (n * 7919) % 100_003],
+    variant: "g = case g when 'sad' then 'angry' when 'angry' then 'ok' else 'sad' end::mood",
+  },
+  {
+    title: 'an address of a network',
+    columns: 'id inet',
+    key: ['id'],
+    values: (n) => [`${(n * 31) % 256}.${n % 7}.${Math.floor(n / 256)}.${n % 256}`],
+  },
+];
+
+/** A table large enough to be resumed, and changes to it. */
+class Workload {
+  readonly #db: TestDatabase;
+  readonly #case: KeyCase;
+  readonly #random: SeededRandom;
+  #version = 0;
+  #next = ROWS;
+
+  constructor(db: TestDatabase, keyCase: KeyCase, random: SeededRandom) {
+    this.#db = db;
+    this.#case = keyCase;
+    this.#random = random;
+  }
+
+  async create(): Promise<void> {
+    const { columns, key } = this.#case;
+    await this.#db.query(`
+      create schema ext; create extension citext schema ext;
+      create type mood as enum ('sad', 'ok', 'happy'); alter type mood add value 'angry' before 'ok';
+      create collation folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+      create table t (${columns}, v int not null, pad text, primary key (${key.join(', ')}));
+      create table last (id int primary key, v int, pad text)`);
+    for (let n = 0; n < ROWS; n++) await this.#insert(n, 0, 'x'.repeat(500));
+  }
+
+  /** Changes rows everywhere, also across the places where runs stop; `wholly`: in one transaction. */
+  async change(rounds: number, { wholly = false }: { readonly wholly?: boolean } = {}): Promise<void> {
+    if (wholly) await this.#db.query('begin');
+    for (let i = 0; i < rounds; i++) await this.#changeOne();
+    if (wholly) await this.#db.query('commit');
+  }
+
+  async #changeOne(): Promise<void> {
+    const random = this.#random;
+    const { values, key, variant } = this.#case;
+    const v = ++this.#version;
+    const some = random.int(0, this.#next - 1);
+    const where = `where ${key.map((column, i) => `${column} = $${i + 2}`).join(' and ')}`;
+    const found = [v, ...values(some)];
+    switch (random.int(0, 5)) {
+      case 0:
+        await this.#db.query(`update t set v = $1 ${where}`, found);
+        break;
+      case 1:
+        await this.#db.query(`with version as (select $1::int) delete from t ${where}`, found);
+        break;
+      case 2:
+        await this.#insert(some, v, 'again');
+        break;
+      case 3:
+        await this.#insert(this.#next++, v, 'new');
+        break;
+      case 4: {
+        const fresh = values(this.#next++);
+        const set = key.map((column, i) => `${column} = $${2 + key.length + i}`).join(', ');
+        await this.#db.query(`update t set v = $1, ${set} ${where}`, [...found, ...fresh]);
+        break;
+      }
+      default:
+        await this.#db.query(`update t set v = $1, ${variant ?? "pad = 'other'"} ${where}`, found);
+    }
+  }
+
+  async #insert(n: number, v: number, pad: string): Promise<void> {
+    const { values, key } = this.#case;
+    const row = [...values(n), v, pad];
+    await this.#db.query(
+      `insert into t values (${row.map((_, i) => `$${i + 1}`).join(', ')})
+       on conflict (${key.join(', ')}) do update set v = excluded.v`,
+      row,
+    );
+  }
+
+  /** Inserts a row that comes last. */
+  async mark(): Promise<number> {
+    await this.#db.query('insert into last values ($1, $1)', [++this.#version]);
+    return this.#version;
+  }
+
+  async rows(): Promise<Map<string, (string | null)[]>> {
+    const all = new Map<string, (string | null)[]>();
+    for (const row of await this.#db.query('select * from t')) {
+      const id = this.#case.key.map((column) => String(row[column])).join('/');
+      all.set(
+        `t ${id}`,
+        Object.values(row).map((value) => (value === null ? null : String(value))),
+      );
+    }
+    return all;
+  }
+}
+
+/** Rows of the table that are known to be handed over. */
+function rowsDone(durable: Durable): number {
+  const state = JSON.parse(stateOf(durable) || '{}') as Record<string, { rows?: number }>;
+  return state['public.t']?.rows ?? 0;
+}
+
+interface Kind {
+  readonly exactlyOnce?: boolean;
+  readonly streaming?: boolean;
+}
+
+async function interrupted(keyCase: KeyCase, kind: Kind = {}): Promise<void> {
+  const random = testRandom(`a snapshot ordered by ${keyCase.title}`);
+  await using db = await testDatabase();
+  const workload = new Workload(db, keyCase, random);
+  await workload.create();
+  const settings = testConfig(db, db.name, {
+    'table.include.list': 'public.t,public.last',
+    ...(kind.streaming === true ? { 'millrace.streaming': 'on' } : {}),
+  });
+  const more: Partial<SourceTaskContext> = kind.exactlyOnce === true ? { exactlyOnce: true } : {};
+  const consumer = new Consumer(keyCase.key.length);
+  let durable = NOTHING;
+  let repeated = 0;
+  const seen = { reading: 0, inWindow: 0 };
+  for (let life = 0; life < 9 || seen.inWindow < 2; life++) {
+    const lost = kind.exactlyOnce === true ? 0 : random.int(0, 150);
+    const before = durable;
+    durable = await live(settings, before, consumer, { records: random.int(250, 700), lost }, more);
+    repeated += lost + 1000;
+    if (isReading(durable)) {
+      seen.reading++;
+      expect(rowsDone(durable)).toBeGreaterThanOrEqual(rowsDone(before));
+    } else if (stateOf(durable) !== '') seen.inWindow++;
+    await workload.change(random.int(20, 60), { wholly: life % 3 === 1 });
+  }
+  durable = await catchUp(settings, durable, consumer, () => workload.mark(), more);
+  consumer.rows.delete([...consumer.rows.keys()].find((id) => id.startsWith('last ')) ?? '');
+  expect(seen.reading).toBeGreaterThan(2);
+  expect(consumer.regressions).toEqual([]);
+  expect(consumer.differences(await workload.rows(), 99)).toEqual([]);
+  expect(consumer.reads.get('t')).toBeLessThan(ROWS + 600 + repeated);
+  expect(stateOf(durable)).toBe('');
+}
+
+describe('a snapshot that is interrupted and ordered by', () => {
+  test.each(CASES)('$title goes on where it was (INV-2, INV-3)', { timeout: 60_000 }, async (keyCase) => {
+    await interrupted(keyCase);
+  });
+});

@@ -102,8 +102,9 @@ describe('a snapshot that is interrupted', () => {
       let durable = NOTHING;
       let whileReading = 0;
       let inWindow = 0;
-      for (let life = 0; life < 12 || inWindow === 0; life++) {
-        durable = await live(settings, durable, consumer, { records: 300 + next(1500), lost: next(250) });
+      for (let life = 0; life < 12 || isReading(durable); life++) {
+        const records = isReading(durable) ? 300 + next(1500) : 1 + next(100);
+        durable = await live(settings, durable, consumer, { records, lost: next(250) });
         if (isReading(durable) && stateOf(durable).includes('until')) whileReading++;
         if (!isReading(durable) && stateOf(durable) !== '') inWindow++;
         await workload.change(40);

@@ -15,7 +15,26 @@ import {
 import { testConfig } from './fixtures/test-config.ts';
 
 const ROWS = 2500;
-const STARTS = ['a', 'A', 'é', 'E', '-', '_ ', '10', '9', 'zz', 'Z', 'ß', 'b-', 'B', "o'", '\\', '"', 'Ö', '%'];
+const STARTS = [
+  'a',
+  'A',
+  'é',
+  'E',
+  '-',
+  '_ ',
+  '10',
+  '9',
+  'zz',
+  'Z',
+  'ß',
+  'b-',
+  'B',
+  "o'",
+  '\\',
+  '"',
+  'Ö',
+  '%',
+];
 
 /** A kind of key: its columns with the order of the server, and values of it by number. */
 interface KeyCase {
@@ -219,7 +238,10 @@ async function interrupted(keyCase: KeyCase, kind: Kind = {}): Promise<void> {
     await workload.change(random.int(20, 60), { wholly: life % 3 === 1 });
   }
   durable = await run.catchUp(durable);
-  expect({ reading: seen.reading > 2, inWindow: seen.inWindow > 0 }).toEqual({ reading: true, inWindow: true });
+  expect({ reading: seen.reading > 2, inWindow: seen.inWindow > 0 }).toEqual({
+    reading: true,
+    inWindow: true,
+  });
   expect(consumer.regressions).toEqual([]);
   expect(consumer.differences(await workload.rows(), 99)).toEqual([]);
   expect(consumer.reads.get('t')).toBeLessThan(ROWS + 600 + repeated);

@@ -142,7 +142,8 @@ export class HeldChanges {
     const reader = this.#reader;
     const table = this.#options.tables.get(reader.uint32());
     const judged = table === undefined || table === null ? undefined : window.table(table.schema);
-    if (table === undefined || table === null || judged?.keyColumns === undefined) return false;
+    if (table === undefined || table === null || judged?.keyColumns === undefined || !judged.isAsked)
+      return false;
     const kind = reader.tupleKind();
     const first = this.#tuple(table);
     const isChange = type === MESSAGE.update && kind !== 'N';

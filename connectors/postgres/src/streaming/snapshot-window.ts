@@ -23,6 +23,8 @@ export interface JudgedTable {
   readonly name: string;
   /** The columns that tell where a row lies; undefined = all rows were read at one point. */
   readonly keyColumns: readonly string[] | undefined;
+  /** Whether the server may have to be asked. */
+  readonly isAsked: boolean;
 }
 
 /** The places in the order of a table where its runs have stopped; a key lies in one of the parts between them. */
@@ -42,6 +44,7 @@ export class SnapshotWindow {
   readonly end: Lsn;
   readonly #maxWaiting: number;
   readonly #tables: Map<string, ReadTable>;
+  readonly #judged = new Map<string, JudgedTable>();
   readonly #deletes = new Map<string, Waiting>();
   /** The parts that keys lie in of which only the server could tell. */
   readonly #learned = new Map<string, number>();
@@ -57,7 +60,11 @@ export class SnapshotWindow {
     this.#maxWaiting = maxWaiting;
     this.exact = exact;
     let end: Lsn = 0;
-    for (const { parts } of tables.values()) for (const { at } of parts) if (at > end) end = at;
+    for (const [name, { key, parts }] of tables) {
+      for (const { at } of parts) if (at > end) end = at;
+      const isAsked = parts.length > 1 && key?.some(({ kind }) => kind === 'server') === true;
+      this.#judged.set(name, { name, keyColumns: key?.map((column) => column.name), isAsked });
+    }
     this.end = end;
   }
 
@@ -76,9 +83,7 @@ export class SnapshotWindow {
 
   /** How to judge changes of a table; undefined when all are delivered. */
   table(name: TableName): JudgedTable | undefined {
-    const progress = this.#tables.get(qualified(name));
-    if (progress === undefined) return undefined;
-    return { name: qualified(name), keyColumns: progress.key?.map((column) => column.name) };
+    return this.#judged.get(qualified(name));
   }
 
   /**
@@ -90,6 +95,7 @@ export class SnapshotWindow {
     if (progress === undefined) return false;
     const { parts } = progress;
     if (parts.every(({ at }) => commitLsn >= at)) return false;
+    if (parts.every(({ at }) => commitLsn < at) && parts.at(-1)?.until === undefined) return true;
     const index = partOf(progress, key) ?? this.#learned.get(joined(table.name, key));
     if (index === undefined) return undefined;
     const part = parts[index];
@@ -132,6 +138,7 @@ export class SnapshotWindow {
    */
   release(name: string): SourceRecord[] {
     this.#tables.delete(name);
+    this.#judged.delete(name);
     this.#state = undefined;
     const records: SourceRecord[] = [];
     for (const [key, waiting] of this.#deletes) {
@@ -147,6 +154,7 @@ export class SnapshotWindow {
     const records = [...this.#deletes.values()].flatMap((waiting) => waiting.records);
     this.#deletes.clear();
     this.#tables.clear();
+    this.#judged.clear();
     return records;
   }
 

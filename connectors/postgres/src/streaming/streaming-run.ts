@@ -399,7 +399,9 @@ export class StreamingRun {
   async #askPlaces(question: KeyQuestion): Promise<readonly number[] | undefined> {
     const { catalog, context } = this.#options;
     const table = qualified(question.table);
-    this.#describing.enter(`asking where changed rows of ${table} lie in the order the snapshot has read it in`);
+    this.#describing.enter(
+      `asking where changed rows of ${table} lie in the order the snapshot has read it in`,
+    );
     try {
       const failed = `Cannot ask for the order of ${table}`;
       return await this.#answered(failed, () => knownPlaces(catalog, question, context.logger));

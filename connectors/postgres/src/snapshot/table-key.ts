@@ -125,6 +125,7 @@ const SIZE_SQL = `
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where n.nspname = $1 and c.relname = $2`;
 
+const BTREE = 403;
 const JSONB = 3802;
 const DEFAULT_COLLATION = 100;
 
@@ -136,13 +137,6 @@ const COLLATION_VERSION = `
                 where l.collprovider = 'c' and l.collcollate not in ('C', 'POSIX')) end)`;
 const RECORDED_VERSION = `coalesce(v.collversion, case when v.collprovider = 'd' then to_jsonb(d) ->> 'datcollversion' end)`;
 
-const operatorSql = (strategy: number): string => `
-  (select format('OPERATOR(%I.%s)', s.nspname, p.oprname)
-     from pg_catalog.pg_amop m join pg_catalog.pg_operator p on p.oid = m.amopopr
-     join pg_catalog.pg_namespace s on s.oid = p.oprnamespace
-    where m.amopfamily = c.opcfamily and m.amoplefttype = c.opcintype and m.amoprighttype = c.opcintype
-      and m.amopstrategy = ${strategy})`;
-
 // The key is that of the replica identity, whose columns every old row in the stream has; with FULL and NOTHING the
 // primary key. A parent that its children inherit from has a key for its own rows only.
 //
@@ -150,47 +144,61 @@ const operatorSql = (strategy: number): string => `
 // the index is unique in. That is not so for another collation, nor for the operators of a type that only looks alike
 // (an index of citext with those of text). An index that was built under another version of its collation is none to
 // read by: its order is not the server's any more. jsonb compares its texts by the database's collation.
+//
+// In steps, since to plan one join of all takes longer than all else: `b` is the type below all domains, `e` that of the
+// elements of an array or a range.
 const KEY_SQL = `
-  select a.attname as name, b.oid::int8::float8 as base, format('%I.%I', bn.nspname, b.typname) as type,
+  with recursive k as materialized (
+    select a.attname, a.attcollation, a.atttypid, x.opclass, x.coll, x.ord
+      from pg_catalog.pg_class t
+      join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+      join pg_catalog.pg_index i on i.indrelid = t.oid and i.indisvalid
+       and case when t.relreplident = 'i' then i.indisreplident else i.indisprimary end
+      cross join unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[])
+        with ordinality as x(attnum, opclass, coll, ord)
+      join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum = x.attnum
+     where n.nspname = $1 and t.relname = $2 and x.ord <= i.indnkeyatts
+       and not (t.relkind = 'r' and exists (select from pg_catalog.pg_inherits s where s.inhparent = t.oid))),
+  types as (
+    select k.ord, t.oid, t.typtype, t.typbasetype from k join pg_catalog.pg_type t on t.oid = k.atttypid
+    union all
+    select types.ord, t.oid, t.typtype, t.typbasetype from types join pg_catalog.pg_type t on t.oid = types.typbasetype
+     where types.typtype = 'd'),
+  of_range as materialized (
+    select types.ord, types.oid, r.rngsubtype, r.rngcollation
+      from types left join pg_catalog.pg_range r on r.rngtypid = types.oid where types.typtype <> 'd'),
+  typed as materialized (
+    select k.*, o.rngcollation, b.oid as base, b.typname, b.typnamespace, b.typtype,
+           coalesce(o.rngsubtype, case when b.typlen = -1 and b.typcategory = 'A' then b.typelem end, b.oid) as element
+      from k join of_range o on o.ord = k.ord join pg_catalog.pg_type b on b.oid = o.oid)
+  select k.attname as name, k.base::int8::float8 as base,
+         format('%I.%I', (select s.nspname from pg_catalog.pg_namespace s where s.oid = k.typnamespace), k.typname) as type,
          (select format('%I.%I', s.nspname, o.collname) from pg_catalog.pg_collation o
-            join pg_catalog.pg_namespace s on s.oid = o.collnamespace where o.oid = a.attcollation) as "collation",
+            join pg_catalog.pg_namespace s on s.oid = o.collnamespace where o.oid = k.attcollation) as "collation",
          getdatabaseencoding() = 'UTF8' and coalesce(
            v.collprovider = 'b' or (v.collprovider = 'c' and v.collcollate in ('C', 'POSIX'))
            or (v.collprovider = 'd' and (to_jsonb(d) ->> 'datlocprovider' = 'b'
                or (d.datcollate in ('C', 'POSIX') and coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') = 'c'))), false) as bytewise,
-         case when c.opcdefault and k.coll = a.attcollation and h.amname = 'btree'
-               and (c.opcintype = b.oid or not exists (select from pg_catalog.pg_opclass x
-                     where x.opcmethod = c.opcmethod and x.opcdefault and x.opcintype = b.oid))
-               and b.typtype in ('b', 'e', 'r') and e.typtype in ('b', 'e')
-               and (e.oid = b.oid or e.typcategory <> 'A')
+         case when c.opcmethod = ${BTREE} and c.opcdefault and k.coll = k.attcollation
+               and (c.opcintype = k.base or not exists (select from pg_catalog.pg_opclass x
+                     where x.opcmethod = c.opcmethod and x.opcdefault and x.opcintype = k.base))
+               and k.typtype in ('b', 'e', 'r') and e.typtype in ('b', 'e')
+               and (e.oid = k.base or e.typcategory <> 'A')
                and getdatabaseencoding() <> 'SQL_ASCII'
                and coalesce(${RECORDED_VERSION} = pg_catalog.pg_collation_actual_version(v.oid), true)
-              then concat_ws('/', b.oid, v.oid, ${COLLATION_VERSION},
+              then concat_ws('/', k.base, v.oid, ${COLLATION_VERSION},
                 (select md5(string_agg(l.enumlabel, E'\\n' order by l.enumsortorder))
                    from pg_catalog.pg_enum l where l.enumtypid = e.oid)) end as "order",
-         json_build_object('same', ${operatorSql(3)}, 'atLeast', ${operatorSql(4)}, 'more', ${operatorSql(5)}) as operators
-    from pg_catalog.pg_class t
-    join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+         (select json_object_agg(case m.amopstrategy when 3 then 'same' when 4 then 'atLeast' else 'more' end,
+                   format('OPERATOR(%I.%s)', s.nspname, p.oprname))
+            from pg_catalog.pg_amop m join pg_catalog.pg_operator p on p.oid = m.amopopr
+            join pg_catalog.pg_namespace s on s.oid = p.oprnamespace
+           where m.amopfamily = c.opcfamily and m.amoplefttype = c.opcintype and m.amoprighttype = c.opcintype
+             and m.amopstrategy in (3, 4, 5)) as operators
+    from typed k
+    join pg_catalog.pg_type e on e.oid = k.element
+    join pg_catalog.pg_opclass c on c.oid = k.opclass
     join pg_catalog.pg_database d on d.datname = current_database()
-    join pg_catalog.pg_index i on i.indrelid = t.oid and i.indisvalid
-     and case when t.relreplident = 'i' then i.indisreplident else i.indisprimary end
-    cross join unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[]) with ordinality as k(attnum, opclass, coll, ord)
-    join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum = k.attnum
-    cross join lateral (
-      with recursive base as (
-        select y.oid, y.typtype, y.typbasetype from pg_catalog.pg_type y where y.oid = a.atttypid
-        union all
-        select y.oid, y.typtype, y.typbasetype from base join pg_catalog.pg_type y on y.oid = base.typbasetype
-         where base.typtype = 'd')
-      select y.* from base join pg_catalog.pg_type y on y.oid = base.oid where base.typtype <> 'd') as b
-    join pg_catalog.pg_namespace bn on bn.oid = b.typnamespace
-    left join pg_catalog.pg_range r on r.rngtypid = b.oid
-    join pg_catalog.pg_type e on e.oid = coalesce(r.rngsubtype,
-      case when b.typlen = -1 and b.typcategory = 'A' then b.typelem end, b.oid)
-    left join pg_catalog.pg_opclass c on c.oid = k.opclass
-    left join pg_catalog.pg_am h on h.oid = c.opcmethod
-    left join pg_catalog.pg_collation v on v.oid = coalesce(nullif(r.rngcollation, 0), nullif(a.attcollation, 0),
+    left join pg_catalog.pg_collation v on v.oid = coalesce(nullif(k.rngcollation, 0), nullif(k.attcollation, 0),
       case when e.oid = ${JSONB} then ${DEFAULT_COLLATION} end::oid)
-   where n.nspname = $1 and t.relname = $2 and k.ord <= i.indnkeyatts
-     and not (t.relkind = 'r' and exists (select from pg_catalog.pg_inherits s where s.inhparent = t.oid))
    order by k.ord`;

@@ -41,7 +41,7 @@ interface KeyCase {
   readonly title: string;
   /** Beside `v int` and `pad text`. */
   readonly columns: string;
-  /** The columns of the key; `id` is one of them. */
+  /** The columns of the key, `id` last. */
   readonly key: readonly string[];
   readonly values: (n: number) => readonly unknown[];
   /** Another value of `id` that the server takes for the same, or of another column of the key. */
@@ -160,13 +160,11 @@ class Workload {
   }
 
   async #insert(n: number, v: number, pad: string): Promise<void> {
-    const { values, key } = this.#case;
+    const { values } = this.#case;
     const row = [...values(n), v, pad];
-    await this.#db.query(
-      `insert into t values (${row.map((_, i) => `$${i + 1}`).join(', ')})
-       on conflict (${key.join(', ')}) do update set v = excluded.v`,
-      row,
-    );
+    // It may be there with another first column of its key.
+    if ((await this.#db.query('select from t where id = $1', row.slice(-3, -2))).length > 0) return;
+    await this.#db.query(`insert into t values (${row.map((_, i) => `$${i + 1}`).join(', ')})`, row);
   }
 
   /** Inserts a row that comes last. */
@@ -208,6 +206,7 @@ async function prepared(keyCase: KeyCase, kind: Kind, random: SeededRandom) {
     await db.query(`alter database "${db.name}" set logical_decoding_work_mem = '64kB'`);
   const settings = testConfig(db, db.name, {
     'table.include.list': 'public.t,public.last',
+    'max.batch.size': '100',
     ...(kind.streaming === true ? { 'millrace.streaming': 'on' } : {}),
   });
   const more: Partial<SourceTaskContext> = kind.exactlyOnce === true ? { exactlyOnce: true } : {};

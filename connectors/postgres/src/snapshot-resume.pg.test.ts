@@ -86,6 +86,7 @@ describe('a snapshot that is interrupted', () => {
       'skipped.operations': 'none',
       'table.include.list': 'public.a,public.b,public.small',
       'snapshot.max.threads': String(threads),
+      'max.batch.size': '500',
     });
 
   test.each([1, 2])(

@@ -71,6 +71,7 @@ export class HeldChanges {
   take(lsn: Lsn, bytes: Buffer, start: number, end: number): boolean {
     const { window, transaction } = this.#options.position;
     if (window === undefined) return false;
+    // INV-2: once something waits, all that follows does.
     const isFirst = this.isEmpty;
     if (isFirst) this.#commitLsn = transaction?.commitLsn ?? 0;
     const isAsked = this.#look(window, bytes, start, end);

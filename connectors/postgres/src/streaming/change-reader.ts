@@ -346,6 +346,7 @@ export class ChangeReader implements ReplicationHandler {
       const before = kind === 'N' ? undefined : first;
       if (before !== undefined && reader.tupleKind() !== 'N') reader.fail('an update without its new row');
       const after = before === undefined ? first : this.#tuple(table);
+      if (before !== undefined) table.fillUnchanged(before, after);
       const { skipped, skipUnchanged } = this.#options;
       if (skipped.has('u') && (before === undefined || !table.movesKey(before, after))) {
         this.#counts.filtered++;

@@ -150,9 +150,10 @@ export class HeldChanges {
     const isChange = type === MESSAGE.update && kind !== 'N';
     if (isChange && reader.tupleKind() !== 'N') reader.fail('an update without its new row');
     const second = isChange ? this.#tuple(table) : undefined;
+    if (second !== undefined) table.fillUnchanged(first, second);
     let isAsked = false;
     for (const row of second === undefined ? [first] : [first, second]) {
-      const key = orderTexts(table, judged.keyColumns, row, first);
+      const key = orderTexts(table, judged.keyColumns, row);
       if (key === undefined || window.covers(judged, key, this.#commitLsn) !== undefined) continue;
       this.#note(judged.name, table.schema, key);
       isAsked = true;

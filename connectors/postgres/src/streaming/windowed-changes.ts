@@ -83,24 +83,19 @@ function covers(
   window: SnapshotWindow,
   judged: JudgedTable,
   table: TableStream,
-  { commitLsn, before }: RowChange,
+  { commitLsn }: RowChange,
   row: Tuple | undefined,
 ): boolean | undefined {
   if (row === undefined) return false;
-  const key = orderTexts(table, judged.keyColumns ?? [], row, before);
+  const key = orderTexts(table, judged.keyColumns ?? [], row);
   return key === undefined ? undefined : window.covers(judged, key, commitLsn);
 }
 
-/** The texts of a row's columns; what the server left out because it did not change is in the row `before`. */
-export function orderTexts(
-  table: TableStream,
-  columns: readonly string[],
-  row: Tuple,
-  before: Tuple | undefined,
-): string[] | undefined {
+/** The texts of a row's columns; undefined when it lacks one. */
+export function orderTexts(table: TableStream, columns: readonly string[], row: Tuple): string[] | undefined {
   const texts: string[] = [];
   for (const column of columns) {
-    const text = table.text(row, column) ?? (before === undefined ? undefined : table.text(before, column));
+    const text = table.text(row, column);
     if (text === undefined) return undefined;
     texts.push(text);
   }

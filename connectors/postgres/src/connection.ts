@@ -278,6 +278,11 @@ export function quoteLiteral(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
+/** A text of any content, whatever `standard_conforming_strings` is; not for commands of replication. */
+export function quoteText(text: string): string {
+  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+}
+
 export function quoteTable(table: { readonly schema: string; readonly table: string }): string {
   return `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.table)}`;
 }

@@ -255,3 +255,9 @@ export function producerError(cause: unknown): Error {
     { cause, context: { cause: messageOf(cause) } },
   );
 }
+
+/** Whether the connection broke or the server ended the session, rather than answered. */
+export function isAboutSession(error: unknown): boolean {
+  const fromServer = error instanceof Error && 'severity' in error;
+  return !fromServer || (sqlStateOf(error) ?? '').startsWith('57P');
+}

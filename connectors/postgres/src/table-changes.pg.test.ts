@@ -222,6 +222,24 @@ test('F19: rows with a value that was not sent, of every replica identity, and c
   ]);
 });
 
+test('F19: a key that is stored out of line is the key of every change (INV-2)', async () => {
+  const settings = await fresh();
+  await db.query('create table t (id text primary key, v int); alter table t alter id set storage external');
+  const all = await fromEveryRecord(
+    settings,
+    db,
+    () => run("insert into t values (repeat('k', 2500), 1)", 'update t set v = 2', 'delete from t'),
+    shown,
+  );
+  const key = `id=${'k'.repeat(2500)}`;
+  expect(all.map((text) => text.replace(key, 'KEY'))).toEqual([
+    't c KEY {id: 2500 characters, v: 1}',
+    't u KEY {id: 2500 characters, v: null} -> {id: 2500 characters, v: 2}',
+    't d KEY {id: 2500 characters, v: null}',
+    't tombstone KEY',
+  ]);
+});
+
 test('F20: columns, types, enumerations and domains that change in the transaction of their rows, with a crash after each record (INV-3)', async () => {
   const settings = await fresh();
   await db.query(`

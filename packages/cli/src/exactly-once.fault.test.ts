@@ -124,6 +124,10 @@ test(`${KILLS} kills during a snapshot under load: each row is read once and no 
   await database.query(
     "insert into account (id, name, balance) select n, 'name ' || n, 0 from generate_series(1001, 40000) n",
   );
+  // Whose order only the server knows.
+  await database.query(
+    "insert into doc (id, body, n) select 'doc ' || n || ' Row', repeat('x', 400), 0 from generate_series(1, 5000) n",
+  );
   // Rows without a key are read in no order: all of them become visible together.
   await database.query('create table bare (n integer); insert into bare select generate_series(1, 20000)');
   await using millrace = await startMillrace({ properties: ENABLED });

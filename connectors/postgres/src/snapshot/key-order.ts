@@ -1,88 +1,37 @@
-// The order of keys, as server and connector both know it. A snapshot that may be resumed reads a table in the order of
-// its key, and the stream must tell later whether a key lies before or after the place where an earlier run stopped. So
-// only key types count whose order can be told from their text: not text under a locale's collation, for one.
-import type pg from 'pg';
-import type { TableName } from '../schema/catalog.ts';
+// The order of keys, as far as their texts tell it. A snapshot that may be resumed reads a table in the order of its
+// key, and the stream must tell later whether a key lies before or after the place where an earlier run stopped. Where
+// that takes more than the texts (a locale's collation, labels of an enumeration), the server is asked: key-places.ts.
 
-/** How texts of a key column compare. */
-export type KeyKind = 'integer' | 'numeric' | 'bytes' | 'time';
+/** How texts of a key column compare; `server` = only the server knows. */
+export type KeyKind = 'integer' | 'numeric' | 'float' | 'bytes' | 'time' | 'server';
 
 export interface OrderKey {
   readonly name: string;
   readonly kind: KeyKind;
+  /** Of kind `server`: other than before when the server's order may be: type, collation and its version, labels. */
+  readonly order?: string;
 }
 
-/** What decides how a table is read. */
-export interface TableShape {
-  readonly oid: number;
-  /** Bytes of the table itself, with all partitions. */
-  readonly bytes: number;
-  /** The key that tells rows apart in the stream; undefined when there is none whose order is known. */
-  readonly key: readonly OrderKey[] | undefined;
+/** Whether what was ordered by one key is ordered by the other. */
+export function sameOrder(a: readonly OrderKey[] | undefined, b: readonly OrderKey[]): boolean {
+  return (
+    a?.length === b.length &&
+    a.every(({ name, kind, order }, i) => {
+      const other = b[i];
+      return name === other?.name && kind === other.kind && order === other.order;
+    })
+  );
 }
 
-const INTEGERS: readonly number[] = [20, 21, 23, 26];
-const NUMERIC = 1700;
-/** bytea, boolean and uuid: their texts are ordered as they are. */
-const BYTES: readonly number[] = [17, 16, 2950];
-/** text and varchar, where the collation is that of bytes. */
-const TEXTS: readonly number[] = [25, 1043];
-const TIMES: readonly number[] = [1082, 1114, 1184];
-
-function kindOf(type: number, bytewise: boolean): KeyKind | undefined {
-  if (INTEGERS.includes(type)) return 'integer';
-  if (type === NUMERIC) return 'numeric';
-  if (BYTES.includes(type)) return 'bytes';
-  if (TIMES.includes(type)) return 'time';
-  return TEXTS.includes(type) && bytewise ? 'bytes' : undefined;
-}
-
-/** Reads the shape of a table; undefined when it is gone. */
-export async function readShape(client: pg.Client, table: TableName): Promise<TableShape | undefined> {
-  const { rows } = await client.query<{
-    oid: number;
-    bytes: number;
-    columns: { name: string; type: number; bytewise: boolean }[] | null;
-  }>(SHAPE_SQL, [table.schema, table.table]);
-  const row = rows[0];
-  if (row === undefined) return undefined;
-  const { oid, bytes } = row;
-  const key: OrderKey[] = [];
-  for (const { name, type, bytewise } of row.columns ?? []) {
-    const kind = kindOf(type, bytewise);
-    if (kind === undefined) return { oid, bytes, key: undefined };
-    key.push({ name, kind });
-  }
-  return { oid, bytes, key: key.length === 0 ? undefined : key };
-}
-
-// The key is that of the replica identity, whose columns every old row in the stream has; with FULL and NOTHING the
-// primary key. A parent that its children inherit from has a key for its own rows only.
-const SHAPE_SQL = `
-  select c.oid::int8::float8 as oid,
-         case when c.relkind = 'p'
-              then (select coalesce(sum(pg_catalog.pg_relation_size(p.relid)), 0) from pg_catalog.pg_partition_tree(c.oid) p)
-              else pg_catalog.pg_relation_size(c.oid) end::float8 as bytes,
-         case when c.relkind = 'r' and exists (select from pg_catalog.pg_inherits h where h.inhparent = c.oid) then null
-         else (select json_agg(json_build_object('name', a.attname, 'type', a.atttypid::int8,
-                  'bytewise', coalesce(
-                    (o.collprovider = 'c' and o.collcollate in ('C', 'POSIX'))
-                    or (o.collprovider = 'd' and d.datcollate in ('C', 'POSIX')
-                        and coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') = 'c'), false))
-                order by k.ord)
-            from pg_catalog.pg_index i
-            cross join unnest(i.indkey::int2[]) with ordinality as k(attnum, ord)
-            join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum
-            left join pg_catalog.pg_collation o on o.oid = a.attcollation
-           where i.indrelid = c.oid and i.indisvalid and k.ord <= i.indnkeyatts
-             and case when c.relreplident = 'i' then i.indisreplident else i.indisprimary end) end as columns
-    from pg_catalog.pg_class c
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    join pg_catalog.pg_database d on d.datname = current_database()
-   where n.nspname = $1 and c.relname = $2`;
-
-/** Compares two keys as the server orders them: negative when `a` comes first. */
-export function compareKeys(key: readonly OrderKey[], a: readonly string[], b: readonly string[]): number {
+/**
+ * Compares two keys as the server orders them: negative when `a` comes first, undefined when only the server can tell.
+ * Equal texts are equal keys.
+ */
+export function compareKeys(
+  key: readonly OrderKey[],
+  a: readonly string[],
+  b: readonly string[],
+): number | undefined {
   for (const [i, { kind }] of key.entries()) {
     const order = compareTexts(kind, a[i] ?? '', b[i] ?? '');
     if (order !== 0) return order;
@@ -90,17 +39,21 @@ export function compareKeys(key: readonly OrderKey[], a: readonly string[], b: r
   return 0;
 }
 
-function compareTexts(kind: KeyKind, a: string, b: string): number {
+function compareTexts(kind: KeyKind, a: string, b: string): number | undefined {
   if (a === b) return 0;
   switch (kind) {
     case 'integer':
       return BigInt(a) < BigInt(b) ? -1 : 1;
     case 'numeric':
       return compareNumerics(a, b);
+    case 'float':
+      return compareFloats(a, b);
     case 'time':
       return compareTimes(a, b);
     case 'bytes':
       return Buffer.compare(Buffer.from(a), Buffer.from(b));
+    case 'server':
+      return undefined;
     default:
       return kind satisfies never;
   }
@@ -123,6 +76,14 @@ function fractionOf(text: string): string {
 }
 function scaled(text: string, scale: number): bigint {
   return BigInt((text.split('.')[0] ?? '') + fractionOf(text).padEnd(scale, '0'));
+}
+
+/** As numerics; sessions of ours give the shortest text that is exact. */
+function compareFloats(a: string, b: string): number {
+  if (a === 'NaN') return 1;
+  if (b === 'NaN') return -1;
+  const [x, y] = [Number(a), Number(b)];
+  return x < y ? -1 : x > y ? 1 : 0;
 }
 
 /** Dates and timestamps in ISO style: `-infinity`, years BC, years, `infinity`. */

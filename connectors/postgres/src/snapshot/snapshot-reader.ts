@@ -107,7 +107,12 @@ export class SnapshotReader {
     if (this.#held?.table !== table) shared.finish(table);
     onTable(name, rows);
     logger.info(
-      { table: qualified(name), rows, after, ms: Math.round(clock.monotonicMs() - started) },
+      {
+        table: qualified(name),
+        rows,
+        resumed: after !== undefined,
+        ms: Math.round(clock.monotonicMs() - started),
+      },
       'read a table for the snapshot',
     );
   }

@@ -16,7 +16,7 @@ import { estimateRows } from './table-estimates.ts';
 import { tablesBySize } from './table-order.ts';
 
 export interface SnapshotRunOptions
-  extends Omit<SnapshotOptions, 'client' | 'shared' | 'onTable' | 'firstTable'> {
+  extends Omit<SnapshotOptions, 'client' | 'shared' | 'onTable' | 'firstTable' | 'ordered'> {
   /** A replication session that does nothing else; ended when the snapshot was taken over. */
   readonly creator: pg.Client;
   readonly create: (creator: pg.Client) => Promise<CreatedSlot>;
@@ -100,10 +100,9 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     const waiting = tables.values();
     const next = (): TableName | undefined => waiting.next().value;
     const [firstTable] = tables;
+    const each = { ...options, shared, onTable, firstTable, ordered: resumable !== undefined };
     await allOrNone(options.signal, (signal) =>
-      [first, ...others].map((client) =>
-        new SnapshotReader({ ...options, client, shared, onTable, signal, firstTable }).read(next),
-      ),
+      [first, ...others].map((client) => new SnapshotReader({ ...each, client, signal }).read(next)),
     );
     shared.end();
     progress.completed();

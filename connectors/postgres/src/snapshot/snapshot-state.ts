@@ -3,7 +3,7 @@
 // is stored with the ranges of its key that were read, and the point of each (CORRECTNESS 2).
 import type { DeferredOffset, JsonValue, OffsetMap } from '@millrace/connect-api';
 import { formatLsn, type Lsn, parseLsn } from '../protocol/lsn.ts';
-import type { KeyKind, OrderKey } from './key-order.ts';
+import { type KeyKind, type OrderKey, sameOrder } from './key-order.ts';
 
 /** A range of a table's key: from where the part before it ended up to `until`, included. */
 export interface ReadPart {
@@ -57,7 +57,7 @@ export function stateText(state: Iterable<readonly [string, ReadTable]>): string
     tables[name] = {
       oid,
       rows,
-      ...(key === undefined ? {} : { key: key.map((column) => [column.name, column.kind]) }),
+      ...(key === undefined ? {} : { key: key.map(orderKeyJson) }),
       parts: parts.map(({ at, until }) => ({ at: formatLsn(at), ...(until === undefined ? {} : { until }) })),
     };
   }
@@ -92,7 +92,7 @@ export class SnapshotTracker {
     this.#done = this.#done.filter(([other]) => other !== name);
     const earlier = this.#partial.get(name);
     const goesOn =
-      earlier !== undefined && earlier.oid === oid && key !== undefined && sameKey(earlier.key, key);
+      earlier !== undefined && earlier.oid === oid && key !== undefined && sameOrder(earlier.key, key);
     if (!goesOn) this.#partial.set(name, { oid, rows: 0, key, parts: [] });
     return goesOn ? earlier.parts.at(-1)?.until : undefined;
   }
@@ -147,12 +147,6 @@ export class SnapshotOffset implements DeferredOffset {
   }
 }
 
-function sameKey(a: readonly OrderKey[] | undefined, b: readonly OrderKey[]): boolean {
-  return (
-    a?.length === b.length && a.every((column, i) => column.name === b[i]?.name && column.kind === b[i]?.kind)
-  );
-}
-
 function progressOf(value: unknown): ReadTable {
   const { oid, rows, key, parts } = fieldsOf(value);
   if (typeof oid !== 'number') throw new Error('no oid');
@@ -169,13 +163,23 @@ function progressOf(value: unknown): ReadTable {
   };
 }
 
-const KINDS: readonly string[] = ['integer', 'numeric', 'bytes', 'time'] satisfies KeyKind[];
+const KINDS: readonly string[] = [
+  'integer',
+  'numeric',
+  'float',
+  'bytes',
+  'time',
+  'server',
+] satisfies KeyKind[];
 
+function orderKeyJson({ name, kind, order }: OrderKey): JsonValue {
+  return order === undefined ? [name, kind] : [name, kind, order];
+}
 function orderKeyOf(value: unknown): OrderKey {
-  const [name, kind] = listOf(value);
+  const [name, kind, order] = listOf(value);
   if (typeof name !== 'string' || typeof kind !== 'string' || !KINDS.includes(kind))
     throw new Error('no key');
-  return { name, kind: kind as KeyKind };
+  return { name, kind: kind as KeyKind, ...(typeof order === 'string' ? { order } : {}) };
 }
 
 function fieldsOf(value: unknown): Record<string, unknown> {

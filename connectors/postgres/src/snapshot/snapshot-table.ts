@@ -3,14 +3,15 @@ import type { Headers, SourcePartition } from '@millrace/connect-api';
 import type { TableEvents } from '@millrace/connector-common';
 import type { Struct } from '@millrace/data';
 import type pg from 'pg';
-import { quoteIdentifier, quoteLiteral, quoteTable } from '../connection.ts';
+import { quoteIdentifier, quoteTable } from '../connection.ts';
 import { postgresError } from '../errors.ts';
 import { qualified, readTable, type TableName, type TypeCatalog } from '../schema/catalog.ts';
 import { tableEvents } from '../schema/table-events.ts';
 import { type SchemaRules, type TableSchema, tableSchema } from '../schema/table-schema.ts';
 import { mapType } from '../schema/type-mapping.ts';
 import type { SnapshotMarker } from '../source-info.ts';
-import { type OrderKey, readShape } from './key-order.ts';
+import type { OrderKey } from './key-order.ts';
+import { afterSql, type KeyColumn, orderSql, readShape, valueSql } from './table-key.ts';
 
 export interface TableOptions {
   /** A session in the transaction of the snapshot. */
@@ -21,6 +22,8 @@ export interface TableOptions {
   readonly headers: Headers;
   /** The SELECT for a table named `schema.table`, where there is one. */
   readonly select: (table: string) => string | undefined;
+  /** Whether rows are read in the order of their key where that is known. */
+  readonly ordered: boolean;
 }
 
 export interface OpenTable {
@@ -42,7 +45,7 @@ const RESUMABLE_BYTES = 1024 * 1024;
 
 /** The table as the snapshot sees it; undefined when it is gone. */
 export async function openTable(options: TableOptions, name: TableName): Promise<OpenTable | undefined> {
-  const { client, rules, types, headers, sourcePartition, select } = options;
+  const { client, rules, types, headers, sourcePartition, select, ordered } = options;
   const shape = await readShape(client, name);
   const catalog = await readTable(client, name);
   if (shape === undefined || catalog === undefined) return undefined;
@@ -70,7 +73,8 @@ export async function openTable(options: TableOptions, name: TableName): Promise
   const columns =
     override === undefined ? names.map(quoteIdentifier) : await columnsOf(client, override, names, name);
   const from = override === undefined ? quoteTable(name) : `(${override}) as t`;
-  const key = override === undefined && shape.bytes >= RESUMABLE_BYTES ? shape.key : undefined;
+  const isOrdered = ordered && override === undefined && shape.bytes >= RESUMABLE_BYTES;
+  const key = isOrdered ? shape.key : undefined;
   const positions = key?.map((column) => names.indexOf(column.name));
   const order =
     key === undefined || positions === undefined || positions.includes(-1)
@@ -89,11 +93,12 @@ export async function openTable(options: TableOptions, name: TableName): Promise
   };
 }
 
-function orderClause(key: readonly OrderKey[] | undefined, after: readonly string[] | undefined): string {
+function orderClause(key: readonly KeyColumn[] | undefined, after: readonly string[] | undefined): string {
   if (key === undefined) return '';
-  const names = key.map((column) => quoteIdentifier(column.name)).join(', ');
-  const where = after === undefined ? '' : ` WHERE (${names}) > (${after.map(quoteLiteral).join(', ')})`;
-  return `${where} ORDER BY ${names}`;
+  if (after === undefined) return ` ORDER BY ${orderSql(key)}`;
+  const names = key.map((column) => quoteIdentifier(column.name));
+  const values = key.map((column, i) => valueSql(column, after[i] ?? ''));
+  return ` WHERE ${afterSql(key, names, values)} ORDER BY ${orderSql(key)}`;
 }
 
 /** The select list over a SELECT of the user's; columns that it does not give are null. */

@@ -7,14 +7,15 @@ import type { ChangeOffset, MessageType } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import { MESSAGE, PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
+import { HeldChanges } from './held-changes.ts';
 import { KnownTables } from './known-tables.ts';
 import type { ChangeReaderOptions } from './reader-options.ts';
 import { RecordBatch } from './record-batch.ts';
 import { RestartPoint } from './restart-point.ts';
-import type { SignalEffect } from './signal-desk.ts';
 import { StreamPosition } from './stream-position.ts';
 import type { StreamedCommit, StreamedTransactions } from './streamed-transactions.ts';
 import { TableStream, type Tuple } from './table-stream.ts';
+import { watchRow } from './watched-rows.ts';
 import { changeInWindow } from './windowed-changes.ts';
 
 export class ChangeReader implements ReplicationHandler {
@@ -25,6 +26,7 @@ export class ChangeReader implements ReplicationHandler {
   readonly #restart: RestartPoint | undefined;
   readonly #batch: RecordBatch;
   readonly #position: StreamPosition;
+  readonly #held: HeldChanges;
   #started = false;
   #urgent = false;
   readonly #counts: StreamCounts;
@@ -38,6 +40,14 @@ export class ChangeReader implements ReplicationHandler {
     this.#position = position;
     this.#batch = new RecordBatch({ ...options, isUnfinished: () => position.isBehind });
     this.#tables = new KnownTables(options);
+    this.#held = new HeldChanges({
+      tables: this.#tables,
+      position,
+      askPlaces: options.askPlaces,
+      undelayed: (records) => void this.#batch.records.push(...records),
+      handle: (lsn, bytes, start, end) => this.#pace(this.#handled(lsn, bytes, start, end)),
+      keepalive: (lsn) => this.keepalive(lsn, false),
+    });
     this.#counts = options.counts;
     this.#restart = options.stored === undefined ? undefined : new RestartPoint(options.stored);
   }
@@ -91,11 +101,25 @@ export class ChangeReader implements ReplicationHandler {
       if (taken instanceof Promise) return this.#startWaiting(taken);
       if (taken !== 'other') return this.#startWaiting(this.#replay(streamed, taken));
     }
-    this.#handle(lsn, bytes, start, end);
-    if (this.#wait !== undefined) return this.#startWaiting(this.#wait);
+    const wait = this.#next(lsn, bytes, start, end);
+    if (wait !== undefined) return this.#startWaiting(wait);
     if (!this.#batch.isLarge) return true;
     this.#batch.flush();
     return !this.#stopWhileFull();
+  }
+
+  /** Handles a message, unless it has to wait for what the server says of its row; undefined = the next one may come. */
+  #next(lsn: Lsn, bytes: Buffer, start: number, end: number): Promise<void> | undefined {
+    const held = this.#position.window === undefined ? undefined : this.#held;
+    if (held?.take(lsn, bytes, start, end) !== true) return this.#handled(lsn, bytes, start, end);
+    return held.isFull ? held.release() : undefined;
+  }
+
+  #handled(lsn: Lsn, bytes: Buffer, start: number, end: number): Promise<void> | undefined {
+    this.#handle(lsn, bytes, start, end);
+    const wait = this.#wait;
+    this.#wait = undefined;
+    return wait;
   }
 
   #handle(lsn: Lsn, bytes: Buffer, start: number, end: number): void {
@@ -134,32 +158,30 @@ export class ChangeReader implements ReplicationHandler {
 
   /** What a transaction has sent while it was in progress, now that it has committed: as if it came now. */
   async #replay(streamed: StreamedTransactions, commit: StreamedCommit): Promise<void> {
-    const { queue } = this.#options;
     const { xid, commitLsn, commitTimeUs, endLsn } = commit;
+    await this.#held.release();
     if (commit.isEmpty) {
       await streamed.replay(xid, () => undefined);
       this.#position.readLsn = endLsn;
       return;
     }
     this.#beginTransaction(xid, commitLsn, commitTimeUs);
-    if (this.#wait !== undefined) await this.#takeWait();
-    await streamed.replay(xid, (lsn, bytes, start, end) => {
-      // Nobody takes what comes now; the queue would grow without end.
-      if (queue.isFailed) throw new Error('the stream is over');
-      this.#handle(lsn, bytes, start, end);
-      const wait = this.#wait === undefined ? undefined : this.#takeWait();
-      if (wait === undefined && !this.#batch.isLarge) return undefined;
-      this.#batch.flush();
-      const isWaiting = wait !== undefined || this.#batch.filling !== undefined || queue.isFull;
-      return isWaiting ? Promise.resolve(wait).then(() => this.#batch.handedOver()) : undefined;
-    });
+    await this.#wait;
+    this.#wait = undefined;
+    await streamed.replay(xid, (lsn, bytes, start, end) => this.#pace(this.#next(lsn, bytes, start, end)));
+    await this.#held.release();
     this.#commitTransaction(endLsn);
   }
 
-  #takeWait(): Promise<void> | undefined {
-    const wait = this.#wait;
-    this.#wait = undefined;
-    return wait;
+  /** After each message of many that do not come from the server itself: when the next one may follow. */
+  #pace(wait: Promise<void> | undefined): Promise<void> | undefined {
+    const { queue } = this.#options;
+    // Nobody takes what comes now; the queue would grow without end.
+    if (queue.isFailed) throw new Error('the stream is over');
+    if (wait === undefined && !this.#batch.isLarge) return undefined;
+    this.#batch.flush();
+    const isWaiting = wait !== undefined || this.#batch.filling !== undefined || queue.isFull;
+    return isWaiting ? Promise.resolve(wait).then(() => this.#batch.handedOver()) : undefined;
   }
 
   /** Puts a record of another kind at the place reached; `make` is given the offset that belongs there. */
@@ -174,6 +196,7 @@ export class ChangeReader implements ReplicationHandler {
 
   keepalive(lsn: Lsn, urgent: boolean): void {
     if (urgent) this.#urgent = true;
+    if (this.#held.keepsBack(lsn)) return;
     // Within a transaction the server's position may lie past rows that are still to come.
     const position = this.#position;
     if (position.transaction !== undefined) return;
@@ -188,6 +211,7 @@ export class ChangeReader implements ReplicationHandler {
   }
 
   caughtUp(): boolean {
+    if (!this.#held.isEmpty) return this.#startWaiting(this.#held.release());
     const work = this.#interrupts.shift();
     if (work !== undefined) return this.#startWaiting(work());
     this.#batch.flush();
@@ -322,6 +346,7 @@ export class ChangeReader implements ReplicationHandler {
       const before = kind === 'N' ? undefined : first;
       if (before !== undefined && reader.tupleKind() !== 'N') reader.fail('an update without its new row');
       const after = before === undefined ? first : this.#tuple(table);
+      if (before !== undefined) table.fillUnchanged(before, after);
       const { skipped, skipUnchanged } = this.#options;
       if (skipped.has('u') && (before === undefined || !table.movesKey(before, after))) {
         this.#counts.filtered++;
@@ -378,31 +403,15 @@ export class ChangeReader implements ReplicationHandler {
 
   /** Lets signals and incremental snapshots see a row that passes. */
   #observe(table: TableStream, lsn: Lsn, type: MessageType, row: Tuple, before?: Tuple): void {
-    const { signals } = this.#options;
+    const { signals, clock } = this.#options;
     if (signals === undefined) return;
-    const keys = signals.incremental.watchedKeys(table.schema);
-    if (keys !== undefined) {
-      signals.incremental.passed(table.texts(row, keys));
-      if (before !== undefined) signals.incremental.passed(table.texts(before, keys));
-    }
-    if (`${table.schema.schema}.${table.schema.table}` !== signals.table) return;
-    const { transaction } = this.#position;
-    if (transaction === undefined) return;
-    const place = {
-      lsn,
-      lastCommitLsn: transaction.lastCommitLsn,
-      offset: () => this.#position.offset(transaction, lsn, type),
-      processedNs: () => this.#options.clock.nowNs(),
-    };
-    const columns = table.firstTexts(row, 3);
-    if (type === 'INSERT') this.#apply(signals.desk.inserted(columns, place));
-    else if (type === 'DELETE') this.#apply(signals.desk.deleted(columns[0] ?? null, place));
-  }
-
-  #apply(effect: SignalEffect): void {
+    const position = this.#position;
+    const processedNs = (): bigint => clock.nowNs();
+    const effect = watchRow(signals, { table, lsn, type, row, before, position, processedNs });
+    if (effect === undefined) return;
     this.#batch.records.push(...effect.records);
     const last = effect.records.at(-1);
-    if (last !== undefined) this.#position.lastOffset = last.sourceOffset;
+    if (last !== undefined) position.lastOffset = last.sourceOffset;
     effect.handedOver?.();
     this.#wait = effect.wait;
   }

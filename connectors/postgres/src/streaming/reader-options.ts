@@ -7,6 +7,7 @@ import type { Relation } from '../protocol/pgoutput.ts';
 import type { TableName } from '../schema/catalog.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
 import type { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
+import type { KeyQuestion } from '../snapshot/key-places.ts';
 import type { SourceIdentity } from '../source-info.ts';
 import type { LogicalMessages } from './logical-messages.ts';
 import type { Reselect } from './reselect.ts';
@@ -38,6 +39,8 @@ export interface ChangeReaderOptions {
   readonly stored: StoredOffset | undefined;
   /** Until its end `stored` stays the offset of all records, so that a restart begins with it again. */
   readonly window: SnapshotWindow | undefined;
+  /** Where keys lie in the order that a table was read in, for the window; undefined where the server does not know. */
+  readonly askPlaces: (question: KeyQuestion) => Promise<readonly number[] | undefined>;
   readonly transactions: TransactionMetadata | undefined;
   readonly messages: LogicalMessages | undefined;
   /** The oldest transaction still running, where the config asks for it. */

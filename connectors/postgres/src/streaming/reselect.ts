@@ -6,8 +6,8 @@ import { type ChangeQueue, type ReselectRules, withAfter } from '@millrace/conne
 import { RAW_NULL, RAW_UNAVAILABLE, RawRow } from '@millrace/data';
 import type { Logger } from '@millrace/foundation';
 import type pg from 'pg';
-import { quoteIdentifier, quoteTable } from '../connection.ts';
-import { postgresError, sqlStateOf, toPostgresError } from '../errors.ts';
+import { quoteIdentifier, quoteTable, quoteText } from '../connection.ts';
+import { isAboutSession, postgresError, toPostgresError } from '../errors.ts';
 import { copyOut } from '../protocol/copy-out.ts';
 import { RowIndexer } from '../protocol/copy-text.ts';
 import { TupleIndex } from '../protocol/pgoutput.ts';
@@ -212,7 +212,7 @@ export class Reselect {
       if (key === undefined || answers.numbers.has(key)) continue;
       answers.numbers.set(key, values.length);
       const parts = target.keys.map(
-        ({ position, type }) => `${literal(textAt(row.row, position) ?? '')}::${type}`,
+        ({ position, type }) => `${quoteText(textAt(row.row, position) ?? '')}::${type}`,
       );
       values.push(`(${[values.length, ...parts].join(', ')})`);
     }
@@ -276,12 +276,6 @@ interface Answers {
   bytes: number;
 }
 
-/** The connection broke, or the server ended the session. */
-function isAboutSession(error: unknown): boolean {
-  const fromServer = error instanceof Error && 'severity' in error;
-  return !fromServer || (sqlStateOf(error) ?? '').startsWith('57P');
-}
-
 function groupByTarget(rows: readonly Pending[]): Map<Target, Pending[]> {
   const groups = new Map<Target, Pending[]>();
   for (const row of rows) {
@@ -302,11 +296,6 @@ function textAt({ bytes, entries, base }: Tuple, position: number): string | und
   const start = entries[base + 2 * position] ?? 0;
   const length = entries[base + 2 * position + 1] ?? RAW_NULL;
   return length < 0 ? undefined : bytes.toString('utf8', start, start + length);
-}
-
-/** Whatever `standard_conforming_strings` is. */
-function literal(text: string): string {
-  return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }
 
 /** Puts a record with the whole row in the place of the one that lacks columns. */

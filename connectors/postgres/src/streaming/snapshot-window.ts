@@ -6,7 +6,7 @@
 import type { OffsetMap, SourceRecord } from '@millrace/connect-api';
 import type { Lsn } from '../protocol/lsn.ts';
 import { qualified, type TableName } from '../schema/catalog.ts';
-import { compareKeys } from '../snapshot/key-order.ts';
+import { compareKeys, type OrderKey } from '../snapshot/key-order.ts';
 import {
   parseSnapshotState,
   type ReadTable,
@@ -23,6 +23,15 @@ export interface JudgedTable {
   readonly name: string;
   /** The columns that tell where a row lies; undefined = all rows were read at one point. */
   readonly keyColumns: readonly string[] | undefined;
+  /** Whether the server may have to be asked. */
+  readonly isAsked: boolean;
+}
+
+/** The places in the order of a table where its runs have stopped; a key lies in one of the parts between them. */
+export interface ReadPlaces {
+  readonly key: readonly OrderKey[];
+  /** Ascending. */
+  readonly places: readonly (readonly string[])[];
 }
 
 interface Waiting {
@@ -35,7 +44,10 @@ export class SnapshotWindow {
   readonly end: Lsn;
   readonly #maxWaiting: number;
   readonly #tables: Map<string, ReadTable>;
+  readonly #judged = new Map<string, JudgedTable>();
   readonly #deletes = new Map<string, Waiting>();
+  /** The parts that keys lie in of which only the server could tell. */
+  readonly #learned = new Map<string, number>();
   /** Whether what was read is exactly what was delivered: then no delete has to wait, and offsets can hold the window. */
   readonly exact: boolean;
   #state: OffsetMap | undefined;
@@ -48,7 +60,11 @@ export class SnapshotWindow {
     this.#maxWaiting = maxWaiting;
     this.exact = exact;
     let end: Lsn = 0;
-    for (const { parts } of tables.values()) for (const { at } of parts) if (at > end) end = at;
+    for (const [name, { key, parts }] of tables) {
+      for (const { at } of parts) if (at > end) end = at;
+      const isAsked = parts.length > 1 && key?.some(({ kind }) => kind === 'server') === true;
+      this.#judged.set(name, { name, keyColumns: key?.map((column) => column.name), isAsked });
+    }
     this.end = end;
   }
 
@@ -67,33 +83,53 @@ export class SnapshotWindow {
 
   /** How to judge changes of a table; undefined when all are delivered. */
   table(name: TableName): JudgedTable | undefined {
-    const progress = this.#tables.get(qualified(name));
-    if (progress === undefined) return undefined;
-    return { name: qualified(name), keyColumns: progress.key?.map((column) => column.name) };
+    return this.#judged.get(qualified(name));
   }
 
-  /** Whether a row with this key was read after `commitLsn`. */
-  covers(table: JudgedTable, key: readonly string[], commitLsn: Lsn): boolean {
+  /**
+   * Whether a row with this key was read after `commitLsn`; undefined = only the server can tell where it lies, and
+   * `learn` was not told.
+   */
+  covers(table: JudgedTable, key: readonly string[], commitLsn: Lsn): boolean | undefined {
     const progress = this.#tables.get(table.name);
     if (progress === undefined) return false;
-    const { key: order, parts } = progress;
-    const part = parts.find(
-      ({ until }) => until === undefined || order === undefined || compareKeys(order, key, until) <= 0,
-    );
+    const { parts } = progress;
+    if (parts.every(({ at }) => commitLsn >= at)) return false;
+    if (parts.every(({ at }) => commitLsn < at) && parts.at(-1)?.until === undefined) return true;
+    const index = partOf(progress, key) ?? this.#learned.get(joined(table.name, key));
+    if (index === undefined) return undefined;
+    const part = parts[index];
     return part !== undefined && commitLsn < part.at;
+  }
+
+  /** What the server is asked where keys of this table lie; undefined when all changes of it are delivered. */
+  places(name: string): ReadPlaces | undefined {
+    const { key, parts } = this.#tables.get(name) ?? {};
+    if (key === undefined || parts === undefined) return undefined;
+    return { key, places: parts.flatMap(({ until }) => (until === undefined ? [] : [until])) };
+  }
+
+  /** This key lies after so many of the table's `places`. */
+  learn(name: string, key: readonly string[], place: number): void {
+    this.#learned.set(joined(name, key), place);
+  }
+
+  /** INV-5: what was learned is not needed any more. */
+  forget(): void {
+    this.#learned.clear();
   }
 
   /** A row that was deleted before it was read: delivered at the end, unless it comes back. */
   deleted(table: JudgedTable, recordKey: string, records: readonly SourceRecord[]): SourceRecord[] {
     // Nobody has seen the row.
     if (this.exact) return [];
-    this.#deletes.set(waitingKey(table.name, recordKey), { table: table.name, records });
+    this.#deletes.set(joined(table.name, [recordKey]), { table: table.name, records });
     return this.#deletes.size > this.#maxWaiting ? this.#giveUp() : [];
   }
 
   /** A row is there (again): either it is read as such, or its change is delivered. */
   created(table: JudgedTable, recordKey: string): void {
-    this.#deletes.delete(waitingKey(table.name, recordKey));
+    this.#deletes.delete(joined(table.name, [recordKey]));
   }
 
   /**
@@ -102,6 +138,7 @@ export class SnapshotWindow {
    */
   release(name: string): SourceRecord[] {
     this.#tables.delete(name);
+    this.#judged.delete(name);
     this.#state = undefined;
     const records: SourceRecord[] = [];
     for (const [key, waiting] of this.#deletes) {
@@ -117,6 +154,7 @@ export class SnapshotWindow {
     const records = [...this.#deletes.values()].flatMap((waiting) => waiting.records);
     this.#deletes.clear();
     this.#tables.clear();
+    this.#judged.clear();
     return records;
   }
 
@@ -127,6 +165,17 @@ export class SnapshotWindow {
   }
 }
 
-function waitingKey(table: string, recordKey: string): string {
-  return `${table}\u0000${recordKey}`;
+/** The part that a key lies in, or the number of parts if it is in none; undefined when only the server can tell. */
+function partOf({ key: order, parts }: ReadTable, key: readonly string[]): number | undefined {
+  for (const [i, { until }] of parts.entries()) {
+    if (until === undefined || order === undefined) return i;
+    const comparison = compareKeys(order, key, until);
+    if (comparison === undefined) return undefined;
+    if (comparison <= 0) return i;
+  }
+  return parts.length;
+}
+
+function joined(table: string, texts: readonly string[]): string {
+  return [table, ...texts].join('\u0000');
 }

@@ -38,6 +38,7 @@ import { LayoutBook } from '../schema/layout-book.ts';
 import { type SchemaRules, tableSchema } from '../schema/table-schema.ts';
 import type { ServerFacts } from '../server.ts';
 import { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
+import { type KeyQuestion, knownPlaces } from '../snapshot/key-places.ts';
 import type { SourceIdentity } from '../source-info.ts';
 import { ChangeReader } from './change-reader.ts';
 import { logicalMessages } from './logical-messages.ts';
@@ -155,6 +156,7 @@ export class StreamingRun {
         options.from === undefined
           ? undefined
           : SnapshotWindow.of(options.from.map, context.exactlyOnce === true),
+      askPlaces: (question) => this.#askPlaces(question),
       transactions,
       messages: logicalMessages(config, identity, sourcePartition),
       xmin: () => this.#xmin?.current ?? null,
@@ -364,11 +366,12 @@ export class StreamingRun {
 
   async #describe(relation: Relation, xid: number): Promise<DescribedTable> {
     const { catalog, types, rules } = this.#options;
+    const failed = `Cannot read the definition of ${qualified(relation)}`;
     try {
-      await this.#answered(relation, () => this.#visible(relation, xid), VISIBLE_WITHIN_MS);
+      await this.#answered(failed, () => this.#visible(relation, xid), VISIBLE_WITHIN_MS);
       this.#describing.enter(`reading the definition of ${qualified(relation)} from the catalog`);
       types.forgetEnums();
-      const table = await this.#answered(relation, async () => {
+      const table = await this.#answered(failed, async () => {
         await types.load(
           catalog,
           relation.columns.map((column) => column.typeOid),
@@ -387,7 +390,21 @@ export class StreamingRun {
       });
       return { schema, changedBy };
     } catch (error) {
-      throw toPostgresError(error, `Cannot read the definition of ${qualified(relation)}`);
+      throw toPostgresError(error, failed);
+    } finally {
+      this.#describing.leave();
+    }
+  }
+
+  async #askPlaces(question: KeyQuestion): Promise<readonly number[] | undefined> {
+    const { catalog, context } = this.#options;
+    const table = qualified(question.table);
+    this.#describing.enter(
+      `asking where changed rows of ${table} lie in the order the snapshot has read it in`,
+    );
+    try {
+      const failed = `Cannot ask for the order of ${table}`;
+      return await this.#answered(failed, () => knownPlaces(catalog, question, context.logger));
     } finally {
       this.#describing.leave();
     }
@@ -415,11 +432,11 @@ export class StreamingRun {
   }
 
   /** INV-7: nothing watches this session, and while it is waited for nothing is read from the stream. */
-  async #answered<T>(relation: Relation, query: () => Promise<T>, moreMs = 0): Promise<T> {
+  async #answered<T>(failed: string, query: () => Promise<T>, moreMs = 0): Promise<T> {
     const limitMs = silenceLimitMs(this.#options.facts) + moreMs;
     let timer: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {
-      const text = `Cannot read the definition of ${qualified(relation)}: no answer for ${Math.round(limitMs / 1000)} s`;
+      const text = `${failed}: no answer for ${Math.round(limitMs / 1000)} s`;
       timer = setTimeout(() => reject(postgresError('postgres.connection_stalled', text)), limitMs);
     });
     try {

@@ -11,7 +11,7 @@ import {
   type TemplateStruct,
 } from '@millrace/data';
 import type { Lsn } from '../protocol/lsn.ts';
-import type { Relation, ReplicaIdentity } from '../protocol/pgoutput.ts';
+import type { Relation } from '../protocol/pgoutput.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
 import {
   changeSource,
@@ -31,7 +31,6 @@ export interface Tuple {
 
 export class TableStream {
   readonly schema: TableSchema;
-  readonly identity: ReplicaIdentity;
   readonly columnCount: number;
   readonly #events: TableEvents;
   readonly #columnNames: readonly string[];
@@ -42,7 +41,6 @@ export class TableStream {
 
   constructor(schema: TableSchema, relation: Relation, events: TableEvents, sourceIdentity: SourceIdentity) {
     this.schema = schema;
-    this.identity = relation.identity;
     this.#columnNames = relation.columns.map((column) => column.name);
     this.columnCount = schema.columnCount;
     this.#events = events;
@@ -68,6 +66,20 @@ export class TableStream {
     this.#events.created(out, change, this.#key(after), this.#row(after));
   }
 
+  /**
+   * Gives the new row of a message what the server left out of it because it did not change, as far as the old row has
+   * it: all under identity FULL, else the key, which is sent where it is stored out of line.
+   */
+  fillUnchanged(before: Tuple, after: Tuple): void {
+    for (let i = 0; i < 2 * this.columnCount; i += 2) {
+      if (after.entries[after.base + i + 1] !== RAW_UNAVAILABLE) continue;
+      const length = before.entries[before.base + i + 1] ?? RAW_UNAVAILABLE;
+      if (length < 0) continue;
+      after.entries[after.base + i] = before.entries[before.base + i] ?? 0;
+      after.entries[after.base + i + 1] = length;
+    }
+  }
+
   /** `before` is the old row with its key columns only (`K`) or whole (`O`); absent when the key did not change. */
   updated(
     out: SourceRecord[],
@@ -80,8 +92,6 @@ export class TableStream {
       this.#events.updated(out, change, this.#key(after), null, this.#row(after));
       return;
     }
-    // Identity full: what the server left out of the new row because it did not change is in the old one.
-    if (this.identity === 'full') fillUnchanged(before, after, this.columnCount);
     const keyBefore = this.#key(before);
     const keyAfter = this.#key(after);
     if (keyBefore !== null && keyAfter !== null && this.movesKey(before, after)) {
@@ -134,6 +144,11 @@ export class TableStream {
     return columns.map((name) => textAt(row, this.#columnNames.indexOf(name)) ?? '');
   }
 
+  /** The text of a column; undefined where there is none. */
+  text(row: Tuple, column: string): string | undefined {
+    return textAt(row, this.#columnNames.indexOf(column)) ?? undefined;
+  }
+
   /** The texts of the first columns. */
   firstTexts(row: Tuple, count: number): (string | null)[] {
     return Array.from({ length: Math.min(count, this.columnCount) }, (_, column) => textAt(row, column));
@@ -145,9 +160,6 @@ export class TableStream {
   /** The texts of the columns of the records' key, joined. */
   keyText(row: Tuple): string {
     return this.schema.keyColumns.map((column) => textAt(row, column) ?? '').join('\u0000');
-  }
-  hasColumns(names: readonly string[]): boolean {
-    return names.every((name) => this.#columnNames.includes(name));
   }
 
   #row({ bytes, entries, base }: Tuple): RawRow {
@@ -185,14 +197,6 @@ function sameBytes(a: Tuple, b: Tuple, at: number): boolean {
   const startA = a.entries[a.base + at] ?? 0;
   const startB = b.entries[b.base + at] ?? 0;
   return a.bytes.compare(b.bytes, startB, startB + lengthB, startA, startA + lengthA) === 0;
-}
-
-function fillUnchanged(before: Tuple, after: Tuple, columns: number): void {
-  for (let i = 0; i < 2 * columns; i += 2) {
-    if (after.entries[after.base + i + 1] !== RAW_UNAVAILABLE) continue;
-    after.entries[after.base + i] = before.entries[before.base + i] ?? 0;
-    after.entries[after.base + i + 1] = before.entries[before.base + i + 1] ?? RAW_UNAVAILABLE;
-  }
 }
 
 function textAt({ bytes, entries, base }: Tuple, column: number): string | null {

@@ -25,14 +25,11 @@ export function changeInWindow(
 ): readonly SourceRecord[] | undefined {
   const judged = window.table(table.schema);
   if (judged === undefined) return undefined;
-  if (judged.keyColumns !== undefined && !table.hasColumns(judged.keyColumns)) {
-    const waiting = window.release(judged.name);
-    return waiting.length === 0 ? undefined : [...waiting, ...wholeChange(table, change)];
-  }
   const { before, after } = change;
   if (before !== undefined && after !== undefined && table.movesKey(before, after))
     return movedRow(window, judged, table, change);
   const isCovered = covers(window, judged, table, change, after ?? before);
+  if (isCovered === undefined) return released(window, judged, table, change);
   if (after !== undefined) window.created(judged, table.keyText(after));
   if (!isCovered) return undefined;
   if (after !== undefined) return [];
@@ -54,6 +51,7 @@ function movedRow(
   if (before === undefined || after === undefined) return undefined;
   const oldCovered = covers(window, judged, table, change, before);
   const newCovered = covers(window, judged, table, change, after);
+  if (oldCovered === undefined || newCovered === undefined) return released(window, judged, table, change);
   window.created(judged, table.keyText(after));
   if (!oldCovered && !newCovered) return undefined;
   const records = wholeChange(table, {
@@ -69,15 +67,39 @@ function movedRow(
   return newCovered ? given : [...given, ...created];
 }
 
+/** Where this change cannot be judged, neither can those after it. */
+function released(
+  window: SnapshotWindow,
+  judged: JudgedTable,
+  table: TableStream,
+  change: RowChange,
+): readonly SourceRecord[] | undefined {
+  const waiting = window.release(judged.name);
+  return waiting.length === 0 ? undefined : [...waiting, ...wholeChange(table, change)];
+}
+
+/** Undefined when the row does not tell where it lies. */
 function covers(
   window: SnapshotWindow,
   judged: JudgedTable,
   table: TableStream,
   { commitLsn }: RowChange,
   row: Tuple | undefined,
-): boolean {
+): boolean | undefined {
   if (row === undefined) return false;
-  return window.covers(judged, table.texts(row, judged.keyColumns ?? []), commitLsn);
+  const key = orderTexts(table, judged.keyColumns ?? [], row);
+  return key === undefined ? undefined : window.covers(judged, key, commitLsn);
+}
+
+/** The texts of a row's columns; undefined when it lacks one. */
+export function orderTexts(table: TableStream, columns: readonly string[], row: Tuple): string[] | undefined {
+  const texts: string[] = [];
+  for (const column of columns) {
+    const text = table.text(row, column);
+    if (text === undefined) return undefined;
+    texts.push(text);
+  }
+  return texts;
 }
 
 function wholeChange(table: TableStream, { type, before, after, context }: RowChange): SourceRecord[] {

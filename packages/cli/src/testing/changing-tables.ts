@@ -25,7 +25,7 @@ create sequence versions as integer;
 create table history (seq bigserial primary key, tbl text not null, key text not null, version integer);
 create table account (id integer primary key, name text, balance integer, version integer);
 create table pair (a integer, b integer, note text, version integer, primary key (b, a));
-create table doc (id text primary key, body text, n integer, version integer);
+create table doc (id text collate "en-US-x-icu" primary key, body text, n integer, version integer);
 alter table doc alter body set storage external;
 create table whole (id integer primary key, body text, note text, version integer);
 alter table whole alter body set storage external;

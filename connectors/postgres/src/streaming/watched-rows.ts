@@ -1,0 +1,43 @@
+// Rows of the stream that signals and incremental snapshots have to see.
+import type { MessageType } from '../offset.ts';
+import type { Lsn } from '../protocol/lsn.ts';
+import type { SignalWatch } from './reader-options.ts';
+import type { SignalEffect } from './signal-desk.ts';
+import type { StreamPosition } from './stream-position.ts';
+import type { TableStream, Tuple } from './table-stream.ts';
+
+/** A row that passes, by the last change that was counted. */
+export interface PassingRow {
+  readonly table: TableStream;
+  readonly lsn: Lsn;
+  readonly type: MessageType;
+  readonly row: Tuple;
+  /** The same row before the change, where the server has sent that. */
+  readonly before: Tuple | undefined;
+  readonly position: StreamPosition;
+  readonly processedNs: () => bigint;
+}
+
+/** Lets them see a row; returns what that asks of the stream. */
+export function watchRow(
+  { table: signalTable, desk, incremental }: SignalWatch,
+  { table, lsn, type, row, before, position, processedNs }: PassingRow,
+): SignalEffect | undefined {
+  const keys = incremental.watchedKeys(table.schema);
+  if (keys !== undefined) {
+    incremental.passed(table.texts(row, keys));
+    if (before !== undefined) incremental.passed(table.texts(before, keys));
+  }
+  if (`${table.schema.schema}.${table.schema.table}` !== signalTable) return undefined;
+  const { transaction } = position;
+  if (transaction === undefined) return undefined;
+  const place = {
+    lsn,
+    lastCommitLsn: transaction.lastCommitLsn,
+    offset: () => position.offset(transaction, lsn, type),
+    processedNs,
+  };
+  const columns = table.firstTexts(row, 3);
+  if (type === 'INSERT') return desk.inserted(columns, place);
+  return type === 'DELETE' ? desk.deleted(columns[0] ?? null, place) : undefined;
+}

@@ -6,7 +6,6 @@ import { DEBEZIUM_EXCEPTION, postgresError } from './errors.ts';
 import type { StoredOffset } from './offset.ts';
 import { formatLsn } from './protocol/lsn.ts';
 import type { PositionCheck, SlotState } from './replication-slot.ts';
-import { parseSnapshotState } from './snapshot/snapshot-state.ts';
 
 export interface Plan {
   readonly snapshot: boolean;
@@ -75,11 +74,13 @@ function decide(input: PlanInput): Plan {
   throw positionLost(config, stored, state === 'ahead', slot?.givenUp);
 }
 
-/** A snapshot that was interrupted is gone on with while the slot still holds everything since its beginning. */
+/**
+ * A snapshot that was interrupted is gone on with while the slot still holds everything since its beginning: also where
+ * nothing was read to the end, since rows that were delivered may have been deleted meanwhile, which only the stream tells.
+ */
 function isResumable({ config, logger, stored, lineage, position }: PlanInput): boolean {
   const { readData, stream } = config.snapshot;
   if (!readData || !stream || stored?.snapshot?.complete !== false) return false;
-  if (parseSnapshotState(stored.map) === undefined) return false;
   const gone = lineage(stored) ?? position(stored);
   if (gone === 'available') return true;
   logger.warn({ slot: config.slot.name, reason: gone }, 'the snapshot that was interrupted starts again');

@@ -301,6 +301,16 @@ const UNLISTED: readonly Row[] = [
     'Accepted for compatibility.',
   ],
   [
+    'millrace.snapshot.order',
+    'STRING',
+    'key',
+    'LOW',
+    'SHORT',
+    'Order in which snapshots read rows',
+    'key: in the order of their keys, so that a snapshot that is interrupted goes on within a table; none: as they lie, which is less work for the server where keys are random, and a table that was being read begins again.',
+    { values: ['key', 'none'] },
+  ],
+  [
     'millrace.streaming',
     'STRING',
     'off',

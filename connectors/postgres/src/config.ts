@@ -61,6 +61,8 @@ export interface PostgresConfig {
     readonly threads: number;
     readonly tables: NameFilter;
     readonly order: 'disabled' | 'ascending' | 'descending';
+    /** Rows are read in the order of their key where a snapshot may have to go on. */
+    readonly byKey: boolean;
     readonly locking: 'none' | 'shared';
     readonly lockTimeoutMs: number;
     /** The SELECT for a table named `schema.table`, where the config has one. */
@@ -145,6 +147,7 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
       threads: config.int('snapshot.max.threads'),
       tables: splitList(snapshotList).length === 0 ? () => true : matchesAny(snapshotList),
       order: word(config, 'snapshot.tables.order.by.row.count') as 'disabled',
+      byKey: word(config, 'millrace.snapshot.order') === 'key',
       locking: word(config, 'snapshot.locking.mode') === 'shared' ? 'shared' : 'none',
       lockTimeoutMs: config.int('snapshot.lock.timeout.ms'),
       select: selects(raw),

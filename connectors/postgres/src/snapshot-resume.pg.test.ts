@@ -144,4 +144,24 @@ describe('a snapshot that is interrupted', () => {
     await catchUp(settings, durable, consumer, () => workload.mark());
     expect(consumer.rows, `seed ${seed}`).toEqual(await tablesOf(db));
   });
+
+  test('T1: reads rows as they lie where the config says so, and then the table again (INV-3)', {
+    timeout: 60_000,
+  }, async () => {
+    const seed = newSeed();
+    const next = random(seed);
+    await using db = await testDatabase();
+    const workload = new Workload(db, next);
+    await workload.create();
+    await db.query(`update a set pad = 'moved to the end' where id = 10`);
+    const settings = { ...settingsOf(db, 1), 'millrace.snapshot.order': 'none' };
+    const consumer = new Consumer(1);
+    let durable = await live(settings, NOTHING, consumer, { records: 1500, lost: 100 });
+    expect(stateOf(durable)).not.toContain('until');
+    expect(consumer.rows.has('a 20') && !consumer.rows.has('a 10')).toBe(true);
+    await workload.change(50);
+    durable = await catchUp(settings, durable, consumer, () => workload.mark());
+    expect(consumer.reads.get('a')).toBeGreaterThan(ROWS + 1000);
+    expect(consumer.differences(await tablesOf(db), 4), `seed ${seed}`).toEqual([]);
+  });
 });

@@ -100,7 +100,13 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     const waiting = tables.values();
     const next = (): TableName | undefined => waiting.next().value;
     const [firstTable] = tables;
-    const each = { ...options, shared, onTable, firstTable, ordered: resumable !== undefined };
+    const each = {
+      ...options,
+      shared,
+      onTable,
+      firstTable,
+      ordered: resumable !== undefined && config.snapshot.byKey,
+    };
     await allOrNone(options.signal, (signal) =>
       [first, ...others].map((client) => new SnapshotReader({ ...each, client, signal }).read(next)),
     );

@@ -41,14 +41,18 @@ const fixed = (schema: Subject['values'][string]['schema'], ...values: unknown[]
 });
 const PACKAGE = 'org.apache.kafka.connect.converters';
 
+const bytes = fixed(BYTES, Buffer.from([0, 255, 10]), Buffer.alloc(0));
+
 const SUBJECTS: Readonly<Record<string, Subject>> = {
   [`${PACKAGE}.BooleanConverter`]: fixed(BOOLEAN, true, false),
-  [`${PACKAGE}.ByteArrayConverter`]: fixed(BYTES, Buffer.from([0, 255, 10]), Buffer.alloc(0)),
+  [`${PACKAGE}.ByteArrayConverter`]: bytes,
   [`${PACKAGE}.DoubleConverter`]: fixed(FLOAT64, -1.5, 1e300),
   [`${PACKAGE}.FloatConverter`]: fixed(FLOAT32, 0.5, -8),
   [`${PACKAGE}.IntegerConverter`]: fixed(INT32, -2_147_483_648, 7),
   [`${PACKAGE}.LongConverter`]: fixed(INT64, 9_223_372_036_854_775_807n, -1),
   [`${PACKAGE}.ShortConverter`]: fixed(INT16, -32_768, 32_767),
+  'io.debezium.converters.BinaryDataConverter': bytes,
+  'io.debezium.converters.ByteArrayConverter': bytes,
   'org.apache.kafka.connect.json.JsonConverter': {
     config: { 'schemas.enable': 'true' },
     values: {

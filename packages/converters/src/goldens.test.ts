@@ -24,6 +24,7 @@ const read = (name: string): unknown => JSON.parse(readFileSync(goldenPath(`conv
 const goldens = new GoldenValues(read('_schemas.json'));
 const FILES = [
   'ByteArrayConverter',
+  'DebeziumByteConverters',
   'JsonConverter',
   'NumberConverters',
   'SimpleHeaderConverter',

@@ -1,6 +1,7 @@
 // The converters as plug-ins.
 import type { Converter, ConverterPlugin, HeaderConverterPlugin, PluginEntry } from '@millrace/connect-api';
 import { ByteArrayConverter, byteArrayConverterConfig } from './byte-array-converter.ts';
+import { CloudEventsConverter, cloudEventsConverterConfig } from './cloud-events-converter.ts';
 import { DebeziumByteConverter, debeziumByteConverterConfig } from './debezium-byte-converters.ts';
 import { JsonConverter, jsonConverterConfig } from './json/json-converter.ts';
 import { FixedConverter, numberConverterConfig } from './number-converters.ts';
@@ -64,6 +65,13 @@ const plugins: readonly (ConverterPlugin | HeaderConverterPlugin)[] = [
   ...both.map((plugin): ConverterPlugin => ({ kind: 'converter', version: VERSION, ...plugin })),
   ...both.map((plugin): HeaderConverterPlugin => ({ kind: 'header_converter', version: VERSION, ...plugin })),
   ...debezium.map((plugin): ConverterPlugin => ({ kind: 'converter', ...plugin })),
+  {
+    kind: 'converter',
+    className: 'io.debezium.converters.CloudEventsConverter',
+    version: DEBEZIUM_VERSION,
+    configDef: cloudEventsConverterConfig,
+    create: () => new CloudEventsConverter(),
+  },
   ...debezium.map((plugin): HeaderConverterPlugin => ({ kind: 'header_converter', ...plugin })),
   {
     kind: 'header_converter',

@@ -1,6 +1,13 @@
 // Redis keys from records: a template compiled once.
 import type { SinkRecord } from '@millrace/connect-api';
-import { javaToString, type Schema, Struct } from '@millrace/data';
+import {
+  CONNECT_DATE,
+  CONNECT_TIME,
+  CONNECT_TIMESTAMP,
+  javaToString,
+  type Schema,
+  Struct,
+} from '@millrace/data';
 import { MillraceError } from '@millrace/foundation';
 import { badRecord } from './errors.ts';
 
@@ -65,5 +72,8 @@ function keyField(record: SinkRecord, name: string): string {
 
 function text(value: unknown, schema: Schema | null): string {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
-  return javaToString(value, schema);
+  // Moments as the numbers they are, not as Java's texts of dates.
+  return javaToString(value, typeof value === 'number' && MOMENTS.has(schema?.name ?? '') ? null : schema);
 }
+
+const MOMENTS: ReadonlySet<string> = new Set([CONNECT_DATE, CONNECT_TIME, CONNECT_TIMESTAMP]);

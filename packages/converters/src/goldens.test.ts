@@ -5,6 +5,7 @@ import { ByteWriter, parseJson, type SchemaAndValue } from '@millrace/data';
 import { MillraceError } from '@millrace/foundation';
 import { describeSchema, describeValue, GoldenValues, goldenPath } from '@millrace/testkit';
 import { describe, expect, test } from 'vitest';
+import { JsonConverter } from './json/json-converter.ts';
 import { converterPlugins } from './plugins.ts';
 
 type Bytes = { text: string } | { base64: string } | null;
@@ -15,6 +16,8 @@ interface Case {
   readonly op: 'fromConnectData' | 'toConnectData' | 'fromConnectHeader' | 'toConnectHeader';
   readonly isKey?: boolean;
   readonly topic?: string;
+  /** As JSON with schemas. */
+  readonly headers?: readonly { readonly key: string; readonly bytes: Bytes }[];
   readonly input: unknown;
   readonly output?: unknown;
   readonly error?: { stage: string; class: string; message: string };
@@ -24,6 +27,8 @@ const read = (name: string): unknown => JSON.parse(readFileSync(goldenPath(`conv
 const goldens = new GoldenValues(read('_schemas.json'));
 const FILES = [
   'ByteArrayConverter',
+  'CloudEventsConverter',
+  'DebeziumByteConverters',
   'JsonConverter',
   'NumberConverters',
   'SimpleHeaderConverter',
@@ -66,11 +71,21 @@ async function run(golden: Case): Promise<Buffer | null | SchemaAndValue> {
   const { schema, value } = golden.input as { schema: unknown; value: unknown };
   const built = goldens.schema(schema);
   const out = new ByteWriter(8);
-  return converter.write(topic, [], built, goldens.value(built, value), out) ? out.copyFrom() : null;
+  const headers = (golden.headers ?? []).map(({ key, bytes }) => ({ key, ...headerValue(bytes) }));
+  return converter.write(topic, headers, built, goldens.value(built, value), out) ? out.copyFrom() : null;
+}
+
+function headerValue(bytes: Bytes): SchemaAndValue {
+  const json = new JsonConverter();
+  json.configure({ 'schemas.enable': 'true' });
+  return json.readHeader('t', 'h', toBytes(bytes));
 }
 
 /** Cases we answer differently on purpose, with the reason. */
 const DIFFERENT: Readonly<Record<string, string>> = {
+  'CloudEventsConverter/metadata from header': 'Java throws a NullPointerException; ours gives no bytes',
+  'CloudEventsConverter/id and type from headers':
+    'Debezium reads headers back as JSON with schemas; ours has their values',
   'JsonConverter/read struct default': 'Java cannot read the struct defaults it writes; ours can',
   'SimpleHeaderConverter/read null': 'Java throws a NullPointerException; ours gives null',
 };

@@ -1,6 +1,8 @@
 // The converters as plug-ins.
-import type { ConverterPlugin, HeaderConverterPlugin, PluginEntry } from '@millrace/connect-api';
+import type { Converter, ConverterPlugin, HeaderConverterPlugin, PluginEntry } from '@millrace/connect-api';
 import { ByteArrayConverter, byteArrayConverterConfig } from './byte-array-converter.ts';
+import { CloudEventsConverter, cloudEventsConverterConfig } from './cloud-events-converter.ts';
+import { DebeziumByteConverter, debeziumByteConverterConfig } from './debezium-byte-converters.ts';
 import { JsonConverter, jsonConverterConfig } from './json/json-converter.ts';
 import { FixedConverter, numberConverterConfig } from './number-converters.ts';
 import { SimpleHeaderConverter, simpleHeaderConverterConfig } from './simple-header-converter.ts';
@@ -44,9 +46,33 @@ const both: readonly (Pick<ConverterPlugin, 'className' | 'configDef'> & {
   },
 ];
 
+/** The version of Debezium whose converters these are. */
+const DEBEZIUM_VERSION = '3.6.2.Final';
+
+const debezium = ['ByteArrayConverter', 'BinaryDataConverter'].map((name) => ({
+  className: `io.debezium.converters.${name}`,
+  version: DEBEZIUM_VERSION,
+  configDef: debeziumByteConverterConfig,
+  create: () => new DebeziumByteConverter((wanted) => converterOf(wanted)),
+}));
+
+/** A converter of this package. */
+function converterOf(className: string): Converter | undefined {
+  return [...both, ...debezium].find((plugin) => plugin.className === className)?.create();
+}
+
 const plugins: readonly (ConverterPlugin | HeaderConverterPlugin)[] = [
   ...both.map((plugin): ConverterPlugin => ({ kind: 'converter', version: VERSION, ...plugin })),
   ...both.map((plugin): HeaderConverterPlugin => ({ kind: 'header_converter', version: VERSION, ...plugin })),
+  ...debezium.map((plugin): ConverterPlugin => ({ kind: 'converter', ...plugin })),
+  {
+    kind: 'converter',
+    className: 'io.debezium.converters.CloudEventsConverter',
+    version: DEBEZIUM_VERSION,
+    configDef: cloudEventsConverterConfig,
+    create: () => new CloudEventsConverter(),
+  },
+  ...debezium.map((plugin): HeaderConverterPlugin => ({ kind: 'header_converter', ...plugin })),
   {
     kind: 'header_converter',
     className: 'org.apache.kafka.connect.storage.SimpleHeaderConverter',

@@ -3,9 +3,6 @@ import type { Converter, HeaderConverter, Headers } from '@millrace/connect-api'
 import {
   BigDecimal,
   type ByteWriter,
-  CONNECT_DATE,
-  CONNECT_TIME,
-  CONNECT_TIMESTAMP,
   javaToString,
   optional,
   type Schema,
@@ -80,19 +77,5 @@ export class StringConverter implements Converter, HeaderConverter {
 function textOf(value: unknown, schema: Schema | null): string {
   if (typeof value === 'string') return value;
   if (value instanceof BigDecimal) return value.toPlainString();
-  if (typeof value === 'number') {
-    if (schema?.name === CONNECT_TIMESTAMP || schema?.name === CONNECT_TIME)
-      return javaDateText(new Date(value));
-    if (schema?.name === CONNECT_DATE) return javaDateText(new Date(value * 86_400_000));
-  }
-  return value instanceof Date ? javaDateText(value) : javaToString(value, schema);
-}
-
-/** `java.util.Date.toString` in UTC: `Tue Nov 14 22:13:20 UTC 2023`. */
-function javaDateText(date: Date): string {
-  const [day = '', number = '', month = '', year = '', time = ''] = date
-    .toUTCString()
-    .replace(',', '')
-    .split(' ');
-  return `${day} ${month} ${number} ${time} UTC ${year}`;
+  return javaToString(value, schema);
 }

@@ -13,6 +13,7 @@ const NUMBER_CLASSES: Partial<Record<SchemaType, string>> = {
   float32: 'java.lang.Float',
   float64: 'java.lang.Double',
 };
+const DAY_MS = 86_400_000;
 const DATES: readonly (string | null)[] = [CONNECT_DATE, CONNECT_TIME, CONNECT_TIMESTAMP];
 
 /** The Java class a value would have, as messages print it; the schema tells the width of a number. */
@@ -51,6 +52,8 @@ export function javaToString(value: unknown, schema: Schema | null): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'boolean' || typeof value === 'bigint') return String(value);
   if (typeof value === 'number') {
+    if (schema?.name === CONNECT_DATE) return javaDateText(value * DAY_MS);
+    if (schema?.name === CONNECT_TIME || schema?.name === CONNECT_TIMESTAMP) return javaDateText(value);
     if (schema?.type === 'float32') return javaFloat(value);
     if (schema?.type === 'float64' || !Number.isInteger(value)) return javaDouble(value);
     return String(value);
@@ -58,7 +61,7 @@ export function javaToString(value: unknown, schema: Schema | null): string {
   if (value instanceof Double) return javaDouble(value.value);
   if (value instanceof BigDecimal) return javaBigDecimal(value.unscaled, value.scale);
   if (value instanceof Uint8Array) return `[B@${Buffer.from(value).toString('hex').slice(0, 8)}`;
-  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Date) return javaDateText(value.getTime());
   if (Array.isArray(value))
     return `[${value.map((item) => javaToString(item, schema?.valueSchema ?? null)).join(', ')}]`;
   if (value instanceof Map) {
@@ -75,4 +78,13 @@ export function javaToString(value: unknown, schema: Schema | null): string {
     return `Struct{${fields.join(',')}}`;
   }
   return String(value);
+}
+
+/** `java.util.Date.toString` in UTC of milliseconds since 1970: `Tue Nov 14 22:13:20 UTC 2023`. */
+function javaDateText(ms: number): string {
+  const [day = '', number = '', month = '', year = '', time = ''] = new Date(ms)
+    .toUTCString()
+    .replace(',', '')
+    .split(' ');
+  return `${day} ${month} ${number} ${time} UTC ${year}`;
 }

@@ -46,7 +46,8 @@ describe('topic names', () => {
     expect(naming.dataTopic(['public', 'a_b'])).toBe('shop.public.a_u005fb');
   });
 
-  test('schema names are made valid for Avro part by part', () => {
-    expect(adjustSchemaName('shop-1.public.1st', 'avro')).toBe('shop_1.public._1st');
+  test('schema names are made valid for Avro as Debezium does: of digits only the first of all is changed', () => {
+    expect(adjustSchemaName('1shop-1.public.1st', 'avro')).toBe('_1shop_1.public.1st');
+    expect(adjustSchemaName('shop.a_b.1st', 'avro_unicode')).toBe('shop.a_u005fb.1st');
   });
 });

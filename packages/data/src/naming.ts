@@ -9,28 +9,29 @@ export function sanitizeTopicName(name: string): string {
 /** `schema.name.adjustment.mode`. */
 export type NameAdjustmentMode = 'none' | 'avro' | 'avro_unicode';
 
-/** Makes a dotted schema name valid in the given mode. */
+/** Makes a dotted schema name valid in the given mode. As from Debezium, a later part may begin with a digit. */
 export function adjustSchemaName(name: string, mode: NameAdjustmentMode): string {
-  if (mode === 'none') return name;
-  return name
-    .split('.')
-    .map((part) => adjustNamePart(part, mode))
-    .join('.');
+  return adjusted(name, mode, '.');
 }
 
-/** Makes one name (a field, a part of a schema name) valid in the given mode. */
+/** Makes one name (a field) valid in the given mode. */
 export function adjustNamePart(part: string, mode: NameAdjustmentMode): string {
-  if (mode === 'none') return part;
-  let adjusted = '';
-  for (let i = 0; i < part.length; i++) {
-    const char = part.charAt(i);
-    const letter = /[A-Za-z]/.test(char) || (char === '_' && mode === 'avro');
+  return adjusted(part, mode, '');
+}
+
+/** `also`: what may stand beside letters, digits and, but in the Unicode mode, underscores. */
+function adjusted(name: string, mode: NameAdjustmentMode, also: string): string {
+  if (mode === 'none') return name;
+  let result = '';
+  for (let i = 0; i < name.length; i++) {
+    const char = name.charAt(i);
+    const letter = /[A-Za-z]/.test(char) || (char === '_' && mode === 'avro') || char === also;
     const digit = /\d/.test(char);
-    if (letter || (digit && i > 0)) adjusted += char;
-    else if (mode === 'avro') adjusted += digit ? `_${char}` : '_';
-    else adjusted += `_u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+    if (letter || (digit && i > 0)) result += char;
+    else if (mode === 'avro') result += digit ? `_${char}` : '_';
+    else result += `_u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
   }
-  return adjusted;
+  return result;
 }
 
 /** How topics are named: `topic.naming.strategy` and the keys around it. */

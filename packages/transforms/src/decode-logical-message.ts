@@ -1,7 +1,7 @@
 // io.debezium.connector.postgresql.transforms.DecodeLogicalDecodingMessageContent: the JSON in a logical message
 // (pg_logical_emit_message) becomes an insert event, which an outbox router can take.
 import type { ConnectRecord, Transformation } from '@millrace/connect-api';
-import { optional, type Schema, STRING, Struct } from '@millrace/data';
+import { type Schema, Struct } from '@millrace/data';
 import { ConfigDef, type RawConfig } from '@millrace/foundation';
 import { DEBEZIUM_EXCEPTION, debeziumKey } from './debezium-keys.ts';
 import { recordError } from './errors.ts';
@@ -61,9 +61,7 @@ export class DecodeLogicalDecodingMessageContent implements Transformation {
 }
 
 function eventSchema(message: Schema, content: Schema): Schema {
-  const fields = fieldPairs(message)
-    .filter(([name]) => name !== 'message')
-    .map(([name, field]) => [name, name === 'op' ? optional(STRING) : field] as const);
+  const fields = fieldPairs(message).filter(([name]) => name !== 'message');
   return buildStruct([...fields, ['after', content]], {
     ...basicsOf(message),
     version: null,

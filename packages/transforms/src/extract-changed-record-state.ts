@@ -3,6 +3,7 @@ import type { ConnectRecord, Header, Transformation } from '@millrace/connect-ap
 import { arraySchema, isEnvelope, optional, type Schema, STRING, Struct, sameValue } from '@millrace/data';
 import { ConfigDef, type RawConfig } from '@millrace/foundation';
 import { debeziumKey } from './debezium-keys.ts';
+import { DeleteHeaders, withHeaders } from './delete-headers.ts';
 import { validatedByKey } from './validated-config.ts';
 
 const LOW = { importance: 'LOW', width: 'LONG' } as const;
@@ -25,6 +26,7 @@ export const extractChangedRecordStateConfig: ConfigDef = new ConfigDef([
 export class ExtractChangedRecordState implements Transformation {
   #changed: ListHeader | undefined;
   #unchanged: ListHeader | undefined;
+  readonly #headers = new DeleteHeaders();
 
   configure(settings: RawConfig): void {
     const config = validatedByKey(extractChangedRecordStateConfig, settings);
@@ -37,6 +39,7 @@ export class ExtractChangedRecordState implements Transformation {
   apply<R extends ConnectRecord>(record: R): R | null {
     if (!this.#changed && !this.#unchanged) return record;
     const event = record.value;
+    if (event === null) return withHeaders(record, this.#headers.before(record));
     if (!(event instanceof Struct) || !isEnvelope(record.valueSchema)) return record;
     const before = event.schema.field('before') ? event.getRaw('before') : null;
     const after = event.schema.field('after') ? event.getRaw('after') : null;
@@ -48,10 +51,10 @@ export class ExtractChangedRecordState implements Transformation {
         (sameValue(was, after.at(index)) ? unchanged : changed).push(name);
       }
     }
-    const headers: Header[] = [...record.headers];
-    if (this.#changed) headers.push({ ...this.#changed, value: changed });
-    if (this.#unchanged) headers.push({ ...this.#unchanged, value: unchanged });
-    return record.with({ headers });
+    const more: Header[] = [];
+    if (this.#changed) more.push({ ...this.#changed, value: changed });
+    if (this.#unchanged) more.push({ ...this.#unchanged, value: unchanged });
+    return record.with({ headers: this.#headers.add(record, more) });
   }
 }
 

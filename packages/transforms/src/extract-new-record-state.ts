@@ -3,6 +3,7 @@
 import type { ConnectRecord, Header, Transformation } from '@millrace/connect-api';
 import { isEnvelope, optional, type Schema, STRING, Struct } from '@millrace/data';
 import { ConfigDef, type ConfigKey, MillraceError, type RawConfig, validators } from '@millrace/foundation';
+import { DeleteHeaders } from './delete-headers.ts';
 import { recordError } from './errors.ts';
 import { EventField, parseEventFields } from './event-field.ts';
 import { basicsOf, buildStruct, fieldPairs, fieldValue, SchemaCache, structOf } from './side.ts';
@@ -123,6 +124,7 @@ export class ExtractNewRecordState implements Transformation {
   #dropFromKey = false;
   #dropOptionalOnly = true;
   #fillDefaults = true;
+  readonly #headers = new DeleteHeaders();
   /** Row schema -> envelope schema -> row schema with the added fields. */
   #extended = new SchemaCache((row: Schema) => new SchemaCache((envelope) => this.#extend(row, envelope)));
 
@@ -167,8 +169,8 @@ export class ExtractNewRecordState implements Transformation {
     if (this.#addHeaders.length === 0) return record;
     // Of a tombstone only the operation is known.
     const op = this.#addHeaders.find((field) => field.isOperation);
-    if (!op) return record;
-    return record.with({ headers: [...record.headers, { key: op.name, schema: STRING, value: 'd' }] });
+    const own = op ? [{ key: op.name, schema: STRING, value: 'd' }] : [];
+    return record.with({ headers: this.#headers.add(record, own) });
   }
 
   #headersFor(record: ConnectRecord, envelope: Struct): readonly Header[] {
@@ -178,7 +180,7 @@ export class ExtractNewRecordState implements Transformation {
       const schema = field.schemaIn(envelope.schema);
       if (schema) added.push({ key: field.name, schema, value: field.valueIn(envelope) });
     }
-    return [...record.headers, ...added];
+    return this.#headers.add(record, added);
   }
 
   #delete<R extends ConnectRecord>(

@@ -74,12 +74,14 @@ export class HeaderToValue implements Transformation {
   apply<R extends ConnectRecord>(record: R): R | null {
     if (record.value === null) return record;
     const value = requireStruct(record.value, 'Header field insertion', record.valueSchema);
-    const additions: Addition[] = [];
-    for (const [name, path] of this.#paths) {
-      const header = record.headers.findLast(({ key }) => key === name);
-      if (header) additions.push({ path, header });
+    // In the order of the record's headers; of several with one name the last counts.
+    const wanted = new Map<string, Addition>();
+    for (const header of record.headers) {
+      const path = this.#paths.get(header.key);
+      if (path !== undefined) wanted.set(header.key, { path, header });
     }
-    if (additions.length === 0) return record;
+    if (wanted.size === 0) return record;
+    const additions = [...wanted.values()];
     const valueSchema = this.#schemaFor(value.schema, additions);
     const headers = this.#moves ? record.headers.filter(({ key }) => !this.#paths.has(key)) : record.headers;
     return record.with({ valueSchema, value: extend(value, valueSchema, additions), headers });

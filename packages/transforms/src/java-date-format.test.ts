@@ -24,3 +24,9 @@ test('A text that does not begin as the pattern says is no date', () => {
 test('A pattern with a letter that means nothing is refused', () => {
   expect(() => new JavaDateFormat('yyyy-bb')).toThrow("Illegal pattern character 'b'");
 });
+
+test('Moments that JavaScript has no date for are formatted as Java formats them', () => {
+  const format = new JavaDateFormat('yyyy-MM-dd EEE HH:mm:ss');
+  expect(format.format(9_007_199_254_740_992)).toBe('287396-10-12 Wed 08:59:00');
+  expect(new JavaDateFormat('G').format(-9_007_199_254_740_992)).toBe('BC');
+});

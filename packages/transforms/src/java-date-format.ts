@@ -19,6 +19,10 @@ const MONTHS = [
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 const LETTERS = 'GyYMLwWDdFEuaHkKhmsSzZX';
 const DAY_MS = 86_400_000;
+/** What a JavaScript Date holds. */
+const MAX_DATE_MS = 8.64e15;
+/** 400 years. */
+const CYCLE_MS = 146_097 * DAY_MS;
 /** Hours of the zone names that Java knows and texts use. */
 const ZONES: Readonly<Record<string, number>> = {
   GMT: 0,
@@ -66,9 +70,11 @@ export class JavaDateFormat {
 
   /** The text of a moment in milliseconds since 1970. */
   format(ms: number): string {
-    const date = new Date(ms);
+    // JavaScript's dates end 275,760 years from now; the calendar, days of the week included, repeats itself.
+    const cycles = Math.abs(ms) <= MAX_DATE_MS ? 0 : Math.floor(ms / CYCLE_MS);
+    const moment = { date: new Date(ms - cycles * CYCLE_MS), yearsMore: cycles * 400 };
     return this.#parts
-      .map((part) => (typeof part === 'string' ? part : formatField(date, part.letter, part.count)))
+      .map((part) => (typeof part === 'string' ? part : formatField(moment, part.letter, part.count)))
       .join('');
   }
 
@@ -160,13 +166,19 @@ function week(date: Date): { week: number; year: number } {
   return { week: Math.floor((dayOfYear(date) - 1 + first) / 7) + 1, year };
 }
 
-function formatField(date: Date, letter: string, count: number): string {
+/** A date, and the years that its own has to be moved by. */
+interface Moment {
+  readonly date: Date;
+  readonly yearsMore: number;
+}
+
+function formatField({ date, yearsMore }: Moment, letter: string, count: number): string {
   switch (letter) {
     case 'G':
-      return date.getUTCFullYear() > 0 ? 'AD' : 'BC';
+      return date.getUTCFullYear() + yearsMore > 0 ? 'AD' : 'BC';
     case 'y':
     case 'Y': {
-      const full = letter === 'Y' ? week(date).year : date.getUTCFullYear();
+      const full = (letter === 'Y' ? week(date).year : date.getUTCFullYear()) + yearsMore;
       const year = full > 0 ? full : 1 - full;
       return count === 2 ? pad(year % 100, 2) : pad(year, count);
     }

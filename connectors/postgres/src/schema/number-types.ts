@@ -53,6 +53,7 @@ export const numeric: Row = ({ typmod }, modes) => {
       encoding: 'decode',
       decode: fromText((text) => decimalText(text, limits?.scale)),
       zero: new BigDecimal(0n, limits?.scale ?? 0).toPlainString(),
+      unavailable: modes.placeholder.toString('utf8'),
       // `default 0` of a numeric(12,2) is 0.00 in every row that has it.
       ...(limits
         ? {

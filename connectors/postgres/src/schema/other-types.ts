@@ -27,41 +27,45 @@ export const textual =
     ...more,
   });
 
-/** Bytes under `binary.handling.mode`: `read` gives them from the column's text. */
+const TEXT_FORMS = { hex: 'hex', base64: 'base64', 'base64-url-safe': 'base64url' } as const;
+
+/** Bytes as `binary.handling.mode` has them, and their schema. */
+export const binaryForm = (
+  mode: MappingModes['binary'],
+): { readonly schema: Schema; readonly encode: (bytes: Buffer) => Buffer | string } =>
+  mode === 'bytes'
+    ? { schema: BYTES, encode: (bytes) => bytes }
+    : { schema: STRING, encode: (bytes) => padded(bytes.toString(TEXT_FORMS[mode]), mode) };
+
+/** Bytes of a column: `read` gives them from its text. */
 function binary(
   read: (bytes: Buffer, start: number, end: number) => Buffer,
   modes: MappingModes,
 ): ColumnMapping {
   const { placeholder } = modes;
-  const text = (form: BufferEncoding): Pick<ColumnMapping, 'schema' | 'encoding' | 'decode' | 'zero'> => ({
-    schema: STRING,
+  const { schema, encode } = binaryForm(modes.binary);
+  const own = {
+    schema,
     encoding: 'decode',
-    decode: (bytes, start, end) => padded(read(bytes, start, end).toString(form), form),
-    zero: '',
-  });
+    decode: (bytes: Buffer, start: number, end: number) => encode(read(bytes, start, end)),
+    zero: encode(Buffer.alloc(0)),
+  } as const;
   switch (modes.binary) {
     case 'bytes':
-      return {
-        schema: BYTES,
-        encoding: 'decode',
-        decode: read,
-        zero: Buffer.alloc(0),
-        unavailable: placeholder,
-      };
+      return { ...own, unavailable: placeholder };
     case 'hex':
-      return { ...text('hex'), unavailable: placeholder.toString('utf8') };
+      return { ...own, unavailable: placeholder.toString('utf8') };
     case 'base64':
-      return text('base64');
     case 'base64-url-safe':
-      return text('base64url');
+      return own;
     default:
       return modes.binary satisfies never;
   }
 }
 
 /** Node leaves out the padding of the URL-safe form. */
-function padded(text: string, form: BufferEncoding): string {
-  return form === 'base64url' ? text.padEnd(Math.ceil(text.length / 4) * 4, '=') : text;
+function padded(text: string, mode: MappingModes['binary']): string {
+  return mode === 'base64-url-safe' ? text.padEnd(Math.ceil(text.length / 4) * 4, '=') : text;
 }
 
 export const bytea: Row = (_type, modes) => binary(byteaOf, modes);

@@ -1,5 +1,5 @@
 // column.propagate.source.type and datatype.propagate.source.type: the column's own type as parameters of its schema.
-import type { CatalogColumn } from './catalog.ts';
+import type { CatalogColumn, PgType } from './catalog.ts';
 import type { ResolvedType } from './mapping.ts';
 import type { RowColumn, TableSchemaInput } from './table-schema.ts';
 
@@ -30,7 +30,17 @@ const BASE_TEMPORAL: Readonly<Record<string, number>> = {
   timestamptz: 28,
 };
 
-const SERIALS: Readonly<Record<string, string>> = { int2: 'SMALLSERIAL', int4: 'SERIAL', int8: 'BIGSERIAL' };
+const SERIALS: Readonly<Record<string, string>> = { int2: 'smallserial', int4: 'serial', int8: 'bigserial' };
+
+/** The name of a column's own type. The driver's metadata, which a snapshot goes by, know of serial columns. */
+export function sourceTypeName(
+  own: PgType,
+  known: CatalogColumn | undefined,
+  origin: TableSchemaInput['origin'],
+): string {
+  const isSerial = origin === 'snapshot' && known?.defaultExpression?.startsWith('nextval(') === true;
+  return (isSerial ? SERIALS[own.name] : undefined) ?? own.name;
+}
 
 export function sourceTypeParameters(
   resolved: ResolvedType,
@@ -42,10 +52,8 @@ export function sourceTypeParameters(
   const { length, scale } = lengthAndScale(resolved);
   // The driver's metadata know nothing of a numeric without precision; the replication stream's do.
   const hasSize = origin === 'stream' || resolved.type.name !== 'numeric' || resolved.typmod >= 4;
-  const serial =
-    origin === 'snapshot' && known?.defaultExpression?.startsWith('nextval(') ? SERIALS[own.name] : undefined;
   return {
-    [`${PREFIX}type`]: serial ?? own.name.toUpperCase(),
+    [`${PREFIX}type`]: sourceTypeName(own, known, origin).toUpperCase(),
     [`${PREFIX}length`]: hasSize ? String(length) : '0',
     ...(hasSize ? { [`${PREFIX}scale`]: String(scale) } : {}),
     [`${PREFIX}name`]: column.name,

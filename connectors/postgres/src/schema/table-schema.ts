@@ -24,6 +24,7 @@ import { type CatalogTable, type PgType, qualified, type TableName, type TypeCat
 import { changed, changeParameters } from './column-change.ts';
 import { defaultValueOf } from './default-value.ts';
 import type { ColumnMapping, MappingModes } from './mapping.ts';
+import { sourceTypeName } from './source-type.ts';
 import { mapType, resolveType } from './type-mapping.ts';
 
 /** What the config says about tables and columns. */
@@ -224,7 +225,8 @@ function mapColumn(
   const defaultValue = defaultValueOf(known?.defaultExpression ?? null, resolved, isDomain, mapping);
   const table = qualified(input.table);
   // INV-4: keys are never changed, so that rows keep their place.
-  const change = rules.changes(`${table}.${column.name}`, `${table}.${own?.name ?? ''}`);
+  const typeNamed = own === undefined ? '' : sourceTypeName(own, known, input.origin);
+  const change = rules.changes(`${table}.${column.name}`, `${table}.${typeNamed}`);
   const parameters = change === undefined ? {} : changeParameters(change, resolved, input, column, known);
   const keySchema = mapping.schema.with({
     optional: !notNull || mapping.alwaysOptional === true,

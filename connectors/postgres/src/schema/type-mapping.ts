@@ -209,16 +209,21 @@ function unavailableArray(element: string, modes: MappingModes): unknown {
       return [placeholder.toString('utf8')];
     case 'bytea':
       return modes.binary === 'bytes' ? [placeholder] : undefined;
+    case 'date':
+      // Other modes have elements that are no numbers.
+      if (modes.time === 'connect' || modes.time === 'isostring') return undefined;
+      return signedBytes(placeholder);
     case 'int4':
     case 'int8':
-    case 'date':
-      return Array.from(placeholder, (byte) => (byte << 24) >> 24);
+      return signedBytes(placeholder);
     case 'uuid':
       return [nameUuid(placeholder)];
     default:
       return undefined;
   }
 }
+
+const signedBytes = (bytes: Buffer): number[] => Array.from(bytes, (byte) => (byte << 24) >> 24);
 
 /** Java's `UUID.nameUUIDFromBytes`: version 3 without a namespace. */
 function nameUuid(name: Buffer): string {

@@ -292,7 +292,9 @@ export class ChangeReader implements ReplicationHandler {
     position.ended(transaction, endLsn);
     if (transactions !== undefined && transaction.announced) {
       const id = `${transaction.xid}:${endLsn}`;
-      const offset = position.offsetOfOne(transaction, endLsn, 'COMMIT');
+      const { xid, commitTimeUs, handedOutLsn, xmin } = transaction;
+      const done = { xid, commitTimeUs, lastCommitLsn: endLsn, handedOutLsn, xmin };
+      const offset = position.offsetOfOne(done, endLsn, 'COMMIT');
       this.#batch.keep(this.#reader.bytes);
       this.#batch.records.push(transactions.end(id, transaction.committed.ms, offset));
       position.lastOffset = offset;

@@ -3,7 +3,6 @@ import { type SourceOffset, type SourcePartition, SourceRecord } from '@millrace
 import type { ProcessedAt } from '@millrace/connector-common';
 import {
   ArrayStruct,
-  BYTES,
   INT64,
   optional,
   type Schema,
@@ -14,6 +13,7 @@ import {
 } from '@millrace/data';
 import type { PostgresConfig } from '../config.ts';
 import type { Lsn } from '../protocol/lsn.ts';
+import { binaryForm } from '../schema/other-types.ts';
 import { changeSource, SOURCE_SCHEMA, type SourceIdentity, transactionSource } from '../source-info.ts';
 import type { StreamTransaction } from './transaction.ts';
 
@@ -113,19 +113,11 @@ export function logicalMessages(
   identity: SourceIdentity,
   sourcePartition: SourcePartition,
 ): LogicalMessages {
-  const { binary } = config.rules.modes;
-  const text = binary !== 'bytes';
   return new LogicalMessages({
     topic: config.rules.naming.ownTopic('message'),
     identity,
     sourcePartition,
     captured: config.messagePrefixes,
-    binary: {
-      schema: text ? STRING : BYTES,
-      encode: (content) =>
-        binary === 'bytes'
-          ? content
-          : content.toString(binary === 'base64' ? 'base64' : binary === 'hex' ? 'hex' : 'base64url'),
-    },
+    binary: binaryForm(config.rules.modes.binary),
   });
 }

@@ -208,14 +208,15 @@ export class SourceTaskRunner extends SourceRunner {
     }
   }
 
-  /** A clean end waits for its records first. */
+  /** Waits for the records that are under way; after a failure, what is durable already comes first. */
   protected async finish(clean: boolean): Promise<void> {
     const { environment, spec } = this.#parts;
     const { logger, clock } = environment;
     const deadline = new AbortController();
     const timer = clock.sleep(spec.settings.flushTimeoutMs, deadline.signal).then(() => deadline.abort());
     try {
-      if (clean) await this.producer.flush(deadline.signal);
+      if (!clean) await untilAborted(this.#commit(), deadline.signal);
+      await this.producer.flush(deadline.signal);
       if (!deadline.signal.aborted) await untilAborted(this.#commit(), deadline.signal);
     } catch (error) {
       logger.warn({ err: error }, 'the last offsets could not be stored; their records will be sent again');

@@ -42,15 +42,16 @@ export function writeSchemaJson(schema: Schema, writers: JsonWriters, out: ByteW
     });
     out.byte(0x5d);
   }
-  if (schema.type === 'array' && schema.valueSchema) {
-    out.ascii(',"items":');
-    writeSchemaJson(schema.valueSchema, writers, out);
-  }
-  if (schema.type === 'map' && schema.keySchema && schema.valueSchema) {
-    out.ascii(',"keys":');
-    writeSchemaJson(schema.keySchema, writers, out);
-    out.ascii(',"values":');
-    writeSchemaJson(schema.valueSchema, writers, out);
+  const inner = (name: string, of: Schema | null): void => {
+    out.ascii(`,"${name}":`);
+    // A list of unlike values, as a text can be read as one, has no schema for them.
+    if (of === null) out.ascii('null');
+    else writeSchemaJson(of, writers, out);
+  };
+  if (schema.type === 'array') inner('items', schema.valueSchema);
+  if (schema.type === 'map') {
+    inner('keys', schema.keySchema);
+    inner('values', schema.valueSchema);
   }
   out.ascii(`,"optional":${String(schema.optional)}`);
   if (schema.name !== null) writeMember(out, 'name', schema.name);

@@ -75,6 +75,14 @@ const allOf =
   (value, config) =>
     checks.flatMap((check) => check(value, config) ?? []);
 
+/** A custom mode has a name. */
+function customName(key: string): Check {
+  return (value, config) =>
+    config[key]?.trim().toLowerCase() === 'custom' && !value
+      ? `${key}.custom.name cannot be empty when ${key} 'custom' is defined`
+      : undefined;
+}
+
 const CHECKS: Readonly<Record<string, Check>> = {
   'topic.prefix': allOf(required, (value) =>
     value === undefined || /^[A-Za-z0-9._-]+$/.test(value)
@@ -124,10 +132,9 @@ const CHECKS: Readonly<Record<string, Check>> = {
       ? 'For single task connector only one signal data collection is permitted.'
       : undefined,
   'post.processors': (_value, config) => postProcessorProblem(config),
-  'snapshot.mode.custom.name': (value, config) =>
-    config['snapshot.mode'] === 'custom' && !value
-      ? "snapshot.mode.custom.name cannot be empty when snapshot.mode 'custom' is defined"
-      : undefined,
+  'snapshot.mode.custom.name': customName('snapshot.mode'),
+  'snapshot.query.mode.custom.name': customName('snapshot.query.mode'),
+  'snapshot.locking.mode.custom.name': customName('snapshot.locking.mode'),
   'message.key.columns': formatted(';', KEY_COLUMNS),
   'replica.identity.autoset.values': formatted(',', IDENTITY, new RegExp(IDENTITY.replace('(?i)', ''), 'i')),
   'column.mask.with.(d+).chars': integer,

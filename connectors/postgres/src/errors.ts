@@ -21,6 +21,7 @@ export type PostgresErrorCode =
   | 'postgres.slot_active'
   | 'postgres.slot_lost'
   | 'postgres.slot_ahead'
+  | 'postgres.snapshot_unfinished'
   | 'postgres.slot_unusable'
   | 'postgres.lineage_changed'
   | 'postgres.protocol'
@@ -87,6 +88,11 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
     policy: 'needs_operator',
     remedy:
       'The slot was moved by somebody else; changes may be missing. Set snapshot.mode=when_needed to read the tables again, or reset the offsets.',
+  },
+  'postgres.snapshot_unfinished': {
+    policy: 'needs_operator',
+    remedy:
+      'Set snapshot.mode=initial to read the tables to the end, or reset the offsets to begin without them.',
   },
   'postgres.slot_unusable': {
     policy: 'needs_operator',

@@ -35,7 +35,7 @@ export function parseOffset(map: OffsetMap | null): StoredOffset | undefined {
   const snapshot = map['snapshot'];
   return {
     lsn,
-    lastCommitLsn: position(map['lsn_commit']),
+    lastCommitLsn: position(map['lsn_commit']) ?? position(map['lsn_proc']),
     // A snapshot's transaction is not one of the stream.
     transactionId: map['lsn_proc'] === undefined ? undefined : integer(map['txId']),
     changesAtLsn: integer(map['lsn_events_processed']) ?? 1,
@@ -45,7 +45,9 @@ export function parseOffset(map: OffsetMap | null): StoredOffset | undefined {
       snapshot === undefined || snapshot === null || snapshot === false
         ? undefined
         : { complete: map['snapshot_completed'] === true || map['last_snapshot_record'] === true },
-    map,
+    // As Debezium goes on: what was complete when it stopped.
+    map:
+      map['lsn_proc'] === undefined || 'lsn_commit' in map ? map : { ...map, lsn_commit: map['lsn_proc'] },
   };
 }
 
@@ -195,6 +197,11 @@ export interface SnapshotPosition {
   readonly lsn: Lsn;
   readonly transactionId: number;
   readonly timestampUs: number;
+}
+
+/** The offset of what comes between a snapshot that is complete and the stream. */
+export function betweenOffset({ last_snapshot_record, snapshot, snapshot_completed, ...map }: OffsetMap): OffsetMap {
+  return map;
 }
 
 /** The offset of snapshot records; `complete` on the last one. */

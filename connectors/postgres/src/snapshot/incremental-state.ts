@@ -2,6 +2,7 @@
 // serialized Java objects, are JSON here, so that one begun by Debezium reads its current table again from the start.
 import type { OffsetMap } from '@millrace/connect-api';
 import { INCREMENTAL_PREFIX as PREFIX } from '../offset.ts';
+import type { ChunkKey } from './chunk-reader.ts';
 
 export interface PendingCollection {
   readonly name: string;
@@ -12,7 +13,7 @@ export interface PendingCollection {
 export interface IncrementalState {
   readonly collections: readonly PendingCollection[];
   readonly correlationId: string | undefined;
-  readonly keys: { readonly last: readonly string[]; readonly maximum: readonly string[] } | undefined;
+  readonly keys: { readonly last: ChunkKey; readonly maximum: ChunkKey } | undefined;
 }
 
 const COLLECTIONS = `${PREFIX}collections`;
@@ -22,7 +23,7 @@ export function stateMap(
   collections: readonly PendingCollection[],
   correlationId: string | undefined,
   current:
-    | { readonly lastKey: readonly string[] | undefined; readonly maximumKey: readonly string[] }
+    | { readonly lastKey: ChunkKey | undefined; readonly maximumKey: ChunkKey }
     | undefined,
 ): OffsetMap {
   return {
@@ -70,10 +71,11 @@ export function parseState(offset: OffsetMap): IncrementalState | undefined {
   };
 }
 
-function keyOf(value: unknown): string[] | undefined {
+function keyOf(value: unknown): ChunkKey | undefined {
   if (typeof value !== 'string' || !value.startsWith(KEY_MARK)) return undefined;
   const parsed = parseJson(value.slice(KEY_MARK.length));
-  return Array.isArray(parsed) && parsed.every((part) => typeof part === 'string') ? parsed : undefined;
+  const isKey = Array.isArray(parsed) && parsed.every((part) => part === null || typeof part === 'string');
+  return isKey ? parsed : undefined;
 }
 
 function parseJson(text: unknown): unknown {

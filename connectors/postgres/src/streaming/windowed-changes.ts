@@ -77,7 +77,8 @@ function covers(
   row: Tuple | undefined,
 ): boolean {
   if (row === undefined) return false;
-  return window.covers(judged, table.texts(row, judged.keyColumns ?? []), commitLsn);
+  const key = table.texts(row, judged.keyColumns ?? []).map((text) => text ?? '');
+  return window.covers(judged, key, commitLsn);
 }
 
 function wholeChange(table: TableStream, { type, before, after, context }: RowChange): SourceRecord[] {

@@ -1,10 +1,10 @@
-// Change events as Debezium 3.6 recorded them: each case runs its SQL on a database of its own through `millrace start`,
+// Change events as recorded from Debezium 3.6, the goldens and the cases besides them: each case runs its SQL on a database of its own through `millrace start`,
 // and every record, offset and REST answer is compared. Standard runs take the cases named below, full runs all on the
 // server version of the recordings, and on others those that also look at what servers may do in their own way.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { goldenPath, type MillraceProcess, pythonWith, startMillrace } from '@millrace/testkit';
+import { goldenPath, type MillraceProcess, pythonWith, recordedPath, startMillrace } from '@millrace/testkit';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
 /** The server version of the recordings. */
@@ -75,13 +75,20 @@ const OTHER_SERVERS: readonly string[] = [
 /** Cases with what Postgres 14 does not have: numerics of negative scale. */
 const SINCE_15: readonly string[] = ['type-numeric-precise'];
 
-const all = readdirSync(goldenPath('cdc/postgres')).filter((name) => name !== 'INDEX.md');
+/** What a standard run takes of the cases that were recorded besides the goldens. */
+const STANDARD_BESIDES: readonly string[] = ['schema-time-isostring', 'schema-time-nanoseconds'];
+
 const full = process.env['MILLRACE_TEST_MODE'] === 'full';
 const server = process.env['MILLRACE_TEST_POSTGRES'] ?? RECORDED_ON;
-const onOtherServer = [...STANDARD, ...OTHER_SERVERS].filter(
-  (name) => server !== '14' || !SINCE_15.includes(name),
-);
-const chosen = server !== RECORDED_ON ? onOtherServer : full ? all : STANDARD;
+
+/** The cases of a folder that this run takes. */
+function chosenOf(folder: string, standard: readonly string[], elsewhere: readonly string[]): string[] {
+  if (server !== RECORDED_ON) return elsewhere.filter((name) => server !== '14' || !SINCE_15.includes(name));
+  if (!full) return [...standard];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
+}
 
 /** What the verifier says of a case: the lines below it are the differences. */
 interface Verdict {
@@ -90,34 +97,56 @@ interface Verdict {
   lines: string[];
 }
 
-describe('recorded change events', () => {
-  let millrace: MillraceProcess;
-  const verdicts = new Map<string, Verdict>();
+const goldens = goldenPath('cdc/postgres');
+const besides = recordedPath('cdc-postgres');
 
-  beforeAll(async () => {
-    const python = await pythonWith(['confluent-kafka', 'psycopg2-binary']);
-    millrace = await startMillrace();
-    await verify(python, millrace, verdicts);
-  }, 1_800_000);
-  afterAll(async () => {
-    await millrace?.[Symbol.asyncDispose]();
-  });
+describeCases(
+  'recorded change events',
+  goldens,
+  chosenOf(goldens, STANDARD, [...STANDARD, ...OTHER_SERVERS]),
+);
+describeCases(
+  'change events recorded besides the goldens',
+  besides,
+  chosenOf(besides, STANDARD_BESIDES, STANDARD_BESIDES),
+);
 
-  for (const name of chosen) {
-    it(name, (context) => {
-      const verdict = verdicts.get(name);
-      if (verdict?.skipped !== undefined) context.skip(verdict.skipped);
-      expect(verdict, 'the verifier said nothing of this case').toBeDefined();
-      expect(verdict?.lines ?? []).toEqual([]);
-      expect(verdict?.passed).toBe(true);
+function describeCases(title: string, folder: string, chosen: readonly string[]): void {
+  describe(title, () => {
+    let millrace: MillraceProcess;
+    const verdicts = new Map<string, Verdict>();
+
+    beforeAll(async () => {
+      const python = await pythonWith(['confluent-kafka', 'psycopg2-binary']);
+      millrace = await startMillrace();
+      await verify({ python, millrace, folder, chosen }, verdicts);
+    }, 1_800_000);
+    afterAll(async () => {
+      await millrace?.[Symbol.asyncDispose]();
     });
-  }
-});
 
-/** Runs the chosen cases one after the other and collects what is said of each. */
+    for (const name of chosen) {
+      it(name, (context) => {
+        const verdict = verdicts.get(name);
+        if (verdict?.skipped !== undefined) context.skip(verdict.skipped);
+        expect(verdict, 'the verifier said nothing of this case').toBeDefined();
+        expect(verdict?.lines ?? []).toEqual([]);
+        expect(verdict?.passed).toBe(true);
+      });
+    }
+  });
+}
+
+interface Verification {
+  readonly python: string;
+  readonly millrace: MillraceProcess;
+  readonly folder: string;
+  readonly chosen: readonly string[];
+}
+
+/** Runs the chosen cases of a folder one after the other and collects what is said of each. */
 async function verify(
-  python: string,
-  millrace: MillraceProcess,
+  { python, millrace, folder, chosen }: Verification,
   verdicts: Map<string, Verdict>,
 ): Promise<void> {
   const postgres = new URL(inject('postgresUrl'));
@@ -127,7 +156,7 @@ async function verify(
     goldenPath('cdc/cdc_golden.py'),
     'verify',
     '--cases',
-    goldenPath('cdc/postgres'),
+    folder,
     '--only',
     `^(${cases.join('|')})$`,
   ];

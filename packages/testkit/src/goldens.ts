@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const folder = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../../testdata/goldens');
+const testdata = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../../testdata');
+const folder = path.join(testdata, 'goldens');
 
 /** The absolute path of a golden file or folder. Throws when it is not there. */
 export function goldenPath(relative: string): string {
@@ -12,6 +13,9 @@ export function goldenPath(relative: string): string {
     throw new Error(`${relative} is not below testdata/goldens; run npm run goldens:sync -- DIR`);
   return file;
 }
+
+/** The absolute path of a folder of what was recorded besides the goldens. */
+export const recordedPath = (relative: string): string => path.join(testdata, 'recorded', relative);
 
 /** The lines of a JSONL golden. Throws when there are none. */
 export function goldenLines(relative: string): unknown[] {

@@ -15,7 +15,7 @@ export {
   streamsClassPath,
 } from './foreign.ts';
 export { describeSchema, describeValue, GoldenValues } from './golden-values.ts';
-export { goldenLines, goldenPath } from './goldens.ts';
+export { goldenLines, goldenPath, recordedPath } from './goldens.ts';
 export { connectProperties, kafkaProperties, writeProperties } from './java-properties.ts';
 export { type CommandOptions, type CommandResult, runCommand, runMillrace } from './millrace-command.ts';
 export { type MillraceOptions, MillraceProcess, startMillrace } from './millrace-process.ts';

@@ -78,14 +78,6 @@ function withoutPosition(input: PlanInput, stored: StoredOffset): Plan | undefin
   if (readsAlways && (broken !== undefined || state === 'ahead')) return undefined;
   // INV-3: on another line of WAL the position may exist and name other changes.
   if (broken !== undefined) throw lineageChanged(config, stored, broken);
-  if (slot === undefined && config.slot.dropOnStop) {
-    // The config says that changes made while the connector is stopped may be lost.
-    logger.warn(
-      { slot: config.slot.name },
-      'slot.drop.on.stop dropped the slot: changes made since are not captured',
-    );
-    return { snapshot: readsAlways, resume: undefined, slot };
-  }
   throw positionLost(config, stored, state === 'ahead', slot?.givenUp);
 }
 

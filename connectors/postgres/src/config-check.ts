@@ -65,10 +65,10 @@ const regexList: Check = (value) => {
   return undefined;
 };
 const notWith =
-  (other: string): Check =>
+  (other: string, shown = other): Check =>
   (value, config) =>
     value !== undefined && value.trim() !== '' && config[other] != null
-      ? `"${other}" is already specified`
+      ? `"${shown}" is already specified`
       : undefined;
 const allOf =
   (...checks: readonly Check[]): Check =>
@@ -119,14 +119,24 @@ const CHECKS: Readonly<Record<string, Check>> = {
       ...(size <= batch ? ['Must be larger than the maximum batch size'] : []),
     ];
   },
-  'skipped.operations': (value) =>
-    value === undefined || value.split(',').every((op) => ['c', 'u', 'd', 't', 'none'].includes(op.trim()))
-      ? undefined
-      : 'Invalid operation',
+  'skipped.operations': (value) => {
+    const operations = value?.split(',').map((op) => op.trim()) ?? [];
+    if (operations.some((op) => !['c', 'u', 'd', 't', 'none'].includes(op))) return 'Invalid operation';
+    return operations.includes('none') && operations.length > 1
+      ? "'none' cannot be specified with other skipped operation types"
+      : undefined;
+  },
+  'notification.sink.topic.name': (value, config) =>
+    !value && splitList(config['notification.enabled.channels']).includes('sink')
+      ? 'Notification topic name must be provided when kafka notification channel is enabled'
+      : undefined,
   'table.exclude.list': allOf(notWith('table.include.list'), regexList),
   'schema.exclude.list': allOf(notWith('schema.include.list'), regexList),
   'column.exclude.list': allOf(notWith('column.include.list'), regexList),
-  'message.prefix.exclude.list': allOf(notWith('message.prefix.include.list'), regexList),
+  'message.prefix.exclude.list': allOf(
+    notWith('message.prefix.include.list', 'logical_decoding_message.prefix.include.list'),
+    regexList,
+  ),
   'signal.data.collection': (value) =>
     splitList(value).length > 1
       ? 'For single task connector only one signal data collection is permitted.'

@@ -260,8 +260,7 @@ const OPERATIONS = { c: 'insert', u: 'update', d: 'delete', t: 'truncate' } as c
 function publishedOperations(config: ResolvedConfig): string[] | undefined {
   const skipped = config.raw['skipped.operations'] == null ? [] : config.list('skipped.operations');
   const left = Object.entries(OPERATIONS).filter(([op]) => !skipped.includes(op));
-  const isSome = left.length > 0 && left.length < Object.keys(OPERATIONS).length;
-  return isSome ? left.map(([, name]) => name) : undefined;
+  return left.length < Object.keys(OPERATIONS).length ? left.map(([, name]) => name) : undefined;
 }
 
 /** How to reach the server. */
@@ -413,7 +412,7 @@ function guardrail(config: ResolvedConfig): PostgresConfig['guardrail'] {
 }
 
 /** Parameters of the decoder that follow from what is supported. */
-const OURS: ReadonlySet<string> = new Set(['streaming', 'proto_version']);
+const OURS: ReadonlySet<string> = new Set(['streaming', 'proto_version', 'binary']);
 
 /** By a key of ours, or the way one asks the decoder for it. */
 function streaming(config: ResolvedConfig): PostgresConfig['slot']['streaming'] {

@@ -4,19 +4,16 @@
 export function javaSetOrder(strings: readonly string[]): string[] {
   let capacity = 16;
   while (strings.length >= capacity * 0.75) capacity *= 2;
-  const bucket = (text: string): number => {
-    const hash = javaHash(text);
-    return (hash ^ (hash >>> 16)) & (capacity - 1);
-  };
+  const bucket = (text: string): number => javaHash(text) & (capacity - 1);
   return [...strings]
     .map((text) => ({ text, at: bucket(text) }))
     .sort((a, b) => a.at - b.at)
     .map(({ text }) => text);
 }
 
-/** `String.hashCode`. */
-function javaHash(text: string): number {
+/** The bits that a `HashMap` finds the bucket of a string by. */
+export function javaHash(text: string): number {
   let hash = 0;
-  for (let i = 0; i < text.length; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0;
-  return hash;
+  for (let i = 0; i < text.length; i++) hash = (Math.imul(31, hash) + text.charCodeAt(i)) | 0;
+  return hash ^ (hash >>> 16);
 }

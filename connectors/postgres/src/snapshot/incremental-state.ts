@@ -35,12 +35,8 @@ export function stateMap(
         [`${COLLECTIONS}_correlation_id`]: correlationId ?? null,
       })),
     ),
-    ...(current?.lastKey === undefined
-      ? {}
-      : {
-          [`${PREFIX}primary_key`]: KEY_MARK + JSON.stringify(current.lastKey),
-          [`${PREFIX}maximum_key`]: KEY_MARK + JSON.stringify(current.maximumKey),
-        }),
+    [`${PREFIX}primary_key`]: KEY_MARK + JSON.stringify(current?.lastKey ?? null),
+    [`${PREFIX}maximum_key`]: KEY_MARK + JSON.stringify(current?.maximumKey ?? null),
     ...(correlationId === undefined ? {} : { [`${PREFIX}correlation_id`]: correlationId }),
   };
 }

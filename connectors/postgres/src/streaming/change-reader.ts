@@ -108,7 +108,7 @@ export class ChangeReader implements ReplicationHandler {
         this.#row(type, lsn);
         break;
       case MESSAGE.begin:
-        this.#begin();
+        this.#begin(lsn);
         break;
       case MESSAGE.commit:
         this.#commit();
@@ -141,7 +141,7 @@ export class ChangeReader implements ReplicationHandler {
       this.#position.readLsn = endLsn;
       return;
     }
-    this.#beginTransaction(xid, commitLsn, commitTimeUs);
+    this.#beginTransaction(xid, commitLsn, commitTimeUs, commitLsn);
     if (this.#wait !== undefined) await this.#takeWait();
     await streamed.replay(xid, (lsn, bytes, start, end) => {
       // Nobody takes what comes now; the queue would grow without end.
@@ -223,18 +223,20 @@ export class ChangeReader implements ReplicationHandler {
     return true;
   }
 
-  #begin(): void {
+  #begin(lsn: Lsn): void {
     const reader = this.#reader;
     const commitLsn = reader.lsn();
     const commitTimeUs = reader.timestampUs();
-    this.#beginTransaction(reader.uint32(), commitLsn, commitTimeUs);
+    this.#beginTransaction(reader.uint32(), commitLsn, commitTimeUs, lsn);
   }
 
-  #beginTransaction(xid: number, commitLsn: Lsn, commitTimeUs: number): void {
+  #beginTransaction(xid: number, commitLsn: Lsn, commitTimeUs: number, lsn: Lsn): void {
     this.#counts.lastTransactionId = xid;
     this.#closeWindow(commitLsn);
-    const resumed = this.#restart?.begin(xid, commitLsn) === 'partial';
-    this.#position.begin(xid, commitLsn, commitTimeUs, resumed);
+    const verdict = this.#restart?.begin(xid, commitLsn);
+    this.#position.begin(xid, commitLsn, commitTimeUs, verdict === 'partial');
+    // Also one that has nothing for us; those of a window are in the rows that were read.
+    if (verdict !== 'skip' && this.#position.window === undefined) this.#announce(lsn);
     this.#wait = this.#tables.begin(xid);
   }
 
@@ -264,11 +266,11 @@ export class ChangeReader implements ReplicationHandler {
     const { transactions } = this.#options;
     position.readLsn = endLsn;
     // Debezium counts commits from the first change on that it was not told to skip.
-    if (!this.#started) return;
+    if (!this.#started && !transaction.announced) return;
     position.ended(transaction, endLsn);
     if (transactions !== undefined && transaction.announced) {
       const id = `${transaction.xid}:${endLsn}`;
-      const offset = position.offsetOfOne(transaction, endLsn, 'COMMIT');
+      const offset = position.offsetOfOne({ ...transaction, lastCommitLsn: endLsn }, endLsn, 'COMMIT');
       this.#batch.keep(this.#reader.bytes);
       this.#batch.records.push(transactions.end(id, transaction.committed.ms, offset));
       position.lastOffset = offset;
@@ -472,16 +474,23 @@ export class ChangeReader implements ReplicationHandler {
     };
   }
 
+  /** The BEGIN of the transaction, once. */
+  #announce(lsn: Lsn): void {
+    const { transactions } = this.#options;
+    const { transaction, lastOffset } = this.#position;
+    if (transactions === undefined || transaction === undefined || transaction.announced) return;
+    transaction.announced = true;
+    const id = `${transaction.xid}:${lsn}`;
+    this.#batch.records.push(transactions.begin(id, transaction.committed.ms, lastOffset));
+  }
+
   /** Of a change of a table, or of a logical message. */
   #block(table: TableStream | null, lsn: Lsn): ArrayStruct | null {
     const { transactions } = this.#options;
     const { transaction } = this.#position;
     if (transactions === undefined || transaction === undefined) return null;
     const id = `${transaction.xid}:${lsn}`;
-    if (!transaction.announced) {
-      transaction.announced = true;
-      this.#batch.records.push(transactions.begin(id, transaction.committed.ms, this.#position.lastOffset));
-    }
+    this.#announce(lsn);
     if (table === null) return transactions.message(id);
     return transactions.event(id, `${table.schema.schema}.${table.schema.table}`);
   }

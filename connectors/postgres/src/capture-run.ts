@@ -156,7 +156,7 @@ export class CaptureRun {
       this.#settle(plan.slot, plan.resume ?? plan.interrupted);
     if (config.snapshot.stream) {
       await preparePublication(client, config, captured, context.logger);
-      await prepareIdentities(client, config, captured);
+      await prepareIdentities(client, config, captured, context.logger);
     }
     const positioned = new Promise<void>((resolve) => {
       this.#positioned = resolve;

@@ -228,6 +228,14 @@ export function streamingError(error: unknown): unknown {
 }
 const INTERNAL_ERROR = 'XX000';
 
+/** Whether the server refused a query for what it says: another try would be refused too. */
+export function isRefused(error: unknown): boolean {
+  if (!(error instanceof MillraceError)) return REFUSED.test(sqlStateOf(error) ?? '');
+  const state = error.context?.['sqlState'];
+  return (typeof state === 'string' && REFUSED.test(state)) || isRefused(error.cause);
+}
+const REFUSED = /^(0A|22|38|39|42|54|P0)[0-9A-Z]{3}$/;
+
 /** Asks the server; the error says what was being done. @throws what `toPostgresError` makes of the answer */
 export async function ask<T>(query: () => Promise<T>, doing: string): Promise<T> {
   try {

@@ -44,7 +44,13 @@ export function parseOffset(map: OffsetMap | null): StoredOffset | undefined {
     snapshot:
       snapshot === undefined || snapshot === null || snapshot === false
         ? undefined
-        : { complete: map['snapshot_completed'] === true || map['last_snapshot_record'] === true },
+        : {
+            // One that a signal asked for is not gone on with.
+            complete:
+              snapshot === 'BLOCKING' ||
+              map['snapshot_completed'] === true ||
+              map['last_snapshot_record'] === true,
+          },
     // As Debezium goes on: what was complete when it stopped.
     map:
       map['lsn_proc'] === undefined || 'lsn_commit' in map ? map : { ...map, lsn_commit: map['lsn_proc'] },
@@ -202,6 +208,19 @@ export interface SnapshotPosition {
 /** The offset of what comes between a snapshot that is complete and the stream. */
 export function betweenOffset({ last_snapshot_record, snapshot, snapshot_completed, ...map }: OffsetMap): OffsetMap {
   return map;
+}
+
+/** The offset after a snapshot that a signal asked for: that of the place where the stream waits. */
+export function blockingOffset(place: SourceOffset, position: SnapshotPosition): OffsetMap {
+  const map = offsetMapOf(place);
+  const { transactionId: txId, timestampUs: ts_usec } = position;
+  return {
+    ...('txId' in map ? {} : { txId, ts_usec }),
+    ...map,
+    last_snapshot_record: true,
+    snapshot: 'BLOCKING',
+    snapshot_completed: true,
+  };
 }
 
 /** The offset of snapshot records; `complete` on the last one. */

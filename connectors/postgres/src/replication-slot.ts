@@ -81,7 +81,7 @@ export function requireUsable(slot: SlotState, config: PostgresConfig): void {
       {
         cause,
         javaClass: DEBEZIUM_EXCEPTION,
-        hint: `The replication slot ${name} cannot be used: ${why}. Name another one in slot.name, or drop it.`,
+        hint: `The replication slot ${name} cannot be used: ${why}`,
         context: { slot: name },
       },
     );

@@ -132,6 +132,12 @@ export function parseTableName(text: string): TableName | undefined {
   return { schema: plain(schema), table: plain(table) };
 }
 
+/** A name whose parts may be quoted, as lists have it; any other text as it is. */
+export function plainName(text: string): string {
+  const name = parseTableName(text);
+  return name === undefined ? text : qualified(name);
+}
+
 export interface CatalogColumn {
   readonly name: string;
   readonly typeOid: number;

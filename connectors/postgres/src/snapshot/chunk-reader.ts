@@ -7,10 +7,9 @@ import { javaRegex } from '@millrace/foundation';
 import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
 import { openSession, quoteIdentifier, quoteTable } from '../connection.ts';
-import { sqlStateOf } from '../errors.ts';
 import {
   listTables,
-  parseTableName,
+  plainName,
   qualified,
   readTable,
   type TableName,
@@ -90,7 +89,7 @@ export class ChunkReader {
     const names = patterns.flatMap((pattern) => {
       const regex = javaRegex(`^(?:${pattern})$`);
       const found = known.filter((name) => regex.test(name));
-      return found.length === 0 ? [asName(pattern)] : found;
+      return found.length === 0 ? [plainName(pattern)] : found;
     });
     return [...new Set(names)];
   }
@@ -197,18 +196,6 @@ export class ChunkReader {
     const { config } = this.#options;
     return (await listTables(await this.session(), config.includeBuiltin)).filter(config.captured);
   }
-}
-
-/** Whether the server refused a query for what it says: such a table is left out, and the snapshot goes on. */
-export function isRefused(error: unknown): boolean {
-  return REFUSED.test(sqlStateOf(error) ?? '');
-}
-const REFUSED = /^(0A|22|38|39|42|54|P0)[0-9A-Z]{3}$/;
-
-/** A name that may be quoted, as lists have it. */
-function asName(text: string): string {
-  const name = parseTableName(text);
-  return name === undefined ? text : qualified(name);
 }
 
 /** Rows that come after a key; nulls come last. Adds to the values of the statement. */

@@ -7,7 +7,7 @@ import type { Clock, Logger } from '@millrace/foundation';
 import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
 import { quoteIdentifier, quoteTable } from '../connection.ts';
-import { toPostgresError } from '../errors.ts';
+import { isRefused, toPostgresError } from '../errors.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import { parseTableName, qualified, type TableName, type TypeCatalog } from '../schema/catalog.ts';
 import type { SchemaRules } from '../schema/table-schema.ts';
@@ -17,7 +17,6 @@ import {
   type ChunkKey,
   ChunkReader,
   type ChunkRow,
-  isRefused,
   type Unreadable,
 } from './chunk-reader.ts';
 import { type PendingCollection, parseState, stateMap } from './incremental-state.ts';

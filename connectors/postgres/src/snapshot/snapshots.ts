@@ -21,7 +21,7 @@ import type { PostgresConfig } from '../config.ts';
 import { endOnAbort } from '../connection.ts';
 import { bareOffset, type StoredOffset } from '../offset.ts';
 import { type CreatedSlot, createSlot, openForCreation, temporaryName } from '../replication-slot.ts';
-import { listTables, qualified, type TableName, type TypeCatalog } from '../schema/catalog.ts';
+import { listTables, plainName, qualified, type TableName, type TypeCatalog } from '../schema/catalog.ts';
 import type { SchemaRules } from '../schema/table-schema.ts';
 import type { SourceIdentity } from '../source-info.ts';
 import { runSnapshot, type SnapshotRunOptions } from './snapshot-run.ts';
@@ -112,7 +112,8 @@ export class Snapshots {
       ...this.#toRead(tables.filter(config.captured).filter((table) => matches(qualified(table)))),
       offset,
       exact: false,
-      select: (table) => request.conditions.find(({ collection }) => matchesAny(collection)(table))?.filter,
+      // By name, other than in incremental snapshots.
+      select: (table) => request.conditions.find(({ collection }) => plainName(collection) === table)?.filter,
     });
   }
 

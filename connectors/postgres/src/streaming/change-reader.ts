@@ -26,6 +26,8 @@ export class ChangeReader implements ReplicationHandler {
   readonly #batch: RecordBatch;
   readonly #position: StreamPosition;
   #started = false;
+  /** Whether the transaction being read is one of those that the transaction topic tells of. */
+  #counted = false;
   #urgent = false;
   readonly #counts: StreamCounts;
   readonly #interrupts: (() => Promise<void>)[] = [];
@@ -108,7 +110,7 @@ export class ChangeReader implements ReplicationHandler {
         this.#row(type, lsn);
         break;
       case MESSAGE.begin:
-        this.#begin(lsn);
+        this.#begin();
         break;
       case MESSAGE.commit:
         this.#commit();
@@ -141,7 +143,7 @@ export class ChangeReader implements ReplicationHandler {
       this.#position.readLsn = endLsn;
       return;
     }
-    this.#beginTransaction(xid, commitLsn, commitTimeUs, commitLsn);
+    this.#beginTransaction(xid, commitLsn, commitTimeUs);
     if (this.#wait !== undefined) await this.#takeWait();
     await streamed.replay(xid, (lsn, bytes, start, end) => {
       // Nobody takes what comes now; the queue would grow without end.
@@ -223,20 +225,20 @@ export class ChangeReader implements ReplicationHandler {
     return true;
   }
 
-  #begin(lsn: Lsn): void {
+  #begin(): void {
     const reader = this.#reader;
     const commitLsn = reader.lsn();
     const commitTimeUs = reader.timestampUs();
-    this.#beginTransaction(reader.uint32(), commitLsn, commitTimeUs, lsn);
+    this.#beginTransaction(reader.uint32(), commitLsn, commitTimeUs);
   }
 
-  #beginTransaction(xid: number, commitLsn: Lsn, commitTimeUs: number, lsn: Lsn): void {
+  #beginTransaction(xid: number, commitLsn: Lsn, commitTimeUs: number): void {
     this.#counts.lastTransactionId = xid;
     this.#closeWindow(commitLsn);
     const verdict = this.#restart?.begin(xid, commitLsn);
     this.#position.begin(xid, commitLsn, commitTimeUs, verdict === 'partial');
-    // Also one that has nothing for us; those of a window are in the rows that were read.
-    if (verdict !== 'skip' && this.#position.window === undefined) this.#announce(lsn);
+    // Those of a window are in the rows that were read.
+    this.#counted = verdict !== 'skip' && this.#position.window === undefined;
     this.#wait = this.#tables.begin(xid);
   }
 
@@ -259,6 +261,8 @@ export class ChangeReader implements ReplicationHandler {
 
   #commitTransaction(endLsn: Lsn): void {
     const position = this.#position;
+    // One that has nothing for us has a BEGIN and an END, too.
+    if (this.#counted) this.#announce(endLsn);
     const { transaction } = position;
     position.transaction = undefined;
     if (transaction === undefined) return this.#reader.fail('a commit without its begin');

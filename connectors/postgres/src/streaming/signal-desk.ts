@@ -3,6 +3,7 @@
 import type { OffsetMap, SourceRecord } from '@millrace/connect-api';
 import { parseSignal, type Signal, type SnapshotRequest, snapshotRequest } from '@millrace/connector-common';
 import type { Logger } from '@millrace/foundation';
+import { isRefused } from '../errors.ts';
 import type { IncrementalSnapshot, StreamPlace } from '../snapshot/incremental-snapshot.ts';
 
 export interface SignalDeskOptions {
@@ -96,7 +97,13 @@ export class SignalDesk {
 
   #execute(request: SnapshotRequest, signal: Signal): Promise<void> | undefined {
     const { incremental, blocking, hasTable, logger } = this.#options;
-    if (request.kind === 'blocking') return blocking(request);
+    if (request.kind === 'blocking') {
+      return blocking(request).catch((error: unknown) => {
+        // A signal cannot be taken back: the connector must not fail on it for ever.
+        if (!isRefused(error)) throw error;
+        logger.error({ err: error, signal: signal.id }, 'a snapshot that a signal asked for has failed');
+      });
+    }
     if (!hasTable) {
       const why = 'an incremental snapshot needs a table for its marks; set signal.data.collection';
       return this.#ignore(signal, why);

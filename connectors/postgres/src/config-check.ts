@@ -67,7 +67,7 @@ const regexList: Check = (value) => {
 const notWith =
   (other: string, shown = other): Check =>
   (value, config) =>
-    value !== undefined && value.trim() !== '' && config[other] != null
+    value !== undefined && config[other] != null
       ? `"${shown}" is already specified`
       : undefined;
 const allOf =
@@ -127,7 +127,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
       : undefined;
   },
   'notification.sink.topic.name': (value, config) =>
-    !value && splitList(config['notification.enabled.channels']).includes('sink')
+    value === undefined && splitList(config['notification.enabled.channels']).includes('sink')
       ? 'Notification topic name must be provided when kafka notification channel is enabled'
       : undefined,
   'table.exclude.list': allOf(notWith('table.include.list'), regexList),
@@ -152,7 +152,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   ...checking(integer, 'column.truncate.to.(d+).chars'),
   ...checking(positive, 'status.update.interval.ms', 'max.batch.size'),
   ...checking(positive, 'snapshot.max.threads', 'snapshot.max.threads.multiplier'),
-  ...checking(positiveOfLong, 'poll.interval.ms', 'signal.poll.interval.ms', 'lsn.flush.timeout.ms'),
+  ...checking(positive, 'poll.interval.ms', 'signal.poll.interval.ms', 'lsn.flush.timeout.ms'),
   ...checking(positiveOfLong, 'millrace.streaming.max.bytes'),
   ...checking(positiveLong, 'retriable.restart.connector.wait.ms', 'connection.validation.timeout.ms'),
   ...checking(positiveLong, 'executor.shutdown.timeout.ms'),

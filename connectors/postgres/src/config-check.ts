@@ -67,9 +67,7 @@ const regexList: Check = (value) => {
 const notWith =
   (other: string, shown = other): Check =>
   (value, config) =>
-    value !== undefined && config[other] != null
-      ? `"${shown}" is already specified`
-      : undefined;
+    value !== undefined && config[other] != null ? `"${shown}" is already specified` : undefined;
 const allOf =
   (...checks: readonly Check[]): Check =>
   (value, config) =>

@@ -150,7 +150,9 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
       stream: byFlags
         ? config.boolean('snapshot.mode.configuration.based.start.stream')
         : mode !== 'initial_only',
-      readsAlways: byFlags ? config.boolean('snapshot.mode.configuration.based.snapshot.data') : mode === 'always',
+      readsAlways: byFlags
+        ? config.boolean('snapshot.mode.configuration.based.snapshot.data')
+        : mode === 'always',
       readsWhenLost: byFlags
         ? config.boolean('snapshot.mode.configuration.based.snapshot.on.data.error')
         : mode === 'when_needed',
@@ -220,8 +222,16 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
 
 const CUSTOM_MODES = [
   ['snapshot.mode', 'snapshotter', 'Unable to create service io.debezium.snapshot.SnapshotterService'],
-  ['snapshot.query.mode', 'snapshot query mode', 'Unable to create service io.debezium.snapshot.spi.SnapshotQuery'],
-  ['snapshot.locking.mode', 'snapshot lock mode', 'Unable to create service io.debezium.snapshot.spi.SnapshotLock'],
+  [
+    'snapshot.query.mode',
+    'snapshot query mode',
+    'Unable to create service io.debezium.snapshot.spi.SnapshotQuery',
+  ],
+  [
+    'snapshot.locking.mode',
+    'snapshot lock mode',
+    'Unable to create service io.debezium.snapshot.spi.SnapshotLock',
+  ],
 ] as const;
 
 /** Custom modes are Java classes: none is found. @throws config.invalid, in Debezium's words */
@@ -358,7 +368,10 @@ function tableOrder(raw: RawConfig): PostgresConfig['snapshot']['inOrder'] {
   const patterns = namePatterns(raw['table.include.list']);
   if (patterns.length === 0) return (tables) => [...tables];
   return (tables) => [
-    ...new Set([...patterns.flatMap((pattern) => tables.filter((table) => pattern.test(qualified(table)))), ...tables]),
+    ...new Set([
+      ...patterns.flatMap((pattern) => tables.filter((table) => pattern.test(qualified(table)))),
+      ...tables,
+    ]),
   ];
 }
 

@@ -52,8 +52,7 @@ export function parseOffset(map: OffsetMap | null): StoredOffset | undefined {
               map['last_snapshot_record'] === true,
           },
     // As Debezium goes on: what was complete when it stopped.
-    map:
-      map['lsn_proc'] === undefined || 'lsn_commit' in map ? map : { ...map, lsn_commit: map['lsn_proc'] },
+    map: map['lsn_proc'] === undefined || 'lsn_commit' in map ? map : { ...map, lsn_commit: map['lsn_proc'] },
   };
 }
 
@@ -206,9 +205,10 @@ export interface SnapshotPosition {
 }
 
 /** The offset of what comes between a snapshot that is complete and the stream. */
-export function betweenOffset({ last_snapshot_record, snapshot, snapshot_completed, ...map }: OffsetMap): OffsetMap {
-  return map;
+export function betweenOffset(map: OffsetMap): OffsetMap {
+  return Object.fromEntries(Object.entries(map).filter(([key]) => !SNAPSHOT_KEYS.has(key)));
 }
+const SNAPSHOT_KEYS = new Set(['last_snapshot_record', 'snapshot', 'snapshot_completed']);
 
 /** The offset after a snapshot that a signal asked for: that of the place where the stream waits. */
 export function blockingOffset(place: SourceOffset, position: SnapshotPosition): OffsetMap {

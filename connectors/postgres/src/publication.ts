@@ -126,7 +126,8 @@ export async function prepareIdentities(
     const rule = config.identities.find(({ tables: matches }) => matches(qualified(table)));
     if (rule === undefined) continue;
     const index = /^INDEX\s+(.+)$/i.exec(rule.identity)?.[1]?.trim();
-    const wanted = index === undefined ? rule.identity.toUpperCase() : `USING INDEX ${quoteIdentifier(index)}`;
+    const wanted =
+      index === undefined ? rule.identity.toUpperCase() : `USING INDEX ${quoteIdentifier(index)}`;
     if (index === undefined && !['DEFAULT', 'FULL', 'NOTHING'].includes(wanted)) {
       throw postgresError('postgres.table_unusable', `${rule.identity} is no replica identity`, {
         configKey: 'replica.identity.autoset.values',

@@ -72,9 +72,13 @@ export function requireUsable(slot: SlotState, config: PostgresConfig): void {
   const { name } = config.slot;
   const refuse = (why: string): never => {
     // Debezium does not see such a slot, and fails to make it.
-    const cause = postgresError('postgres.slot_unusable', `ERROR: replication slot "${name}" already exists`, {
-      javaClass: 'org.postgresql.util.PSQLException',
-    });
+    const cause = postgresError(
+      'postgres.slot_unusable',
+      `ERROR: replication slot "${name}" already exists`,
+      {
+        javaClass: 'org.postgresql.util.PSQLException',
+      },
+    );
     throw postgresError(
       'postgres.slot_unusable',
       'Creation of replication slot failed; when setting up multiple connectors for the same database host, please make sure to use a distinct replication slot name for each.',
@@ -197,6 +201,8 @@ export function startCommand(config: PostgresConfig, lsn: Lsn, serverVersion: nu
   ];
   if (serverVersion >= 140000) options.push(['messages', 'true']);
   if (streams) options.push(['streaming', 'on']);
-  const list = [...new Map([...config.slot.streamParams, ...options])].map(([name, value]) => `${quoteIdentifier(name)} ${quoteLiteral(value)}`).join(', ');
+  const list = [...new Map([...config.slot.streamParams, ...options])]
+    .map(([name, value]) => `${quoteIdentifier(name)} ${quoteLiteral(value)}`)
+    .join(', ');
   return `START_REPLICATION SLOT ${quoteIdentifier(config.slot.name)} LOGICAL ${formatLsn(lsn)} (${list})`;
 }

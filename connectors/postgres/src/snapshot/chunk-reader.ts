@@ -220,7 +220,9 @@ function after(order: readonly ChunkColumn[], key: ChunkKey, values: string[]): 
 /** The other rows. */
 function upTo(order: readonly ChunkColumn[], key: ChunkKey, values: string[]): string {
   const later = after(order, key, values);
-  return order.every((column) => !column.nullable) ? later.replace(') > (', ') <= (') : `${later} IS NOT TRUE`;
+  return order.every((column) => !column.nullable)
+    ? later.replace(') > (', ') <= (')
+    : `${later} IS NOT TRUE`;
 }
 
 /** Rows with every column as the server's text. */

@@ -185,7 +185,9 @@ export class IncrementalSnapshot {
     this.#window = undefined;
     if (current !== undefined && window.lastKey !== undefined) current.lastKey = window.lastKey;
     const records =
-      current === undefined ? [] : this.#records(window, current.table, { place, before, after: place.offset() });
+      current === undefined
+        ? []
+        : this.#records(window, current.table, { place, before, after: place.offset() });
     // The next window is read after this place in the stream has been dealt with.
     return { records, handedOver: () => this.#advance() };
   }

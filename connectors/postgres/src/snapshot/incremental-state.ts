@@ -22,9 +22,7 @@ const KEY_MARK = 'json:';
 export function stateMap(
   collections: readonly PendingCollection[],
   correlationId: string | undefined,
-  current:
-    | { readonly lastKey: ChunkKey | undefined; readonly maximumKey: ChunkKey }
-    | undefined,
+  current: { readonly lastKey: ChunkKey | undefined; readonly maximumKey: ChunkKey } | undefined,
 ): OffsetMap {
   return {
     [COLLECTIONS]: JSON.stringify(

@@ -76,7 +76,10 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     const notify = notifier(options, shared);
     notify({ aggregate: 'Initial Snapshot', type: 'STARTED' });
     abort = () => notify({ aggregate: 'Initial Snapshot', type: 'ABORTED' });
-    const [read, listed] = [javaSetOrder(tables.map(qualified)).join(','), options.listed.map(qualified).join(',')];
+    const [read, listed] = [
+      javaSetOrder(tables.map(qualified)).join(','),
+      options.listed.map(qualified).join(','),
+    ];
     const onTable = (table: TableName, rows?: number): void => {
       const name = qualified(table);
       options.step.enter(

@@ -148,7 +148,10 @@ export class Snapshots {
     return { listed, tables: listed.filter((table) => qualified(table) !== signals.table) };
   }
 
-  #parts(): Omit<SnapshotRunOptions, 'creator' | 'create' | 'tables' | 'listed' | 'select' | 'offset' | 'exact'> {
+  #parts(): Omit<
+    SnapshotRunOptions,
+    'creator' | 'create' | 'tables' | 'listed' | 'select' | 'offset' | 'exact'
+  > {
     const { context, signal, rules, config, types, identity } = this.#options;
     const { progress, notifications, step, queue, sourcePartition, headers } = this.#options;
     return {

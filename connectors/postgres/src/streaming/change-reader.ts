@@ -3,7 +3,7 @@
 import type { SourceOffset, SourceRecord } from '@millrace/connect-api';
 import type { ChangeContext, StreamCounts } from '@millrace/connector-common';
 import type { ArrayStruct } from '@millrace/data';
-import type { ChangeOffset, MessageType } from '../offset.ts';
+import type { MessageType } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import { MESSAGE, PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
@@ -12,7 +12,7 @@ import type { ChangeReaderOptions } from './reader-options.ts';
 import { RecordBatch } from './record-batch.ts';
 import { RestartPoint } from './restart-point.ts';
 import type { SignalEffect } from './signal-desk.ts';
-import { StreamPosition } from './stream-position.ts';
+import { StreamPosition, type TransactionStart } from './stream-position.ts';
 import type { StreamedCommit, StreamedTransactions } from './streamed-transactions.ts';
 import { TableStream, type Tuple } from './table-stream.ts';
 import { changeInWindow } from './windowed-changes.ts';
@@ -53,14 +53,9 @@ export class ChangeReader implements ReplicationHandler {
     return isWaiting ? undefined : this.#position.readLsn;
   }
 
-  /** See StreamPosition.completeOffset. */
-  get completeOffset(): ChangeOffset | undefined {
-    return this.#position.completeOffset;
-  }
-
-  /** See StreamPosition.readLsn. */
-  get readLsn(): Lsn | undefined {
-    return this.#position.readLsn;
+  /** How far the stream has come. */
+  get position(): StreamPosition {
+    return this.#position;
   }
 
   /** Whether the server waits for its position to be confirmed; asking resets it. */
@@ -73,16 +68,6 @@ export class ChangeReader implements ReplicationHandler {
   /** The position `completeLsn` was handed out as an offset: no later one may lie before it. */
   handedOut(lsn: Lsn, offset: SourceOffset): void {
     this.#position.handedOut(lsn, offset);
-  }
-
-  /** See StreamPosition.lastOffset. */
-  get lastOffset(): SourceOffset {
-    return this.#position.lastOffset;
-  }
-
-  /** See StreamPosition.lastCommitLsn. */
-  get lastCommitLsn(): Lsn | null {
-    return this.#position.lastCommitLsn;
   }
 
   change(lsn: Lsn, bytes: Buffer, start: number, end: number): boolean {
@@ -143,7 +128,7 @@ export class ChangeReader implements ReplicationHandler {
       this.#position.readLsn = endLsn;
       return;
     }
-    this.#beginTransaction(xid, commitLsn, commitTimeUs);
+    this.#beginTransaction({ xid, commitLsn, commitTimeUs });
     if (this.#wait !== undefined) await this.#takeWait();
     await streamed.replay(xid, (lsn, bytes, start, end) => {
       // Nobody takes what comes now; the queue would grow without end.
@@ -227,12 +212,14 @@ export class ChangeReader implements ReplicationHandler {
 
   #begin(): void {
     const reader = this.#reader;
-    const commitLsn = reader.lsn();
-    const commitTimeUs = reader.timestampUs();
-    this.#beginTransaction(reader.uint32(), commitLsn, commitTimeUs);
+    this.#beginTransaction({
+      commitLsn: reader.lsn(),
+      commitTimeUs: reader.timestampUs(),
+      xid: reader.uint32(),
+    });
   }
 
-  #beginTransaction(xid: number, commitLsn: Lsn, commitTimeUs: number): void {
+  #beginTransaction({ xid, commitLsn, commitTimeUs }: TransactionStart): void {
     this.#counts.lastTransactionId = xid;
     this.#closeWindow(commitLsn);
     const verdict = this.#restart?.begin(xid, commitLsn);
@@ -274,7 +261,7 @@ export class ChangeReader implements ReplicationHandler {
     position.ended(transaction, endLsn);
     if (transactions !== undefined && transaction.announced) {
       const id = `${transaction.xid}:${endLsn}`;
-      const offset = position.offsetOfOne({ ...transaction, lastCommitLsn: endLsn }, endLsn, 'COMMIT');
+      const offset = position.endOffset(transaction, endLsn);
       this.#batch.keep(this.#reader.bytes);
       this.#batch.records.push(transactions.end(id, transaction.committed.ms, offset));
       position.lastOffset = offset;

@@ -77,7 +77,10 @@ export class SignalDesk {
     switch (signal.type) {
       case 'execute-snapshot':
         return request === undefined || request.collections.length === 0
-          ? this.#ignore(signal, 'a signal asks for a snapshot of no table or of an unknown kind; it is ignored')
+          ? this.#ignore(
+              signal,
+              'a signal asks for a snapshot of no table or of an unknown kind; it is ignored',
+            )
           : this.#execute(request, signal);
       case 'stop-snapshot':
         if (request?.kind !== 'incremental')

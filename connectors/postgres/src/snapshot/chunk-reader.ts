@@ -26,6 +26,7 @@ export type ChunkKey = readonly (string | null)[];
 interface ChunkColumn {
   readonly name: string;
   readonly nullable: boolean;
+  readonly isBoolean: boolean;
 }
 
 /** A table that is read in chunks. */
@@ -42,6 +43,16 @@ export interface ChunkedTable {
   readonly identity: readonly string[];
   readonly condition: string | undefined;
 }
+
+/** A key as notifications show it. */
+export function shownKey({ order }: ChunkedTable, key: ChunkKey): string {
+  return key
+    .map((text, i) =>
+      order[i]?.isBoolean === true && text !== null ? String(text === 't') : (text ?? '<null>'),
+    )
+    .join(',');
+}
+const BOOLEAN = 16;
 
 /** A row of a chunk. */
 export interface ChunkRow {
@@ -125,7 +136,9 @@ export class ChunkReader {
     const { surrogateKey } = wanted;
     const order = (surrogateKey === undefined ? identity : [surrogateKey]).map((column) => {
       const described = columns.find((one) => one.name === column);
-      return described === undefined ? undefined : { name: column, nullable: !described.notNull };
+      return described === undefined
+        ? undefined
+        : { name: column, nullable: !described.notNull, isBoolean: described.typeOid === BOOLEAN };
     });
     if (order.length === 0) return 'NO_PRIMARY_KEY';
     if (order.includes(undefined)) return 'SQL_EXCEPTION';

@@ -17,6 +17,7 @@ import {
   type ChunkKey,
   ChunkReader,
   type ChunkRow,
+  shownKey,
   type Unreadable,
 } from './chunk-reader.ts';
 import { type PendingCollection, parseState, stateMap } from './incremental-state.ts';
@@ -296,8 +297,8 @@ export class IncrementalSnapshot {
         this.#notification('IN_PROGRESS', {
           data_collections: this.#names(),
           current_collection_in_progress: qualified(table.name),
-          maximum_key: keyText(maximumKey),
-          last_processed_key: keyText(chunk.lastKey),
+          maximum_key: shownKey(table, maximumKey),
+          last_processed_key: shownKey(table, chunk.lastKey),
         }),
       );
     } catch (error) {
@@ -352,10 +353,6 @@ export class IncrementalSnapshot {
       ...(this.#correlationId === undefined ? {} : { id: this.#correlationId }),
     };
   }
-}
-
-function keyText(key: ChunkKey): string {
-  return key.map((text) => text ?? '<null>').join(',');
 }
 
 function isoNow(clock: Clock): string {

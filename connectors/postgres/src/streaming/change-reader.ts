@@ -388,8 +388,13 @@ export class ChangeReader implements ReplicationHandler {
       processedNs: () => this.#options.clock.nowNs(),
     };
     const columns = table.firstTexts(row, 3);
-    if (type === 'INSERT') this.#apply(signals.desk.inserted(columns, place));
-    else if (type === 'DELETE') this.#apply(signals.desk.deleted(columns[0] ?? null, place));
+    if (type === 'DELETE') return this.#apply(signals.desk.deleted(columns[0] ?? null, place));
+    if (type === 'UPDATE') {
+      // As it is told: a change of the key is a delete and an insert.
+      if (before === undefined || !table.movesKey(before, row)) return;
+      this.#apply(signals.desk.deleted(table.firstTexts(before, 1)[0] ?? null, place));
+    }
+    this.#apply(signals.desk.inserted(columns, place));
   }
 
   #apply(effect: SignalEffect): void {

@@ -35,7 +35,7 @@ export function isFinished(stored: StoredOffset | undefined): stored is StoredOf
   return stored !== undefined && stored.snapshot?.complete !== false;
 }
 
-/** @throws postgres.lineage_changed, postgres.slot_lost, postgres.slot_ahead */
+/** @throws postgres.lineage_changed, postgres.slot_lost, postgres.slot_ahead, postgres.snapshot_unfinished */
 export function makePlan(input: PlanInput): Plan {
   const plan = decide(input);
   // A slot that the server has given up serves nobody: where nothing is resumed, a new one takes its place.
@@ -45,33 +45,47 @@ export function makePlan(input: PlanInput): Plan {
 }
 
 function decide(input: PlanInput): Plan {
-  const { config, logger, stored, slot, lineage, position } = input;
-  const { mode, readData, stream } = config.snapshot;
-  if (!isFinished(stored) || mode === 'always') {
+  const { config, stored, slot } = input;
+  const { readData, readsAlways, mayAbandon } = config.snapshot;
+  if (stored === undefined) return { snapshot: readData, resume: undefined, slot };
+  if (!isFinished(stored)) {
+    if (!readData && !mayAbandon) throw snapshotUnfinished();
     const interrupted = isResumable(input) ? stored : undefined;
     return { snapshot: readData, resume: undefined, slot, interrupted };
   }
-  const resume: Plan = { snapshot: false, resume: stored, slot };
-  if (!config.checkPosition || !stream) return resume;
+  const instead = withoutPosition(input, stored);
+  if (instead !== undefined) return instead;
+  return readsAlways
+    ? { snapshot: true, resume: undefined, slot }
+    : { snapshot: false, resume: stored, slot };
+}
+
+/** What is done where the stored position is gone; undefined where it is there. */
+function withoutPosition(input: PlanInput, stored: StoredOffset): Plan | undefined {
+  const { config, logger, slot, lineage, position } = input;
+  const { readData, readsAlways, readsWhenLost, stream } = config.snapshot;
+  if (!config.checkPosition || !stream) return undefined;
   const broken = lineage(stored);
   const state = broken === undefined ? position(stored) : undefined;
-  if (state === 'available') return resume;
-  if (mode === 'when_needed') {
+  if (state === 'available') return undefined;
+  if (readsWhenLost) {
     const reason = broken ?? state;
     logger.warn({ slot: config.slot.name, reason }, 'the stored position is gone; the tables are read again');
-    return { snapshot: true, resume: undefined, slot };
+    return { snapshot: readData, resume: undefined, slot };
   }
+  // What is read again anyway is not missing.
+  if (readsAlways && (broken !== undefined || state === 'ahead')) return undefined;
   // INV-3: on another line of WAL the position may exist and name other changes.
   if (broken !== undefined) throw lineageChanged(config, stored, broken);
-  if (slot === undefined && config.slot.dropOnStop) {
-    // The config says that changes made while the connector is stopped may be lost.
-    logger.warn(
-      { slot: config.slot.name },
-      'slot.drop.on.stop dropped the slot: changes made since are not captured',
-    );
-    return { snapshot: false, resume: undefined, slot };
-  }
   throw positionLost(config, stored, state === 'ahead', slot?.givenUp);
+}
+
+function snapshotUnfinished(): Error {
+  return postgresError(
+    'postgres.snapshot_unfinished',
+    'The connector previously stopped while taking a snapshot, but now the connector is configured to never allow snapshots. Reconfigure the connector to use snapshots initially or when needed.',
+    { configKey: 'snapshot.mode', javaClass: DEBEZIUM_EXCEPTION },
+  );
 }
 
 /**

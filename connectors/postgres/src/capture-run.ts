@@ -156,7 +156,7 @@ export class CaptureRun {
       this.#settle(plan.slot, plan.resume ?? plan.interrupted);
     if (config.snapshot.stream) {
       await preparePublication(client, config, captured, context.logger);
-      await prepareIdentities(client, config, captured);
+      await prepareIdentities(client, config, captured, context.logger);
     }
     const positioned = new Promise<void>((resolve) => {
       this.#positioned = resolve;
@@ -299,11 +299,11 @@ export class CaptureRun {
 
   async #plan(client: pg.Client, facts: ServerFacts): Promise<Plan> {
     const { config, context, stored } = this.#options;
-    const { mode, stream } = config.snapshot;
+    const { readsAlways, stream } = config.snapshot;
     const slot = await ask(() => readSlot(client, config.slot.name, facts.version), 'Cannot read the slot');
     if (slot !== undefined) requireUsable(slot, config);
     const finished = isFinished(stored);
-    if (stream || !finished || mode === 'always') await this.#identify(slot === undefined || !finished);
+    if (stream || !finished || readsAlways) await this.#identify(slot === undefined || !finished);
     return makePlan({
       config,
       logger: context.logger,

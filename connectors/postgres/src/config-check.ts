@@ -65,15 +65,21 @@ const regexList: Check = (value) => {
   return undefined;
 };
 const notWith =
-  (other: string): Check =>
+  (other: string, shown = other): Check =>
   (value, config) =>
-    value !== undefined && value.trim() !== '' && config[other] != null
-      ? `"${other}" is already specified`
-      : undefined;
+    value !== undefined && config[other] != null ? `"${shown}" is already specified` : undefined;
 const allOf =
   (...checks: readonly Check[]): Check =>
   (value, config) =>
     checks.flatMap((check) => check(value, config) ?? []);
+
+/** A custom mode has a name. */
+function customName(key: string): Check {
+  return (value, config) =>
+    config[key]?.trim().toLowerCase() === 'custom' && !value
+      ? `${key}.custom.name cannot be empty when ${key} 'custom' is defined`
+      : undefined;
+}
 
 const CHECKS: Readonly<Record<string, Check>> = {
   'topic.prefix': allOf(required, (value) =>
@@ -111,23 +117,32 @@ const CHECKS: Readonly<Record<string, Check>> = {
       ...(size <= batch ? ['Must be larger than the maximum batch size'] : []),
     ];
   },
-  'skipped.operations': (value) =>
-    value === undefined || value.split(',').every((op) => ['c', 'u', 'd', 't', 'none'].includes(op.trim()))
-      ? undefined
-      : 'Invalid operation',
+  'skipped.operations': (value) => {
+    const operations = value?.split(',').map((op) => op.trim()) ?? [];
+    if (operations.some((op) => !['c', 'u', 'd', 't', 'none'].includes(op))) return 'Invalid operation';
+    return operations.includes('none') && operations.length > 1
+      ? "'none' cannot be specified with other skipped operation types"
+      : undefined;
+  },
+  'notification.sink.topic.name': (value, config) =>
+    value === undefined && splitList(config['notification.enabled.channels']).includes('sink')
+      ? 'Notification topic name must be provided when kafka notification channel is enabled'
+      : undefined,
   'table.exclude.list': allOf(notWith('table.include.list'), regexList),
   'schema.exclude.list': allOf(notWith('schema.include.list'), regexList),
   'column.exclude.list': allOf(notWith('column.include.list'), regexList),
-  'message.prefix.exclude.list': allOf(notWith('message.prefix.include.list'), regexList),
+  'message.prefix.exclude.list': allOf(
+    notWith('message.prefix.include.list', 'logical_decoding_message.prefix.include.list'),
+    regexList,
+  ),
   'signal.data.collection': (value) =>
     splitList(value).length > 1
       ? 'For single task connector only one signal data collection is permitted.'
       : undefined,
   'post.processors': (_value, config) => postProcessorProblem(config),
-  'snapshot.mode.custom.name': (value, config) =>
-    config['snapshot.mode'] === 'custom' && !value
-      ? "snapshot.mode.custom.name cannot be empty when snapshot.mode 'custom' is defined"
-      : undefined,
+  'snapshot.mode.custom.name': customName('snapshot.mode'),
+  'snapshot.query.mode.custom.name': customName('snapshot.query.mode'),
+  'snapshot.locking.mode.custom.name': customName('snapshot.locking.mode'),
   'message.key.columns': formatted(';', KEY_COLUMNS),
   'replica.identity.autoset.values': formatted(',', IDENTITY, new RegExp(IDENTITY.replace('(?i)', ''), 'i')),
   'column.mask.with.(d+).chars': integer,
@@ -135,7 +150,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   ...checking(integer, 'column.truncate.to.(d+).chars'),
   ...checking(positive, 'status.update.interval.ms', 'max.batch.size'),
   ...checking(positive, 'snapshot.max.threads', 'snapshot.max.threads.multiplier'),
-  ...checking(positiveOfLong, 'poll.interval.ms', 'signal.poll.interval.ms', 'lsn.flush.timeout.ms'),
+  ...checking(positive, 'poll.interval.ms', 'signal.poll.interval.ms', 'lsn.flush.timeout.ms'),
   ...checking(positiveOfLong, 'millrace.streaming.max.bytes'),
   ...checking(positiveLong, 'retriable.restart.connector.wait.ms', 'connection.validation.timeout.ms'),
   ...checking(positiveLong, 'executor.shutdown.timeout.ms'),

@@ -10,10 +10,11 @@ import {
   splitList,
 } from '@millrace/connector-common';
 import { type NameAdjustmentMode, type TopicNaming, topicNaming } from '@millrace/data';
-import { javaRegex, type RawConfig, type ResolvedConfig } from '@millrace/foundation';
+import { javaRegex, MillraceError, type RawConfig, type ResolvedConfig } from '@millrace/foundation';
 import { isPassThroughKey } from './config-check.ts';
 import { postgresConfigDef } from './config-keys.ts';
 import type { ConnectionSettings, TargetServer } from './connection.ts';
+import { DEBEZIUM_EXCEPTION } from './errors.ts';
 import { qualified, type TableName } from './schema/catalog.ts';
 import type { MappingModes } from './schema/mapping.ts';
 import type { SchemaRules } from './schema/table-schema.ts';
@@ -56,10 +57,18 @@ export interface PostgresConfig {
     readonly mode: SnapshotMode;
     readonly readData: boolean;
     readonly stream: boolean;
+    /** Read the tables at each start, whatever is stored. */
+    readonly readsAlways: boolean;
+    /** Read them again when the stored position is gone. */
+    readonly readsWhenLost: boolean;
+    /** A snapshot that was interrupted may be left unfinished. */
+    readonly mayAbandon: boolean;
     readonly delayMs: number;
     readonly streamingDelayMs: number;
     readonly threads: number;
     readonly tables: NameFilter;
+    /** The tables in the order in which they are read. */
+    readonly inOrder: (tables: readonly TableName[]) => TableName[];
     readonly order: 'disabled' | 'ascending' | 'descending';
     /** Rows are read in the order of their key where a snapshot may have to go on. */
     readonly byKey: boolean;
@@ -110,6 +119,7 @@ export interface PostgresConfig {
 /** @throws config.invalid, config.regex_invalid */
 export function resolveConfig(raw: RawConfig): PostgresConfig {
   const { config } = postgresConfigDef.parseOrThrow(raw, isPassThroughKey);
+  refuseCustomModes(config);
   const mode = word(config, 'snapshot.mode') as SnapshotMode;
   const byFlags = mode === 'configuration_based';
   const tables = tableFilter(config, raw);
@@ -142,10 +152,18 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
       stream: byFlags
         ? config.boolean('snapshot.mode.configuration.based.start.stream')
         : mode !== 'initial_only',
+      readsAlways: byFlags
+        ? config.boolean('snapshot.mode.configuration.based.snapshot.data')
+        : mode === 'always',
+      readsWhenLost: byFlags
+        ? config.boolean('snapshot.mode.configuration.based.snapshot.on.data.error')
+        : mode === 'when_needed',
+      mayAbandon: byFlags && config.boolean('snapshot.mode.configuration.based.snapshot.schema'),
       delayMs: config.int('snapshot.delay.ms'),
       streamingDelayMs: config.int('streaming.delay.ms'),
       threads: config.int('snapshot.max.threads'),
       tables: splitList(snapshotList).length === 0 ? () => true : matchesAny(snapshotList),
+      inOrder: tableOrder(raw),
       order: word(config, 'snapshot.tables.order.by.row.count') as 'disabled',
       byKey: word(config, 'millrace.snapshot.order') === 'key',
       locking: word(config, 'snapshot.locking.mode') === 'shared' ? 'shared' : 'none',
@@ -205,6 +223,35 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
   };
 }
 
+const CUSTOM_MODES = [
+  ['snapshot.mode', 'snapshotter', 'Unable to create service io.debezium.snapshot.SnapshotterService'],
+  [
+    'snapshot.query.mode',
+    'snapshot query mode',
+    'Unable to create service io.debezium.snapshot.spi.SnapshotQuery',
+  ],
+  [
+    'snapshot.locking.mode',
+    'snapshot lock mode',
+    'Unable to create service io.debezium.snapshot.spi.SnapshotLock',
+  ],
+] as const;
+
+/** Custom modes are Java classes: none is found. @throws config.invalid, in Debezium's words */
+function refuseCustomModes(config: ResolvedConfig): void {
+  for (const [key, kind, failing] of CUSTOM_MODES) {
+    if (word(config, key) !== 'custom') continue;
+    const name = config.optionalString(`${key}.custom.name`) ?? '';
+    const text = `Unable to find ${name} ${kind}. Please check your configuration.`;
+    const cause = new MillraceError('config.invalid', text, { javaClass: DEBEZIUM_EXCEPTION });
+    throw new MillraceError('config.invalid', failing, {
+      cause,
+      configKey: `${key}.custom.name`,
+      javaClass: DEBEZIUM_EXCEPTION,
+    });
+  }
+}
+
 /** A value out of a fixed set; their case does not matter. */
 function word(config: ResolvedConfig, key: string): string {
   return config.string(key).toLowerCase();
@@ -226,8 +273,7 @@ const OPERATIONS = { c: 'insert', u: 'update', d: 'delete', t: 'truncate' } as c
 function publishedOperations(config: ResolvedConfig): string[] | undefined {
   const skipped = config.raw['skipped.operations'] == null ? [] : config.list('skipped.operations');
   const left = Object.entries(OPERATIONS).filter(([op]) => !skipped.includes(op));
-  const isSome = left.length > 0 && left.length < Object.keys(OPERATIONS).length;
-  return isSome ? left.map(([, name]) => name) : undefined;
+  return left.length < Object.keys(OPERATIONS).length ? left.map(([, name]) => name) : undefined;
 }
 
 /** How to reach the server. */
@@ -320,6 +366,18 @@ function tableFilter(config: ResolvedConfig, raw: RawConfig): (table: TableName)
   };
 }
 
+/** By name within each pattern of the list of tables, in its order; the table of signals last. */
+function tableOrder(raw: RawConfig): PostgresConfig['snapshot']['inOrder'] {
+  const patterns = namePatterns(raw['table.include.list']);
+  if (patterns.length === 0) return (tables) => [...tables];
+  return (tables) => [
+    ...new Set([
+      ...patterns.flatMap((pattern) => tables.filter((table) => pattern.test(qualified(table)))),
+      ...tables,
+    ]),
+  ];
+}
+
 /** `pattern:column,column` entries, separated by semicolons. */
 function keyColumns(text: string | undefined): SchemaRules['keyColumns'] {
   const rules = (text ?? '')
@@ -370,7 +428,7 @@ function guardrail(config: ResolvedConfig): PostgresConfig['guardrail'] {
 }
 
 /** Parameters of the decoder that follow from what is supported. */
-const OURS: ReadonlySet<string> = new Set(['streaming', 'proto_version']);
+const OURS: ReadonlySet<string> = new Set(['streaming', 'proto_version', 'binary']);
 
 /** By a key of ours, or the way one asks the decoder for it. */
 function streaming(config: ResolvedConfig): PostgresConfig['slot']['streaming'] {

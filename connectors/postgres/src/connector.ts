@@ -41,6 +41,8 @@ async function validateConnection(raw: RawConfig, signal: AbortSignal): Promise<
   const { host, port, database } = settings;
   if (port < 1 || port > 65_535)
     return cannotConnect(`Unable to parse URL jdbc:postgresql://${host}:${port}/${database}`);
+  if (config.int('database.query.timeout.ms') < 0)
+    return cannotConnect('Query timeout must be a value greater than or equals to 0.');
   let client: pg.Client | undefined;
   const abort = (): void => void client?.end().catch(() => undefined);
   signal.addEventListener('abort', abort, { once: true });

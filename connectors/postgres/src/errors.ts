@@ -21,6 +21,7 @@ export type PostgresErrorCode =
   | 'postgres.slot_active'
   | 'postgres.slot_lost'
   | 'postgres.slot_ahead'
+  | 'postgres.snapshot_unfinished'
   | 'postgres.slot_unusable'
   | 'postgres.lineage_changed'
   | 'postgres.protocol'
@@ -87,6 +88,11 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
     policy: 'needs_operator',
     remedy:
       'The slot was moved by somebody else; changes may be missing. Set snapshot.mode=when_needed to read the tables again, or reset the offsets.',
+  },
+  'postgres.snapshot_unfinished': {
+    policy: 'needs_operator',
+    remedy:
+      'Set snapshot.mode=initial to read the tables to the end, or reset the offsets to begin without them.',
   },
   'postgres.slot_unusable': {
     policy: 'needs_operator',
@@ -221,6 +227,14 @@ export function streamingError(error: unknown): unknown {
   );
 }
 const INTERNAL_ERROR = 'XX000';
+
+/** Whether the server refused a query for what it says: another try would be refused too. */
+export function isRefused(error: unknown): boolean {
+  if (!(error instanceof MillraceError)) return REFUSED.test(sqlStateOf(error) ?? '');
+  const state = error.context?.['sqlState'];
+  return (typeof state === 'string' && REFUSED.test(state)) || isRefused(error.cause);
+}
+const REFUSED = /^(0A|22|38|39|42|54|P0)[0-9A-Z]{3}$/;
 
 /** Asks the server; the error says what was being done. @throws what `toPostgresError` makes of the answer */
 export async function ask<T>(query: () => Promise<T>, doing: string): Promise<T> {

@@ -35,7 +35,7 @@ export function parseOffset(map: OffsetMap | null): StoredOffset | undefined {
   const snapshot = map['snapshot'];
   return {
     lsn,
-    lastCommitLsn: position(map['lsn_commit']),
+    lastCommitLsn: position(map['lsn_commit']) ?? position(map['lsn_proc']),
     // A snapshot's transaction is not one of the stream.
     transactionId: map['lsn_proc'] === undefined ? undefined : integer(map['txId']),
     changesAtLsn: integer(map['lsn_events_processed']) ?? 1,
@@ -44,8 +44,15 @@ export function parseOffset(map: OffsetMap | null): StoredOffset | undefined {
     snapshot:
       snapshot === undefined || snapshot === null || snapshot === false
         ? undefined
-        : { complete: map['snapshot_completed'] === true || map['last_snapshot_record'] === true },
-    map,
+        : {
+            // One that a signal asked for is not gone on with.
+            complete:
+              snapshot === 'BLOCKING' ||
+              map['snapshot_completed'] === true ||
+              map['last_snapshot_record'] === true,
+          },
+    // As Debezium goes on: what was complete when it stopped.
+    map: map['lsn_proc'] === undefined || 'lsn_commit' in map ? map : { ...map, lsn_commit: map['lsn_proc'] },
   };
 }
 
@@ -195,6 +202,25 @@ export interface SnapshotPosition {
   readonly lsn: Lsn;
   readonly transactionId: number;
   readonly timestampUs: number;
+}
+
+/** The offset of what comes between a snapshot that is complete and the stream. */
+export function betweenOffset(map: OffsetMap): OffsetMap {
+  return Object.fromEntries(Object.entries(map).filter(([key]) => !SNAPSHOT_KEYS.has(key)));
+}
+const SNAPSHOT_KEYS = new Set(['last_snapshot_record', 'snapshot', 'snapshot_completed']);
+
+/** The offset after a snapshot that a signal asked for: that of the place where the stream waits. */
+export function blockingOffset(place: SourceOffset, position: SnapshotPosition): OffsetMap {
+  const map = offsetMapOf(place);
+  const { transactionId: txId, timestampUs: ts_usec } = position;
+  return {
+    ...('txId' in map ? {} : { txId, ts_usec }),
+    ...map,
+    last_snapshot_record: true,
+    snapshot: 'BLOCKING',
+    snapshot_completed: true,
+  };
 }
 
 /** The offset of snapshot records; `complete` on the last one. */

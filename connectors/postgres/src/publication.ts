@@ -72,6 +72,8 @@ async function prepareFiltered(
       { javaClass: DEBEZIUM_EXCEPTION },
     );
   }
+  // A row filter or a column list that somebody gave it stays, and so does the need to own it.
+  if (existing !== undefined && (await isUpToDate(client, name, tables))) return;
   if (tables.length === 0) {
     const cause = postgresError(
       'postgres.publication_empty',
@@ -86,12 +88,23 @@ async function prepareFiltered(
       },
     );
   }
-  const failing = `Unable to ${existing === undefined ? 'create' : 'alter'} filtered publication ${name} for ${tables.map(qualified).join(', ')}`;
+  const failing = `Unable to ${existing === undefined ? 'create' : 'update'} filtered publication ${name} for ${tables.map(qualified).join(', ')}`;
   const sql =
     existing === undefined
       ? `CREATE PUBLICATION ${quoted} FOR TABLE ${list}${optionsOf(config)}`
       : `ALTER PUBLICATION ${quoted} SET TABLE ${list}`;
   await execute(client, sql, failing);
+}
+
+/** Whether the publication is of just these tables, or there is none to change it to. */
+async function isUpToDate(client: pg.Client, name: string, tables: readonly TableName[]): Promise<boolean> {
+  if (tables.length === 0) return true;
+  const { rows } = await client.query<TableName>(
+    'select schemaname as schema, tablename as table from pg_catalog.pg_publication_tables where pubname = $1',
+    [name],
+  );
+  const published = new Set(rows.map(qualified));
+  return published.size === tables.length && tables.every((table) => published.has(qualified(table)));
 }
 
 async function execute(client: pg.Client, sql: string, failing: string): Promise<void> {
@@ -102,27 +115,48 @@ async function execute(client: pg.Client, sql: string, failing: string): Promise
   }
 }
 
-/** Gives captured tables the replica identity that the config names for them. */
+/** Gives captured tables the replica identity that the config names for them. One that cannot be given is logged. */
 export async function prepareIdentities(
   client: pg.Client,
   config: PostgresConfig,
   tables: readonly TableName[],
+  logger: Logger,
 ): Promise<void> {
   for (const table of tables) {
     const rule = config.identities.find(({ tables: matches }) => matches(qualified(table)));
     if (rule === undefined) continue;
-    const index = /^INDEX\s+(.+)$/i.exec(rule.identity)?.[1];
-    const identity =
-      index === undefined ? rule.identity.toUpperCase() : `USING INDEX ${quoteIdentifier(index.trim())}`;
-    if (index === undefined && !['DEFAULT', 'FULL', 'NOTHING'].includes(identity)) {
+    const index = /^INDEX\s+(.+)$/i.exec(rule.identity)?.[1]?.trim();
+    const wanted =
+      index === undefined ? rule.identity.toUpperCase() : `USING INDEX ${quoteIdentifier(index)}`;
+    if (index === undefined && !['DEFAULT', 'FULL', 'NOTHING'].includes(wanted)) {
       throw postgresError('postgres.table_unusable', `${rule.identity} is no replica identity`, {
         configKey: 'replica.identity.autoset.values',
       });
     }
-    await execute(
-      client,
-      `ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY ${identity}`,
-      `Cannot set the replica identity of ${qualified(table)}`,
-    );
+    try {
+      if ((await identityOf(client, table)) === wanted) continue;
+      await client.query(`ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY ${wanted}`);
+    } catch (error) {
+      logger.error(
+        { err: error, table: qualified(table), key: 'replica.identity.autoset.values' },
+        'the replica identity of a table cannot be set',
+      );
+    }
   }
+}
+
+/** The identity of a table, as ALTER TABLE has it. */
+async function identityOf(client: pg.Client, { schema, table }: TableName): Promise<string | undefined> {
+  const { rows } = await client.query<{ kind: string; index: string | null }>(
+    `select c.relreplident as kind,
+            (select ic.relname from pg_catalog.pg_index i join pg_catalog.pg_class ic on ic.oid = i.indexrelid
+              where i.indrelid = c.oid and i.indisreplident) as index
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = $1 and c.relname = $2`,
+    [schema, table],
+  );
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  if (row.kind === 'i') return row.index === null ? undefined : `USING INDEX ${quoteIdentifier(row.index)}`;
+  return { d: 'DEFAULT', f: 'FULL', n: 'NOTHING' }[row.kind];
 }

@@ -71,9 +71,24 @@ export async function readSlot(
 export function requireUsable(slot: SlotState, config: PostgresConfig): void {
   const { name } = config.slot;
   const refuse = (why: string): never => {
-    throw postgresError('postgres.slot_unusable', `The replication slot ${name} cannot be used: ${why}`, {
-      context: { slot: name },
-    });
+    // Debezium does not see such a slot, and fails to make it.
+    const cause = postgresError(
+      'postgres.slot_unusable',
+      `ERROR: replication slot "${name}" already exists`,
+      {
+        javaClass: 'org.postgresql.util.PSQLException',
+      },
+    );
+    throw postgresError(
+      'postgres.slot_unusable',
+      'Creation of replication slot failed; when setting up multiple connectors for the same database host, please make sure to use a distinct replication slot name for each.',
+      {
+        cause,
+        javaClass: DEBEZIUM_EXCEPTION,
+        hint: `The replication slot ${name} cannot be used: ${why}`,
+        context: { slot: name },
+      },
+    );
   };
   if (slot.plugin !== 'pgoutput') refuse(`its plug-in is ${slot.plugin}, not pgoutput`);
   if (slot.database !== null && slot.database !== config.connection.database)
@@ -186,7 +201,8 @@ export function startCommand(config: PostgresConfig, lsn: Lsn, serverVersion: nu
   ];
   if (serverVersion >= 140000) options.push(['messages', 'true']);
   if (streams) options.push(['streaming', 'on']);
-  options.push(...config.slot.streamParams.map(([name, value]): [string, string] => [name, value]));
-  const list = options.map(([name, value]) => `${quoteIdentifier(name)} ${quoteLiteral(value)}`).join(', ');
+  const list = [...new Map([...config.slot.streamParams, ...options])]
+    .map(([name, value]) => `${quoteIdentifier(name)} ${quoteLiteral(value)}`)
+    .join(', ');
   return `START_REPLICATION SLOT ${quoteIdentifier(config.slot.name)} LOGICAL ${formatLsn(lsn)} (${list})`;
 }

@@ -5,6 +5,7 @@ import {
   type CommittedOffset,
   type Headers,
   NO_HEADERS,
+  offsetMapOf,
   ownerOfPrivate,
   type SourceBatch,
   type SourceOffset,
@@ -30,7 +31,7 @@ import { CaptureRun } from './capture-run.ts';
 import { type PostgresConfig, resolveConfig } from './config.ts';
 import { upgradeConfig } from './config-upgrade.ts';
 import { isLineage } from './lineage.ts';
-import { ChangeOffset, confirmablePosition, MarkOffset, parseOffset } from './offset.ts';
+import { betweenOffset, ChangeOffset, confirmablePosition, MarkOffset, parseOffset } from './offset.ts';
 import type { Lsn } from './protocol/lsn.ts';
 import { showSlotMetrics } from './slot-metrics.ts';
 
@@ -60,6 +61,8 @@ export class PostgresSourceTask implements SourceTask {
   #handedOn = 0;
   #hideMetrics: (() => void) | undefined;
   #stopped = false;
+  /** What the next poll fails with. */
+  #failure: { readonly error: unknown } | undefined;
 
   async start(context: SourceTaskContext): Promise<void> {
     const { config: upgraded, warnings } = upgradeConfig(context.config);
@@ -103,11 +106,14 @@ export class PostgresSourceTask implements SourceTask {
 
   async poll(signal: AbortSignal): Promise<SourceBatch | null> {
     const { queue, config, heartbeat, run } = this.#parts();
+    if (this.#failure !== undefined) throw this.#failure.error;
     const lineage = run.takeLineage();
     if (lineage !== undefined) return { records: [], position: lineage, unfinished: this.#unfinished };
     const kept = this.#privates.take();
     if (kept !== undefined) return { ...kept, unfinished: this.#unfinished };
-    const waitMs = Math.min(config.pollIntervalMs, MAX_WAIT_MS, heartbeat.remainingMs());
+    // As in Debezium, it is the stream that beats.
+    const untilBeatMs = run.streaming === undefined ? MAX_WAIT_MS : heartbeat.remainingMs();
+    const waitMs = Math.min(config.pollIntervalMs, MAX_WAIT_MS, untilBeatMs);
     await queue.wait(waitMs, signal);
     const batches = queue.take(config.queue.batch);
     // Copies arrays as blocks, which flatMap does not.
@@ -117,7 +123,7 @@ export class PostgresSourceTask implements SourceTask {
     this.#unfinished = unfinished;
     if (last !== undefined) this.#lastOffset = after ?? last.sourceOffset;
     this.#note(last);
-    if (heartbeat.due()) await this.#beat(records);
+    if (run.streaming !== undefined && heartbeat.due()) await this.#beat(records);
     const mark = this.#completedSnapshot(records.length) ?? this.#mark(last !== undefined) ?? after;
     if (mark === undefined && records.length === 0) return null;
     return {
@@ -209,7 +215,14 @@ export class PostgresSourceTask implements SourceTask {
 
   async #beat(records: SourceRecord[]): Promise<void> {
     const { run, heartbeat } = this.#parts();
-    await run.heartbeatAction();
+    try {
+      await run.heartbeatAction();
+    } catch (error) {
+      // What is here already goes first.
+      if (records.length === 0) throw error;
+      this.#failure = { error };
+      return;
+    }
     const offset = this.#heartbeatOffset();
     if (offset === undefined) return;
     this.#lastOffset = offset;
@@ -221,7 +234,7 @@ export class PostgresSourceTask implements SourceTask {
     const { queue, run } = this.#parts();
     if (this.#lastOffset === undefined) return undefined;
     const complete = queue.isEmpty ? run.completeOffset() : undefined;
-    return complete ?? this.#lastOffset;
+    return complete ?? afterSnapshot(this.#lastOffset);
   }
 
   /**
@@ -284,4 +297,11 @@ export class PostgresSourceTask implements SourceTask {
     if (!config || !context || !queue || !run || !heartbeat) throw new Error('the task was not started');
     return { config, context, queue, run, heartbeat };
   }
+}
+
+/** Where a heartbeat stands that comes after a snapshot and before any change. */
+function afterSnapshot(offset: SourceOffset): SourceOffset {
+  if (offset instanceof ChangeOffset) return offset;
+  const map = offsetMapOf(offset);
+  return map['snapshot_completed'] === true ? betweenOffset(map) : offset;
 }

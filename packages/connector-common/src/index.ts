@@ -11,6 +11,7 @@ export {
 } from './context-headers.ts';
 export { FileSignals, type FileSignalsOptions } from './file-signals.ts';
 export { Heartbeat, type HeartbeatOptions } from './heartbeat.ts';
+export { javaSetOrder } from './java-set-order.ts';
 export { matchesAny, type NameFilter, nameFilter, namePatterns } from './name-filter.ts';
 export { splitList } from './name-list.ts';
 export {

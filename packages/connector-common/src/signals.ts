@@ -1,6 +1,5 @@
 // Signals: what users ask a running connector to do, read from a table, a topic or a file.
 import type { Logger } from '@millrace/foundation';
-import { splitList } from './name-list.ts';
 
 export interface Signal {
   readonly id: string;
@@ -60,16 +59,20 @@ export interface SnapshotRequest {
   readonly surrogateKey: string | undefined;
 }
 
-/** Reads the data of `execute-snapshot` and `stop-snapshot`; undefined when it asks for another kind of snapshot. */
+/**
+ * Reads the data of `execute-snapshot` and `stop-snapshot`; undefined when it asks for another kind of snapshot, or names
+ * what is no table.
+ */
 export function snapshotRequest(signal: Signal): SnapshotRequest | undefined {
   const { data } = signal;
   const kind = String(data['type'] ?? 'incremental').toLowerCase();
   if (kind !== 'incremental' && kind !== 'blocking') return undefined;
   const list = data['data-collections'];
+  if (Array.isArray(list) && !list.every((entry) => typeof entry === 'string')) return undefined;
   const conditions = data['additional-conditions'];
   return {
     kind,
-    collections: Array.isArray(list) ? list.map(String) : typeof list === 'string' ? splitList(list) : [],
+    collections: Array.isArray(list) ? list.map((entry: string) => entry.trim()) : [],
     conditions: (Array.isArray(conditions) ? conditions : []).flatMap((entry: unknown) => {
       if (typeof entry !== 'object' || entry === null) return [];
       const { 'data-collection': collection, filter } = entry as Record<string, unknown>;

@@ -11,6 +11,7 @@ import {
   structSchema,
   TRANSACTION_BLOCK,
 } from '@millrace/data';
+import { javaHash } from './java-set-order.ts';
 
 const COLLECTION: Schema = structSchema(
   [
@@ -136,11 +137,4 @@ export class TransactionMetadata {
       value: new ArrayStruct(VALUE, values),
     });
   }
-}
-
-/** The bits that a HashMap of Java finds the bucket of a string by. */
-function javaHash(text: string): number {
-  let hash = 0;
-  for (let i = 0; i < text.length; i++) hash = (Math.imul(31, hash) + text.charCodeAt(i)) | 0;
-  return hash ^ (hash >>> 16);
 }

@@ -1,5 +1,5 @@
 // The replication slot: whether it can be read, and how much it makes the server keep.
-import { messageOf } from '@millrace/foundation';
+import { MillraceError, messageOf } from '@millrace/foundation';
 import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
 import { quoteLiteral } from '../connection.ts';
@@ -25,7 +25,8 @@ export async function checkSlot(client: pg.Client, config: PostgresConfig, list:
   try {
     requireUsable(slot, config);
   } catch (error) {
-    list.problem(CHECK, messageOf(error), [`${drop} -- or choose another slot.name`]);
+    const why = (error instanceof MillraceError ? error.hint : undefined) ?? messageOf(error);
+    list.problem(CHECK, why, [`${drop} -- or choose another slot.name`]);
     return;
   }
   if (slot.givenUp !== undefined) {

@@ -122,6 +122,22 @@ export function qualified(table: TableName): string {
   return `${table.schema}.${table.table}`;
 }
 
+/** `schema.table`, each part plain or in double quotes; undefined when it is none. */
+export function parseTableName(text: string): TableName | undefined {
+  const parts = /^("(?:[^"]|"")+"|[^".]+)\.("(?:[^"]|"")+"|[^"]+)$/.exec(text.trim());
+  const [, schema, table] = parts ?? [];
+  if (schema === undefined || table === undefined) return undefined;
+  const plain = (part: string): string =>
+    part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part;
+  return { schema: plain(schema), table: plain(table) };
+}
+
+/** A name whose parts may be quoted, as lists have it; any other text as it is. */
+export function plainName(text: string): string {
+  const name = parseTableName(text);
+  return name === undefined ? text : qualified(name);
+}
+
 export interface CatalogColumn {
   readonly name: string;
   readonly typeOid: number;

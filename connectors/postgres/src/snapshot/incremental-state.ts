@@ -2,6 +2,7 @@
 // serialized Java objects, are JSON here, so that one begun by Debezium reads its current table again from the start.
 import type { OffsetMap } from '@millrace/connect-api';
 import { INCREMENTAL_PREFIX as PREFIX } from '../offset.ts';
+import type { ChunkKey } from './chunk-reader.ts';
 
 export interface PendingCollection {
   readonly name: string;
@@ -12,7 +13,7 @@ export interface PendingCollection {
 export interface IncrementalState {
   readonly collections: readonly PendingCollection[];
   readonly correlationId: string | undefined;
-  readonly keys: { readonly last: readonly string[]; readonly maximum: readonly string[] } | undefined;
+  readonly keys: { readonly last: ChunkKey; readonly maximum: ChunkKey } | undefined;
 }
 
 const COLLECTIONS = `${PREFIX}collections`;
@@ -21,9 +22,7 @@ const KEY_MARK = 'json:';
 export function stateMap(
   collections: readonly PendingCollection[],
   correlationId: string | undefined,
-  current:
-    | { readonly lastKey: readonly string[] | undefined; readonly maximumKey: readonly string[] }
-    | undefined,
+  current: { readonly lastKey: ChunkKey | undefined; readonly maximumKey: ChunkKey } | undefined,
 ): OffsetMap {
   return {
     [COLLECTIONS]: JSON.stringify(
@@ -34,12 +33,8 @@ export function stateMap(
         [`${COLLECTIONS}_correlation_id`]: correlationId ?? null,
       })),
     ),
-    ...(current?.lastKey === undefined
-      ? {}
-      : {
-          [`${PREFIX}primary_key`]: KEY_MARK + JSON.stringify(current.lastKey),
-          [`${PREFIX}maximum_key`]: KEY_MARK + JSON.stringify(current.maximumKey),
-        }),
+    [`${PREFIX}primary_key`]: KEY_MARK + JSON.stringify(current?.lastKey ?? null),
+    [`${PREFIX}maximum_key`]: KEY_MARK + JSON.stringify(current?.maximumKey ?? null),
     ...(correlationId === undefined ? {} : { [`${PREFIX}correlation_id`]: correlationId }),
   };
 }
@@ -70,10 +65,11 @@ export function parseState(offset: OffsetMap): IncrementalState | undefined {
   };
 }
 
-function keyOf(value: unknown): string[] | undefined {
+function keyOf(value: unknown): ChunkKey | undefined {
   if (typeof value !== 'string' || !value.startsWith(KEY_MARK)) return undefined;
   const parsed = parseJson(value.slice(KEY_MARK.length));
-  return Array.isArray(parsed) && parsed.every((part) => typeof part === 'string') ? parsed : undefined;
+  const isKey = Array.isArray(parsed) && parsed.every((part) => part === null || typeof part === 'string');
+  return isKey ? parsed : undefined;
 }
 
 function parseJson(text: unknown): unknown {

@@ -2,7 +2,7 @@
 // the last of all.
 import type { OffsetMap, SourceOffset } from '@millrace/connect-api';
 import type { SnapshotTable } from '@millrace/connector-common';
-import { type SnapshotPosition, snapshotOffset } from '../offset.ts';
+import { blockingOffset, type SnapshotPosition, snapshotOffset } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import { qualified } from '../schema/catalog.ts';
 import type { SnapshotMarker } from '../source-info.ts';
@@ -87,7 +87,7 @@ export class SharedSnapshot {
   /** For the last record; the offset of a snapshot whose every row is delivered. */
   complete(): SourceOffset {
     this.#isComplete = true;
-    return this.#fixed ?? this.completeOffset;
+    return this.#fixed === undefined ? this.completeOffset : blockingOffset(this.#fixed, this.position);
   }
 
   /**

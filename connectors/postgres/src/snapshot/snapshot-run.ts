@@ -1,11 +1,11 @@
 // One snapshot from start to end: a slot is made for its exact pair of snapshot and position, the snapshot is taken
 // over by a session of our own, and the tables are read in it.
 import type { ActivityStep, OffsetMap, SourceOffset, SourceRecord } from '@millrace/connect-api';
-import type { Notification, Notifications } from '@millrace/connector-common';
+import { javaSetOrder, type Notification, type Notifications } from '@millrace/connector-common';
 import type pg from 'pg';
 import { openSession, quoteLiteral } from '../connection.ts';
 import { toPostgresError } from '../errors.ts';
-import type { SnapshotPosition } from '../offset.ts';
+import { betweenOffset, type SnapshotPosition } from '../offset.ts';
 import { formatLsn, type Lsn } from '../protocol/lsn.ts';
 import type { CreatedSlot } from '../replication-slot.ts';
 import { qualified, type TableName } from '../schema/catalog.ts';
@@ -21,6 +21,8 @@ export interface SnapshotRunOptions
   readonly creator: pg.Client;
   readonly create: (creator: pg.Client) => Promise<CreatedSlot>;
   readonly tables: readonly TableName[];
+  /** The tables that notifications list: the table of signals, which is not read, may be among them. */
+  readonly listed: readonly TableName[];
   readonly notifications: Notifications;
   /** Told which table is being read. */
   readonly step: ActivityStep;
@@ -74,7 +76,10 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     const notify = notifier(options, shared);
     notify({ aggregate: 'Initial Snapshot', type: 'STARTED' });
     abort = () => notify({ aggregate: 'Initial Snapshot', type: 'ABORTED' });
-    const list = tables.map(qualified).join(',');
+    const [read, listed] = [
+      javaSetOrder(tables.map(qualified)).join(','),
+      options.listed.map(qualified).join(','),
+    ];
     const onTable = (table: TableName, rows?: number): void => {
       const name = qualified(table);
       options.step.enter(
@@ -85,11 +90,11 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
       notify({
         aggregate: 'Initial Snapshot',
         ...(rows === undefined
-          ? { type: 'IN_PROGRESS', data: { data_collections: list, current_collection_in_progress: name } }
+          ? { type: 'IN_PROGRESS', data: { data_collections: read, current_collection_in_progress: name } }
           : {
               type: 'TABLE_SCAN_COMPLETED',
               data: {
-                data_collections: list,
+                data_collections: listed,
                 scanned_collection: name,
                 total_rows_scanned: String(rows),
                 status: 'SUCCEEDED',
@@ -115,7 +120,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     const { completeOffset, rowCount } = shared;
     const completed = options.notifications.record(
       { aggregate: 'Initial Snapshot', type: 'COMPLETED' },
-      completeOffset,
+      options.offset ?? betweenOffset(completeOffset),
     );
     if (completed !== undefined) queue.put({ records: [completed], bytes: 0 });
     logger.info(

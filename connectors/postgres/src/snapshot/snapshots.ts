@@ -21,7 +21,7 @@ import type { PostgresConfig } from '../config.ts';
 import { endOnAbort } from '../connection.ts';
 import { bareOffset, type StoredOffset } from '../offset.ts';
 import { type CreatedSlot, createSlot, openForCreation, temporaryName } from '../replication-slot.ts';
-import { listTables, qualified, type TableName, type TypeCatalog } from '../schema/catalog.ts';
+import { listTables, plainName, qualified, type TableName, type TypeCatalog } from '../schema/catalog.ts';
 import type { SchemaRules } from '../schema/table-schema.ts';
 import type { SourceIdentity } from '../source-info.ts';
 import { runSnapshot, type SnapshotRunOptions } from './snapshot-run.ts';
@@ -75,7 +75,7 @@ export class Snapshots {
       ...this.#parts(),
       creator,
       create: (session) => this.#create(session, name, { temporary: !ownSlot }),
-      tables: captured.filter((table) => config.snapshot.tables(qualified(table))),
+      ...this.#toRead(captured.filter((table) => config.snapshot.tables(qualified(table)))),
       select: config.snapshot.select,
       exact: this.#isExact(interrupted),
       ...(config.snapshot.stream ? { resumable: resumableFrom(interrupted) } : {}),
@@ -109,10 +109,11 @@ export class Snapshots {
       ...this.#parts(),
       creator: await openForCreation(config.connection),
       create: (creator) => this.#create(creator, temporaryName(), { temporary: true }),
-      tables: tables.filter(config.captured).filter((table) => matches(qualified(table))),
+      ...this.#toRead(tables.filter(config.captured).filter((table) => matches(qualified(table)))),
       offset,
       exact: false,
-      select: (table) => request.conditions.find(({ collection }) => matchesAny(collection)(table))?.filter,
+      // By name, other than in incremental snapshots.
+      select: (table) => request.conditions.find(({ collection }) => plainName(collection) === table)?.filter,
     });
   }
 
@@ -140,7 +141,17 @@ export class Snapshots {
     return created;
   }
 
-  #parts(): Omit<SnapshotRunOptions, 'creator' | 'create' | 'tables' | 'select' | 'offset' | 'exact'> {
+  /** The rows of the signal table are no data. */
+  #toRead(tables: readonly TableName[]): Pick<SnapshotRunOptions, 'tables' | 'listed'> {
+    const { snapshot, signals } = this.#options.config;
+    const listed = snapshot.inOrder(tables);
+    return { listed, tables: listed.filter((table) => qualified(table) !== signals.table) };
+  }
+
+  #parts(): Omit<
+    SnapshotRunOptions,
+    'creator' | 'create' | 'tables' | 'listed' | 'select' | 'offset' | 'exact'
+  > {
     const { context, signal, rules, config, types, identity } = this.#options;
     const { progress, notifications, step, queue, sourcePartition, headers } = this.#options;
     return {

@@ -3,7 +3,7 @@
 import type { SourceOffset, SourceRecord } from '@millrace/connect-api';
 import type { ChangeContext, StreamCounts } from '@millrace/connector-common';
 import type { ArrayStruct } from '@millrace/data';
-import type { ChangeOffset, MessageType } from '../offset.ts';
+import type { MessageType } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import { MESSAGE, PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
@@ -12,7 +12,7 @@ import { KnownTables } from './known-tables.ts';
 import type { ChangeReaderOptions } from './reader-options.ts';
 import { RecordBatch } from './record-batch.ts';
 import { RestartPoint } from './restart-point.ts';
-import { StreamPosition } from './stream-position.ts';
+import { StreamPosition, type TransactionStart } from './stream-position.ts';
 import type { StreamedCommit, StreamedTransactions } from './streamed-transactions.ts';
 import { TableStream, type Tuple } from './table-stream.ts';
 import { watchRow } from './watched-rows.ts';
@@ -28,6 +28,8 @@ export class ChangeReader implements ReplicationHandler {
   readonly #position: StreamPosition;
   readonly #held: HeldChanges;
   #started = false;
+  /** Whether the transaction being read is one of those that the transaction topic tells of. */
+  #counted = false;
   #urgent = false;
   readonly #counts: StreamCounts;
   readonly #interrupts: (() => Promise<void>)[] = [];
@@ -61,14 +63,9 @@ export class ChangeReader implements ReplicationHandler {
     return isWaiting ? undefined : this.#position.readLsn;
   }
 
-  /** See StreamPosition.completeOffset. */
-  get completeOffset(): ChangeOffset | undefined {
-    return this.#position.completeOffset;
-  }
-
-  /** See StreamPosition.readLsn. */
-  get readLsn(): Lsn | undefined {
-    return this.#position.readLsn;
+  /** How far the stream has come. */
+  get position(): StreamPosition {
+    return this.#position;
   }
 
   /** Whether the server waits for its position to be confirmed; asking resets it. */
@@ -81,16 +78,6 @@ export class ChangeReader implements ReplicationHandler {
   /** The position `completeLsn` was handed out as an offset: no later one may lie before it. */
   handedOut(lsn: Lsn, offset: SourceOffset): void {
     this.#position.handedOut(lsn, offset);
-  }
-
-  /** See StreamPosition.lastOffset. */
-  get lastOffset(): SourceOffset {
-    return this.#position.lastOffset;
-  }
-
-  /** See StreamPosition.lastCommitLsn. */
-  get lastCommitLsn(): Lsn | null {
-    return this.#position.lastCommitLsn;
   }
 
   change(lsn: Lsn, bytes: Buffer, start: number, end: number): boolean {
@@ -165,7 +152,7 @@ export class ChangeReader implements ReplicationHandler {
       this.#position.readLsn = endLsn;
       return;
     }
-    this.#beginTransaction(xid, commitLsn, commitTimeUs);
+    this.#beginTransaction({ xid, commitLsn, commitTimeUs });
     await this.#wait;
     this.#wait = undefined;
     await streamed.replay(xid, (lsn, bytes, start, end) => this.#pace(this.#next(lsn, bytes, start, end)));
@@ -249,16 +236,20 @@ export class ChangeReader implements ReplicationHandler {
 
   #begin(): void {
     const reader = this.#reader;
-    const commitLsn = reader.lsn();
-    const commitTimeUs = reader.timestampUs();
-    this.#beginTransaction(reader.uint32(), commitLsn, commitTimeUs);
+    this.#beginTransaction({
+      commitLsn: reader.lsn(),
+      commitTimeUs: reader.timestampUs(),
+      xid: reader.uint32(),
+    });
   }
 
-  #beginTransaction(xid: number, commitLsn: Lsn, commitTimeUs: number): void {
+  #beginTransaction({ xid, commitLsn, commitTimeUs }: TransactionStart): void {
     this.#counts.lastTransactionId = xid;
     this.#closeWindow(commitLsn);
-    const resumed = this.#restart?.begin(xid, commitLsn) === 'partial';
-    this.#position.begin(xid, commitLsn, commitTimeUs, resumed);
+    const verdict = this.#restart?.begin(xid, commitLsn);
+    this.#position.begin(xid, commitLsn, commitTimeUs, verdict === 'partial');
+    // Those of a window are in the rows that were read.
+    this.#counted = verdict !== 'skip' && this.#position.window === undefined;
     this.#wait = this.#tables.begin(xid);
   }
 
@@ -281,6 +272,8 @@ export class ChangeReader implements ReplicationHandler {
 
   #commitTransaction(endLsn: Lsn): void {
     const position = this.#position;
+    // One that has nothing for us has a BEGIN and an END, too.
+    if (this.#counted) this.#announce(endLsn);
     const { transaction } = position;
     position.transaction = undefined;
     if (transaction === undefined) return this.#reader.fail('a commit without its begin');
@@ -288,13 +281,11 @@ export class ChangeReader implements ReplicationHandler {
     const { transactions } = this.#options;
     position.readLsn = endLsn;
     // Debezium counts commits from the first change on that it was not told to skip.
-    if (!this.#started) return;
+    if (!this.#started && !transaction.announced) return;
     position.ended(transaction, endLsn);
     if (transactions !== undefined && transaction.announced) {
       const id = `${transaction.xid}:${endLsn}`;
-      const { xid, commitTimeUs, handedOutLsn, xmin } = transaction;
-      const done = { xid, commitTimeUs, lastCommitLsn: endLsn, handedOutLsn, xmin };
-      const offset = position.offsetOfOne(done, endLsn, 'COMMIT');
+      const offset = position.endOffset(transaction, endLsn);
       this.#batch.keep(this.#reader.bytes);
       this.#batch.records.push(transactions.end(id, transaction.committed.ms, offset));
       position.lastOffset = offset;
@@ -409,13 +400,15 @@ export class ChangeReader implements ReplicationHandler {
     if (signals === undefined) return;
     const position = this.#position;
     const processedNs = (): bigint => clock.nowNs();
-    const effect = watchRow(signals, { table, lsn, type, row, before, position, processedNs });
-    if (effect === undefined) return;
-    this.#batch.records.push(...effect.records);
-    const last = effect.records.at(-1);
-    if (last !== undefined) position.lastOffset = last.sourceOffset;
-    effect.handedOver?.();
-    this.#wait = effect.wait;
+    const effects = watchRow(signals, { table, lsn, type, row, before, position, processedNs });
+    for (const { records, handedOver, wait } of effects) {
+      this.#batch.records.push(...records);
+      const last = records.at(-1);
+      if (last !== undefined) position.lastOffset = last.sourceOffset;
+      handedOver?.();
+      const before = this.#wait;
+      this.#wait = before === undefined ? wait : before.then(() => wait);
+    }
   }
 
   #tuple(table: TableStream): Tuple {
@@ -483,16 +476,23 @@ export class ChangeReader implements ReplicationHandler {
     };
   }
 
+  /** The BEGIN of the transaction, once. */
+  #announce(lsn: Lsn): void {
+    const { transactions } = this.#options;
+    const { transaction, lastOffset } = this.#position;
+    if (transactions === undefined || transaction === undefined || transaction.announced) return;
+    transaction.announced = true;
+    const id = `${transaction.xid}:${lsn}`;
+    this.#batch.records.push(transactions.begin(id, transaction.committed.ms, lastOffset));
+  }
+
   /** Of a change of a table, or of a logical message. */
   #block(table: TableStream | null, lsn: Lsn): ArrayStruct | null {
     const { transactions } = this.#options;
     const { transaction } = this.#position;
     if (transactions === undefined || transaction === undefined) return null;
     const id = `${transaction.xid}:${lsn}`;
-    if (!transaction.announced) {
-      transaction.announced = true;
-      this.#batch.records.push(transactions.begin(id, transaction.committed.ms, this.#position.lastOffset));
-    }
+    this.#announce(lsn);
     if (table === null) return transactions.message(id);
     return transactions.event(id, `${table.schema.schema}.${table.schema.table}`);
   }

@@ -3,6 +3,7 @@
 import type { OffsetMap, SourceRecord } from '@millrace/connect-api';
 import { parseSignal, type Signal, type SnapshotRequest, snapshotRequest } from '@millrace/connector-common';
 import type { Logger } from '@millrace/foundation';
+import { isRefused } from '../errors.ts';
 import type { IncrementalSnapshot, StreamPlace } from '../snapshot/incremental-snapshot.ts';
 
 export interface SignalDeskOptions {
@@ -71,44 +72,59 @@ export class SignalDesk {
 
   /** Does what a signal asks for. The promise is there only when the stream has to wait. */
   handle(signal: Signal): Promise<void> | undefined {
-    const { incremental, logger, blocking } = this.#options;
+    const { incremental, logger } = this.#options;
     const request = snapshotRequest(signal);
     switch (signal.type) {
       case 'execute-snapshot':
-        if (request === undefined || request.collections.length === 0) {
-          logger.warn(
-            { signal: signal.id },
-            'a signal asks for a snapshot of no table or of an unknown kind; it is ignored',
-          );
-          return undefined;
-        }
-        if (request.kind === 'blocking') return blocking(request);
-        if (!this.#options.hasTable) {
-          logger.warn(
-            { signal: signal.id },
-            'an incremental snapshot needs a table for its marks; set signal.data.collection',
-          );
-          return undefined;
-        }
-        incremental.request(request, signal.id).catch((error: unknown) => {
-          logger.error({ err: error, signal: signal.id }, 'an incremental snapshot could not be started');
-        });
-        return undefined;
+        return request === undefined || request.collections.length === 0
+          ? this.#ignore(
+              signal,
+              'a signal asks for a snapshot of no table or of an unknown kind; it is ignored',
+            )
+          : this.#execute(request, signal);
       case 'stop-snapshot':
-        incremental.stop(request?.collections ?? []);
-        return undefined;
+        if (request?.kind !== 'incremental')
+          return this.#ignore(signal, 'only incremental snapshots can be stopped; a signal is ignored');
+        return this.#between(() => incremental.stop(request.collections));
       case 'pause-snapshot':
-        incremental.pause();
-        return undefined;
+        return this.#between(() => incremental.pause());
       case 'resume-snapshot':
-        incremental.resume();
-        return undefined;
+        return this.#between(() => incremental.resume());
       case 'log':
         logger.info({ signal: signal.id, text: this.#text(signal) }, 'signal');
         return undefined;
       default:
-        logger.warn({ signal: signal.id, type: signal.type }, 'a signal of unknown type is ignored');
-        return undefined;
+        return this.#ignore(signal, 'a signal of unknown type is ignored');
     }
+  }
+
+  #execute(request: SnapshotRequest, signal: Signal): Promise<void> | undefined {
+    const { incremental, blocking, hasTable, logger } = this.#options;
+    if (request.kind === 'blocking') {
+      return blocking(request).catch((error: unknown) => {
+        // A signal cannot be taken back: the connector must not fail on it for ever.
+        if (!isRefused(error)) throw error;
+        logger.error({ err: error, signal: signal.id }, 'a snapshot that a signal asked for has failed');
+      });
+    }
+    if (!hasTable) {
+      const why = 'an incremental snapshot needs a table for its marks; set signal.data.collection';
+      return this.#ignore(signal, why);
+    }
+    return this.#between(() =>
+      incremental.request(request, signal.id).catch((error: unknown) => {
+        logger.error({ err: error, signal: signal.id }, 'an incremental snapshot could not be started');
+      }),
+    );
+  }
+
+  /** What a signal asks of an incremental snapshot is done once the window that is being read is read. */
+  async #between(work: () => Promise<void> | void): Promise<void> {
+    await this.#options.incremental.settled();
+    await work();
+  }
+
+  #ignore({ id, type }: Signal, why: string): undefined {
+    this.#options.logger.warn({ signal: id, type }, why);
   }
 }

@@ -17,6 +17,13 @@ export type StreamPositionOptions = Pick<
   'stored' | 'window' | 'transactions' | 'signals' | 'xmin'
 >;
 
+/** What a BEGIN message tells. */
+export interface TransactionStart {
+  readonly xid: number;
+  readonly commitLsn: Lsn;
+  readonly commitTimeUs: number;
+}
+
 export class StreamPosition {
   readonly #options: StreamPositionOptions;
   /** The one being read; undefined between two. */
@@ -107,6 +114,12 @@ export class StreamPosition {
   /** The same for what counts by itself: the end of a transaction, or what was written outside of one. */
   offsetOfOne(position: TransactionPosition, lsn: Lsn, type: MessageType): SourceOffset {
     return this.#unlessBehind(new ChangeOffset(position, lsn, type, 1, this.#extra()));
+  }
+
+  /** The offset of the end of a transaction. */
+  endOffset({ xid, commitTimeUs, handedOutLsn, xmin }: TransactionPosition, endLsn: Lsn): SourceOffset {
+    const end = { xid, commitTimeUs, handedOutLsn, xmin, lastCommitLsn: endLsn };
+    return this.offsetOfOne(end, endLsn, 'COMMIT');
   }
 
   /** What stands for the transaction of something that was written outside of one. */

@@ -207,7 +207,7 @@ export class StreamingRun {
   /** What the server had written when it was last asked, and was not read yet, in bytes; undefined if unknown. */
   get lagBytes(): number | undefined {
     const end = this.#walEnd.current;
-    const { readLsn } = this.#reader;
+    const { readLsn } = this.#reader.position;
     if (end === undefined || readLsn === undefined) return undefined;
     return Math.max(0, Number(BigInt(end) - BigInt(readLsn)));
   }
@@ -221,19 +221,19 @@ export class StreamingRun {
   }
   /** How far all was read. */
   get readLsn(): Lsn | undefined {
-    return this.#reader.readLsn;
+    return this.#reader.position.readLsn;
   }
   /** See ChangeReader.completeLsn. */
   get completeLsn(): Lsn | undefined {
     return this.#reader.completeLsn;
   }
-  /** See ChangeReader.completeOffset. */
+  /** See StreamPosition.completeOffset. */
   get completeOffset(): ChangeOffset | undefined {
-    return this.#reader.completeOffset;
+    return this.#reader.position.completeOffset;
   }
-  /** See ChangeReader.lastCommitLsn. */
+  /** See StreamPosition.lastCommitLsn. */
   get lastCommitLsn(): Lsn | null {
-    return this.#reader.lastCommitLsn;
+    return this.#reader.position.lastCommitLsn;
   }
 
   /** See ChangeReader.handedOut. */
@@ -315,10 +315,10 @@ export class StreamingRun {
     });
     const desk = new SignalDesk({
       incremental,
-      blocking: (request) => this.#options.blockingSnapshot(request, this.#reader.lastOffset),
+      blocking: (request) => this.#options.blockingSnapshot(request, this.#reader.position.lastOffset),
       logger: context.logger,
       hasTable: table !== undefined,
-      offset: () => offsetMapOf(this.#reader.lastOffset),
+      offset: () => offsetMapOf(this.#reader.position.lastOffset),
       deletesMarks: config.incremental.deletesMarks,
     });
     this.#followSignals(desk);

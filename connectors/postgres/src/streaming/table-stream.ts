@@ -139,9 +139,9 @@ export class TableStream {
     this.#events.truncated(out, change);
   }
 
-  /** The texts of these columns; empty where there is none. */
-  texts(row: Tuple, columns: readonly string[]): string[] {
-    return columns.map((name) => textAt(row, this.#columnNames.indexOf(name)) ?? '');
+  /** The texts of these columns; null where there is none. */
+  texts(row: Tuple, columns: readonly string[]): (string | null)[] {
+    return columns.map((name) => textAt(row, this.#columnNames.indexOf(name)));
   }
 
   /** The text of a column; undefined where there is none. */

@@ -18,19 +18,19 @@ export interface PassingRow {
   readonly processedNs: () => bigint;
 }
 
-/** Lets them see a row; returns what that asks of the stream. */
+/** Lets them see a row; returns what that asks of the stream, in order. */
 export function watchRow(
   { table: signalTable, desk, incremental }: SignalWatch,
   { table, lsn, type, row, before, position, processedNs }: PassingRow,
-): SignalEffect | undefined {
+): readonly SignalEffect[] {
   const keys = incremental.watchedKeys(table.schema);
   if (keys !== undefined) {
     incremental.passed(table.texts(row, keys));
     if (before !== undefined) incremental.passed(table.texts(before, keys));
   }
-  if (`${table.schema.schema}.${table.schema.table}` !== signalTable) return undefined;
+  if (`${table.schema.schema}.${table.schema.table}` !== signalTable) return [];
   const { transaction } = position;
-  if (transaction === undefined) return undefined;
+  if (transaction === undefined) return [];
   const place = {
     lsn,
     lastCommitLsn: transaction.lastCommitLsn,
@@ -38,6 +38,10 @@ export function watchRow(
     processedNs,
   };
   const columns = table.firstTexts(row, 3);
-  if (type === 'INSERT') return desk.inserted(columns, place);
-  return type === 'DELETE' ? desk.deleted(columns[0] ?? null, place) : undefined;
+  if (type === 'INSERT') return [desk.inserted(columns, place)];
+  if (type === 'DELETE') return [desk.deleted(columns[0] ?? null, place)];
+  // As it is told: a change of the key is a delete and an insert.
+  if (type !== 'UPDATE' || before === undefined || !table.movesKey(before, row)) return [];
+  const gone = desk.deleted(table.firstTexts(before, 1)[0] ?? null, place);
+  return [gone, desk.inserted(columns, place)];
 }

@@ -41,13 +41,14 @@ async function validateConnection(raw: RawConfig, signal: AbortSignal): Promise<
   const { host, port, database } = settings;
   if (port < 1 || port > 65_535)
     return cannotConnect(`Unable to parse URL jdbc:postgresql://${host}:${port}/${database}`);
-  if (config.int('database.query.timeout.ms') < 0)
-    return cannotConnect('Query timeout must be a value greater than or equals to 0.');
   let client: pg.Client | undefined;
   const abort = (): void => void client?.end().catch(() => undefined);
   signal.addEventListener('abort', abort, { once: true });
   try {
     client = await connect(settings);
+    // The driver takes the timeout with its first statement, not before it is connected.
+    if (config.int('database.query.timeout.ms') < 0)
+      return cannotConnect('Query timeout must be a value greater than or equals to 0.');
     await client.query('SELECT version()');
     return { problems: [] };
   } catch (error) {

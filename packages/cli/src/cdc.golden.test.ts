@@ -81,10 +81,16 @@ const STANDARD_BESIDES: readonly string[] = [
   'chain-headers',
   'cloudevents-transaction',
   'converter-string-unwrap',
+  'ddl-same-transaction',
+  'identity-full-key-change',
+  'incremental-insert-delete',
+  'incremental-surrogate-key',
   'names-avro-unicode-avro-unicode',
   'outbox-op-fatal',
   'schema-bytea-base64-url-safe',
+  'signal-file',
   'toast-everything-strings',
+  'validate-words',
 ];
 
 const full = process.env['MILLRACE_TEST_MODE'] === 'full';
@@ -129,7 +135,7 @@ function describeCases(title: string, folder: string, chosen: readonly string[])
       const python = await pythonWith(['confluent-kafka', 'psycopg2-binary']);
       millrace = await startMillrace();
       await verify({ python, millrace, folder, chosen }, verdicts);
-    }, 1_800_000);
+    }, 5_400_000);
     afterAll(async () => {
       await millrace?.[Symbol.asyncDispose]();
     });

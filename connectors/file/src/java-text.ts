@@ -1,5 +1,5 @@
 // How Java prints a Connect value: what FileStreamSink writes.
-import { Double, javaDouble, javaFloat, type Schema, Struct } from '@millrace/data';
+import { Double, javaBucketHash, javaDouble, javaFloat, type Schema, Struct } from '@millrace/data';
 
 /** The text of `String.valueOf(value)` in Connect. */
 export function javaText(value: unknown, schema: Schema | null = null): string {
@@ -27,7 +27,8 @@ export function javaText(value: unknown, schema: Schema | null = null): string {
 function entriesText(entries: (readonly [unknown, unknown])[], schema: Schema | null): string {
   let buckets = 16;
   while (entries.length > 0.75 * buckets) buckets *= 2;
-  const bucketOf = (key: unknown): number => hashOf(javaText(key, schema?.keySchema ?? null)) & (buckets - 1);
+  const bucketOf = (key: unknown): number =>
+    javaBucketHash(javaText(key, schema?.keySchema ?? null)) & (buckets - 1);
   const parts = entries
     .map((entry) => ({ entry, bucket: bucketOf(entry[0]) }))
     .sort((a, b) => a.bucket - b.bucket)
@@ -37,13 +38,6 @@ function entriesText(entries: (readonly [unknown, unknown])[], schema: Schema | 
         `${javaText(key, schema?.keySchema ?? null)}=${javaText(item, schema?.valueSchema ?? null)}`,
     );
   return `{${parts.join(', ')}}`;
-}
-
-/** The bits that a HashMap of Java finds the bucket of a string by. */
-function hashOf(text: string): number {
-  let hash = 0;
-  for (let i = 0; i < text.length; i++) hash = (Math.imul(31, hash) + text.charCodeAt(i)) | 0;
-  return hash ^ (hash >>> 16);
 }
 
 function numberText(value: number, schema: Schema | null): string {

@@ -5,13 +5,13 @@ import {
   ArrayStruct,
   arraySchema,
   INT64,
+  javaBucketHash,
   optional,
   type Schema,
   STRING,
   structSchema,
   TRANSACTION_BLOCK,
 } from '@millrace/data';
-import { javaHash } from './java-set-order.ts';
 
 const COLLECTION: Schema = structSchema(
   [
@@ -102,7 +102,7 @@ export class TransactionMetadata {
   end(id: string, committedMs: number, offset: SourceOffset): SourceRecord {
     // Debezium lists tables as Java's HashMap does, which keeps its size when it is emptied.
     while (this.#perTable.size + this.#messages > this.#capacity * 0.75) this.#capacity *= 2;
-    const bucket = (table: string): number => javaHash(table) & (this.#capacity - 1);
+    const bucket = (table: string): number => javaBucketHash(table) & (this.#capacity - 1);
     const collections = [...this.#perTable]
       .sort(([a], [b]) => bucket(a) - bucket(b))
       .map(([table, count]) => new ArrayStruct(COLLECTION, [table, count]));

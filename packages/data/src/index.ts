@@ -11,6 +11,7 @@ export {
 } from './envelope.ts';
 export { dataError, dataErrors, isUnconvertible, unconvertible } from './errors.ts';
 export { int64, isInt64, parseInt64 } from './int64.ts';
+export { javaBucketHash, javaStringHash } from './java-hash.ts';
 export { javaBigDecimal, javaDouble, javaFloat } from './java-text.ts';
 export { javaClassOf, javaToString } from './java-values.ts';
 export { JsonObject, readSchemalessJson, toSchemaless } from './json/json-object.ts';

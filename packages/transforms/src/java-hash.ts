@@ -1,11 +1,18 @@
 // Hashes that partitions are computed from: Java's `hashCode` of Connect values, and the MurmurHash3 of Infinispan's
 // commons library (x64, 128 bits, seed 9001, its upper 32 bits), which Debezium uses.
-import { BigDecimal, CONNECT_DATE, CONNECT_TIME, CONNECT_TIMESTAMP, type Schema } from '@millrace/data';
+import {
+  BigDecimal,
+  CONNECT_DATE,
+  CONNECT_TIME,
+  CONNECT_TIMESTAMP,
+  javaStringHash,
+  type Schema,
+} from '@millrace/data';
 import { recordError } from './errors.ts';
 
 /** `value.hashCode()`. @throws transform.bad_record for structs and maps */
 export function javaHash(value: unknown, schema: Schema): number {
-  if (typeof value === 'string') return textHash(value);
+  if (typeof value === 'string') return javaStringHash(value);
   if (typeof value === 'boolean') return value ? 1231 : 1237;
   if (typeof value === 'number' || typeof value === 'bigint') return numberHash(value, schema);
   if (value instanceof BigDecimal) return (Math.imul(31, bigintHash(value.unscaled)) + value.scale) | 0;
@@ -24,12 +31,6 @@ export function javaHash(value: unknown, schema: Schema): number {
     );
   }
   throw recordError(`A partition cannot be computed from a value of type ${schema.type}`);
-}
-
-function textHash(text: string): number {
-  let hash = 0;
-  for (let i = 0; i < text.length; i++) hash = (Math.imul(31, hash) + text.charCodeAt(i)) | 0;
-  return hash;
 }
 
 const SCRATCH = new DataView(new ArrayBuffer(8));

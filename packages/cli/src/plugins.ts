@@ -1,10 +1,10 @@
 // The plug-ins that come with Millrace: names now, code on first use. Threads import this module for themselves.
 import type { Plugin, PluginEntry } from '@millrace/connect-api';
 import { converterPlugins } from '@millrace/converters';
+import { CONTRACT_VERSION } from '@millrace/data';
 import { transformPlugins } from '@millrace/transforms';
 
 const CONNECT_VERSION = '4.3.1';
-const DEBEZIUM_VERSION = '3.6.2.Final';
 
 function connector(
   kind: 'source' | 'sink',
@@ -33,7 +33,7 @@ export const pluginEntries: readonly PluginEntry[] = [
   connector(
     'source',
     'io.debezium.connector.postgresql.PostgresConnector',
-    DEBEZIUM_VERSION,
+    CONTRACT_VERSION,
     async () => (await import('@millrace/connector-postgres')).plugin,
   ),
   connector(

@@ -77,8 +77,7 @@ export class CloudEventsConverter implements Converter {
     }
     this.#fromHeaders = fromHeaders;
     this.#plain.configure({ 'schemas.enable': 'false' });
-    const own = Object.entries(settings).filter(([name]) => name.startsWith('json.'));
-    this.#json.configure(Object.fromEntries(own.map(([name, value]) => [name.slice(5), value])));
+    this.#json.configure(config.withPrefix('json.'));
   }
 
   write(topic: string, headers: Headers, schema: Schema | null, value: unknown, out: ByteWriter): boolean {

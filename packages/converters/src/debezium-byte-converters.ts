@@ -45,12 +45,7 @@ export class DebeziumByteConverter implements Converter, HeaderConverter {
     if (delegate === undefined) {
       throw new MillraceError('config.invalid', `Unable to find class ${className}`, { configKey: DELEGATE });
     }
-    const prefix = `${DELEGATE}.`;
-    const own = Object.entries(settings).filter(([key]) => key.startsWith(prefix));
-    delegate.configure(
-      Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value])),
-      isKey,
-    );
+    delegate.configure(config.withPrefix(`${DELEGATE}.`), isKey);
     this.#delegate = delegate;
   }
 

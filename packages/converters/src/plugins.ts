@@ -1,5 +1,6 @@
 // The converters as plug-ins.
 import type { Converter, ConverterPlugin, HeaderConverterPlugin, PluginEntry } from '@millrace/connect-api';
+import { CONTRACT_VERSION } from '@millrace/data';
 import { ByteArrayConverter, byteArrayConverterConfig } from './byte-array-converter.ts';
 import { CloudEventsConverter, cloudEventsConverterConfig } from './cloud-events-converter.ts';
 import { DebeziumByteConverter, debeziumByteConverterConfig } from './debezium-byte-converters.ts';
@@ -46,12 +47,9 @@ const both: readonly (Pick<ConverterPlugin, 'className' | 'configDef'> & {
   },
 ];
 
-/** The version of Debezium whose converters these are. */
-const DEBEZIUM_VERSION = '3.6.2.Final';
-
 const debezium = ['ByteArrayConverter', 'BinaryDataConverter'].map((name) => ({
   className: `io.debezium.converters.${name}`,
-  version: DEBEZIUM_VERSION,
+  version: CONTRACT_VERSION,
   configDef: debeziumByteConverterConfig,
   create: () => new DebeziumByteConverter((wanted) => converterOf(wanted)),
 }));
@@ -68,7 +66,7 @@ const plugins: readonly (ConverterPlugin | HeaderConverterPlugin)[] = [
   {
     kind: 'converter',
     className: 'io.debezium.converters.CloudEventsConverter',
-    version: DEBEZIUM_VERSION,
+    version: CONTRACT_VERSION,
     configDef: cloudEventsConverterConfig,
     create: () => new CloudEventsConverter(),
   },

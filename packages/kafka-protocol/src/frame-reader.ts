@@ -40,12 +40,8 @@ export class FrameReader {
     while (at < chunk.length) {
       if (this.#frame) {
         const count = chunk.copy(this.#frame, this.#filled, at);
-        this.#filled += count;
         at += count;
-        if (this.#filled < this.#frame.length) return;
-        const frame = this.#frame;
-        this.#frame = undefined;
-        onFrame(frame);
+        this.filled(count, onFrame);
         continue;
       }
       if (this.#headFilled === 0 && chunk.length - at >= 4) {
@@ -79,7 +75,7 @@ export class FrameReader {
     return frame.subarray(this.#filled);
   }
 
-  /** So many bytes were read into `space`; hands out the frame when they complete it. */
+  /** So many more bytes of the frame are there; hands it out when they complete it. */
   filled(count: number, onFrame: (frame: Buffer) => void): void {
     const frame = this.#frame;
     if (frame === undefined) return;

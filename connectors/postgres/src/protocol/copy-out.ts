@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { postgresError } from '../errors.ts';
-import { FrameReader } from './frames.ts';
+import { FrameReader, MESSAGE_HEADER, MESSAGE_TYPE } from './frames.ts';
 
 export interface CopyHandler {
   /** A row in text format with its newline, `bytes[start, end)`. The bytes are the handler's to keep and to change. */
@@ -38,8 +38,6 @@ export async function copyOut(
   }
 }
 
-const TYPE = { copyOut: 0x48, copyData: 0x64, copyDone: 0x63, error: 0x45 } as const;
-const HEADER = 5;
 const NEWLINE = 0x0a;
 const NOTHING = Buffer.alloc(0);
 
@@ -111,15 +109,15 @@ class CopyOut {
   };
 
   readonly #onMessage = (type: number, bytes: Buffer, start: number, end: number): boolean => {
-    if (type === TYPE.copyData) {
+    if (type === MESSAGE_TYPE.copyData) {
       if (this.#failed) return true;
       if (bytes[end - 1] === NEWLINE && this.#part === undefined) this.#handler.row(bytes, start, end);
       else this.#gather(bytes.subarray(start, end));
       return true;
     }
-    if (type === TYPE.copyDone) return false;
-    if (type !== TYPE.error) return true; // the beginning of the copy, notices, parameters
-    this.#last = bytes.subarray(start - HEADER, end);
+    if (type === MESSAGE_TYPE.copyDone) return false;
+    if (type !== MESSAGE_TYPE.error) return true; // the beginning of the copy, notices, parameters
+    this.#last = bytes.subarray(start - MESSAGE_HEADER, end);
     return false;
   };
 

@@ -6,7 +6,11 @@ import { postgresError } from '../errors.ts';
 
 /** The server's own limit for a message is 1 GB; a length beyond it is garbage. */
 const MAX_MESSAGE = 0x40000000;
-const HEADER = 5;
+/** Bytes before the body of a message. */
+export const MESSAGE_HEADER = 5;
+/** Types of messages of the server. */
+export const MESSAGE_TYPE = { copyData: 0x64, copyBoth: 0x57, copyDone: 0x63, error: 0x45 } as const;
+
 const NOTHING = Buffer.alloc(0);
 
 /** Receives a message's body as `bytes[start, end)`. Returns false to stop; the message counts as taken. */
@@ -53,17 +57,17 @@ export class FrameReader {
       if (this.#whole !== undefined) {
         const whole = this.#fill(this.#whole);
         if (whole === undefined) return true;
-        if (!handle(whole[0] ?? 0, whole, HEADER, whole.length)) return false;
+        if (!handle(whole[0] ?? 0, whole, MESSAGE_HEADER, whole.length)) return false;
       }
       const chunk = this.#chunks[0];
       if (chunk === undefined) return true;
       let at = this.#at;
       const { length } = chunk;
-      while (at + HEADER <= length) {
+      while (at + MESSAGE_HEADER <= length) {
         const end = at + 1 + lengthAt(chunk, at + 1);
         if (end > length) break;
         const type = chunk[at] ?? 0;
-        const go = handle(type, chunk, at + HEADER, end);
+        const go = handle(type, chunk, at + MESSAGE_HEADER, end);
         at = end;
         if (!go) {
           this.#consume(at);
@@ -88,7 +92,7 @@ export class FrameReader {
 
   /** Makes room for the message that begins in the first chunk; false while its length is not there. */
   #begin(): boolean {
-    if (this.#available < HEADER) return false;
+    if (this.#available < MESSAGE_HEADER) return false;
     this.#whole = Buffer.allocUnsafe(1 + lengthAt(this.#header(), 1));
     this.#filled = 0;
     return true;
@@ -109,9 +113,9 @@ export class FrameReader {
   }
 
   #header(): Buffer {
-    const copy = Buffer.allocUnsafe(HEADER);
+    const copy = Buffer.allocUnsafe(MESSAGE_HEADER);
     let filled = 0;
-    for (let i = 0; filled < HEADER; i++) {
+    for (let i = 0; filled < MESSAGE_HEADER; i++) {
       const chunk = this.#chunks[i];
       if (chunk === undefined) break;
       filled += chunk.copy(copy, filled, i === 0 ? this.#at : 0);

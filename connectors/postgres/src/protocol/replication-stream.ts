@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '@millrace/foundation';
 import type pg from 'pg';
 import { postgresError, toPostgresError } from '../errors.ts';
-import { FrameReader } from './frames.ts';
+import { FrameReader, MESSAGE_TYPE } from './frames.ts';
 import { type Lsn, readLsn, writeLsn } from './lsn.ts';
 import { POSTGRES_EPOCH_US } from './pgoutput.ts';
 import { Watchdog } from './watchdog.ts';
@@ -40,7 +40,6 @@ export interface ReplicationStreamOptions {
   readonly flushOverdue: (lsn: Lsn) => Error | undefined;
 }
 
-const TYPE = { copyData: 0x64, copyBoth: 0x57, error: 0x45, copyDone: 0x63 } as const;
 const KIND = { change: 0x77, keepalive: 0x6b, status: 0x72 } as const;
 const CHANGE_HEADER = 25;
 const KEEPALIVE_BODY = 18;
@@ -179,7 +178,7 @@ export class ReplicationStream {
     this.#clearTimers();
     if (this.#streaming && !this.#socket.destroyed) {
       this.#sendStatus();
-      this.#socket.write(Buffer.from([TYPE.copyDone, 0, 0, 0, 4]));
+      this.#socket.write(Buffer.from([MESSAGE_TYPE.copyDone, 0, 0, 0, 4]));
     }
     this.#socket.resume();
     await endClient(this.#client, this.#socket);
@@ -237,15 +236,15 @@ export class ReplicationStream {
   }
 
   readonly #onMessage = (type: number, bytes: Buffer, start: number, end: number): boolean => {
-    if (type === TYPE.copyData) return this.#onCopyData(bytes, start, end);
-    if (type === TYPE.copyBoth) {
+    if (type === MESSAGE_TYPE.copyData) return this.#onCopyData(bytes, start, end);
+    if (type === MESSAGE_TYPE.copyBoth) {
       this.#streaming = true;
       this.#settleStart?.();
       this.#settleStart = undefined;
-    } else if (type === TYPE.error) {
+    } else if (type === MESSAGE_TYPE.error) {
       this.#fail(parseError(bytes, start, end));
       return false;
-    } else if (type === TYPE.copyDone) {
+    } else if (type === MESSAGE_TYPE.copyDone) {
       this.#fail(undefined);
       return false;
     }
@@ -289,7 +288,7 @@ export class ReplicationStream {
   #sendStatus(replyRequested = false, sent?: () => void): void {
     if (!this.#streaming || this.#socket.destroyed || !this.#socket.writable) return;
     const status = this.#status;
-    status[0] = TYPE.copyData;
+    status[0] = MESSAGE_TYPE.copyData;
     status.writeInt32BE(STATUS_BYTES - 1, 1);
     status[5] = KIND.status;
     writeLsn(status, this.#durable, 6);

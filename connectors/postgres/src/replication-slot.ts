@@ -67,34 +67,33 @@ export async function readSlot(
   };
 }
 
-/** @throws postgres.slot_unusable when the slot cannot be read by us without losing changes */
-export function requireUsable(slot: SlotState, config: PostgresConfig): void {
-  const { name } = config.slot;
-  const refuse = (why: string): never => {
-    // Debezium does not see such a slot, and fails to make it.
-    const cause = postgresError(
-      'postgres.slot_unusable',
-      `ERROR: replication slot "${name}" already exists`,
-      {
-        javaClass: 'org.postgresql.util.PSQLException',
-      },
-    );
-    throw postgresError(
-      'postgres.slot_unusable',
-      'Creation of replication slot failed; when setting up multiple connectors for the same database host, please make sure to use a distinct replication slot name for each.',
-      {
-        cause,
-        javaClass: DEBEZIUM_EXCEPTION,
-        hint: `The replication slot ${name} cannot be used: ${why}`,
-        context: { slot: name },
-      },
-    );
-  };
-  if (slot.plugin !== 'pgoutput') refuse(`its plug-in is ${slot.plugin}, not pgoutput`);
-  if (slot.database !== null && slot.database !== config.connection.database)
-    refuse(`it belongs to database ${slot.database}`);
+/** Why the slot cannot be read by us without losing changes; undefined where it can. */
+export function whyUnusable(slot: SlotState, config: PostgresConfig): string | undefined {
+  const why = flawOf(slot, config.connection.database);
+  return why === undefined ? undefined : `The replication slot ${config.slot.name} cannot be used: ${why}`;
+}
+
+function flawOf(slot: SlotState, database: string): string | undefined {
+  if (slot.plugin !== 'pgoutput') return `its plug-in is ${slot.plugin}, not pgoutput`;
+  if (slot.database !== null && slot.database !== database) return `it belongs to database ${slot.database}`;
   // Rows consumed at PREPARE would be gone after a restart.
-  if (slot.twoPhase) refuse('it was created with two_phase');
+  return slot.twoPhase ? 'it was created with two_phase' : undefined;
+}
+
+/** @throws postgres.slot_unusable */
+export function requireUsable(slot: SlotState, config: PostgresConfig): void {
+  const hint = whyUnusable(slot, config);
+  if (hint === undefined) return;
+  const { name } = config.slot;
+  // Debezium does not see such a slot, and fails to make it.
+  const cause = postgresError('postgres.slot_unusable', `ERROR: replication slot "${name}" already exists`, {
+    javaClass: 'org.postgresql.util.PSQLException',
+  });
+  throw postgresError(
+    'postgres.slot_unusable',
+    'Creation of replication slot failed; when setting up multiple connectors for the same database host, please make sure to use a distinct replication slot name for each.',
+    { cause, javaClass: DEBEZIUM_EXCEPTION, hint, context: { slot: name } },
+  );
 }
 
 /**

@@ -1,9 +1,8 @@
 // The replication slot: whether it can be read, and how much it makes the server keep.
-import { MillraceError, messageOf } from '@millrace/foundation';
 import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
 import { quoteLiteral } from '../connection.ts';
-import { readSlot, requireUsable } from '../replication-slot.ts';
+import { readSlot, whyUnusable } from '../replication-slot.ts';
 import { readServerFacts } from '../server.ts';
 import { type CheckList, formatBytes } from './check-list.ts';
 
@@ -22,10 +21,8 @@ export async function checkSlot(client: pg.Client, config: PostgresConfig, list:
     await checkOpenTransactions(client, list);
     return;
   }
-  try {
-    requireUsable(slot, config);
-  } catch (error) {
-    const why = (error instanceof MillraceError ? error.hint : undefined) ?? messageOf(error);
+  const why = whyUnusable(slot, config);
+  if (why !== undefined) {
     list.problem(CHECK, why, [`${drop} -- or choose another slot.name`]);
     return;
   }

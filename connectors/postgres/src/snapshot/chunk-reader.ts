@@ -213,29 +213,45 @@ export class ChunkReader {
 
 /** Rows that come after a key; nulls come last. Adds to the values of the statement. */
 function after(order: readonly ChunkColumn[], key: ChunkKey, values: string[]): string {
-  const holder = (i: number): string => `$${values.push(key[i] ?? '')}`;
+  return order.some((column) => column.nullable)
+    ? afterNullable(order, key, values)
+    : compared(order, '>', key, values);
+}
+
+/** The other rows. */
+function upTo(order: readonly ChunkColumn[], key: ChunkKey, values: string[]): string {
+  return order.some((column) => column.nullable)
+    ? `${afterNullable(order, key, values)} IS NOT TRUE`
+    : compared(order, '<=', key, values);
+}
+
+function compared(
+  order: readonly ChunkColumn[],
+  operator: '>' | '<=',
+  key: ChunkKey,
+  values: string[],
+): string {
   const names = order.map((column) => quoteIdentifier(column.name));
-  if (order.every((column) => !column.nullable)) {
-    return `(${names.join(', ')}) > (${order.map((_, i) => holder(i)).join(', ')})`;
-  }
+  return `(${names.join(', ')}) ${operator} (${order.map((_, i) => holder(key, i, values)).join(', ')})`;
+}
+
+function afterNullable(order: readonly ChunkColumn[], key: ChunkKey, values: string[]): string {
+  const names = order.map((column) => quoteIdentifier(column.name));
   const cases = order.flatMap((column, i) => {
     // Nothing comes after a null.
     if (key[i] === null) return [];
     const equal = names
       .slice(0, i)
-      .map((name, j) => (key[j] === null ? `${name} IS NULL` : `${name} = ${holder(j)}`));
-    const greater = `${names[i]} > ${holder(i)}`;
+      .map((name, j) => (key[j] === null ? `${name} IS NULL` : `${name} = ${holder(key, j, values)}`));
+    const greater = `${names[i]} > ${holder(key, i, values)}`;
     return [[...equal, column.nullable ? `(${greater} OR ${names[i]} IS NULL)` : greater].join(' AND ')];
   });
   return cases.length === 0 ? 'false' : `(${cases.join(' OR ')})`;
 }
 
-/** The other rows. */
-function upTo(order: readonly ChunkColumn[], key: ChunkKey, values: string[]): string {
-  const later = after(order, key, values);
-  return order.every((column) => !column.nullable)
-    ? later.replace(') > (', ') <= (')
-    : `${later} IS NOT TRUE`;
+/** The placeholder of a value of the key, which is added to those of the statement. */
+function holder(key: ChunkKey, i: number, values: string[]): string {
+  return `$${values.push(key[i] ?? '')}`;
 }
 
 /** Rows with every column as the server's text. */

@@ -70,6 +70,8 @@ export async function build() {
     quiet: true,
   });
   if (code !== 0) fail(`The build failed:\n${output}`);
+  const { bundle } = await import('./bundle.mjs');
+  await bundle();
   return (performance.now() - start) / 1000;
 }
 

@@ -18,10 +18,8 @@ const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../..')
 /** Starts the servers and returns their end. A missing server fails the run, except Redis outside CI. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   if (process.env['MILLRACE_TEST_BUILT'] !== '1') {
-    execFileSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-b'], {
-      cwd: root,
-      stdio: 'inherit',
-    });
+    for (const args of [['node_modules/typescript/bin/tsc', '-b'], ['scripts/bundle.mjs']])
+      execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
   }
   const postgres = await startPostgres({ fsync: false });
   project.provide('postgresUrl', postgres.url());

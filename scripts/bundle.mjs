@@ -66,12 +66,14 @@ function licences(modules) {
       (module) => /^.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+(?=[\\/])/.exec(module)?.[0] ?? [],
     ),
   );
-  const texts = [...folders].toSorted((a, b) => a.localeCompare(b)).map((folder) => {
-    const { name, version, license } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
-    const files = readdirSync(folder).filter((file) => /^(licen[cs]e|notice|copying)/i.test(file));
-    const text = files.map((file) => readFileSync(path.join(folder, file), 'utf8').trim()).join('\n\n');
-    return `${name} ${version} (${license})\n\n${text}`.trim();
-  });
+  const texts = [...folders]
+    .toSorted((a, b) => a.localeCompare(b))
+    .map((folder) => {
+      const { name, version, license } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
+      const files = readdirSync(folder).filter((file) => /^(licen[cs]e|notice|copying)/i.test(file));
+      const text = files.map((file) => readFileSync(path.join(folder, file), 'utf8').trim()).join('\n\n');
+      return `${name} ${version} (${license})\n\n${text}`.trim();
+    });
   return `${texts.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
 }
 

@@ -217,7 +217,9 @@ class Worker implements WorkerHandle {
       onError,
     });
     for (const store of [configs, offsets, status]) this.#closers.push(() => store.close());
-    await Promise.all([configs.start(), offsets.start(), status.start()]);
+    const starting = Promise.all([configs.start(), offsets.start(), status.start()]);
+    // It is awaited below, however long that takes.
+    starting.catch(() => undefined);
     this.#groupId = this.#options.standalone ? instanceId : resolved.string('group.id');
     const others = await loadingOthers;
     const plugins = new PluginRegistry([...this.#options.pluginEntries, ...others.entries]);
@@ -230,7 +232,11 @@ class Worker implements WorkerHandle {
       clock,
       logger,
     });
-    herder = this.#createHerder({ cluster, admin, configs, offsets, status, host, leadership, plugins });
+    const parts = { cluster, admin, configs, offsets, status, host, leadership, plugins };
+    const made = this.#createHerder(parts);
+    const [serve] = await Promise.all([this.#prepareRest(made, host), starting]);
+    // What the topics held already is no change.
+    herder = made;
     this.#meters.show({ clientId: cluster.clientId, ...herder.shown() });
     showConnections(this.#options.metrics, cluster, 'connect-metrics');
     const about = {
@@ -239,7 +245,7 @@ class Worker implements WorkerHandle {
       'commit-id': COMMIT,
     };
     showMBean(this.#options.metrics, 'appInfo', { clientid: cluster.clientId }, () => about);
-    await this.#serveRest(herder, host);
+    serve();
     const { standalone } = this.#options;
     if (standalone) {
       this.#lease.keep();
@@ -413,10 +419,10 @@ class Worker implements WorkerHandle {
     return logHub.setLevel(namespace, level, clock.nowMs());
   }
 
-  async #serveRest(herder: DistributedHerder, host: TaskHost): Promise<void> {
+  async #prepareRest(herder: DistributedHerder, host: TaskHost): Promise<() => void> {
     const { logHub, clock, metrics } = this.#options;
     const page = new MetricsPage(metrics, host, this.#options.moreMetrics);
-    await this.#rest.serve({
+    const serve = await this.#rest.prepare({
       main: [
         ...rootRoutes(herder, () => page.render(), metrics),
         ...connectorRoutes(herder),
@@ -442,6 +448,7 @@ class Worker implements WorkerHandle {
       logger: logHub.logger('io.opentelemetry'),
     });
     if (exporting) this.#closers.push(async () => await exporting[Symbol.asyncDispose]());
+    return serve;
   }
 
   async #join(

@@ -280,9 +280,10 @@ export class DistributedHerder implements Herder {
     options: { readonly allowReplace: boolean; readonly initialState?: TargetState },
   ): Promise<{ created: boolean; info: ConnectorInfo }> {
     await this.#leadership.require(ONLY_LEADER_SETS);
+    const { configs, tasks } = this.#options;
+    if (!configs.state.has(name)) tasks.host.expect();
     await this.#validateOrThrow(config);
     return await this.#write(name, async () => {
-      const { configs } = this.#options;
       await configs.refresh();
       this.#leadership.requireNow(ONLY_LEADER_SETS);
       const exists = configs.state.has(name);

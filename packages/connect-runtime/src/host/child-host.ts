@@ -30,6 +30,8 @@ export class ChildHost implements TaskHost {
     this.#options = options;
   }
 
+  expect(): void {}
+
   start(spec: TaskSpec, listener: TaskListener): HostedTask {
     const child = this.#childOf(spec);
     const { stopTimeoutMs, flushTimeoutMs } = spec.settings;

@@ -14,6 +14,10 @@ export class ChoosingHost implements TaskHost {
     this.#runsOthers = runsOthers;
   }
 
+  expect(): void {
+    this.#own.expect();
+  }
+
   start(spec: TaskSpec, listener: TaskListener): HostedTask {
     return (this.#runsOthers(spec) ? this.#others : this.#own).start(spec, listener);
   }

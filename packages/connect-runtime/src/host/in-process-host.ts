@@ -18,6 +18,8 @@ export class InProcessHost implements TaskHost {
     this.#options = options;
   }
 
+  expect(): void {}
+
   start(spec: TaskSpec, listener: TaskListener): HostedTask {
     const { logHub, ...rest } = this.#options;
     const task = runTask(spec, { ...rest, logger: taskLogger(logHub, spec) }, listener);

@@ -48,6 +48,8 @@ export interface ThreadMetrics {
 }
 
 export interface TaskHost extends AsyncDisposable {
+  /** A task will probably be started soon: what takes long and does not depend on the task may begin. */
+  expect(): void;
   start(spec: TaskSpec, listener: TaskListener): HostedTask;
   setLogLevel(namespace: string, level: LogLevel): void;
   /** Metrics of other threads; nothing for a host in this thread. */

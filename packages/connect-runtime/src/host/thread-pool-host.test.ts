@@ -95,6 +95,19 @@ describe('ThreadPoolHost', () => {
     await task.stop();
   });
 
+  it('makes one thread ready for a task that is expected, and gives it that', async () => {
+    await using host = new ThreadPoolHost({ ...options, threads: 2 });
+    expect(await host.metrics()).toHaveLength(0);
+    host.expect();
+    host.expect();
+    expect(await host.metrics()).toHaveLength(1);
+    const listener = new Listener();
+    const task = host.start(spec('expected', false), listener);
+    await listener.running;
+    expect(await host.metrics()).toHaveLength(1);
+    await task.stop();
+  });
+
   it('INV-6: a task with task.thread=dedicated has a thread of its own, which ends with it', async () => {
     await using host = new ThreadPoolHost(options);
     const dedicated = { 'task.thread': 'dedicated' };

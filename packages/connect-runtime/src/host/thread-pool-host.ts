@@ -33,6 +33,11 @@ export class ThreadPoolHost implements TaskHost {
     this.#threads = new Array<Thread | undefined>(options.threads).fill(undefined);
   }
 
+  /** A thread takes a quarter of a second to load its code, as does the check of a config meanwhile. */
+  expect(): void {
+    if (this.#all().length === 0) this.#leastBusy();
+  }
+
   start(spec: TaskSpec, listener: TaskListener): HostedTask {
     if (spec.connectorConfig[TASK_THREAD]?.trim() === DEDICATED) return this.#dedicate(spec, listener);
     return this.#leastBusy().start(spec, listener);

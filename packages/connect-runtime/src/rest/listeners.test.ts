@@ -39,7 +39,7 @@ describe('a worker that is asked before it can answer', () => {
   it('INV-6: a request that hangs holds up no other one, and ends with 500', async () => {
     const service = await serviceOf({ listeners: 'http://127.0.0.1:0' });
     let release: () => void = () => undefined;
-    await service.serve({
+    const serve = await service.prepare({
       main: [
         {
           method: 'GET',
@@ -51,6 +51,7 @@ describe('a worker that is asked before it can answer', () => {
       admin: [],
       gone: () => new AbortController().signal,
     });
+    serve();
     const hanging = service.ask(new URL('/hangs', service.url), get);
     for (let i = 0; i < 20; i++) {
       expect((await service.ask(new URL('/answers', service.url), get)).status).toBe(204);

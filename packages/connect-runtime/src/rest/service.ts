@@ -37,7 +37,7 @@ export class RestService implements AsyncDisposable {
     this.#crossOrigin = new CrossOrigin({ allowOrigins, allowMethods, hasLogin: users !== null });
   }
 
-  /** Binds the listeners; requests are told to wait until `serve`. @throws connect.rest_address */
+  /** Binds the listeners; requests are told to wait until what `prepare` made serves. @throws connect.rest_address */
   async listen(): Promise<void> {
     const { listeners, adminListeners, tls, adminTls } = this.#config;
     this.#main = await this.#open('listeners', listeners, tls);
@@ -50,7 +50,8 @@ export class RestService implements AsyncDisposable {
     return opened;
   }
 
-  async serve(routes: RestServiceRoutes): Promise<void> {
+  /** Makes what answers, which takes a tenth of a second on a slow machine; resolves with what lets it answer. */
+  async prepare(routes: RestServiceRoutes): Promise<() => void> {
     const { adminListeners, headers, users } = this.#config;
     const { gone } = routes;
     const main = adminListeners === null ? [...routes.main, ...routes.admin] : routes.main;
@@ -61,9 +62,12 @@ export class RestService implements AsyncDisposable {
       gone,
       ...(users === null ? {} : { users }),
     });
-    this.#main?.serve(app.answer);
     // As in Connect, what is asked of an administrator's listener needs no login.
-    if (this.#admin) this.#admin.serve((await this.#app({ routes: routes.admin, gone })).answer);
+    const admin = adminListeners === null ? undefined : await this.#app({ routes: routes.admin, gone });
+    return () => {
+      this.#main?.serve(app.answer);
+      if (admin) this.#admin?.serve(admin.answer);
+    };
   }
 
   async #app(options: Omit<RestAppOptions, 'logger' | 'clock' | 'ask'>): Promise<RestApp> {

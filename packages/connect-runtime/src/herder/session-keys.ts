@@ -70,6 +70,8 @@ export class SessionKeys {
             createdMs: clock.nowMs(),
           });
         } catch (error) {
+          // What closes takes its log with it.
+          if (signal.aborted) return;
           logger.warn({ err: error }, 'a new session key could not be handed out; trying again');
           await clock.sleep(1000, signal);
         }

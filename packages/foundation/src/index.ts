@@ -45,6 +45,7 @@ export {
   toError,
 } from './errors.ts';
 export { javaRegex, javaRegexProblem, javaRegexWhole, javaReplacement } from './java-regex.ts';
+export { largeBuffer } from './large-buffer.ts';
 export {
   createMetrics,
   type GaugeFamily,

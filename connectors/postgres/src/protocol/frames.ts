@@ -2,6 +2,7 @@
 // that crosses the border of two chunks is put together in a buffer of its own.
 //
 //   message: type:1 length:4 (counts itself) body
+import { largeBuffer } from '@millrace/foundation';
 import { postgresError } from '../errors.ts';
 
 /** The server's own limit for a message is 1 GB; a length beyond it is garbage. */
@@ -93,7 +94,7 @@ export class FrameReader {
   /** Makes room for the message that begins in the first chunk; false while its length is not there. */
   #begin(): boolean {
     if (this.#available < MESSAGE_HEADER) return false;
-    this.#whole = Buffer.allocUnsafe(1 + lengthAt(this.#header(), 1));
+    this.#whole = largeBuffer(1 + lengthAt(this.#header(), 1));
     this.#filled = 0;
     return true;
   }

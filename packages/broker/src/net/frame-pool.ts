@@ -2,6 +2,8 @@
 // page faults and in full garbage collections. Sizes are powers of two; what is held idle is bounded. Small frames are cut
 // from Node's own pool of memory for small buffers.
 
+import { largeBuffer } from '@millrace/foundation';
+
 const SMALLEST = 1 << 13;
 const LARGEST = 1 << 24;
 
@@ -17,7 +19,7 @@ export class FramePool {
   /** A buffer of exactly `length` bytes with any content. */
   take(length: number): Buffer {
     if (length <= SMALLEST / 2) return Buffer.allocUnsafe(length);
-    if (length > LARGEST) return Buffer.allocUnsafeSlow(length);
+    if (length > LARGEST) return largeBuffer(length);
     const size = 1 << (32 - Math.clz32(length - 1));
     const buffer = this.#idle.get(size)?.pop();
     if (!buffer) return Buffer.allocUnsafeSlow(size).subarray(0, length);

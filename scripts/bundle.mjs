@@ -33,6 +33,7 @@ const EXPORTED = {
 /** Loaded from node_modules: native code, and packages with files of their own beside their code. */
 const EXTERNAL = ['@node-rs/crc32', 'pg-native', '@millrace/demo', '@millrace/local-servers'];
 
+const OURS = /[\\/](packages|connectors)[\\/][^\\/]+[\\/]dist[\\/]/;
 const ASSET = /new URL\('([^']+)', import\.meta\.url\)/g;
 
 /** Files named by their place beside a module are beside its bundle no more. */
@@ -51,7 +52,7 @@ function place(reference, module) {
 const placeFiles = {
   name: 'place-files',
   transform: {
-    filter: { id: /[\\/](packages|connectors)[\\/][^\\/]+[\\/]dist[\\/]/, code: 'import.meta.url' },
+    filter: { id: OURS, code: 'import.meta.url' },
     handler: (code, module) => ({
       code: code.replace(ASSET, (_, reference) => place(reference, module)),
       map: null,
@@ -92,6 +93,8 @@ export async function bundle() {
     cwd: root,
     platform: 'node',
     external: EXTERNAL,
+    // Modules of ours do nothing by being loaded, so a chunk has only what is used of a package.
+    treeshake: { moduleSideEffects: (module) => !OURS.test(module) },
     plugins: [placeFiles],
     onLog(level, log, report) {
       // What a dependency does in its own code is not for us to mend.

@@ -179,6 +179,8 @@ export interface RawField {
   readonly nullValue: unknown;
   /** Value of a column whose content the source did not send (unchanged TOAST). */
   readonly unavailableValue: unknown;
+  /** Throws where no value may stand for such a column: `unavailableValue` has no meaning then. */
+  readonly refuseUnavailable?: () => never;
   /** The bytes are not to be shown, only what `decode` makes of them: a masked column. */
   readonly concealed?: boolean;
 }
@@ -224,6 +226,12 @@ export class RawRow extends Struct {
       const start = this.index[at] ?? 0;
       return field.decode(this.bytes, start, start + length);
     }
-    return length === RAW_UNAVAILABLE ? field.unavailableValue : field.nullValue;
+    return length === RAW_UNAVAILABLE ? unavailableValueOf(field) : field.nullValue;
   }
+}
+
+/** What stands for a column whose content the source did not send. @throws where nothing may */
+export function unavailableValueOf(field: RawField): unknown {
+  field.refuseUnavailable?.();
+  return field.unavailableValue;
 }

@@ -25,7 +25,7 @@ import { defaultValueOf } from './default-value.ts';
 import type { MappingModes } from './mapping.ts';
 import { sourceTypeName } from './source-type.ts';
 import { mapType, resolveType } from './type-mapping.ts';
-import { noticed, type Place, refuseUnsent, refusingNull } from './unconvertible.ts';
+import { noticed, type Place, refuseUnsent, refusing } from './unconvertible.ts';
 
 /** What the config says about tables and columns. */
 export interface SchemaRules {
@@ -245,12 +245,12 @@ function mapColumn(
     columnType: resolved.type.name,
     field: { name: adjustNamePart(column.name, rules.fieldNames), type: mapping.schema.type },
   };
-  const decode = noticed(mapping, () => rules.onUnconvertible(place.column, place.columnType));
-  const refusing = refusingNull(mapping, decode, place);
+  const tell = (): void => rules.onUnconvertible(place.column, place.columnType);
+  const required = refusing(mapping, tell, place);
   const raw: RawField = {
     column: position,
     encoding: mapping.encoding,
-    decode: isRequired ? refusing : decode,
+    decode: isRequired ? required : noticed(mapping, tell),
     ...(mapping.print === undefined ? {} : { print: mapping.print }),
     nullValue,
     unavailableValue: mapping.unavailable ?? nullValue,
@@ -261,7 +261,7 @@ function mapColumn(
   const own = streamsAsNull(input, resolved.type.name) ? nothing(raw) : raw;
   const field = change === undefined ? own : changed(own, change, resolved);
   // INV-4: rows whose values a key cannot hold would be one.
-  const keyField = own === raw ? { ...raw, decode: refusing } : own;
+  const keyField = own === raw ? { ...raw, decode: required } : own;
   return { name: column.name, schema, keySchema, raw: ofSchema(field, schema, mapping.schema), keyField };
 }
 

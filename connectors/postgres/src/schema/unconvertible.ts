@@ -61,13 +61,19 @@ export interface Place {
   readonly field: { readonly name: string; readonly type: string };
 }
 
-/** INV-4: for what no value can stand for, a zero would be another value. @throws data.required_unconvertible from it */
-export function refusingNull({ encoding }: ColumnMapping, decode: Decode, place: Place): Decode {
-  if (ALWAYS_CONVERTIBLE.has(encoding)) return decode;
+/**
+ * INV-4: likewise where null cannot take its place either, as a zero would be another value.
+ *
+ * @throws data.required_unconvertible from what is returned
+ */
+export function refusing(mapping: ColumnMapping, tell: () => void, place: Place): Decode {
+  if (ALWAYS_CONVERTIBLE.has(mapping.encoding)) return mapping.decode;
+  const { decode } = mapping;
   return (bytes, start, end) => {
     const value = decode(bytes, start, end);
-    if (value === null) throw requiredValue(place.field, unconvertibleText(place.column, place.columnType));
-    return value;
+    if (value !== null) return value;
+    tell();
+    throw requiredValue(place.field, unconvertibleText(place.column, place.columnType));
   };
 }
 

@@ -25,7 +25,7 @@ import { defaultValueOf } from './default-value.ts';
 import type { MappingModes } from './mapping.ts';
 import { sourceTypeName } from './source-type.ts';
 import { mapType, resolveType } from './type-mapping.ts';
-import { noticed, type Place, refuseUnsent, refusing } from './unconvertible.ts';
+import { noticed, type Place, refusing, unsent } from './unconvertible.ts';
 
 /** What the config says about tables and columns. */
 export interface SchemaRules {
@@ -254,9 +254,7 @@ function mapColumn(
     ...(mapping.print === undefined ? {} : { print: mapping.print }),
     nullValue,
     unavailableValue: mapping.unavailable ?? nullValue,
-    ...(isRequired && mapping.unavailable === undefined
-      ? { refuseUnavailable: () => refuseUnsent(place) }
-      : {}),
+    ...(mapping.unavailable === undefined ? { onUnavailable: isRequired ? unsent(tell, place) : tell } : {}),
   };
   const own = streamsAsNull(input, resolved.type.name) ? nothing(raw) : raw;
   const field = change === undefined ? own : changed(own, change, resolved);

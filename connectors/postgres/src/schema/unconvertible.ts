@@ -80,11 +80,18 @@ export function refusing(mapping: ColumnMapping, tell: () => void, place: Place)
 const UNSENT_HINT =
   'Give the table REPLICA IDENTITY FULL, or have such columns read anew (post.processors, ReselectColumnsPostProcessor); event.processing.failure.handling.mode=warn leaves such changes out, errors.tolerance=all with errors.deadletterqueue.topic.name keeps them elsewhere.';
 
-/** INV-4: likewise for what the server left out. @throws data.required_unconvertible */
-export function refuseUnsent({ field, column }: Place): never {
-  throw requiredValue(
-    field,
-    `The server did not send the value of '${column}', which the update did not change, and nothing can stand for it`,
-    UNSENT_HINT,
-  );
+/**
+ * INV-4: likewise for what the server left out.
+ *
+ * @throws data.required_unconvertible from what is returned
+ */
+export function unsent(tell: () => void, { field, column }: Place): () => never {
+  return () => {
+    tell();
+    throw requiredValue(
+      field,
+      `The server did not send the value of '${column}', which the update did not change, and nothing can stand for it`,
+      UNSENT_HINT,
+    );
+  };
 }

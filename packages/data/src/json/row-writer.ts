@@ -1,13 +1,7 @@
 // Raw rows of one layout to JSON, column bytes to JSON bytes: the hottest loop of every source. All of it is one
 // function over local variables, with room for the whole row made at the start; what is rare leaves it.
 import { ByteWriter, Literal, viewOf } from '../byte-writer.ts';
-import {
-  RAW_UNAVAILABLE,
-  type RawEncoding,
-  type RawRow,
-  type RowLayout,
-  unavailableValueOf,
-} from '../struct.ts';
+import { RAW_UNAVAILABLE, type RawEncoding, type RawRow, type RowLayout } from '../struct.ts';
 import { writeDecimalBase64 } from './decimal.ts';
 import { ESCAPE, writeEscaped } from './text.ts';
 import type { ValueWriter } from './writer.ts';
@@ -184,7 +178,8 @@ export class RowWriter {
 
   #unavailableText(field: number): Buffer {
     const layout = this.#layout.fields[field];
-    return (this.#unavailable[field] ??= this.#render(field, layout && unavailableValueOf(layout)));
+    layout?.onUnavailable?.();
+    return (this.#unavailable[field] ??= this.#render(field, layout?.unavailableValue));
   }
 
   #render(field: number, value: unknown): Buffer {

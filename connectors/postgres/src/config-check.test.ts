@@ -36,6 +36,39 @@ describe('single values are refused in the recorded words', () => {
   });
 });
 
+test('a mode of field names that is none is refused, where Debezium answers with a NullPointerException', () => {
+  const config = {
+    'topic.prefix': 'p',
+    'database.hostname': 'h',
+    'database.user': 'u',
+    'database.dbname': 'd',
+  };
+  const problems = (mode: string) => checkValues({ ...config, 'field.name.adjustment.mode': mode });
+  expect(problems('Avro')).toEqual([]);
+  expect(problems('perhaps')).toEqual([
+    {
+      key: 'field.name.adjustment.mode',
+      message:
+        "The 'field.name.adjustment.mode' value is invalid: Value must be one of none, avro, avro_unicode",
+    },
+  ]);
+});
+
+test('settings of the driver are refused as it refuses them when it is to connect', () => {
+  const config = {
+    'topic.prefix': 'p',
+    'database.hostname': 'h',
+    'database.user': 'u',
+    'database.dbname': 'd',
+  };
+  expect(checkValues({ ...config, 'driver.targetServerType': 'perhaps' })).toEqual([
+    {
+      key: 'database.hostname',
+      message: 'Error while validating connector config: Invalid targetServerType value: perhaps',
+    },
+  ]);
+});
+
 test('every key has the recorded type, default, importance, group, order and width', () => {
   const { keys } = read('configdefs/postgresql.json') as { keys: Record<string, unknown>[] };
   const own = keys.filter((key) => ['Postgres', 'Connector', 'Events'].includes(String(key['group'])));

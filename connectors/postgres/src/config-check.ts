@@ -189,6 +189,9 @@ const TYPE_CHECKS: Readonly<Record<string, Check>> = {
   CLASS: className,
 };
 
+/** Settings of Java's driver, which complains of them when it is to connect. */
+const DRIVER_WORD = /^(?:driver|database)\.(targetServerType|channelBinding)$/;
+
 /** All problems with single values, by key in the order of the keys. */
 export function checkValues(config: RawConfig): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
@@ -202,6 +205,12 @@ export function checkValues(config: RawConfig): ConfigProblem[] {
     };
     const allowed = KEY_VALUES.get(key.name);
     if (allowed !== undefined && value !== undefined && !allowed.includes(value.trim().toLowerCase())) {
+      const [, word] = DRIVER_WORD.exec(key.name) ?? [];
+      if (word !== undefined) {
+        const message = `Error while validating connector config: Invalid ${word} value: ${value}`;
+        problems.push({ key: 'database.hostname', message });
+        continue;
+      }
       add(`Value must be one of ${allowed.join(', ')}`);
       continue;
     }

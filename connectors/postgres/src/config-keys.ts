@@ -233,6 +233,7 @@ const UNLISTED: readonly Row[] = [
     'MEDIUM',
     'Field name adjustment',
     'Make field names valid for Avro: none, avro or avro_unicode.',
+    { values: ['none', 'avro', 'avro_unicode'] },
   ],
   [
     'skip.messages.without.change',
@@ -404,11 +405,14 @@ function keysOf(group: string, rows: readonly Row[]): ConfigKey[] {
   });
 }
 
+/** Keys that Debezium's validation does not know, and ours. */
+export const UNLISTED_KEYS: readonly ConfigKey[] = keysOf('Events', UNLISTED);
+
 export const postgresConfigDef: ConfigDef = new ConfigDef([
   ...keysOf('Postgres', POSTGRES),
   ...keysOf('Connector', CONNECTOR),
   ...keysOf('Events', EVENTS),
-  ...keysOf('Events', UNLISTED).map((key): ConfigKey => ({ ...key, internal: true })),
+  ...UNLISTED_KEYS.map((key): ConfigKey => ({ ...key, internal: true })),
 ]);
 
 /** The values each key with a fixed set may have, in the order Debezium lists them. */

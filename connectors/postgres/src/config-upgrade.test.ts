@@ -49,4 +49,36 @@ describe('upgradeConfig', () => {
     );
     expect(upgradeConfig({ 'topic.prefix': 'p', 'snapshot.mode': 'Initial' }).warnings).toEqual([]);
   });
+
+  test('takes the default for what Debezium would not read, and says so', () => {
+    const { config, warnings } = upgradeConfig({
+      'topic.prefix': 'p',
+      'money.fraction.digits': 'two',
+      'read.only': 'perhaps',
+      'skip.messages.without.change': 'TRUE',
+      'event.converting.failure.handling.mode': 'perhaps',
+      'errors.retry.delay.initial.ms': 'soon',
+    });
+    expect(config).toEqual({
+      'topic.prefix': 'p',
+      'skip.messages.without.change': 'TRUE',
+      'event.converting.failure.handling.mode': 'fail',
+    });
+    expect(warnings.map(({ message }) => message)).toEqual([
+      'The value of errors.retry.delay.initial.ms is not an integer: it has no effect.',
+      'The value of money.fraction.digits is not an integer: the default, 2, is used.',
+      'The value of read.only is not true or false: the default, false, is used.',
+      'The value of event.converting.failure.handling.mode is none of warn, skip, fail: fail is used.',
+    ]);
+  });
+
+  test('leaves what has to be refused: numbers of Connect, of ours, and what Debezium cannot start with', () => {
+    const config = {
+      'topic.cache.size': 'many',
+      'errors.retry.delay.max.ms': 'late',
+      'millrace.streaming.max.bytes': 'all',
+      'max.batch.size': 'x',
+    };
+    expect(upgradeConfig(config)).toEqual({ config, warnings: [] });
+  });
 });

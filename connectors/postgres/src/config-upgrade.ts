@@ -1,7 +1,8 @@
 // Configs of older dialects. One of the 1.9 era, which 3.x refuses (it has `database.server.name` and no
 // `topic.prefix`), is upgraded as a whole and keeps the meaning it had; in a current one only the old names of snapshot
-// modes are translated. Pure.
+// modes are translated, and values that Debezium would not look at are left out. Pure.
 import type { ConfigWarning, RawConfig } from '@millrace/foundation';
+import { withoutUnreadable } from './unreadable-values.ts';
 
 interface Upgraded {
   readonly config: RawConfig;
@@ -64,7 +65,8 @@ export function upgradeConfig(config: RawConfig): Upgraded {
     upgradeUnwrap(config, upgraded, warnings);
   }
   upgradeSnapshotMode(upgraded, warnings);
-  return { config: warnings.length === 0 ? config : upgraded, warnings };
+  const readable = withoutUnreadable(warnings.length === 0 ? config : upgraded);
+  return { config: readable.config, warnings: [...warnings, ...readable.warnings] };
 }
 
 function newName(key: string, config: RawConfig): string | null {

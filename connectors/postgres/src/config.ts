@@ -10,15 +10,15 @@ import {
   splitList,
 } from '@millrace/connector-common';
 import { type NameAdjustmentMode, type TopicNaming, topicNaming } from '@millrace/data';
-import { javaRegex, MillraceError, type RawConfig, type ResolvedConfig } from '@millrace/foundation';
+import { javaRegex, type RawConfig, type ResolvedConfig } from '@millrace/foundation';
 import { isPassThroughKey } from './config-check.ts';
 import { postgresConfigDef } from './config-keys.ts';
 import type { ConnectionSettings, TargetServer } from './connection.ts';
-import { DEBEZIUM_EXCEPTION } from './errors.ts';
 import { qualified, type TableName } from './schema/catalog.ts';
 import type { MappingModes } from './schema/mapping.ts';
 import type { SchemaRules } from './schema/table-schema.ts';
 import type { ConversionFailures } from './schema/unconvertible.ts';
+import { refuseAtStart } from './start-checks.ts';
 import type { SslMode } from './tls.ts';
 
 export type SnapshotMode =
@@ -119,7 +119,7 @@ export interface PostgresConfig {
 /** @throws config.invalid, config.regex_invalid */
 export function resolveConfig(raw: RawConfig): PostgresConfig {
   const { config } = postgresConfigDef.parseOrThrow(raw, isPassThroughKey);
-  refuseCustomModes(config);
+  refuseAtStart(config);
   const mode = word(config, 'snapshot.mode') as SnapshotMode;
   const byFlags = mode === 'configuration_based';
   const tables = tableFilter(config, raw);
@@ -221,35 +221,6 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
       deletesMarks: word(config, 'incremental.snapshot.watermarking.strategy') === 'insert_delete',
     },
   };
-}
-
-const CUSTOM_MODES = [
-  ['snapshot.mode', 'snapshotter', 'Unable to create service io.debezium.snapshot.SnapshotterService'],
-  [
-    'snapshot.query.mode',
-    'snapshot query mode',
-    'Unable to create service io.debezium.snapshot.spi.SnapshotQuery',
-  ],
-  [
-    'snapshot.locking.mode',
-    'snapshot lock mode',
-    'Unable to create service io.debezium.snapshot.spi.SnapshotLock',
-  ],
-] as const;
-
-/** Custom modes are Java classes: none is found. @throws config.invalid, in Debezium's words */
-function refuseCustomModes(config: ResolvedConfig): void {
-  for (const [key, kind, failing] of CUSTOM_MODES) {
-    if (word(config, key) !== 'custom') continue;
-    const name = config.optionalString(`${key}.custom.name`) ?? '';
-    const text = `Unable to find ${name} ${kind}. Please check your configuration.`;
-    const cause = new MillraceError('config.invalid', text, { javaClass: DEBEZIUM_EXCEPTION });
-    throw new MillraceError('config.invalid', failing, {
-      cause,
-      configKey: `${key}.custom.name`,
-      javaClass: DEBEZIUM_EXCEPTION,
-    });
-  }
 }
 
 /** A value out of a fixed set; their case does not matter. */

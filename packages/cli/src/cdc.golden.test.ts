@@ -86,10 +86,14 @@ const STANDARD_BESIDES: readonly string[] = [
   'incremental-insert-delete',
   'incremental-surrogate-key',
   'names-avro-unicode-avro-unicode',
+  'nan-required-warn',
   'outbox-op-fatal',
   'schema-bytea-base64-url-safe',
   'signal-file',
+  'signal-four-columns',
   'toast-everything-strings',
+  'toast-required-smallints',
+  'topic-of-dropped-record',
   'validate-words',
 ];
 

@@ -9,7 +9,14 @@ export {
   sourceSchema,
   TRANSACTION_BLOCK,
 } from './envelope.ts';
-export { dataError, dataErrors, isUnconvertible, unconvertible } from './errors.ts';
+export {
+  dataError,
+  dataErrors,
+  isUnconvertible,
+  requiredValue,
+  unconvertible,
+  unconvertibleText,
+} from './errors.ts';
 export { int64, isInt64, parseInt64 } from './int64.ts';
 export { javaBucketHash, javaStringHash } from './java-hash.ts';
 export { javaBigDecimal, javaDouble, javaFloat } from './java-text.ts';

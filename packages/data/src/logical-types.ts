@@ -31,6 +31,15 @@ export class BigDecimal {
     return new BigDecimal(this.unscaled / divisor, scale);
   }
 
+  /** The nearest value with this scale; of two the one further from zero, as with Java's `HALF_UP`. */
+  rounded(scale: number): BigDecimal {
+    const exact = this.withScale(scale);
+    if (exact !== undefined) return exact;
+    const divisor = 10n ** BigInt(this.scale - scale);
+    const half = (this.unscaled < 0n ? -divisor : divisor) / 2n;
+    return new BigDecimal((this.unscaled + half) / divisor, scale);
+  }
+
   /** Plain notation without exponent, as Java's `toPlainString`. */
   toPlainString(): string {
     const negative = this.unscaled < 0n;

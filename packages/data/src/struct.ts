@@ -179,6 +179,8 @@ export interface RawField {
   readonly nullValue: unknown;
   /** Value of a column whose content the source did not send (unchanged TOAST). */
   readonly unavailableValue: unknown;
+  /** Told of such a column where `unavailableValue` is not what stands for one; may refuse it by throwing. */
+  readonly onUnavailable?: () => void;
   /** The bytes are not to be shown, only what `decode` makes of them: a masked column. */
   readonly concealed?: boolean;
 }
@@ -224,6 +226,8 @@ export class RawRow extends Struct {
       const start = this.index[at] ?? 0;
       return field.decode(this.bytes, start, start + length);
     }
-    return length === RAW_UNAVAILABLE ? field.unavailableValue : field.nullValue;
+    if (length !== RAW_UNAVAILABLE) return field.nullValue;
+    field.onUnavailable?.();
+    return field.unavailableValue;
   }
 }

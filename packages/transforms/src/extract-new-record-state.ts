@@ -2,18 +2,20 @@
 // fields are added or dropped, so raw rows stay raw.
 import type { ConnectRecord, Header, Transformation } from '@millrace/connect-api';
 import { isEnvelope, optional, type Schema, STRING, Struct } from '@millrace/data';
-import { ConfigDef, type ConfigKey, MillraceError, type RawConfig, validators } from '@millrace/foundation';
+import { ConfigDef, type ConfigKey, MillraceError, type RawConfig } from '@millrace/foundation';
+import { oneOfValues } from './debezium-keys.ts';
 import { DeleteHeaders } from './delete-headers.ts';
 import { recordError } from './errors.ts';
 import { EventField, parseEventFields } from './event-field.ts';
 import { basicsOf, buildStruct, fieldPairs, fieldValue, SchemaCache, structOf } from './side.ts';
 
 type DeleteMode = 'drop' | 'tombstone' | 'rewrite' | 'rewrite-with-tombstone' | 'delete-to-tombstone';
+/** In the order in which Debezium names them. */
 const DELETE_MODES: readonly DeleteMode[] = [
   'drop',
   'tombstone',
-  'rewrite',
   'rewrite-with-tombstone',
+  'rewrite',
   'delete-to-tombstone',
 ];
 
@@ -39,7 +41,7 @@ export const extractNewRecordStateConfig: ConfigDef = new ConfigDef([
       'MEDIUM',
     ),
     importance: 'MEDIUM',
-    validator: validators.oneOf(...DELETE_MODES),
+    validator: oneOfValues(...DELETE_MODES),
   },
   key(
     'route.by.field',
@@ -136,7 +138,7 @@ export class ExtractNewRecordState implements Transformation {
         ...(problems[0] ? { configKey: problems[0].key } : {}),
       });
     }
-    this.#mode = config.string('delete.tombstone.handling.mode') as DeleteMode;
+    this.#mode = config.string('delete.tombstone.handling.mode').toLowerCase() as DeleteMode;
     this.#routeField = config.string('route.by.field');
     this.#addFields = parseEventFields(config.list('add.fields'), config.string('add.fields.prefix'));
     this.#addHeaders = parseEventFields(config.list('add.headers'), config.string('add.headers.prefix'));

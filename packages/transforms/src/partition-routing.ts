@@ -2,7 +2,7 @@
 import { type ConnectRecord, SinkRecord, type Transformation } from '@millrace/connect-api';
 import { isEnvelope, type Schema, Struct } from '@millrace/data';
 import { ConfigDef, type RawConfig } from '@millrace/foundation';
-import { DEBEZIUM_EXCEPTION, debeziumKey, oneOfValues, requiredValue } from './debezium-keys.ts';
+import { DEBEZIUM_EXCEPTION, debeziumKey, requiredValue } from './debezium-keys.ts';
 import { recordError } from './errors.ts';
 import { javaHash, murmurHash } from './java-hash.ts';
 import { validatedByKey } from './validated-config.ts';
@@ -32,13 +32,17 @@ export const partitionRoutingConfig: ConfigDef = new ConfigDef([
             : 'A positive, non-zero integer value is expected',
     },
   ),
-  debeziumKey('partition.hash.function', 'Hash function', 'The hash function: java or murmur.', {
-    default: 'java',
-    importance: 'LOW',
-    group: 'partitions',
-    orderInGroup: 3,
-    validator: oneOfValues('java', 'murmur'),
-  }),
+  debeziumKey(
+    'partition.hash.function',
+    'Hash function',
+    'The hash function: murmur, or java for all else.',
+    {
+      default: 'java',
+      importance: 'LOW',
+      group: 'partitions',
+      orderInGroup: 3,
+    },
+  ),
 ]);
 
 export class PartitionRouting implements Transformation {
@@ -52,7 +56,8 @@ export class PartitionRouting implements Transformation {
       .list('partition.payload.fields')
       .map((path) => path.split('.').map((step) => step.trim()));
     this.#partitions = config.int('partition.topic.num');
-    this.#hash = config.string('partition.hash.function').toLowerCase() === 'murmur' ? murmurHash : javaHash;
+    this.#hash =
+      config.string('partition.hash.function').trim().toLowerCase() === 'murmur' ? murmurHash : javaHash;
   }
 
   apply<R extends ConnectRecord>(record: R): R | null {

@@ -59,7 +59,5 @@ export function changed(raw: RawField, change: ColumnChange, resolved: ResolvedT
 
 function mapped(raw: RawField, change: (value: unknown) => unknown): RawField {
   const decode: Decode = (bytes, start, end) => change(raw.decode(bytes, start, end));
-  const { column, unavailableValue } = raw;
-  const nullValue = change(raw.nullValue);
-  return { column, encoding: 'decode', decode, nullValue, unavailableValue, concealed: true };
+  return { ...raw, encoding: 'decode', decode, nullValue: change(raw.nullValue), concealed: true };
 }

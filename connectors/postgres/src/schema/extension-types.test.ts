@@ -112,3 +112,8 @@ describe('pgvector', () => {
     expect(read('vector', '1,2').value).toBeNull();
   });
 });
+
+test('an array of ltree with a null is no value, as from Debezium', () => {
+  expect(read('ltree', '{a.b,"c"}', { array: true }).value).toEqual(['a.b', 'c']);
+  expect(read('ltree', '{a.b,NULL}', { array: true }).value).toBeNull();
+});

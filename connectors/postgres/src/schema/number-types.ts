@@ -95,7 +95,7 @@ export const money: Row = (_type, modes) => {
   return {
     schema: decimalSchema(modes.moneyDigits),
     encoding: 'decode',
-    decode: fromText((text) => decimalOf(moneyText(text), modes.moneyDigits)),
+    decode: fromText((text) => BigDecimal.parse(moneyText(text))?.rounded(modes.moneyDigits) ?? null),
     zero: new BigDecimal(0n, modes.moneyDigits),
   };
 };

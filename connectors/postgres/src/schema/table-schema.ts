@@ -8,7 +8,6 @@ import {
   envelopeSchema,
   type NameAdjustmentMode,
   optional,
-  type RawEncoding,
   type RawField,
   type RowLayout,
   type Schema,
@@ -23,9 +22,10 @@ import { SOURCE_SCHEMA } from '../source-info.ts';
 import { type CatalogTable, type PgType, qualified, type TableName, type TypeCatalog } from './catalog.ts';
 import { changed, changeParameters } from './column-change.ts';
 import { defaultValueOf } from './default-value.ts';
-import type { ColumnMapping, MappingModes } from './mapping.ts';
+import type { MappingModes } from './mapping.ts';
 import { sourceTypeName } from './source-type.ts';
 import { mapType, resolveType } from './type-mapping.ts';
+import { noticed, type Place, refusing, unsent } from './unconvertible.ts';
 
 /** What the config says about tables and columns. */
 export interface SchemaRules {
@@ -39,7 +39,7 @@ export interface SchemaRules {
   readonly changes: ColumnChanges;
   /** `message.key.columns`: the columns for a table named `schema.table`. */
   readonly keyColumns: (table: string) => readonly string[] | undefined;
-  /** Told of a value that its field cannot hold, and that is null or zero for it; may refuse that by throwing. */
+  /** Told of a value that its field cannot hold, and that is null for it; may refuse that by throwing. */
   readonly onUnconvertible: (column: string, type: string) => void;
 }
 
@@ -218,14 +218,14 @@ function mapColumn(
   const mapping = mapType(types, column.typeOid, column.typmod, rules.modes);
   if (resolved === undefined || mapping === undefined) return undefined;
   const known = catalog?.columns.find((candidate) => candidate.name === column.name);
-  const own = types.get(column.typeOid);
+  const type = types.get(column.typeOid);
   // A key column of a table that is gone is sure not to be null; of the others nobody knows.
   const notNull = known?.notNull ?? (catalog === undefined && use.key);
-  const isDomain = own?.kind === 'd';
+  const isDomain = type?.kind === 'd';
   const defaultValue = defaultValueOf(known?.defaultExpression ?? null, resolved, isDomain, mapping);
   const table = qualified(input.table);
   // INV-4: keys are never changed, so that rows keep their place.
-  const typeNamed = own === undefined ? '' : sourceTypeName(own, known, input.origin);
+  const typeNamed = type === undefined ? '' : sourceTypeName(type, known, input.origin);
   const change = rules.changes(`${table}.${column.name}`, `${table}.${typeNamed}`);
   const parameters = change === undefined ? {} : changeParameters(change, resolved, input, column, known);
   const keySchema = mapping.schema.with({
@@ -239,18 +239,27 @@ function mapColumn(
           parameters: { ...Object.fromEntries(mapping.schema.parameters ?? []), ...parameters },
         });
   const nullValue = notNull ? (defaultValue ?? mapping.zero) : null;
+  const isRequired = !keySchema.optional && defaultValue === undefined;
+  const place: Place = {
+    column: `${table}.${column.name}`,
+    columnType: resolved.type.name,
+    field: { name: adjustNamePart(column.name, rules.fieldNames), type: mapping.schema.type },
+  };
+  const tell = (): void => rules.onUnconvertible(place.column, place.columnType);
+  const required = refusing(mapping, tell, place);
   const raw: RawField = {
     column: position,
     encoding: mapping.encoding,
-    decode: noticed(mapping, nullValue, () =>
-      rules.onUnconvertible(`${table}.${column.name}`, resolved.type.name),
-    ),
+    decode: isRequired ? required : noticed(mapping, tell),
     ...(mapping.print === undefined ? {} : { print: mapping.print }),
     nullValue,
     unavailableValue: mapping.unavailable ?? nullValue,
+    ...(mapping.unavailable === undefined ? { onUnavailable: isRequired ? unsent(tell, place) : tell } : {}),
   };
-  const keyField = streamsAsNull(input, resolved.type.name) ? nothing(raw) : raw;
-  const field = change === undefined ? keyField : changed(keyField, change, resolved);
+  const own = streamsAsNull(input, resolved.type.name) ? nothing(raw) : raw;
+  const field = change === undefined ? own : changed(own, change, resolved);
+  // INV-4: rows whose values a key cannot hold would be one.
+  const keyField = own === raw ? { ...raw, decode: required } : own;
   return { name: column.name, schema, keySchema, raw: ofSchema(field, schema, mapping.schema), keyField };
 }
 
@@ -266,20 +275,6 @@ function ofSchema(raw: RawField, schema: Schema, plain: Schema): RawField {
     unavailableValue: again(raw.unavailableValue),
   };
 }
-
-/** What no value can stand for is told of, and null; of a NOT NULL column its default or zero. */
-function noticed(mapping: ColumnMapping, nullValue: unknown, tell: () => void): RawField['decode'] {
-  if (ALWAYS_CONVERTIBLE.has(mapping.encoding)) return mapping.decode;
-  const { decode } = mapping;
-  return (bytes, start, end) => {
-    const value = decode(bytes, start, end);
-    if (value !== null) return value;
-    tell();
-    return nullValue;
-  };
-}
-
-const ALWAYS_CONVERTIBLE: ReadonlySet<RawEncoding> = new Set(['json-number', 'utf8', 'true-false']);
 
 /**
  * Debezium's stream takes the server's internal type `name` for an unknown one: held by recorded cases, with a value

@@ -161,6 +161,8 @@ function mapArray(types: TypeCatalog, array: ResolvedType, modes: MappingModes):
   // The old vector types of the catalogs come without null and without a comma.
   const isVector = array.type.name === 'int2vector' || array.type.name === 'oidvector';
   const required = mapping.requiredElements === true || element.type.kind === 'e' || isVector;
+  // As from Debezium, whose converter of ltree[] knows no null.
+  const withoutNulls = required || element.type.name === 'ltree';
   // A number without a value (NaN) leaves the array without one, as null would be another array.
   const exact = element.type.name === 'numeric' && modes.decimal === 'precise';
   const { decode } = mapping;
@@ -176,7 +178,7 @@ function mapArray(types: TypeCatalog, array: ResolvedType, modes: MappingModes):
       const values: unknown[] = [];
       for (const item of elements) {
         const value = typeof item === 'string' ? decodeText(decode, item) : null;
-        if (value === null && (required || (exact && typeof item === 'string'))) return null;
+        if (value === null && (withoutNulls || (exact && typeof item === 'string'))) return null;
         values.push(value);
       }
       return values;

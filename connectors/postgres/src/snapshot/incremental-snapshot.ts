@@ -268,7 +268,12 @@ export class IncrementalSnapshot {
     const marks = quoteTable(signalTable);
     const into = `INSERT INTO ${marks} VALUES ($1, $2, $3)`;
     const openedAt = isoNow(clock);
-    await client.query(into, [`${window.id}-open`, OPEN, `{"openWindowTimestamp": "${openedAt}"}`]);
+    try {
+      await client.query(into, [`${window.id}-open`, OPEN, `{"openWindowTimestamp": "${openedAt}"}`]);
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+      return this.#giveUp(error);
+    }
     while (this.#pending.length > 0 && window.rows.length === 0) await this.#fill(window);
     if (config.incremental.deletesMarks) {
       const { fields } = await client.query(`SELECT * FROM ${marks} LIMIT 0`);
@@ -278,6 +283,22 @@ export class IncrementalSnapshot {
       const data = `{"openWindowTimestamp": "${openedAt}", "closeWindowTimestamp": "${isoNow(clock)}"}`;
       await client.query(into, [`${window.id}-close`, CLOSE, data]);
     }
+  }
+
+  /** The table of signals does not take marks: as with Debezium, the stream goes on. A signal cannot be taken back. */
+  #giveUp(error: unknown): void {
+    const { logger, config, notify } = this.#options;
+    const table = config.signals.table;
+    const tables = this.#names();
+    logger.error(
+      { err: error, table, tables },
+      'an incremental snapshot is given up: the table of signals takes no row of three texts; correct it and send the signal again',
+    );
+    notify(this.#notification('ABORTED', { data_collections: tables }));
+    this.#pending = [];
+    this.#current = undefined;
+    this.#window = undefined;
+    this.#correlationId = undefined;
   }
 
   /** Reads a chunk of the first table, or finds that it has no more. */

@@ -27,6 +27,13 @@ export interface SignalEffect {
   readonly wait: Promise<void> | undefined;
 }
 
+export interface SignalRow {
+  /** Id and type as they were written: marks are our own, whatever the config says about the table. */
+  readonly mark: readonly (string | null)[];
+  /** Id, type and data as events have them; undefined where those have other fields. */
+  readonly signal: readonly (string | null)[] | undefined;
+}
+
 const NOTHING: SignalEffect = { records: [], wait: undefined };
 
 export class SignalDesk {
@@ -36,18 +43,26 @@ export class SignalDesk {
     this.#options = options;
   }
 
-  /** A row was inserted into the signal table; its first three columns. */
-  inserted(row: readonly (string | null)[], place: StreamPlace): SignalEffect {
+  /** A row was inserted into the signal table. */
+  inserted({ mark, signal: texts }: SignalRow, place: StreamPlace): SignalEffect {
     const { incremental, logger } = this.#options;
-    const [id, type, data] = row;
-    if (typeof id !== 'string' || typeof type !== 'string') return NOTHING;
-    if (type === 'snapshot-window-open') {
-      incremental.opened(id);
+    const [markId, kind] = mark;
+    if (typeof markId === 'string' && kind === 'snapshot-window-open') {
+      incremental.opened(markId);
       return NOTHING;
     }
-    if (type === 'snapshot-window-close') {
-      return { ...incremental.closed(id, place), wait: undefined };
+    if (typeof markId === 'string' && kind === 'snapshot-window-close') {
+      return { ...incremental.closed(markId, place), wait: undefined };
     }
+    if (texts === undefined) {
+      logger.warn(
+        { signal: markId },
+        'a row of the signal table has not just three captured columns of text; it is ignored',
+      );
+      return NOTHING;
+    }
+    const [id, type, data] = texts;
+    if (typeof id !== 'string' || typeof type !== 'string') return NOTHING;
     const signal = parseSignal(id, type, data, logger);
     return signal === undefined ? NOTHING : { records: [], wait: this.handle(signal) };
   }

@@ -3,6 +3,7 @@
 import type { SourceRecord } from '@millrace/connect-api';
 import { type ChangeContext, keyDiffers, type TableEvents } from '@millrace/connector-common';
 import {
+  isUnconvertible,
   RAW_UNAVAILABLE,
   RawRow,
   type Struct,
@@ -115,7 +116,7 @@ export class TableStream {
     for (const column of this.schema.keyColumns) {
       if (sameBytes(before, after, 2 * column)) continue;
       const [keyBefore, keyAfter] = [this.#key(before), this.#key(after)];
-      return keyBefore !== null && keyAfter !== null && keyDiffers(keyBefore, keyAfter);
+      return keyBefore !== null && keyAfter !== null && differs(() => keyDiffers(keyBefore, keyAfter));
     }
     return false;
   }
@@ -126,8 +127,12 @@ export class TableStream {
     if (fields.every((field) => sameBytes(before, after, 2 * field.column))) return true;
     // Other bytes may be the same value: an array that has none, for one.
     const [rowBefore, rowAfter] = [this.#row(before), this.#row(after)];
-    return fields.every(
-      (field, i) => sameBytes(before, after, 2 * field.column) || sameValue(rowBefore.at(i), rowAfter.at(i)),
+    return !differs(
+      () =>
+        !fields.every(
+          (field, i) =>
+            sameBytes(before, after, 2 * field.column) || sameValue(rowBefore.at(i), rowAfter.at(i)),
+        ),
     );
   }
 
@@ -152,6 +157,17 @@ export class TableStream {
   /** The texts of the first columns. */
   firstTexts(row: Tuple, count: number): (string | null)[] {
     return Array.from({ length: Math.min(count, this.columnCount) }, (_, column) => textAt(row, column));
+  }
+
+  /**
+   * A row of the signal table as events have it. As in Debezium, that asks for something only where it has three fields,
+   * all of them text; undefined where it has others.
+   */
+  signalTexts(row: Tuple): (string | null)[] | undefined {
+    const { schema } = this.schema.rowLayout;
+    if (schema.fields.length !== 3 || schema.fields.some((field) => field.schema.type !== 'string'))
+      return undefined;
+    return this.#row(row).toArray() as (string | null)[];
   }
 
   get hasKey(): boolean {
@@ -187,6 +203,16 @@ export function ownTuple({ bytes, entries, base }: Tuple, columns: number): Tupl
     if (length > 0) at += bytes.copy(copy, at, start, start + length);
   }
   return { bytes: copy, entries: own, base: 0 };
+}
+
+/** Bytes that differ and are no values are taken to differ: what becomes of such a record is decided where it is written. */
+function differs(values: () => boolean): boolean {
+  try {
+    return values();
+  } catch (error) {
+    if (isUnconvertible(error)) return true;
+    throw error;
+  }
 }
 
 function sameBytes(a: Tuple, b: Tuple, at: number): boolean {

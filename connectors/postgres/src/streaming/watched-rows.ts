@@ -37,11 +37,13 @@ export function watchRow(
     offset: () => position.offset(transaction, lsn, type),
     processedNs,
   };
-  const columns = table.firstTexts(row, 3);
-  if (type === 'INSERT') return [desk.inserted(columns, place)];
-  if (type === 'DELETE') return [desk.deleted(columns[0] ?? null, place)];
+  const [id = null] = table.firstTexts(row, 1);
+  const inserted = (): SignalEffect =>
+    desk.inserted({ mark: table.firstTexts(row, 2), signal: table.signalTexts(row) }, place);
+  if (type === 'INSERT') return [inserted()];
+  if (type === 'DELETE') return [desk.deleted(id, place)];
   // As it is told: a change of the key is a delete and an insert.
   if (type !== 'UPDATE' || before === undefined || !table.movesKey(before, row)) return [];
   const gone = desk.deleted(table.firstTexts(before, 1)[0] ?? null, place);
-  return [gone, desk.inserted(columns, place)];
+  return [gone, inserted()];
 }

@@ -167,4 +167,13 @@ describe('RecordSender', () => {
     expect(fixture.appended.map(({ value }) => value)).toEqual(['1', '3']);
     expect(fixture.submitted.pending).toBe(2);
   });
+
+  it('makes no topic for records that cannot be written', async () => {
+    const fixture = new Fixture({ tolerance: 'all' });
+    await fixture.send(record('unwritable'), record('unwritable'));
+    expect(fixture.prepared).toEqual([]);
+    await fixture.send(record('1'));
+    expect(fixture.prepared).toEqual(['t']);
+    expect(fixture.appended.map(({ value }) => value)).toEqual(['1']);
+  });
 });

@@ -68,6 +68,8 @@ export class RecordSender {
   /** Whether a record of the batch being sent was longer than that. */
   #hadLong = false;
   #lastTopic: TopicState | undefined;
+  /** The one that was met last and may not exist yet. */
+  #met: TopicState | undefined;
   #lastPartition: SourcePartition | undefined;
   #lastPartitionIndex = 0;
   #nowMs = 0;
@@ -160,7 +162,7 @@ export class RecordSender {
     let topic = this.#lastTopic;
     if (topic === undefined || topic.name !== name) {
       topic = this.#topics.get(name);
-      if (topic === undefined) return this.#waitFor('topic', current);
+      if (topic === undefined) return this.#meet(current);
       this.#lastTopic = topic;
     }
     if (this.#preparesSchemas && !this.#schemasReady(topic, current)) return this.#waitFor('schema', current);
@@ -203,6 +205,24 @@ export class RecordSender {
       if (!taken) submitted.removeLast(sequence);
     }
     return taken || this.#waitFor('room', current);
+  }
+
+  /** The first record of a topic waits until that exists. As in Connect, one that cannot be converted makes none. */
+  #meet(record: SourceRecord): false {
+    const topic = newTopic(record.topic);
+    this.#met = topic;
+    if (!this.#preparesSchemas) {
+      const { key, value } = this.#converters;
+      const { headers } = record;
+      this.#own.reset();
+      this.#stage = 'KEY_CONVERTER';
+      key.write(topic.name, headers, record.keySchema, record.key, this.#own);
+      this.#stage = 'VALUE_CONVERTER';
+      value.write(topic.name, headers, record.valueSchema, record.value, this.#own);
+      this.#stage = 'HEADER_CONVERTER';
+      if (headers.length > 0) this.#convertHeaders(topic, headers);
+    }
+    return this.#waitFor('topic', record);
   }
 
   /** Into the open batch that the record goes to if it is known and has room, else into a buffer of our own. */
@@ -276,14 +296,7 @@ export class RecordSender {
         const name = this.#waiting?.topic ?? record.topic;
         await untilAborted(prepareTopic(name), signal);
         if (signal.aborted) return false;
-        this.#topics.set(name, {
-          name,
-          headers: new WeakMap(),
-          lastHeaders: null,
-          lastConverted: null,
-          keySchemas: new Set(),
-          valueSchemas: new Set(),
-        });
+        this.#topics.set(name, this.#met?.name === name ? this.#met : newTopic(name));
         return false;
       }
       case 'schema':
@@ -347,6 +360,17 @@ export class RecordSender {
     this.#drop(record);
     return true;
   }
+}
+
+function newTopic(name: string): TopicState {
+  return {
+    name,
+    headers: new WeakMap(),
+    lastHeaders: null,
+    lastConverted: null,
+    keySchemas: new Set(),
+    valueSchemas: new Set(),
+  };
 }
 
 /** Bounded: a connector that makes schemas anew pays with preparing them again. */

@@ -177,7 +177,9 @@ export class RowWriter {
   }
 
   #unavailableText(field: number): Buffer {
-    return (this.#unavailable[field] ??= this.#render(field, this.#layout.fields[field]?.unavailableValue));
+    const layout = this.#layout.fields[field];
+    layout?.onUnavailable?.();
+    return (this.#unavailable[field] ??= this.#render(field, layout?.unavailableValue));
   }
 
   #render(field: number, value: unknown): Buffer {

@@ -34,7 +34,8 @@ type Shape = readonly (StructTemplate | null | undefined)[];
 
 interface Prepared {
   readonly plain: Pieces;
-  shape: Shape;
+  /** Of the last struct; undefined before there was one. */
+  shape: Shape | undefined;
   /** Structs in a row that had that shape. */
   uses: number;
   joined: Pieces | undefined;
@@ -64,12 +65,12 @@ export class TemplateWriter {
     }
     const prepared = this.#prepared;
     if (prepared === undefined) return false;
-    if (!hasShape(varying, prepared.shape)) {
+    if (prepared.shape === undefined || !hasShape(varying, prepared.shape)) {
       prepared.shape = shapeOf(varying, prepared.plain);
       prepared.uses = 0;
       prepared.joined = undefined;
     } else if (prepared.joined === undefined && ++prepared.uses === WORTH_JOINING) {
-      prepared.joined = this.#join(prepared);
+      prepared.joined = this.#join(prepared.plain, prepared.shape);
     }
     const { literals, places } = prepared.joined ?? prepared.plain;
     for (let i = 0; i < places.length; i++) {
@@ -89,8 +90,7 @@ export class TemplateWriter {
       template.prepared.set(this.#owner, 'seen');
       return undefined;
     }
-    const plain = this.#prepare(template);
-    const prepared = { plain, shape: plain.places.map(() => undefined), uses: 0, joined: undefined };
+    const prepared = { plain: this.#prepare(template), shape: undefined, uses: 0, joined: undefined };
     template.prepared.set(this.#owner, prepared);
     return prepared;
   }
@@ -121,7 +121,7 @@ export class TemplateWriter {
     return pieces.end();
   }
 
-  #join({ plain, shape }: Prepared): Pieces {
+  #join(plain: Pieces, shape: Shape): Pieces {
     const pieces = new PiecesBuilder();
     const { scratch } = pieces;
     plain.places.forEach((place, slot) => {

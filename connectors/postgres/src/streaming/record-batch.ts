@@ -67,10 +67,10 @@ export class RecordBatch {
 
   /**
    * Flushes once what lies in the socket was read, as far as it fits into one batch: what a batch costs is more than what
-   * the records of one read do.
+   * the records of one read do. At once where records may have to be completed, for which the caller waits.
    */
   flushSoon(): void {
-    if (this.isLarge) this.flush();
+    if (this.isLarge || this.#options.reselect !== undefined) this.flush();
     else if (this.#records.length > 0) this.#soon ??= setImmediate(() => this.flush());
   }
 

@@ -10,18 +10,25 @@ const PAIRS = Buffer.from(
 /** Up to this length a loop of words beats a native copy. */
 const LONG_LITERAL = 48;
 
-/** Bytes that are written often, also as little-endian words; the last word is padded. */
+/** Bytes that are written often, short ones also as little-endian words; the last word is padded. */
 export class Literal {
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
-    const padded = new Uint8Array((bytes.length + 3) & ~3);
-    padded.set(bytes);
-    const view = viewOf(padded);
-    this.words = Int32Array.from({ length: padded.length / 4 }, (_, i) => view.getInt32(4 * i, true));
+    this.words = bytes.length > LONG_LITERAL ? NO_WORDS : wordsOf(bytes);
   }
+}
+
+const NO_WORDS = new Int32Array(0);
+
+/** Bytes as little-endian words, the last one padded. */
+export function wordsOf(bytes: Uint8Array): Int32Array {
+  const words = new Int32Array((bytes.length + 3) >> 2);
+  for (let i = 0; i < bytes.length; i++)
+    words[i >> 2] = (words[i >> 2] as number) | ((bytes[i] as number) << (8 * (i & 3)));
+  return words;
 }
 
 /**

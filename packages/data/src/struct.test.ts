@@ -89,9 +89,9 @@ function rawRow(columns: readonly (string | null | undefined)[]): RawRow {
   return new RawRow(LAYOUT, bytes, index, 0);
 }
 
-function json(value: unknown): string {
+function json(value: unknown, schema = SCHEMA): string {
   const out = new ByteWriter(1);
-  new JsonWriters({ decimalFormat: 'BASE64', replaceNullWithDefault: true }).of(SCHEMA)(value, out);
+  new JsonWriters({ decimalFormat: 'BASE64', replaceNullWithDefault: true }).of(schema)(value, out);
   return out.copyFrom().toString('utf8');
 }
 
@@ -159,6 +159,50 @@ test('a template struct is written alike the first time and from prepared bytes'
   });
   expect(texts).toEqual(
     ['a', 'b', 'c'].map((name) => json(ArrayStruct.of(SCHEMA, { id: 1, name, ok: true }))),
+  );
+});
+
+test('INV-8: structs of templates within structs of templates are written as their values are, in any order', () => {
+  const outer = structSchema([
+    ['before', optional(SCHEMA)],
+    ['after', optional(SCHEMA)],
+    ['source', optional(SCHEMA)],
+    ['op', STRING],
+  ]);
+  const inner = [
+    new StructTemplate(SCHEMA, [1, new VaryingText('at ', ' of "7"'), true, null, VARYING, 'c']),
+    new StructTemplate(SCHEMA, [2, VARYING, false, null, null, VARYING]),
+    new StructTemplate(SCHEMA, [3, 'constant', true, null, null, null]),
+  ];
+  const row = fc.constantFrom(null, rawRow(['1', 'a', 't', '1.00', 'n', 'abc']));
+  const source = fc.oneof(
+    fc.constant(null),
+    fc.nat().map((at) => new TemplateStruct(inner[0] as StructTemplate, [at, at % 2 === 0 ? 'even' : null])),
+    fc.string().map((name) => new TemplateStruct(inner[1] as StructTemplate, [name, 'code'])),
+    fc.constant(new TemplateStruct(inner[2] as StructTemplate, [])),
+    fc.constant(ArrayStruct.of(SCHEMA, { id: 4, ok: true })),
+  );
+  const run = fc.record({
+    before: row,
+    after: row,
+    source,
+    op: fc.nat({ max: 1 }),
+    length: fc.nat({ max: 9 }),
+  });
+  fc.assert(
+    fc.property(fc.array(run, { maxLength: 12 }), (runs) => {
+      const writers = new JsonWriters({ decimalFormat: 'BASE64', replaceNullWithDefault: true });
+      const templates = ['c', 'u'].map((op) => new StructTemplate(outer, [VARYING, VARYING, VARYING, op]));
+      for (const { before, after, source: of, op, length } of runs) {
+        const struct = new TemplateStruct(templates[op] as StructTemplate, [before, after, of]);
+        const expected = json(new ArrayStruct(outer, [before, after, of, op === 0 ? 'c' : 'u']), outer);
+        for (let i = 0; i <= length; i++) {
+          const out = new ByteWriter(1);
+          writers.of(outer)(struct, out);
+          expect(out.copyFrom().toString('utf8')).toBe(expected);
+        }
+      }
+    }),
   );
 });
 

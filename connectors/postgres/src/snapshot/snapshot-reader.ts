@@ -47,11 +47,17 @@ interface HeldRow {
   readonly firstOfTable: boolean;
 }
 
+/** Records of a batch, from which on it is not worth waiting for more. */
+const ENOUGH = 512;
+
 export class SnapshotReader {
   readonly #options: SnapshotOptions;
   readonly #index = new TupleIndex();
   readonly #moment: Moment;
   #records: SourceRecord[] = [];
+  /** Of the chunks that they point into. */
+  #bytes = 0;
+  #soon: NodeJS.Immediate | undefined;
   #offset: SourceOffset | undefined;
   #processed: Moment | undefined;
   #context: ChangeContext | undefined;
@@ -77,7 +83,7 @@ export class SnapshotReader {
     if (held === undefined) return;
     shared.readerDone((marker) => {
       this.#emit(held, marker);
-      this.#flush(0);
+      this.#flush();
     });
   }
 
@@ -134,11 +140,18 @@ export class SnapshotReader {
     const read = (bytes: number): Promise<void> | undefined => {
       progress.rowsScanned(name, rows - told);
       told = rows;
-      this.#flush(bytes);
+      this.#bytes += bytes;
+      // Many reads of one turn become one batch: what a batch costs is more than what the rows of one read do.
+      if (this.#records.length >= ENOUGH) this.#flush();
+      else this.#soon ??= setImmediate(() => this.#flush());
       // INV-5: a full queue stops the reading; the socket stops the server.
       return queue.isFull ? queue.room() : undefined;
     };
-    await copyOut(client, table.copy(after), { row, read }, signal);
+    try {
+      await copyOut(client, table.copy(after), { row, read }, signal);
+    } finally {
+      this.#flush();
+    }
     return rows;
   }
 
@@ -200,7 +213,9 @@ export class SnapshotReader {
     return source;
   }
 
-  #flush(bytes: number): void {
+  #flush(): void {
+    clearImmediate(this.#soon);
+    this.#soon = undefined;
     if (this.#records.length === 0) return;
     const { queue, shared } = this.#options;
     const { table, entries, base, bytes: row } = this.#emitted ?? {};
@@ -214,13 +229,14 @@ export class SnapshotReader {
     for (const each of this.#ended) shared.finish(each);
     queue.put({
       records: this.#records,
-      bytes,
+      bytes: this.#bytes,
       after: shared.offsetAfter(),
       unfinished: shared.isUnfinished,
     });
     this.#ended = [];
     this.#emitted = undefined;
     this.#records = [];
+    this.#bytes = 0;
     this.#offset = undefined;
     this.#processed = undefined;
   }

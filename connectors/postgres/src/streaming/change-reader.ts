@@ -201,7 +201,7 @@ export class ChangeReader implements ReplicationHandler {
     if (!this.#held.isEmpty) return this.#startWaiting(this.#held.release());
     const work = this.#interrupts.shift();
     if (work !== undefined) return this.#startWaiting(work());
-    this.#batch.flush();
+    this.#batch.flushSoon();
     return !this.#stopWhileFull();
   }
 

@@ -15,7 +15,7 @@ export interface RecordBatchOptions {
   readonly isUnfinished: () => boolean;
 }
 
-const ENOUGH = 1024;
+const ENOUGH = 512;
 
 export class RecordBatch {
   readonly #options: RecordBatchOptions;
@@ -23,6 +23,7 @@ export class RecordBatch {
   #bytes = 0;
   #lastSlab: Buffer | undefined;
   #processed: ProcessedAt | undefined;
+  #soon: NodeJS.Immediate | undefined;
   /** Records that are being completed; they enter the queue before all others. */
   #filling: Promise<void> | undefined;
 
@@ -64,8 +65,19 @@ export class RecordBatch {
     this.#bytes += slab.length;
   }
 
+  /**
+   * Flushes once what lies in the socket was read, as far as it fits into one batch: what a batch costs is more than what
+   * the records of one read do. At once where records may have to be completed, for which the caller waits.
+   */
+  flushSoon(): void {
+    if (this.isLarge || this.#options.reselect !== undefined) this.flush();
+    else if (this.#records.length > 0) this.#soon ??= setImmediate(() => this.flush());
+  }
+
   /** Puts the records into the queue, or begins to complete them. */
   flush(): void {
+    clearImmediate(this.#soon);
+    this.#soon = undefined;
     if (this.#records.length === 0 || this.#filling !== undefined) return;
     const records = this.#records;
     const bytes = this.#bytes;

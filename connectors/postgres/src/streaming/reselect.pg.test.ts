@@ -2,6 +2,7 @@
 // Debezium 3.6.2 gave for the same statements.
 import type { Struct } from '@millrace/data';
 import { type TestDatabase, testDatabase } from '@millrace/testkit';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Delivered, TaskDriver } from '../fixtures/task-driver.ts';
 import { testConfig } from '../fixtures/test-config.ts';
@@ -161,6 +162,30 @@ describe('reselecting columns', () => {
       const [updated] = await driver.until(1);
       expect(updated && field(updated, 'big')).toBe('big'.repeat(3000));
     }
+  });
+
+  test('INV-1: no heartbeat passes an event that is still being completed', async () => {
+    const { table, config } = await tableWithLargeValues({ 'heartbeat.interval.ms': '20' });
+    await using driver = await TaskDriver.start(config);
+    const changes = (): Delivered[] => driver.delivered.filter(({ record }) => record.topic.endsWith(table));
+    await db.query(`update ${table} set a = 1 where id = 1`);
+    await driver.untilTrue(() => changes().length === 1);
+    // Whoever reads the table waits from the end of the change on.
+    const locker = new pg.Client({ connectionString: db.url });
+    await locker.connect();
+    await locker.query(
+      `begin; update ${table} set a = 2 where id = 2; commit; begin; lock table ${table} in access exclusive mode`,
+    );
+    const until = Date.now() + 500;
+    await driver.untilTrue(() => Date.now() > until);
+    expect(changes()).toHaveLength(1);
+    const beats = driver.delivered.slice(driver.delivered.indexOf(changes()[0] as Delivered) + 1);
+    await locker.query('rollback');
+    await locker.end();
+    await driver.untilTrue(() => changes().length === 2);
+    const lsn = Number(changes()[1]?.offset['lsn']);
+    expect(beats.length).toBeGreaterThan(0);
+    for (const { offset } of beats) expect(Number(offset['lsn'])).toBeLessThan(lsn);
   });
 
   test('a query that fails leaves the event as it came', async () => {

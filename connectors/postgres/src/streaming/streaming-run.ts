@@ -227,9 +227,9 @@ export class StreamingRun {
   get completeLsn(): Lsn | undefined {
     return this.#reader.completeLsn;
   }
-  /** See StreamPosition.completeOffset. */
+  /** See StreamPosition.completeOffset; undefined as well while some of its records are not in the queue yet (INV-1). */
   get completeOffset(): ChangeOffset | undefined {
-    return this.#reader.position.completeOffset;
+    return this.completeLsn === undefined ? undefined : this.#reader.position.completeOffset;
   }
   /** See StreamPosition.lastCommitLsn. */
   get lastCommitLsn(): Lsn | null {

@@ -14,6 +14,7 @@ import {
   type Schema,
   type SchemaAndValue,
   toSchemaless,
+  type ValueWriter,
   writeSchemaless,
 } from '@millrace/data';
 import { ConfigDef, type RawConfig } from '@millrace/foundation';
@@ -104,6 +105,9 @@ export class JsonConverter implements Converter, HeaderConverter {
   /** The schema of all that is read, where the config has one. */
   #content: Schema | null = null;
   #writers = new JsonWriters({ decimalFormat: 'BASE64', replaceNullWithDefault: true });
+  /** The schema that was written last: looking its writer up costs more than calling it. */
+  #lastSchema: Schema | undefined;
+  #lastWriter: ValueWriter = writeSchemaless;
   #prefixes = new WeakMap<Schema, Buffer>();
   #known: KnownEnvelope | undefined;
   readonly #parser = new JsonParser();
@@ -117,6 +121,7 @@ export class JsonConverter implements Converter, HeaderConverter {
       decimalFormat: config.string('decimal.format').toUpperCase() as JsonWriterOptions['decimalFormat'],
       replaceNullWithDefault: this.#replaceNull,
     });
+    this.#lastSchema = undefined;
     this.#prefixes = new WeakMap();
     this.#known = undefined;
     this.#content = this.#contentOf(config.optionalString('schema.content') ?? '');
@@ -146,7 +151,11 @@ export class JsonConverter implements Converter, HeaderConverter {
       writeSchemaless(value, out);
     } else {
       if (this.#schemas) out.bytes(this.#prefixOf(schema));
-      this.#writers.of(schema)(value, out);
+      if (schema !== this.#lastSchema) {
+        this.#lastWriter = this.#writers.of(schema);
+        this.#lastSchema = schema;
+      }
+      this.#lastWriter(value, out);
     }
     if (this.#schemas) out.byte(0x7d);
     return true;

@@ -1,6 +1,6 @@
 // Raw rows of one layout to JSON, column bytes to JSON bytes: the hottest loop of every source. All of it is one
 // function over local variables, with room for the whole row made at the start; what is rare leaves it.
-import { ByteWriter, Literal, viewOf } from '../byte-writer.ts';
+import { ByteWriter, viewOf, wordsOf } from '../byte-writer.ts';
 import { RAW_UNAVAILABLE, type RawEncoding, type RawRow, type RowLayout } from '../struct.ts';
 import { writeDecimalBase64 } from './decimal.ts';
 import { ESCAPE, writeEscaped } from './text.ts';
@@ -51,7 +51,7 @@ export class RowWriter {
   constructor({ layout, names, writers, decimalFormat }: RowWriterParts) {
     const { schema, fields } = layout;
     this.#layout = layout;
-    const words = names.map((name) => new Literal(name).words);
+    const words = names.map(wordsOf);
     this.#words = Int32Array.from(words.flatMap((each) => [...each]));
     let end = 0;
     this.#wordEnds = Int32Array.from(words, (each) => (end += each.length));
@@ -82,19 +82,27 @@ export class RowWriter {
     const wordEnds = this.#wordEnds;
     const nameLengths = this.#nameLengths;
     const count = columns.length;
-    const room = this.#room(index, base);
-    out.reserve(room);
+    const fixed = this.#fixedBytes;
+    out.reserve(fixed);
     let { buffer, view } = out;
     let at = out.position;
+    // Up to here a column of any length leaves the room that all the others need beyond theirs.
+    let limit = buffer.length - fixed;
     if (count === 0) buffer[at++] = 0x7b;
     let word = 0;
     for (let i = 0; i < count; i++) {
+      const entry = base + (columns[i] as number);
+      const length = index[entry + 1] as number;
+      if (at + length > limit) {
+        out.position = at;
+        out.reserve(fixed + length);
+        ({ buffer, view } = out);
+        limit = buffer.length - fixed;
+      }
       let nameAt = at;
       for (const end = wordEnds[i] as number; word < end; word++, nameAt += 4)
         view.setInt32(nameAt, words[word] as number, true);
       at += nameLengths[i] as number;
-      const entry = base + (columns[i] as number);
-      const length = index[entry + 1] as number;
       let from = index[entry] as number;
       const to = from + length;
       const kind = length < 0 ? KIND.decode : (kinds[i] as number);
@@ -129,21 +137,13 @@ export class RowWriter {
         this.#writeOther(row, i, out);
       }
       // Others may have needed a larger buffer, and the room of the columns to come.
-      out.reserve(room);
+      out.reserve(fixed);
       ({ buffer, view } = out);
       at = out.position;
+      limit = buffer.length - fixed;
     }
     buffer[at++] = 0x7d;
     out.position = at;
-  }
-
-  #room(index: Int32Array, base: number): number {
-    let room = this.#fixedBytes;
-    for (const column of this.#columns) {
-      const length = index[base + column + 1] as number;
-      if (length > 0) room += length;
-    }
-    return room;
   }
 
   #writeOther(row: RawRow, field: number, out: ByteWriter): void {

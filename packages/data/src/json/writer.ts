@@ -1,6 +1,6 @@
 // Connect values to JSON bytes, one writer compiled per schema. Structs are written by what they are: arrays of values
 // field by field, templates from prepared bytes, raw rows straight from the bytes the source sent.
-import { ByteWriter, Literal } from '../byte-writer.ts';
+import { ByteWriter } from '../byte-writer.ts';
 import { dataError } from '../errors.ts';
 import { isInt64 } from '../int64.ts';
 import { javaBigDecimal } from '../java-text.ts';
@@ -8,17 +8,10 @@ import { javaClassOf } from '../java-values.ts';
 import { BigDecimal, CONNECT_DECIMAL } from '../logical-types.ts';
 import type { Schema } from '../schema.ts';
 import { Double } from '../schemaless.ts';
-import {
-  RawRow,
-  type RowLayout,
-  Struct,
-  type StructTemplate,
-  TemplateStruct,
-  VARYING,
-  VaryingText,
-} from '../struct.ts';
+import { RawRow, type RowLayout, Struct, TemplateStruct } from '../struct.ts';
 import { JsonObject } from './json-object.ts';
 import { RowWriter } from './row-writer.ts';
+import { TemplateWriter } from './template-writer.ts';
 import { writeBase64, writeDouble, writeFloat, writeInteger, writeString } from './text.ts';
 
 /** Writes a value of the schema it was compiled for. */
@@ -144,36 +137,34 @@ export class JsonWriters {
     };
     // A row that was in an envelope has the optional form of the schema that it has on its own.
     let accepted = schema;
+    const accept = (other: Schema): void => {
+      if (other === schema || other === accepted) return;
+      if (!other.with({ optional: schema.optional }).equals(schema)) throw dataError('Mismatching schema.');
+      accepted = other;
+    };
     let rowWriter: RowWriter | undefined;
     let layout: RowLayout | undefined;
-    const known: KnownTemplate = { template: undefined, parts: undefined };
+    const templateWriter = new TemplateWriter(this, { names, writers: fieldWriters });
     return (value, out) => {
-      if (!(value instanceof Struct)) return invalid(value);
-      if (value.schema !== schema && value.schema !== accepted) {
-        if (!value.schema.with({ optional: schema.optional }).equals(schema))
-          throw dataError('Mismatching schema.');
-        accepted = value.schema;
-      }
       if (value instanceof RawRow) {
         if (rowWriter === undefined || value.layout !== layout) {
+          accept(value.schema);
           layout = value.layout;
           rowWriter = this.#rowWriter(layout, names, fieldWriters());
         }
         rowWriter.write(value, out);
-      } else if (
-        value instanceof TemplateStruct &&
-        this.#writeTemplate(value, known, names, fieldWriters, out)
-      ) {
         return;
-      } else {
-        const each = fieldWriters();
-        if (names.length === 0) out.byte(0x7b);
-        for (let i = 0; i < names.length; i++) {
-          out.bytes(names[i] as Buffer);
-          (each[i] as ValueWriter)(value.at(i), out);
-        }
-        out.byte(0x7d);
       }
+      if (!(value instanceof Struct)) return invalid(value);
+      accept(value.schema);
+      if (value instanceof TemplateStruct && templateWriter.write(value, out)) return;
+      const each = fieldWriters();
+      if (names.length === 0) out.byte(0x7b);
+      for (let i = 0; i < names.length; i++) {
+        out.bytes(names[i] as Buffer);
+        (each[i] as ValueWriter)(value.at(i), out);
+      }
+      out.byte(0x7d);
     };
   }
 
@@ -185,95 +176,6 @@ export class JsonWriters {
     }
     return writer;
   }
-
-  /**
-   * Writes a template struct from prepared bytes. The first struct of a template is not worth preparing for (many
-   * transactions have one row): returns false then.
-   */
-  #writeTemplate(
-    value: TemplateStruct,
-    known: KnownTemplate,
-    names: readonly Buffer[],
-    writers: () => readonly ValueWriter[],
-    out: ByteWriter,
-  ): boolean {
-    const { template } = value;
-    if (template !== known.template) {
-      known.template = template;
-      known.parts = this.#prepared(template, names, writers);
-    }
-    const { parts } = known;
-    if (parts === undefined) {
-      known.template = undefined;
-      return false;
-    }
-    const { literals, slots } = parts;
-    const { varying } = value;
-    for (let i = 0; i < slots.length; i++) {
-      out.literal(literals[i] as Literal);
-      (slots[i] as ValueWriter)(varying[i], out);
-    }
-    out.literal(literals[slots.length] as Literal);
-    return true;
-  }
-
-  /** Undefined when the template was not seen before. */
-  #prepared(
-    template: StructTemplate,
-    names: readonly Buffer[],
-    writers: () => readonly ValueWriter[],
-  ): PreparedTemplate | undefined {
-    const found = template.prepared.get(this) as PreparedTemplate | 'seen' | undefined;
-    if (found !== undefined && found !== 'seen') return found;
-    const parts = found === 'seen' ? prepareTemplate(template, names, writers()) : undefined;
-    template.prepared.set(this, parts ?? 'seen');
-    return parts;
-  }
-}
-
-/** The template that a writer wrote last, with what was prepared of it. */
-interface KnownTemplate {
-  template: StructTemplate | undefined;
-  parts: PreparedTemplate | undefined;
-}
-
-interface PreparedTemplate {
-  /** One more than there are slots: what comes before each varying field, and the end. */
-  readonly literals: readonly Literal[];
-  readonly slots: readonly ValueWriter[];
-}
-
-function prepareTemplate(
-  template: StructTemplate,
-  names: readonly Buffer[],
-  writers: readonly ValueWriter[],
-): PreparedTemplate {
-  const literals: Literal[] = [];
-  const slots: ValueWriter[] = [];
-  const scratch = new ByteWriter(512);
-  template.constants.forEach((constant, i) => {
-    scratch.bytes(names[i] as Buffer);
-    const write = writers[i] as ValueWriter;
-    if (constant === VARYING) {
-      literals.push(new Literal(scratch.copyFrom()));
-      slots.push(write);
-      scratch.reset();
-    } else if (constant instanceof VaryingText) {
-      writeString(scratch, constant.before);
-      literals.push(new Literal(scratch.copyFrom().subarray(0, -1)));
-      slots.push((value, out) => writeInteger(out, value as number | bigint));
-      scratch.reset();
-      writeString(scratch, constant.after);
-      const rest = scratch.copyFrom(1);
-      scratch.reset();
-      scratch.bytes(rest);
-    } else {
-      write(constant, scratch);
-    }
-  });
-  scratch.byte(0x7d);
-  literals.push(new Literal(scratch.copyFrom()));
-  return { literals, slots };
 }
 
 /** `{"first":`, `,"second":`, ... */

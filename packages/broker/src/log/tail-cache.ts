@@ -16,13 +16,21 @@ export class Tail {
   readonly #cache: TailCache;
   #batches: CachedBatch[] = [];
   #head = 0;
+  /** Added since the last read. */
+  #unreadBytes = 0;
 
   constructor(cache: TailCache) {
     this.#cache = cache;
   }
 
-  /** Keeps a batch that was appended behind the last one. */
+  /** Keeps a batch that was appended behind the last one, while somebody reads here. */
   add(header: BatchHeader, baseOffset: number, batch: Buffer): void {
+    this.#unreadBytes += batch.length;
+    // Whoever has left half of the ring unread does not keep up, or is not there: a copy would be for nobody.
+    if (this.#unreadBytes > this.#cache.capacity / 2) {
+      this.clear();
+      return;
+    }
     const position = this.#cache.copyIn(batch);
     if (position < 0) {
       this.clear();
@@ -39,6 +47,7 @@ export class Tail {
    * `offset` is not cached. The first is never cut: it is there whole when `atLeastOne`, or not at all.
    */
   read(offset: number, limitOffset: number, maxBytes: number, atLeastOne: boolean): Buffer | undefined {
+    this.#unreadBytes = 0;
     const batches = this.#batches;
     const first = batches[this.#head];
     if (!first || offset < first.baseOffset) return undefined;
@@ -102,7 +111,8 @@ const EMPTY = Buffer.alloc(0);
 
 /** The ring behind all tails. */
 export class TailCache {
-  readonly #capacity: number;
+  /** Bytes in the ring. */
+  readonly capacity: number;
   #memory: Buffer = EMPTY;
   /** Where the next batch goes. */
   #next = 0;
@@ -111,15 +121,15 @@ export class TailCache {
   #head = 0;
 
   constructor(capacity: number) {
-    this.#capacity = capacity;
+    this.capacity = capacity;
   }
 
   /** Copies a batch to where the oldest ones lay; -1 when it is too large to be worth their place. */
   copyIn(batch: Buffer): number {
-    if (batch.length * 4 > this.#capacity) return -1;
-    if (this.#memory.length === 0) this.#memory = Buffer.allocUnsafeSlow(this.#capacity);
-    if (this.#next + batch.length > this.#capacity) {
-      this.#evictWithin(this.#next, this.#capacity);
+    if (batch.length * 4 > this.capacity) return -1;
+    if (this.#memory.length === 0) this.#memory = Buffer.allocUnsafeSlow(this.capacity);
+    if (this.#next + batch.length > this.capacity) {
+      this.#evictWithin(this.#next, this.capacity);
       this.#next = 0;
     }
     const position = this.#next;

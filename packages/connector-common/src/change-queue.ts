@@ -25,8 +25,8 @@ const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
  * reader takes up to a number of records and waits when there are none. The bounds hold but for the last batch that each writer puts.
  */
 export class ChangeQueue<T> {
-  // INV-5: no unbounded queue.
-  readonly #maxRecords: number;
+  /** Records that fill it. INV-5: no unbounded queue. */
+  readonly maxRecords: number;
   readonly #maxBytes: number;
   readonly #batches: QueuedBatch<T>[] = [];
   #records = 0;
@@ -36,7 +36,7 @@ export class ChangeQueue<T> {
   #onRoom: (() => void)[] = [];
 
   constructor(options: ChangeQueueOptions) {
-    this.#maxRecords = options.maxRecords;
+    this.maxRecords = options.maxRecords;
     this.#maxBytes = options.maxBytes > 0 ? options.maxBytes : DEFAULT_MAX_BYTES;
   }
 
@@ -47,7 +47,7 @@ export class ChangeQueue<T> {
     return this.#bytes;
   }
   get isFull(): boolean {
-    return this.#records >= this.#maxRecords || this.#bytes >= this.#maxBytes;
+    return this.#records >= this.maxRecords || this.#bytes >= this.#maxBytes;
   }
   /** Whether `fail` was called: what is put now may never be taken. */
   get isFailed(): boolean {

@@ -37,7 +37,7 @@ export class RecordBatch {
   }
   /** Whether it is time to flush. */
   get isLarge(): boolean {
-    return this.#records.length >= ENOUGH;
+    return this.#records.length >= Math.min(ENOUGH, this.#options.queue.maxRecords);
   }
   /** Whether all records that were made are in the queue. */
   get isHandedOver(): boolean {

@@ -35,6 +35,8 @@ const SESSION: Readonly<Record<string, string>> = {
   intervalstyle: 'postgres',
   extra_float_digits: '3',
   bytea_output: 'hex',
+  // Of a publication that is missing, servers from 18 on do no more than warn.
+  client_min_messages: 'warning',
   lc_monetary: 'C',
 };
 

@@ -10,7 +10,13 @@ const MAX_MESSAGE = 0x40000000;
 /** Bytes before the body of a message. */
 export const MESSAGE_HEADER = 5;
 /** Types of messages of the server. */
-export const MESSAGE_TYPE = { copyData: 0x64, copyBoth: 0x57, copyDone: 0x63, error: 0x45 } as const;
+export const MESSAGE_TYPE = {
+  copyData: 0x64,
+  copyBoth: 0x57,
+  copyDone: 0x63,
+  error: 0x45,
+  notice: 0x4e,
+} as const;
 
 const NOTHING = Buffer.alloc(0);
 

@@ -242,13 +242,19 @@ export class ReplicationStream {
       this.#settleStart?.();
       this.#settleStart = undefined;
     } else if (type === MESSAGE_TYPE.error) {
-      this.#fail(parseError(bytes, start, end));
+      this.#fail(serverError(reportFields(bytes, start, end)));
       return false;
+    } else if (type === MESSAGE_TYPE.notice) {
+      const missing = missingPublication(reportFields(bytes, start, end));
+      if (missing !== undefined) {
+        this.#fail(missing);
+        return false;
+      }
     } else if (type === MESSAGE_TYPE.copyDone) {
       this.#fail(undefined);
       return false;
     }
-    return true; // notices, parameters and the like
+    return true; // other notices, parameters and the like
   };
 
   #onCopyData(bytes: Buffer, start: number, end: number): boolean {
@@ -340,8 +346,8 @@ function socketOf(client: pg.Client): Socket {
   return socket;
 }
 
-/** ErrorResponse: (field:1 text\0)* \0 */
-function parseError(bytes: Buffer, start: number, end: number): Error {
+/** ErrorResponse and NoticeResponse: (field:1 text\0)* \0 */
+function reportFields(bytes: Buffer, start: number, end: number): Map<string, string> {
   const fields = new Map<string, string>();
   for (let at = start; at < end && bytes[at] !== 0; ) {
     const zero = bytes.indexOf(0, at + 1);
@@ -349,8 +355,26 @@ function parseError(bytes: Buffer, start: number, end: number): Error {
     fields.set(String.fromCharCode(bytes[at] ?? 0), bytes.toString('utf8', at + 1, zero));
     at = zero + 1;
   }
+  return fields;
+}
+
+function serverError(fields: ReadonlyMap<string, string>): Error {
   return Object.assign(new Error(fields.get('M') ?? 'unknown error'), {
     code: fields.get('C'),
     severity: fields.get('S'),
   });
+}
+
+/**
+ * INV-3: from 18 on, pgoutput passes over the changes of a publication that is not there, with no more than a warning
+ * (which its function tells from others in every language). Here that ends the stream as with older servers, in their words.
+ */
+function missingPublication(fields: ReadonlyMap<string, string>): Error | undefined {
+  if (fields.get('R') !== 'LoadPublications') return undefined;
+  const name = /"(.*)"/s.exec(fields.get('M') ?? '')?.[1];
+  const text =
+    name === undefined
+      ? (fields.get('M') ?? 'a publication is missing')
+      : `publication "${name}" does not exist`;
+  return Object.assign(new Error(text), { code: '42704', severity: 'ERROR' });
 }

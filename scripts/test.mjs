@@ -1,5 +1,5 @@
 // `npm test`: installs and builds what is missing, finds the servers, runs every tier, and ends with the plain line
-// `N passed, N failed`. With --every-postgres also the core on the other Postgres versions, as CI does. With --full,
+// `N passed, N failed`. With --every-postgres also the core on the other Postgres versions. With --full,
 // --faults or --interop it runs the longer campaigns; with --full --postgres VERSION or --full --node VERSION only what
 // a full run does on that version, of 14 to 18 and of 20 and later.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

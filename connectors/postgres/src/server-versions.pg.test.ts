@@ -3,22 +3,12 @@
 import type { Struct } from '@millrace/data';
 import { startPostgres } from '@millrace/local-servers';
 import { eventually, testDatabase } from '@millrace/testkit';
-import pg from 'pg';
 import { describe, expect, inject, test } from 'vitest';
+import { serverVersion } from './fixtures/server-version.ts';
 import { type Delivered, TaskDriver } from './fixtures/task-driver.ts';
 import { testConfig } from './fixtures/test-config.ts';
 
 const version = await serverVersion(inject('postgresUrl'));
-
-async function serverVersion(url: string): Promise<number> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  const { rows } = await client.query<{ v: number }>(
-    "select current_setting('server_version_num')::int as v",
-  );
-  await client.end();
-  return rows[0]?.v ?? 0;
-}
 
 const after = ({ record }: Delivered): unknown[] | undefined =>
   ((record.value as Struct | null)?.get('after') as Struct | null)?.toArray();

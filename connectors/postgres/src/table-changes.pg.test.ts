@@ -1,10 +1,14 @@
 // Tables and publications that change under a running task, and changes that need care, with a crash after each record.
 import type { Struct } from '@millrace/data';
 import { type TestDatabase, testDatabase } from '@millrace/testkit';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { fromEveryRecord } from './fixtures/restarts.ts';
+import { serverVersion } from './fixtures/server-version.ts';
 import { type Delivered, TaskDriver } from './fixtures/task-driver.ts';
 import { testConfig } from './fixtures/test-config.ts';
+
+// A server of 14 goes on by what it remembers of a table until it has another reason to look at it again.
+const followsPartitions = (await serverVersion(inject('postgresUrl'))) >= 150_000;
 
 let db: TestDatabase;
 let number = 0;
@@ -93,7 +97,7 @@ test('F18: tables that are added, dropped, renamed and truncated under a running
   ]);
 });
 
-test.each([false, true])(
+test.each(followsPartitions ? [false, true] : [])(
   'F18: partitions that are attached and detached under a running task, via root %s',
   async (root) => {
     const settings = await fresh({

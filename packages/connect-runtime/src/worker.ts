@@ -1,5 +1,4 @@
 // The worker as a whole: clients, stores, herder, task host, REST, started in this order and closed in reverse.
-import { isIP } from 'node:net';
 import path from 'node:path';
 import type { PluginEntry } from '@millrace/connect-api';
 import {
@@ -13,7 +12,7 @@ import {
 import { Admin, Cluster, clientSecurity, fenceProducers } from '@millrace/kafka-client';
 import type { OverridePolicy } from './config/client-overrides.ts';
 import { defaultProviders } from './config/providers.ts';
-import { restConfig } from './config/rest-config.ts';
+import { restConfig, withListener } from './config/rest-config.ts';
 import {
   clientSettings,
   OFFSETS_FILE,
@@ -99,7 +98,7 @@ const LEAST_BLOCKED_MS = 5000;
 
 /** Starts a worker; resolves when REST answers and the worker has its place in the group. */
 export async function startWorker(options: WorkerOptions): Promise<WorkerHandle> {
-  const worker = new Worker(options, parseWorkerConfig(withListener(options)));
+  const worker = new Worker(options, parseWorkerConfig(withListener(options.properties, options.rest)));
   try {
     await worker.start();
   } catch (error) {
@@ -107,12 +106,6 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerHandle>
     throw error;
   }
   return worker;
-}
-
-function withListener({ properties, rest }: WorkerOptions): RawConfig {
-  if (rest === undefined) return properties;
-  const host = isIP(rest.host) === 6 ? `[${rest.host}]` : rest.host;
-  return { ...properties, listeners: `http://${host}:${rest.port}` };
 }
 
 class Worker implements WorkerHandle {
@@ -232,8 +225,7 @@ class Worker implements WorkerHandle {
       clock,
       logger,
     });
-    const parts = { cluster, admin, configs, offsets, status, host, leadership, plugins };
-    const made = this.#createHerder(parts);
+    const made = this.#createHerder({ cluster, admin, configs, offsets, status, host, leadership, plugins });
     const [serve] = await Promise.all([this.#prepareRest(made, host), starting]);
     // What the topics held already is no change.
     herder = made;

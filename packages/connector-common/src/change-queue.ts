@@ -19,14 +19,16 @@ export interface ChangeQueueOptions {
 }
 
 const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
+/** Records of a batch, from which on a writer gains nothing by waiting for more. */
+const ENOUGH = 512;
 
 /**
  * One reader; writers that take turns. A writer asks `isFull` before it reads on and is called back once there is room; the
  * reader takes up to a number of records and waits when there are none. The bounds hold but for the last batch that each writer puts.
  */
 export class ChangeQueue<T> {
-  /** Records that fill it. INV-5: no unbounded queue. */
-  readonly maxRecords: number;
+  // INV-5: no unbounded queue.
+  readonly #maxRecords: number;
   readonly #maxBytes: number;
   readonly #batches: QueuedBatch<T>[] = [];
   #records = 0;
@@ -36,7 +38,7 @@ export class ChangeQueue<T> {
   #onRoom: (() => void)[] = [];
 
   constructor(options: ChangeQueueOptions) {
-    this.maxRecords = options.maxRecords;
+    this.#maxRecords = options.maxRecords;
     this.#maxBytes = options.maxBytes > 0 ? options.maxBytes : DEFAULT_MAX_BYTES;
   }
 
@@ -47,11 +49,15 @@ export class ChangeQueue<T> {
     return this.#bytes;
   }
   get isFull(): boolean {
-    return this.#records >= this.maxRecords || this.#bytes >= this.#maxBytes;
+    return this.#records >= this.#maxRecords || this.#bytes >= this.#maxBytes;
   }
   /** Whether `fail` was called: what is put now may never be taken. */
   get isFailed(): boolean {
     return this.#error !== undefined;
+  }
+  /** Whether so many records are a batch to put at once, without waiting for more. */
+  isEnough(records: number): boolean {
+    return records >= Math.min(ENOUGH, this.#maxRecords);
   }
   get isEmpty(): boolean {
     return this.#batches.length === 0;

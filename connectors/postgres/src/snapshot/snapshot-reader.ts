@@ -47,9 +47,6 @@ interface HeldRow {
   readonly firstOfTable: boolean;
 }
 
-/** Records of a batch, from which on it is not worth waiting for more. */
-const ENOUGH = 512;
-
 export class SnapshotReader {
   readonly #options: SnapshotOptions;
   readonly #index = new TupleIndex();
@@ -137,13 +134,12 @@ export class SnapshotReader {
       rows++;
       shared.rowCount++;
     };
-    const enough = Math.min(ENOUGH, queue.maxRecords);
     const read = (bytes: number): Promise<void> | undefined => {
       progress.rowsScanned(name, rows - told);
       told = rows;
       this.#bytes += bytes;
       // Many reads of one turn become one batch: what a batch costs is more than what the rows of one read do.
-      if (this.#records.length >= enough) this.#flush();
+      if (queue.isEnough(this.#records.length)) this.#flush();
       else this.#soon ??= setImmediate(() => this.#flush());
       // INV-5: a full queue stops the reading; the socket stops the server.
       return queue.isFull ? queue.room() : undefined;

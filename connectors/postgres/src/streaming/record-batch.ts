@@ -15,8 +15,6 @@ export interface RecordBatchOptions {
   readonly isUnfinished: () => boolean;
 }
 
-const ENOUGH = 512;
-
 export class RecordBatch {
   readonly #options: RecordBatchOptions;
   #records: SourceRecord[] = [];
@@ -37,7 +35,7 @@ export class RecordBatch {
   }
   /** Whether it is time to flush. */
   get isLarge(): boolean {
-    return this.#records.length >= Math.min(ENOUGH, this.#options.queue.maxRecords);
+    return this.#options.queue.isEnough(this.#records.length);
   }
   /** Whether all records that were made are in the queue. */
   get isHandedOver(): boolean {

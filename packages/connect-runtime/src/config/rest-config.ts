@@ -219,9 +219,21 @@ function wantsLogin(resolved: ResolvedConfig): boolean {
   return classes.length > 0;
 }
 
-/** `HOST:PORT` of a listener in an URL: what listens on every address is reached as localhost. */
+/** The host of a listener in an URL: what listens on every address is reached as localhost. */
 export function urlHost(host: string): string {
-  if (host === '' || host === '0.0.0.0' || host === '::') return 'localhost';
+  return host === '' || host === '0.0.0.0' || host === '::' ? 'localhost' : bracketed(host);
+}
+
+/** The config with its one listener where `rest` says, if it does. */
+export function withListener(
+  properties: RawConfig,
+  rest: { readonly host: string; readonly port: number } | undefined,
+): RawConfig {
+  if (rest === undefined) return properties;
+  return { ...properties, listeners: `http://${bracketed(rest.host)}:${rest.port}` };
+}
+
+function bracketed(host: string): string {
   return isIP(host) === 6 ? `[${host}]` : host;
 }
 

@@ -79,6 +79,7 @@ async function read(
   slot: string,
   more: Record<string, string>,
   from?: Delivered['offset'],
+  wanted?: 'in parts',
 ): Promise<{ readonly delivered: Delivered[]; readonly streamedBytes: number }> {
   const name = `${slot}_${readers++}`;
   await database.query(`select pg_copy_logical_replication_slot('${slot}', '${name}')`);
@@ -95,11 +96,14 @@ async function read(
   await driver.untilTrue(() => driver.delivered.some(({ record }) => record.topic === 'p.public.marker'));
   // With the END of its transaction, so that all end at the same place.
   await driver.untilTrue(() => driver.delivered.at(-1)?.record.topic === 'p.transaction');
-  const [row] = await database.query(
-    'select stream_bytes::text as bytes from pg_stat_get_replication_slot($1)',
-    [name],
-  );
-  return { delivered: driver.delivered, streamedBytes: Number(row?.['bytes']) };
+  const streamedBytes = async (): Promise<number> => {
+    const sql = 'select stream_bytes::text as bytes from pg_stat_get_replication_slot($1)';
+    const [row] = await database.query(sql, [name]);
+    return Number(row?.['bytes']);
+  };
+  // Up to Postgres 14 a collector shows what was counted some time later.
+  if (wanted === 'in parts') await driver.untilTrue(async () => (await streamedBytes()) > 0);
+  return { delivered: driver.delivered, streamedBytes: await streamedBytes() };
 }
 
 async function bothWays(database: TestDatabase, slot: string): Promise<Delivered[]> {
@@ -202,11 +206,12 @@ test('F24: the server does send them in parts, and only where it is asked to', a
   await db.query("select pg_create_logical_replication_slot('sip_s', 'pgoutput')");
   await db.query("insert into t select i, 's', null from generate_series(900000, 903000) i");
   await db.query('delete from marker; insert into marker values (1)');
-  const streamed = async (more: Record<string, string>): Promise<number> =>
-    (await read(db, 'sip_s', more)).streamedBytes;
+  const streamed = async (more: Record<string, string>, wanted?: 'in parts'): Promise<number> =>
+    (await read(db, 'sip_s', more, undefined, wanted)).streamedBytes;
   expect(await streamed({})).toBe(0);
-  expect(await streamed({ 'millrace.streaming': 'on' })).toBeGreaterThan(64 * 1024);
-  expect(await streamed({ 'slot.stream.params': 'proto_version=2;streaming=on' })).toBeGreaterThan(64 * 1024);
+  expect(await streamed({ 'millrace.streaming': 'on' }, 'in parts')).toBeGreaterThan(64 * 1024);
+  const asked = { 'slot.stream.params': 'proto_version=2;streaming=on' };
+  expect(await streamed(asked, 'in parts')).toBeGreaterThan(64 * 1024);
 });
 
 test('F24: goes on from any record within a transaction that was received in parts (INV-2, INV-3)', async () => {
@@ -237,7 +242,8 @@ test('F24: goes on from any record within a transaction that was received in par
         .map((one) => shown(one).replace(/\| \{.*$/, ''));
     const left = rows(again);
     expect(rows(all).slice(rows(all).length - left.length), `stored ${stored}`).toEqual(left);
-    expect(all.length - again.length, `stored ${stored}`).toBeGreaterThanOrEqual(stored - 2);
+    // What comes again: the change that was stored in part, which is three records where it changes a key, and the BEGIN.
+    expect(all.length - again.length, `stored ${stored}`).toBeGreaterThanOrEqual(stored - 4);
   }
 });
 

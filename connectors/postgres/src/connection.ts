@@ -6,6 +6,7 @@ import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { type Logger, MillraceError } from '@millrace/foundation';
 import pg from 'pg';
 import { postgresError, serverError, sqlStateOf, toPostgresError } from './errors.ts';
+import { wideSocket } from './protocol/wide-socket.ts';
 import { type TlsSettings, tlsAttempts } from './tls.ts';
 
 /** Which of several servers is wanted, in the words of Java's driver, in lower case. */
@@ -191,6 +192,8 @@ function newSession(
     ...(settings.password === undefined ? {} : { password: settings.password }),
     database: settings.database,
     ssl,
+    // TLS reads from the socket by itself.
+    ...(ssl === false ? { stream: wideSocket } : {}),
     enableChannelBinding: bound,
     keepAlive: settings.keepAlive,
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,

@@ -97,6 +97,7 @@ const HIGHEST_USED: Readonly<Record<number, number>> = {
 };
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
+const LARGE_REQUEST_BYTES = 64 * 1024;
 const DEFAULT_MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
 /** Which part of its lifetime a login is used before it is renewed, as Java's clients have it. */
 const RENEW_FROM = 0.85;
@@ -326,18 +327,27 @@ export class Connection implements AsyncDisposable {
     return this.#correlationId;
   }
 
-  // Requests made in one turn of the loop leave in one system call.
+  // Small requests made in one turn of the loop leave in one system call. A large one leaves at once, so that the broker
+  // works on it during the rest of the turn.
   #write(chunks: readonly Buffer[]): void {
     if (!this.#corked) {
       this.#corked = true;
       this.#socket.cork();
-      process.nextTick(() => {
-        this.#corked = false;
-        this.#socket.uncork();
-      });
+      process.nextTick(this.#uncork);
     }
-    for (const chunk of chunks) this.#socket.write(chunk);
+    let size = 0;
+    for (const chunk of chunks) {
+      this.#socket.write(chunk);
+      size += chunk.length;
+    }
+    if (size >= LARGE_REQUEST_BYTES) this.#uncork();
   }
+
+  readonly #uncork = (): void => {
+    if (!this.#corked) return;
+    this.#corked = false;
+    this.#socket.uncork();
+  };
 
   #startTimer(key: number, timeoutMs: number | undefined): NodeJS.Timeout | undefined {
     const limit = timeoutMs ?? this.#options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS;

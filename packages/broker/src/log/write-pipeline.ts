@@ -9,7 +9,10 @@ import { dirname } from 'node:path';
 import { type Disk, isNoSpace } from '../disk.ts';
 import type { Segment } from './segment.ts';
 
-/** Writes up to this size are done at once: a system call costs less than the way through the thread pool. */
+/**
+ * Writes up to this size are done at once: a system call costs less than the way through the thread pool. More goes that
+ * way, and so does what would wait for a sync under way, which file systems let writes of the same file do.
+ */
 const SYNC_WRITE_BYTES = 1024 * 1024;
 const ASYNC_WRITE_BYTES = 16 * 1024 * 1024;
 /** Writes up to this size are small. */
@@ -169,8 +172,10 @@ export class WritePipeline {
     if (!segment) return;
     let count = 0;
     let size = 0;
+    // Before a sync, not more than is quickly written: the rest is written while that is synced.
+    const most = this.#syncing ? ASYNC_WRITE_BYTES : SYNC_WRITE_BYTES;
     for (const item of this.#queue) {
-      if (count > 0 && (item.segment !== segment || size + item.bytes.length > ASYNC_WRITE_BYTES)) break;
+      if (count > 0 && (item.segment !== segment || size + item.bytes.length > most)) break;
       count++;
       size += item.bytes.length;
     }
@@ -180,7 +185,7 @@ export class WritePipeline {
     try {
       this.#open(segment);
       // INV-12: one write in flight a partition; what is appended meanwhile waits for it.
-      if (size > SYNC_WRITE_BYTES) {
+      if (size > (this.#syncing ? SMALL_WRITE_BYTES : SYNC_WRITE_BYTES)) {
         this.#run(segment.file.write(chunks, position), () => this.#wrote(segment, items, size));
         return;
       }

@@ -1,8 +1,11 @@
 // What a producer is made from, and the records it takes.
 import type { Clock, Logger, MillraceError } from '@millrace/foundation';
-import type { Compression, KafkaRecord, RecordHeader } from '@millrace/kafka-protocol';
+import type { BatchBuilder, Compression, KafkaRecord, RecordHeader } from '@millrace/kafka-protocol';
 import type { Cluster } from './cluster.ts';
 import type { Transactions } from './transactions.ts';
+
+/** What a record counts against bounds beside its key, value and headers. */
+export const RECORD_OVERHEAD = 32;
 
 export interface BatchProducerOptions {
   readonly cluster: Cluster;
@@ -66,6 +69,21 @@ export interface OpenBatch {
   /** Length of the memory in bytes. */
   readonly capacity: number;
   memory(): Buffer;
+}
+
+/**
+ * Records that go into one open batch one after the other: what is the same for all of them is looked up once. Nothing
+ * else may be appended before the run has ended.
+ */
+export interface BatchRun {
+  /** Takes each record. */
+  readonly batch: Pick<BatchBuilder, 'append'> & OpenBatch;
+  /** Takes one number a record, as `append` of the producer does. */
+  readonly tokens: number[];
+  /** What the records may take in all: each its key, its value, its headers and `RECORD_OVERHEAD`. */
+  readonly roomBytes: number;
+  /** To be told what they took, whatever happened meanwhile. */
+  readonly end: (bytes: number) => void;
 }
 
 export interface RecordPlace {

@@ -11,11 +11,13 @@ import {
   murmur2Partition,
   type RecordHeader,
 } from '@millrace/kafka-protocol';
-import type {
-  BatchProducerOptions,
-  OpenBatch,
-  OutgoingRecord,
-  RecordPlace,
+import {
+  type BatchProducerOptions,
+  type BatchRun,
+  type OpenBatch,
+  type OutgoingRecord,
+  RECORD_OVERHEAD,
+  type RecordPlace,
 } from './batch-producer-options.ts';
 import { clientError } from './errors.ts';
 import { MemoryPool } from './memory-pool.ts';
@@ -41,7 +43,6 @@ const DEFAULT_BATCH_BYTES = 1_000_000;
 const DEFAULT_BUFFER_BYTES = 64 * 1024 * 1024;
 const DEFAULT_REQUEST_BYTES = 4 * 1024 * 1024;
 const EAGER_BYTES = 256 * 1024;
-const RECORD_OVERHEAD = 32;
 const POOL_BYTES = 16 * 1024 * 1024;
 const DEFAULT_UNKNOWN_TOPIC_TIMEOUT_MS = 60_000;
 
@@ -216,9 +217,29 @@ export class BatchProducer implements AsyncDisposable {
    * does, or where there is no open batch.
    */
   openBatch(topicName: string, partition: number | null): OpenBatch | undefined {
+    return this.#onlyQueue(topicName, partition)?.open?.builder;
+  }
+
+  /** Begins a run of records into the open batch of a partition. Undefined where `openBatch` is, and where there is no room. */
+  beginRun(topicName: string, partition: number | null): BatchRun | undefined {
+    this.#options.transactions?.expectOpen();
+    const queue = this.#onlyQueue(topicName, partition);
+    const batch = queue?.open;
+    // The first record of a batch may be of any size; `append` sees to that.
+    if (!batch || batch.count === 0) return undefined;
+    const roomBytes = Math.min(queue.maxBatchBytes - batch.sizeInBytes, this.#bufferBytes - this.#usedBytes);
+    const end = (bytes: number): void => {
+      batch.accountedBytes += bytes;
+      this.#usedBytes += bytes;
+      if (bytes > 0) this.#sender.touch(queue);
+    };
+    return roomBytes > 0 ? { batch: batch.builder, tokens: batch.tokens, roomBytes, end } : undefined;
+  }
+
+  /** The queue that the next record of a topic goes to, where that does not depend on the record. */
+  #onlyQueue(topicName: string, partition: number | null): PartitionQueue | undefined {
     const { queues } = this.#topicFor(topicName);
-    const queue = queues.length === 1 ? queues[0] : partition === null ? undefined : queues[partition];
-    return queue?.open?.builder;
+    return queues.length === 1 ? queues[0] : partition === null ? undefined : queues[partition];
   }
 
   #topicFor(name: string): Topic {

@@ -18,11 +18,13 @@ export {
 } from './assignors.ts';
 export { type BackoffOptions, backoffMs } from './backoff.ts';
 export { BatchProducer } from './batch-producer.ts';
-export type {
-  BatchProducerOptions,
-  OpenBatch,
-  OutgoingRecord,
-  RecordPlace,
+export {
+  type BatchProducerOptions,
+  type BatchRun,
+  type OpenBatch,
+  type OutgoingRecord,
+  RECORD_OVERHEAD,
+  type RecordPlace,
 } from './batch-producer-options.ts';
 export { parseBootstrapServers } from './bootstrap.ts';
 export { type ClientSecurity, clientSecurity, isSecurityKey } from './client-security.ts';

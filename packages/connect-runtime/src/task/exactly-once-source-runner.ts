@@ -113,39 +113,19 @@ export class ExactlyOnceSourceRunner extends SourceRunner {
 
   /** A transaction that has failed is no fault of the record that finds it so: no error of records is tolerated then. */
   #guarded(producer: BatchProducer): RecordSenderOptions['producer'] {
+    const guard = <T>(work: () => T): T => {
+      try {
+        return work();
+      } catch (error) {
+        if (this.#transactions.phase !== 'open') this.fail(this.#failureOf(error));
+        throw error;
+      }
+    };
     return {
-      append: (
-        topic,
-        partition,
-        timestampMs,
-        source,
-        keyStart,
-        keyEnd,
-        valueStart,
-        valueEnd,
-        headers,
-        token,
-      ) => {
-        try {
-          return producer.append(
-            topic,
-            partition,
-            timestampMs,
-            source,
-            keyStart,
-            keyEnd,
-            valueStart,
-            valueEnd,
-            headers,
-            token,
-          );
-        } catch (error) {
-          if (this.#transactions.phase !== 'open') this.fail(this.#failureOf(error));
-          throw error;
-        }
-      },
+      append: (...record) => guard(() => producer.append(...record)),
       ready: (signal) => producer.ready(signal),
       openBatch: (topic, partition) => producer.openBatch(topic, partition),
+      beginRun: (topic, partition) => guard(() => producer.beginRun(topic, partition)),
     };
   }
 

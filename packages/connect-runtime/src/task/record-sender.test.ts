@@ -1,8 +1,9 @@
 import { type Headers, SourceRecord, type Transformation } from '@millrace/connect-api';
 import { STRING } from '@millrace/data';
 import { MillraceError, silentLogger, systemClock } from '@millrace/foundation';
-import type { OpenBatch } from '@millrace/kafka-client';
-import { describe, expect, it } from 'vitest';
+import { type BatchRun, type OpenBatch, RECORD_OVERHEAD } from '@millrace/kafka-client';
+import { BatchBuilder, readRecords } from '@millrace/kafka-protocol';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { ErrorHandler, errorSettings } from './error-handling.ts';
 import { RecordSender } from './record-sender.ts';
 import { SubmittedRecords } from './submitted-records.ts';
@@ -84,6 +85,7 @@ class Fixture {
           return Promise.resolve();
         },
         openBatch: () => this.batch,
+        beginRun: () => this.run,
       },
       submitted: this.submitted,
       clock: systemClock,
@@ -96,6 +98,8 @@ class Fixture {
   }
   /** The batch that records are written into, if any. */
   batch: OpenBatch | undefined;
+  /** What a run goes into, if there may be one. */
+  run: BatchRun | undefined;
 
   send(...records: SourceRecord[]): Promise<void> {
     return this.sender.send({ records }, new AbortController().signal);
@@ -121,6 +125,59 @@ describe('RecordSender', () => {
     await fixture.send(...values.map((value) => record(value)));
     expect(fixture.appended.map(({ value }) => value)).toEqual(values);
     expect(fixture.sources.map((source) => source === memory)).toEqual([true, false, false]);
+  });
+
+  describe('with an open batch that takes runs', () => {
+    const builder = new BatchBuilder({ maxBytes: 1e6, initialBytes: 256 * 1024 });
+    const tokens: number[] = [];
+    const ended: number[] = [];
+    const run = (roomBytes: number): BatchRun => ({
+      batch: builder,
+      tokens,
+      roomBytes,
+      end: (bytes) => ended.push(bytes),
+    });
+    const written = (): string[] => {
+      const seal = { producerId: -1, producerEpoch: -1, baseSequence: -1, transactional: false };
+      return readRecords(builder.finish(seal), 0).map(({ value }) => String(value));
+    };
+    beforeEach(() => {
+      builder.reset();
+      tokens.length = 0;
+      ended.length = 0;
+    });
+
+    it('INV-2: sends in a run what is like the record before, and the rest one by one, in order', async () => {
+      const fixture = new Fixture();
+      await fixture.send(record('first'));
+      fixture.run = run(1e6);
+      await fixture.send(record('1'), record('22'), record('elsewhere', { topic: 'u' }), record('after'));
+      expect(written()).toEqual(['1', '22']);
+      expect(fixture.appended.map(({ value }) => value)).toEqual(['first', 'elsewhere', 'after']);
+      expect(fixture.appended.map(({ token }) => token)).toEqual([0, 3, 4]);
+      expect(tokens).toEqual([1, 2]);
+      expect(ended[0]).toBe('122'.length + 2 * RECORD_OVERHEAD);
+    });
+
+    it('INV-5: takes no more than there is room for', async () => {
+      const fixture = new Fixture();
+      await fixture.send(record('first'));
+      fixture.run = run(2 * RECORD_OVERHEAD + 5);
+      await fixture.send(record('aaa'), record('bb'), record('c'));
+      expect(written()).toEqual(['aaa', 'bb']);
+      expect(fixture.appended.map(({ value }) => value)).toEqual(['first', 'c']);
+    });
+
+    it('INV-1: passes by one that cannot be converted and sends those around it', async () => {
+      const fixture = new Fixture({ tolerance: 'all' });
+      await fixture.send(record('first'));
+      fixture.run = run(1e6);
+      await fixture.send(record('1'), record('unwritable'), record('3'));
+      expect(written()).toEqual(['1', '3']);
+      expect(ended).toEqual([1 + RECORD_OVERHEAD, 1 + RECORD_OVERHEAD]);
+      fixture.submitted.acknowledgeAll([0, ...tokens]);
+      expect(fixture.submitted.takeCommittable().map(({ offset }) => offset)).toEqual([{ at: '3' }]);
+    });
   });
 
   it('converts a headers array once however many records share it', async () => {

@@ -1,5 +1,7 @@
 // The hot path of a source task: records through transforms and converters into the producer. The loop is synchronous
 // and allocates nothing per record; whatever has to wait or went wrong leaves it and comes back.
+
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type {
   Headers,
   SourceBatch,
@@ -9,7 +11,8 @@ import type {
 } from '@millrace/connect-api';
 import { ByteWriter, type Schema } from '@millrace/data';
 import { type Clock, collectSmallHeap, toError } from '@millrace/foundation';
-import type { BatchProducer, OutgoingRecord } from '@millrace/kafka-client';
+import { type BatchProducer, type OutgoingRecord, RECORD_OVERHEAD } from '@millrace/kafka-client';
+import { headersSize } from '@millrace/kafka-protocol';
 import { untilAborted } from './abortable.ts';
 import type { TaskConverters } from './converters.ts';
 import type { ErrorHandler, Failure, Stage } from './error-handling.ts';
@@ -21,7 +24,7 @@ export interface RecordSenderOptions {
   readonly chain: TransformationChain;
   readonly converters: TaskConverters;
   readonly errors: ErrorHandler;
-  readonly producer: Pick<BatchProducer, 'append' | 'ready' | 'openBatch'>;
+  readonly producer: Pick<BatchProducer, 'append' | 'ready' | 'openBatch' | 'beginRun'>;
   readonly submitted: RecordLedger;
   readonly clock: Clock;
   /** Makes a topic ready for `append`: creates it where needed. */
@@ -34,6 +37,9 @@ type RecordHeaders = NonNullable<OutgoingRecord['headers']>;
 
 /** Why the loop stopped before a record. */
 type Wait = 'room' | 'topic' | 'schema' | 'failure';
+
+/** So many records are sent before what has come in meanwhile, acknowledgements above all, is looked at. */
+const TURN_RECORDS = 512;
 
 interface TopicState {
   readonly name: string;
@@ -59,6 +65,8 @@ export class RecordSender {
   readonly #preparesSchemas: boolean;
   readonly #topics = new Map<string, TopicState>();
   #own = new ByteWriter(64 * 1024);
+  /** The record that is sent next. */
+  #next = 0;
   /** Writes into open batches. */
   readonly #draft = new ByteWriter(64);
   /** Between the key and the value of the record that is being written. */
@@ -112,15 +120,10 @@ export class RecordSender {
     if (this.#hadLong) collectSmallHeap();
     this.#hadLong = false;
     this.#nowMs = this.#options.clock.nowMs();
-    let next = this.#sendFrom(records, 0);
+    let next = 0;
     while (next < records.length && !signal.aborted) {
-      const record = records[next];
-      this.#waits++;
-      this.#isWaiting = true;
-      if (record && (await this.#settle(record, signal))) next++;
-      this.#isWaiting = false;
-      this.#nowMs = this.#options.clock.nowMs();
-      if (!signal.aborted) next = this.#sendFrom(records, next);
+      if (next > 0) await endOfTurn();
+      next = await this.#sendPart(records, next, Math.min(next + TURN_RECORDS, records.length), signal);
     }
     if (position && next === records.length) {
       const { submitted } = this.#options;
@@ -131,19 +134,109 @@ export class RecordSender {
     if (this.#own.buffer.length > KEPT_BUFFER_BYTES && !this.#hadLong) this.#own = new ByteWriter(64 * 1024);
   }
 
-  /** Sends as many records as it can without waiting; the index of the first that it could not, or the length. */
-  #sendFrom(records: readonly SourceRecord[], start: number): number {
-    let next = start;
+  /** Sends the records from `start` to `end`; the index of the first that it did not before the signal fired, or `end`. */
+  async #sendPart(
+    records: readonly SourceRecord[],
+    start: number,
+    end: number,
+    signal: AbortSignal,
+  ): Promise<number> {
+    let next = this.#sendFrom(records, start, end);
+    while (next < end && !signal.aborted) {
+      const record = records[next];
+      this.#waits++;
+      this.#isWaiting = true;
+      if (record && (await this.#settle(record, signal))) next++;
+      this.#isWaiting = false;
+      this.#nowMs = this.#options.clock.nowMs();
+      if (!signal.aborted) next = this.#sendFrom(records, next, end);
+    }
+    return next;
+  }
+
+  /** Sends as many records before `end` as it can without waiting; the index of the first that it could not, or `end`. */
+  #sendFrom(records: readonly SourceRecord[], start: number, end: number): number {
+    this.#next = start;
     try {
-      for (; next < records.length; next++) {
-        const record = records[next];
-        if (record !== undefined && !this.#sendOne(record)) return next;
+      for (;;) {
+        this.#sendRun(records, end);
+        const record = records[this.#next];
+        if (record === undefined || this.#next === end) break;
+        if (!this.#sendOne(record)) break;
+        this.#next++;
       }
     } catch (error) {
       this.#error = error;
       this.#wait = 'failure';
     }
-    return next;
+    return this.#next;
+  }
+
+  /**
+   * Sends records that have in common what most have, as many as the open batch takes: `sendOne` for each, with what is
+   * the same done once. Ends before whatever needs more than that, and does not wait.
+   */
+  #sendRun(records: readonly SourceRecord[], until: number): void {
+    const first = records[this.#next];
+    const topic = this.#lastTopic;
+    if (first === undefined || topic?.name !== first.topic || !this.#chain.empty) return;
+    const { topic: name, kafkaPartition, headers, sourcePartition, keySchema, valueSchema } = first;
+    if (this.#preparesSchemas && !this.#schemasReady(topic, first)) return;
+    const converted = headers.length === 0 ? null : topic.lastConverted;
+    if (headers.length > 0 && topic.lastHeaders !== headers) return;
+    this.#stage = 'KAFKA_PRODUCE';
+    const run = this.#options.producer.beginRun(name, kafkaPartition);
+    if (run === undefined) return;
+    const { submitted } = this.#options;
+    const { key: keys, value: values } = this.#converters;
+    const { batch, tokens } = run;
+    const out = this.#draft;
+    let left = run.roomBytes;
+    let next = this.#next;
+    try {
+      const overhead = RECORD_OVERHEAD + (converted === null ? 0 : headersSize(converted));
+      const partitionIndex = this.#partitionIndex(first);
+      for (; next < until; next++) {
+        const record = records[next] as SourceRecord;
+        if (
+          record.topic !== name ||
+          record.headers !== headers ||
+          record.valueSchema !== valueSchema ||
+          record.keySchema !== keySchema ||
+          record.kafkaPartition !== kafkaPartition ||
+          record.sourcePartition !== sourcePartition
+        )
+          break;
+        const start = batch.draftStart;
+        if (submitted.full || batch.capacity - start <= 4 * this.#largest) break;
+        out.borrow(batch.memory(), start);
+        this.#stage = 'KEY_CONVERTER';
+        const hasKey = keys.write(name, headers, keySchema, record.key, out);
+        const keyEnd = out.position;
+        const valueStart = keyEnd + batch.draftGap;
+        out.position = valueStart;
+        this.#stage = 'VALUE_CONVERTER';
+        const hasValue = values.write(name, headers, valueSchema, record.value, out);
+        const end = out.position;
+        const bytes = (hasKey ? keyEnd - start : 0) + (hasValue ? end - valueStart : 0) + overhead;
+        if (bytes > left) break;
+        left -= bytes;
+        batch.append(
+          record.timestamp ?? this.#nowMs,
+          out.buffer,
+          hasKey ? start : -1,
+          keyEnd,
+          hasValue ? valueStart : -1,
+          end,
+          converted,
+        );
+        tokens.push(submitted.submit(partitionIndex, record.sourceOffset));
+        this.#noteSize(end - start);
+      }
+    } finally {
+      this.#next = next;
+      run.end(run.roomBytes - left);
+    }
   }
 
   /** False when the record has to wait; `#wait` says for what. */
@@ -196,15 +289,17 @@ export class RecordSender {
         converted,
         sequence,
       );
-      const size = out.position - start;
-      if (size > this.#largest) {
-        this.#largest = Math.min(size, KEPT_BUFFER_BYTES);
-        this.#hadLong ||= size > KEPT_BUFFER_BYTES;
-      }
+      this.#noteSize(out.position - start);
     } finally {
       if (!taken) submitted.removeLast(sequence);
     }
     return taken || this.#waitFor('room', current);
+  }
+
+  #noteSize(bytes: number): void {
+    if (bytes <= this.#largest) return;
+    this.#largest = Math.min(bytes, KEPT_BUFFER_BYTES);
+    this.#hadLong ||= bytes > KEPT_BUFFER_BYTES;
   }
 
   /** The first record of a topic waits until that exists. As in Connect, one that cannot be converted makes none. */

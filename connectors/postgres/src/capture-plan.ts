@@ -4,7 +4,7 @@ import type { Logger } from '@millrace/foundation';
 import type { PostgresConfig } from './config.ts';
 import { DEBEZIUM_EXCEPTION, postgresError } from './errors.ts';
 import type { StoredOffset } from './offset.ts';
-import { formatLsn } from './protocol/lsn.ts';
+import { formatLsn, type Lsn } from './protocol/lsn.ts';
 import type { PositionCheck, SlotState } from './replication-slot.ts';
 
 export interface Plan {
@@ -24,6 +24,8 @@ export interface PlanInput {
   readonly logger: Logger;
   readonly stored: StoredOffset | undefined;
   readonly slot: SlotState | undefined;
+  /** Where the server's WAL ends. */
+  readonly walEnd: Lsn;
   /** See `lineageBreak`. */
   readonly lineage: (stored: StoredOffset) => string | undefined;
   /** See `checkPosition`. */
@@ -77,7 +79,7 @@ function withoutPosition(input: PlanInput, stored: StoredOffset): Plan | undefin
   if (readsAlways && (broken !== undefined || state === 'ahead')) return undefined;
   // INV-3: on another line of WAL the position may exist and name other changes.
   if (broken !== undefined) throw lineageChanged(config, stored, broken);
-  throw positionLost(config, stored, state === 'ahead', slot?.givenUp);
+  throw state === 'ahead' ? slotAhead(config, stored) : positionLost(input, stored);
 }
 
 function snapshotUnfinished(): Error {
@@ -114,29 +116,35 @@ function lineageChanged(config: PostgresConfig, stored: StoredOffset, why: strin
 const READ_AGAIN =
   'Set snapshot.mode=when_needed to read the tables again, or reset the offsets; the connector replaces the slot.';
 
-function positionLost(
-  config: PostgresConfig,
-  stored: StoredOffset,
-  ahead: boolean,
-  givenUp: string | undefined,
-): Error {
+function slotAhead({ slot: { name } }: PostgresConfig, stored: StoredOffset): Error {
+  const at = formatLsn(stored.lsn);
+  return postgresError(
+    'postgres.slot_ahead',
+    `The slot ${name} was moved past the stored position LSN{${at}} by somebody else, so changes may be missing. Reconfigure the connector to use a snapshot mode when needed.`,
+    { javaClass: DEBEZIUM_EXCEPTION, context: { slot: name, lsn: at } },
+  );
+}
+
+function positionLost({ config, slot, walEnd }: PlanInput, stored: StoredOffset): Error {
   const at = formatLsn(stored.lsn);
   const { name } = config.slot;
-  const context = { slot: name, lsn: at };
-  if (ahead) {
-    return postgresError(
-      'postgres.slot_ahead',
-      `The slot ${name} was moved past the stored position LSN{${at}} by somebody else, so changes may be missing. Reconfigure the connector to use a snapshot mode when needed.`,
-      { javaClass: DEBEZIUM_EXCEPTION, context },
-    );
-  }
+  const { givenUp } = slot ?? {};
   return postgresError(
     'postgres.slot_lost',
     `The connector is trying to read change stream starting at LSN{${at}}, but this is no longer available on the server. Reconfigure the connector to use a snapshot mode when needed.`,
     {
       javaClass: DEBEZIUM_EXCEPTION,
-      context: { ...context, ...(givenUp === undefined ? {} : { reason: givenUp }) },
-      ...(givenUp === undefined ? {} : { hint: `The server gave the slot up (${givenUp}). ${READ_AGAIN}` }),
+      context: { slot: name, lsn: at, ...(givenUp === undefined ? {} : { reason: givenUp }) },
+      hint: `${whatThereIs(name, slot, walEnd)} ${READ_AGAIN}`,
     },
   );
+}
+
+function whatThereIs(name: string, slot: SlotState | undefined, walEnd: Lsn): string {
+  if (slot === undefined) return `There is no slot ${name}.`;
+  if (slot.givenUp !== undefined) return `The server gave the slot up (${slot.givenUp}).`;
+  const [from, confirmed] = [slot.restartLsn, slot.confirmedFlushLsn].map((lsn) =>
+    lsn === undefined ? 'nowhere' : `LSN{${formatLsn(lsn)}}`,
+  );
+  return `The slot ${name} keeps changes from ${from} on and was told that those before ${confirmed} are stored; the WAL ends at LSN{${formatLsn(walEnd)}}.`;
 }

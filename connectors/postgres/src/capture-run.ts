@@ -309,6 +309,7 @@ export class CaptureRun {
       logger: context.logger,
       stored,
       slot,
+      walEnd: facts.walEnd,
       lineage: (offset) => this.#lineage.breakOf(facts, slot, maxPosition(offset)),
       position: (offset) => checkPosition(slot, offset, facts.walEnd),
     });

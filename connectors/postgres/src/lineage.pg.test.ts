@@ -166,7 +166,12 @@ describe('a slot that was dropped while the task was stopped', () => {
     await db.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [slot]);
     await expect(
       TaskDriver.start(config(db, db.name, slot), stored.offset, stored.lineage),
-    ).rejects.toMatchObject({ code: 'postgres.slot_lost' });
+    ).rejects.toMatchObject({
+      code: 'postgres.slot_lost',
+      hint: expect.stringMatching(
+        /keeps changes from LSN\{\S+\} on .* the WAL ends at LSN\{\S+\}\./,
+      ) as string,
+    });
     const again = config(db, db.name, slot, { 'snapshot.mode': 'when_needed' });
     await runUntil(again, [1, 2], stored);
   });

@@ -171,7 +171,10 @@ describe('a task on a real server', () => {
     await db.query('create table l (id int primary key)');
     const settings = config('l', { 'table.include.list': 'public.l' });
     const offset = { lsn_proc: 1000, lsn: 1000, txId: 7, ts_usec: 1, messageType: 'INSERT' };
-    await expect(TaskDriver.start(settings, offset)).rejects.toMatchObject({ code: 'postgres.slot_lost' });
+    await expect(TaskDriver.start(settings, offset)).rejects.toMatchObject({
+      code: 'postgres.slot_lost',
+      hint: expect.stringContaining('There is no slot l.') as string,
+    });
     await db.query("select pg_create_logical_replication_slot('l', 'pgoutput')");
     const here = Number(
       parseLsn(String((await db.query('select pg_current_wal_insert_lsn()::text as l'))[0]?.['l'])),

@@ -39,7 +39,7 @@ type RecordHeaders = NonNullable<OutgoingRecord['headers']>;
 type Wait = 'room' | 'topic' | 'schema' | 'failure';
 
 /** So many records are sent before what has come in meanwhile, acknowledgements above all, is looked at. */
-const TURN_RECORDS = 512;
+const TURN_RECORDS = 1024;
 
 interface TopicState {
   readonly name: string;

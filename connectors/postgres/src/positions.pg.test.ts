@@ -1,10 +1,12 @@
 // What may be stored after a position was: nothing that lies before it, since the slot has followed.
 import type { OffsetMap } from '@millrace/connect-api';
+import type { Struct } from '@millrace/data';
 import { testDatabase } from '@millrace/testkit';
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { TaskDriver } from './fixtures/task-driver.ts';
 import { testConfig } from './fixtures/test-config.ts';
+import { confirmablePosition, parseOffset } from './offset.ts';
 import { parseLsn } from './protocol/lsn.ts';
 
 async function lsn(
@@ -63,6 +65,48 @@ test('F1, F15, T4: a crash within a transaction that began before the position t
     await db.query(`insert into t values (${100 + i})`);
     await driver.untilTrue(() => driver.delivered.some(({ record }) => record.topic === 'p.public.t'));
   }
+});
+
+test('F1, F15, T4: what the server passes on its way to the position that is stored is not stored in its place (INV-3)', async () => {
+  await using db = await testDatabase();
+  await db.query('create table t (id int primary key); create table other (id int)');
+  const settings = testConfig(db, db.name, {
+    'table.include.list': 'public.t',
+    'snapshot.mode': 'no_data',
+    'status.update.interval.ms': '50',
+  });
+  const long = new pg.Client({ connectionString: db.url });
+  await long.connect();
+  let offset: OffsetMap | undefined;
+  let lineage: OffsetMap | null;
+  {
+    await using driver = await TaskDriver.start(settings);
+    await db.query('insert into t values (0)');
+    await driver.until(1);
+    // As long as this is open, the server has to begin before it.
+    await long.query('begin; insert into other values (0)');
+    await db.query('insert into other select generate_series(1, 300000)');
+    await confirmBeyondOthers(driver, db);
+    await db.query('insert into t select generate_series(1, 1000)');
+    await driver.until(1001);
+    offset = driver.delivered[500]?.offset;
+    await driver.commit(offset && { partition: { server: 'p' }, offset });
+    lineage = driver.lineage;
+  }
+  const stored = parseOffset(offset ?? {});
+  if (offset === undefined || stored === undefined) throw new Error('nothing was stored');
+  // The server tells where it is while it searches its way, and the task asks for it.
+  await using driver = await TaskDriver.start(settings, offset, lineage);
+  await driver.untilTrue(() => {
+    const reached = parseOffset(driver.latest?.offset ?? stored.map) ?? stored;
+    expect(confirmablePosition(reached)).toBeGreaterThanOrEqual(confirmablePosition(stored));
+    expect(reached.lsn).toBeGreaterThanOrEqual(stored.lsn);
+    return driver.delivered.length >= 500;
+  });
+  expect(driver.delivered.slice(0, 500).map((one) => (one.record.key as Struct).get('id'))).toEqual(
+    Array.from({ length: 500 }, (_, i) => 501 + i),
+  );
+  await long.end();
 });
 
 test('F15: a heartbeat after a position without records does not go back behind it (INV-3)', async () => {

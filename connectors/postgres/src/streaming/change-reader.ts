@@ -51,7 +51,7 @@ export class ChangeReader implements ReplicationHandler {
       keepalive: (lsn) => this.keepalive(lsn, false),
     });
     this.#counts = options.counts;
-    this.#restart = options.stored === undefined ? undefined : new RestartPoint(options.stored);
+    this.#restart = options.stored && new RestartPoint(options.stored, options.walEnd);
   }
 
   /**
@@ -59,8 +59,9 @@ export class ChangeReader implements ReplicationHandler {
    * transaction and while some records are not in the queue yet.
    */
   get completeLsn(): Lsn | undefined {
-    const isWaiting = !this.#batch.isHandedOver || this.#position.isWithin;
-    return isWaiting ? undefined : this.#position.readLsn;
+    const { readLsn, isWithin } = this.#position;
+    if (readLsn === undefined || isWithin || !this.#batch.isHandedOver) return undefined;
+    return this.#restart?.isBehind(readLsn) === true ? undefined : readLsn;
   }
 
   /** How far the stream has come. */

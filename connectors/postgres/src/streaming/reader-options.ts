@@ -3,6 +3,7 @@ import type { Headers, SourcePartition, SourceRecord } from '@millrace/connect-a
 import type { ChangeQueue, StreamCounts, TransactionMetadata } from '@millrace/connector-common';
 import type { Clock } from '@millrace/foundation';
 import type { StoredOffset } from '../offset.ts';
+import type { Lsn } from '../protocol/lsn.ts';
 import type { Relation } from '../protocol/pgoutput.ts';
 import type { TableName } from '../schema/catalog.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
@@ -37,6 +38,8 @@ export interface ChangeReaderOptions {
   readonly fail: (error: unknown) => void;
   /** Where an earlier run stopped. */
   readonly stored: StoredOffset | undefined;
+  /** Where the server's WAL ended before the stream began. */
+  readonly walEnd: Lsn;
   /** Until its end `stored` stays the offset of all records, so that a restart begins with it again. */
   readonly window: SnapshotWindow | undefined;
   /** Where keys lie in the order that a table was read in, for the window; undefined where the server does not know. */

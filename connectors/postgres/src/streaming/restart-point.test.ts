@@ -1,6 +1,7 @@
+import type { OffsetMap } from '@millrace/connect-api';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ChangeOffset, MarkOffset, parseOffset } from '../offset.ts';
+import { ChangeOffset, confirmablePosition, MarkOffset, parseOffset } from '../offset.ts';
 import { RestartPoint } from './restart-point.ts';
 
 interface Change {
@@ -72,12 +73,71 @@ describe('restart', () => {
             };
             const stored = parseOffset(new ChangeOffset(position, row.lsn, 'INSERT', row.nth).toOffsetMap());
             if (stored === undefined) throw new Error('no offset');
-            expect(replay(all, new RestartPoint(stored)).map(id)).toEqual(changes.slice(done).map(id));
+            expect(replay(all, new RestartPoint(stored, 0)).map(id)).toEqual(changes.slice(done).map(id));
           }
           lastCommit = (rows[0]?.commitLsn ?? 0) + 4;
         }
       }),
     );
+  });
+
+  test('does not take a position that the server passes for one to go on from before it is (INV-3)', () => {
+    let marks = 0;
+    fc.assert(
+      fc.property(workload, fc.nat(), ([script, shared], at) => {
+        const all = transactions(script, shared);
+        const changes = all.flat();
+        const from = changes[at % Math.max(1, changes.length)];
+        if (from === undefined) return;
+        const before = all
+          .slice(
+            0,
+            all.findIndex((rows) => rows.includes(from)),
+          )
+          .at(-1);
+        const position = (xid: number, lastCommitLsn: number | null) => ({
+          xid,
+          commitTimeUs: 1,
+          lastCommitLsn,
+          handedOutLsn: 0,
+          xmin: null,
+        });
+        const lastCommit = before?.[0] === undefined ? null : before[0].commitLsn + 4;
+        const map = new ChangeOffset(
+          position(from.xid, lastCommit),
+          from.lsn,
+          'INSERT',
+          from.nth,
+        ).toOffsetMap();
+        const stored = parseOffset(map);
+        const walEnd = (all.at(-1)?.[0]?.commitLsn ?? 0) + 4;
+        if (stored === undefined) throw new Error('no offset');
+        const point = new RestartPoint(stored, walEnd);
+        let last: OffsetMap = stored.map;
+        let left = changes.slice(changes.indexOf(from) + 1);
+        let passed = 0;
+        for (const rows of all) {
+          const { xid, commitLsn } = rows[0] ?? from;
+          // Where the server is when it is asked, before it sends the transaction.
+          for (let lsn = passed; lsn < commitLsn; lsn += 4) {
+            if (point.isBehind(lsn)) continue;
+            const mark = parseOffset(new MarkOffset(last, lsn, undefined).toOffsetMap());
+            if (mark === undefined) throw new Error('no offset');
+            marks++;
+            expect(confirmablePosition(mark)).toBeGreaterThanOrEqual(confirmablePosition(stored));
+            expect(replay(all, new RestartPoint(mark, walEnd)).map(id)).toEqual(left.map(id));
+          }
+          passed = commitLsn + 4;
+          for (const row of replay([rows], point)) {
+            left = left.slice(1);
+            const end = new ChangeOffset(position(xid, commitLsn + 4), row.lsn, 'INSERT', row.nth);
+            last = new MarkOffset(end, commitLsn + 4, undefined).toOffsetMap();
+          }
+        }
+        expect(point.isBehind(walEnd)).toBe(false);
+      }),
+    );
+    expect(marks).toBeGreaterThan(100);
   });
 
   test('from a mark between transactions skips what committed before it and nothing else (INV-3)', () => {
@@ -97,7 +157,7 @@ describe('restart', () => {
           const map = new ChangeOffset(position, last.lsn, 'INSERT', last.nth).toOffsetMap();
           const stored = parseOffset(new MarkOffset(map, last.commitLsn + 4, undefined).toOffsetMap());
           if (stored === undefined) throw new Error('no offset');
-          expect(replay(all, new RestartPoint(stored)).map(id)).toEqual(
+          expect(replay(all, new RestartPoint(stored, 0)).map(id)).toEqual(
             all
               .slice(i + 1)
               .flat()
@@ -117,7 +177,7 @@ describe('restart', () => {
       last_snapshot_record: true,
     });
     if (stored === undefined) throw new Error('no offset');
-    const point = new RestartPoint(stored);
+    const point = new RestartPoint(stored, 0);
     // Written before the snapshot's position by a transaction that committed after it: not in the snapshot.
     point.begin(900, 600);
     expect(point.isNew(450)).toBe(true);

@@ -11,13 +11,27 @@ export type Verdict = 'skip' | 'partial' | 'pass';
 export class RestartPoint {
   readonly #stored: StoredOffset;
   readonly #doneBefore: Lsn;
+  /** Before this nothing is left to come, the rest of the transaction that holds the stored position included. */
+  readonly #completeAt: Lsn;
   #verdict: Verdict = 'pass';
   #found = false;
   #seenAtLsn = 0;
 
-  constructor(stored: StoredOffset) {
+  /** `walEnd` is where the server's WAL ended when the stream began: what is stored was committed before. */
+  constructor(stored: StoredOffset, walEnd: Lsn) {
     this.#stored = stored;
     this.#doneBefore = maxLsn(stored.lastCommitLsn ?? 0, stored.lsn);
+    const isPart = stored.transactionId !== undefined && stored.messageType !== 'COMMIT';
+    this.#completeAt = isPart ? maxLsn(this.#doneBefore, walEnd) : this.#doneBefore;
+  }
+
+  /**
+   * Whether a position of the server's is of no use, since the stored one says more: a stream begins long before that, and
+   * passes positions in between.
+   */
+  isBehind(lsn: Lsn): boolean {
+    // INV-3: an offset there would go back behind what was confirmed, or take the rest of a transaction for done.
+    return lsn < this.#doneBefore || (!this.#found && lsn < this.#completeAt);
   }
 
   /** A transaction begins whose commit record is at `commitLsn`. */

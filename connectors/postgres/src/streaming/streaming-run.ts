@@ -152,6 +152,7 @@ export class StreamingRun {
       nudge: () => this.#stream?.nudge(),
       fail: (error) => options.fail(this.#streamed === undefined ? error : streamingError(error)),
       stored: options.from,
+      walEnd: options.facts.walEnd,
       window:
         options.from === undefined
           ? undefined

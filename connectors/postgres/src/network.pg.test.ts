@@ -33,6 +33,7 @@ beforeAll(async () => {
   random = testRandom('a network that breaks');
   db = await testDatabase();
   await db.query(`alter database "${db.name}" set wal_sender_timeout = ${SENDER_TIMEOUT_MS}`);
+  await db.query(`alter database "${db.name}" set logical_decoding_work_mem = '64kB'`);
   proxy = await TcpProxy.start(db);
 });
 beforeEach(() => {
@@ -110,6 +111,56 @@ class Workload {
   }
 }
 
+/** A session whose transactions stay open while others commit, and what makes the server begin far behind or close by. */
+class SlowSession implements AsyncDisposable {
+  readonly #workload: Workload;
+  readonly #most: number;
+  readonly #client = new pg.Client({ connectionString: db.url });
+  #open: Change[] | undefined;
+  #keys = 1_000_000;
+
+  /** `most` rows are written at once. */
+  constructor(workload: Workload, most: number) {
+    this.#workload = workload;
+    this.#most = most;
+    this.#client.on('error', () => undefined);
+  }
+
+  async begin(): Promise<void> {
+    await this.#client.connect();
+    await this.#client.query(`create table noise_${this.#workload.table} (id int)`);
+  }
+
+  async step(): Promise<void> {
+    const { table } = this.#workload;
+    const draw = random.next();
+    if (draw < 0.3) await this.commit();
+    else if (draw < 0.4) await db.query('checkpoint');
+    else if (draw < 0.6) await db.query(`insert into noise_${table} select generate_series(1, 3000)`);
+    else {
+      if (this.#open === undefined) await this.#client.query('begin');
+      this.#open ??= [];
+      const from = this.#keys + 1;
+      this.#keys += random.int(1, this.#most);
+      await this.#client.query(
+        `insert into ${table} select i, 1, 'slow' from generate_series(${from}, ${this.#keys}) i`,
+      );
+      for (let id = from; id <= this.#keys; id++) this.#open.push({ key: String(id), version: 1 });
+    }
+  }
+
+  async commit(): Promise<void> {
+    if (this.#open === undefined) return;
+    await this.#client.query('commit');
+    this.#workload.committed.push(...this.#open);
+    this.#open = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client.end();
+  }
+}
+
 const keyOf = ({ record }: Delivered): string => String((record.key as Struct).get('id'));
 
 function told(one: Delivered): DeliveredChange {
@@ -139,6 +190,32 @@ test(`F13: a stream that is cut within ${CUTS} messages goes on after the last s
   expect(task.failures.length).toBe(CUTS);
   await workload.check(task);
 });
+
+test.each([
+  { sent: 'whole', most: 20, more: {} },
+  { sent: 'in parts', most: 600, more: { 'millrace.streaming': 'on' } },
+])(
+  `F1, F13, F15, F24: a stream of overlapping transactions, sent $sent, that is cut ${CUTS} times goes on after the last stored record (INV-2, INV-3)`,
+  async ({ most, more }) => {
+    const workload = new Workload();
+    await workload.create(10);
+    await using slow = new SlowSession(workload, most);
+    await slow.begin();
+    await using task = workload.task(more);
+    await workload.begin(task);
+    for (let cut = 0; cut < CUTS; cut++) {
+      proxy.cutAfter({ from: 'server', after: random.int(0, 100 * most + FAR), since: 'START_REPLICATION' });
+      await task.end();
+      const before = task.failures.length;
+      await task.until(async () => {
+        if (task.driver !== undefined) await (random.next() < 0.5 ? workload.change() : slow.step());
+        return task.failures.length > before;
+      });
+    }
+    await slow.commit();
+    await workload.check(task);
+  },
+);
 
 test.each(['client', 'server'] as const)(
   'F13: connections that are cut while they are set up, among the bytes of the %s, are opened again (INV-3)',

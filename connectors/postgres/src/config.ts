@@ -9,16 +9,22 @@ import {
   reselectRules,
   splitList,
 } from '@millrace/connector-common';
-import { type NameAdjustmentMode, type TopicNaming, topicNaming } from '@millrace/data';
+import {
+  type NameAdjustmentMode,
+  type NameRewrite,
+  type TopicMerging,
+  type TopicNaming,
+  topicNaming,
+} from '@millrace/data';
 import { javaRegex, type RawConfig, type ResolvedConfig } from '@millrace/foundation';
 import { isPassThroughKey } from './config-check.ts';
 import { postgresConfigDef } from './config-keys.ts';
 import type { ConnectionSettings, TargetServer } from './connection.ts';
-import { qualified, type TableName } from './schema/catalog.ts';
+import { plainName, qualified, type TableName } from './schema/catalog.ts';
 import type { MappingModes } from './schema/mapping.ts';
 import type { SchemaRules } from './schema/table-schema.ts';
 import type { ConversionFailures } from './schema/unconvertible.ts';
-import { refuseAtStart } from './start-checks.ts';
+import { REGEX_STRATEGY, refuseAtStart } from './start-checks.ts';
 import type { SslMode } from './tls.ts';
 
 export type SnapshotMode =
@@ -204,7 +210,7 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
     xminIntervalMs: config.int('xmin.fetch.interval.ms'),
     checkPosition: config.boolean('internal.log.position.check.enable'),
     signals: {
-      table: raw['signal.data.collection'] ?? undefined,
+      table: signalTable(raw),
       channels: new Set(
         config.list('signal.enabled.channels').map((channel) => channel.trim().toLowerCase()),
       ),
@@ -273,18 +279,34 @@ export function connectionSettings(config: ResolvedConfig): ConnectionSettings {
 }
 
 function naming(config: ResolvedConfig): TopicNaming {
-  const regex = config.optionalString('topic.regex');
   return topicNaming({
     strategy: config.string('topic.naming.strategy'),
     prefix: config.string('topic.prefix'),
     delimiter: config.string('topic.delimiter'),
-    regex: regex === undefined ? undefined : javaRegex(regex),
-    replacement: config.optionalString('topic.replacement'),
+    merging: topicMerging(config),
     heartbeatPrefix:
       config.optionalString('topic.heartbeat.prefix') ?? config.string('heartbeat.topics.prefix'),
     heartbeatName: config.optionalString('topic.heartbeat.name'),
     transactionTopic: config.string('topic.transaction'),
   });
+}
+
+/** What a strategy that names topics by a pattern is told. */
+function topicMerging(config: ResolvedConfig): TopicMerging | undefined {
+  if (!REGEX_STRATEGY.test(config.string('topic.naming.strategy').trim())) return undefined;
+  const topic = rewrite(config, 'topic.regex', 'topic.replacement');
+  if (topic === undefined) return undefined;
+  const keyField = {
+    name: config.string('topic.key.field.name'),
+    rewrite: rewrite(config, 'topic.key.field.regex', 'topic.key.field.replacement'),
+  };
+  return { topic, keyField: config.boolean('topic.key.enforce.uniqueness') ? keyField : undefined };
+}
+
+function rewrite(config: ResolvedConfig, key: string, replacement: string): NameRewrite | undefined {
+  const regex = config.optionalString(key);
+  if (regex === undefined || regex.trim() === '') return undefined;
+  return { regex: javaRegex(regex), replacement: config.optionalString(replacement) ?? '' };
 }
 
 function schemaRules(config: ResolvedConfig, raw: RawConfig): SchemaRules {
@@ -329,12 +351,18 @@ function tableFilter(config: ResolvedConfig, raw: RawConfig): (table: TableName)
     ? ({ schema, table }: TableName): boolean =>
         schema === 'pg_catalog' || schema === 'information_schema' || table === POSTGIS_TABLE
     : (): boolean => false;
-  const signal = raw['signal.data.collection'];
+  const signal = signalTable(raw);
   return (table) => {
     if (builtin(table)) return false;
     const name = qualified(table);
     return name === signal || (schemas(table.schema) && tables(name));
   };
+}
+
+/** As `schema.table`, without the quotes that each part may have. */
+function signalTable(raw: RawConfig): string | undefined {
+  const name = raw['signal.data.collection'];
+  return name == null ? undefined : plainName(name.trim());
 }
 
 /** By name within each pattern of the list of tables, in its order; the table of signals last. */
@@ -349,26 +377,22 @@ function tableOrder(raw: RawConfig): PostgresConfig['snapshot']['inOrder'] {
   ];
 }
 
-/** `pattern:column,column` entries, separated by semicolons. */
+/** `table:column,column` entries, separated by semicolons: what stands for columns is a pattern, too. */
 function keyColumns(text: string | undefined): SchemaRules['keyColumns'] {
-  const rules = (text ?? '')
+  const patterns = (text ?? '')
     .split(';')
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '')
-    .map((entry) => {
-      const colon = entry.lastIndexOf(':');
-      return {
-        tables: namePatterns(entry.slice(0, colon)),
-        columns: entry
-          .slice(colon + 1)
-          .split(',')
-          .map((column) => column.trim()),
-      };
+    .filter((entry) => entry.trim() !== '')
+    .flatMap((entry) => {
+      const colon = entry.indexOf(':');
+      const table = entry.slice(0, colon);
+      return entry
+        .slice(colon + 1)
+        .split(',')
+        .flatMap((column) => namePatterns(`${table}.${column.trim()}`));
     });
-  return (table) => {
-    const matching = rules.filter((rule) => rule.tables.some((pattern) => pattern.test(table)));
-    return matching.length === 0 ? undefined : matching.flatMap((rule) => rule.columns);
-  };
+  return (table, columns) => [
+    ...new Set(patterns.flatMap((pattern) => columns.filter((column) => pattern.test(`${table}.${column}`)))),
+  ];
 }
 
 /** `schema.table:FULL,...`; commas or semicolons between entries. */
@@ -385,11 +409,16 @@ function identities(text: string | undefined): PostgresConfig['identities'] {
 
 function selects(raw: RawConfig): (table: string) => string | undefined {
   const prefix = 'snapshot.select.statement.overrides';
-  const rules = splitList(raw[prefix]).map((table) => ({
-    matches: matchesAny(table.replaceAll('.', '\\.')),
-    select: raw[`${prefix}.${table}`] ?? undefined,
-  }));
-  return (table) => rules.find((rule) => rule.matches(table))?.select;
+  const bySelect = new Map(
+    (raw[prefix] ?? '')
+      .split(',')
+      .map((table) => table.trim())
+      .flatMap((table) => {
+        const select = raw[`${prefix}.${table}`];
+        return select == null ? [] : [[plainName(table), select] as const];
+      }),
+  );
+  return (table) => bySelect.get(table);
 }
 
 function guardrail(config: ResolvedConfig): PostgresConfig['guardrail'] {

@@ -48,7 +48,8 @@ const TOPIC_NAMES = [
   'topic.heartbeat.prefix',
   'topic.heartbeat.name',
 ];
-const REGEX_STRATEGY = 'io.debezium.schema.DefaultRegexTopicNamingStrategy';
+/** Strategies that name topics by a pattern. */
+export const REGEX_STRATEGY: RegExp = /^io\.debezium\.schema\.(?:Default|Schema)RegexTopicNamingStrategy$/;
 
 /** What Debezium looks at when its task starts. @throws config.invalid, in its words */
 function refuseTopicNames({ raw }: ResolvedConfig): void {
@@ -72,9 +73,16 @@ function refuseTopicNames({ raw }: ResolvedConfig): void {
       `${name} has invalid format (only the underscore, hyphen, dot and alphanumeric characters are allowed)`,
     );
   }
-  if (raw['topic.naming.strategy']?.trim() !== REGEX_STRATEGY) return;
+  if (!REGEX_STRATEGY.test(raw['topic.naming.strategy']?.trim() ?? '')) return;
   for (const key of ['topic.regex', 'topic.replacement']) if (!raw[key]) refuse(key, 'A value is required');
-  const problem = javaRegexProblem(raw['topic.regex'] ?? '');
-  if (problem !== undefined)
-    refuse('topic.regex', `A comma-separated list of valid regular expressions is expected, but ${problem}`);
+  for (const key of ['topic.regex', 'topic.key.field.regex']) {
+    const problem = javaRegexProblem(raw[key] ?? '');
+    if (problem !== undefined)
+      refuse(key, `A comma-separated list of valid regular expressions is expected, but ${problem}`);
+  }
+  if (raw['topic.key.field.regex']?.trim() && !raw['topic.key.field.replacement']?.trim())
+    refuse(
+      'topic.key.field.replacement',
+      'topic.key.field.replacement must be non-empty if topic.key.field.regex is set.',
+    );
 }

@@ -16,8 +16,7 @@ describe('topic names', () => {
     expect(naming.dataTopic(['My Schema', 'Order-Items'])).toBe('shop.My_Schema.Order-Items');
     expect(naming.heartbeatTopic).toBe('__debezium-heartbeat.shop');
     expect(naming.transactionTopic).toBe('shop.transaction');
-    expect(naming.ownTopic('message')).toBe('shop.message');
-    expect(naming.physicalTable(['t'])).toBeNull();
+    expect(naming.tableKeyField(['t'])).toBeNull();
   });
 
   test('use the delimiter everywhere', () => {
@@ -29,25 +28,44 @@ describe('topic names', () => {
     ]);
   });
 
+  const merging = { topic: { regex: /(.*)\.t_(\d+)/, replacement: '$1.t' }, keyField: undefined };
+
   test('merge tables by a regular expression, whose keys then tell the tables apart', () => {
     const naming = topicNaming(
-      options({
-        strategy: 'io.debezium.schema.DefaultRegexTopicNamingStrategy',
-        regex: /(.*)\.t_(\d+)/,
-        replacement: '$1.t',
-      }),
+      options({ merging: { ...merging, keyField: { name: 'of', rewrite: undefined } } }),
     );
     expect(naming.dataTopic(['t_2'])).toBe('shop.t');
-    expect(naming.physicalTable(['t_2'])).toBe('shop.t_2');
+    expect(naming.dataTopic(['t_x'])).toBe('shop.t_x');
+    expect(naming.tableKeyField(['t_2'])).toEqual({ name: 'of', table: 'shop.t_2' });
+  });
+
+  test('may take the table of a key out of its name, or leave it out', () => {
+    const rewrite = { regex: /.*_(\d+)/, replacement: 'no. $1' };
+    const naming = topicNaming(options({ merging: { ...merging, keyField: { name: 'of', rewrite } } }));
+    expect(naming.tableKeyField(['t_2'])).toEqual({ name: 'of', table: 'no. 2' });
+    expect(naming.tableKeyField(['u'])).toEqual({ name: 'of', table: 'shop.u' });
+    expect(topicNaming(options({ merging })).tableKeyField(['t_2'])).toBeNull();
+  });
+
+  test('look for the pattern in what Kafka takes, and keep a name that nothing would be left of', () => {
+    const named = (regex: RegExp, replacement: string): string =>
+      topicNaming(options({ merging: { ...merging, topic: { regex, replacement } } })).dataTopic(['a b']);
+    expect(named(/shop\.a_b/, 'all of $0')).toBe('all of shop.a_b');
+    expect(named(/shop\.a b/, 'x')).toBe('shop.a_b');
+    expect(named(/(shop\.a_b)/, '')).toBe('shop.a_b');
+    // Java replaces what it finds first, which is less than what matched.
+    expect(named(/shop|shop\.a_b/, 'x')).toBe('x.a_b');
   });
 
   test('the Unicode strategy spells characters out, the underscore too', () => {
     const naming = topicNaming(options({ strategy: 'io.debezium.schema.SchemaUnicodeTopicNamingStrategy' }));
     expect(naming.dataTopic(['public', 'a_b'])).toBe('shop.public.a_u005fb');
+    expect(naming.dataTopic(['public', 'a\tł中'])).toBe('shop.public.a_u009_u142_u4e2d');
   });
 
   test('schema names are made valid for Avro as Debezium does: of digits only the first of all is changed', () => {
     expect(adjustSchemaName('1shop-1.public.1st', 'avro')).toBe('_1shop_1.public.1st');
     expect(adjustSchemaName('shop.a_b.1st', 'avro_unicode')).toBe('shop.a_u005fb.1st');
+    expect(adjustSchemaName('shop.ł', 'avro_unicode')).toBe('shop._u142');
   });
 });

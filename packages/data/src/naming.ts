@@ -1,4 +1,5 @@
 // Names of topics and schemas: what Debezium makes of database names.
+import { javaRegexWhole, javaReplacement } from '@millrace/foundation';
 
 /** Replaces what a topic name may not hold by `_` and cuts it at Kafka's limit of 249. */
 export function sanitizeTopicName(name: string): string {
@@ -29,9 +30,23 @@ function adjusted(name: string, mode: NameAdjustmentMode, also: string): string 
     const digit = /\d/.test(char);
     if (letter || (digit && i > 0)) result += char;
     else if (mode === 'avro') result += digit ? `_${char}` : '_';
-    else result += `_u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+    else result += escaped(char);
   }
   return result;
+}
+
+/** A Java pattern and what takes the place of a text that matches it as a whole. */
+export interface NameRewrite {
+  readonly regex: RegExp;
+  readonly replacement: string;
+}
+
+/** What the regex strategies do: tables of one topic, and the field of their keys that keeps them apart. */
+export interface TopicMerging {
+  /** `topic.regex` and `topic.replacement`. */
+  readonly topic: NameRewrite;
+  /** `topic.key.field.*`; undefined = `topic.key.enforce.uniqueness` is false. */
+  readonly keyField: { readonly name: string; readonly rewrite: NameRewrite | undefined } | undefined;
 }
 
 /** How topics are named: `topic.naming.strategy` and the keys around it. */
@@ -40,12 +55,17 @@ export interface TopicNamingOptions {
   readonly strategy: string;
   readonly prefix: string;
   readonly delimiter: string;
-  /** `topic.regex` and `topic.replacement` of the regex strategy. */
-  readonly regex?: RegExp | undefined;
-  readonly replacement?: string | undefined;
+  /** Of the regex strategies. */
+  readonly merging?: TopicMerging | undefined;
   readonly heartbeatPrefix: string;
   readonly heartbeatName?: string | undefined;
   readonly transactionTopic: string;
+}
+
+/** A last field of keys, the same in all rows of a table. */
+export interface TableKeyField {
+  readonly name: string;
+  readonly table: string;
 }
 
 /** Topic names of one connector. */
@@ -53,19 +73,20 @@ export interface TopicNaming {
   /** The topic of a table; `parts` from the outside in, such as schema and table. */
   dataTopic(parts: readonly string[]): string;
   /** What keeps apart the keys of tables that one topic holds, when the strategy can merge tables; else null. */
-  physicalTable(parts: readonly string[]): string | null;
+  tableKeyField(parts: readonly string[]): TableKeyField | null;
   readonly heartbeatTopic: string;
   readonly transactionTopic: string;
-  /** A topic below the prefix that no table has, such as that of logical messages. */
-  ownTopic(name: string): string;
 }
 
 /** Replaces what a topic name may not hold, `_` included, by `_uXXXX`: the Unicode strategies. */
 function unicodeTopicName(name: string): string {
-  return name.replaceAll(
-    /[^a-zA-Z0-9.-]/g,
-    (char) => `_u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return name.replaceAll(/[^a-zA-Z0-9.-]/g, escaped);
+}
+
+/** As Debezium spells a character that is not allowed: two zeros before one or two digits, none before three. */
+function escaped(char: string): string {
+  const hex = char.charCodeAt(0).toString(16);
+  return `_u${hex.length <= 2 ? '00' : ''}${hex}`;
 }
 
 /** The naming that a config asks for. A class we do not know names topics as the default does. */
@@ -73,18 +94,32 @@ export function topicNaming(options: TopicNamingOptions): TopicNaming {
   const { prefix, delimiter } = options;
   const unicode = options.strategy.includes('Unicode');
   const clean = (name: string): string => sanitizeTopicName(unicode ? unicodeTopicName(name) : name);
-  const simple = options.strategy.slice(options.strategy.lastIndexOf('.') + 1);
-  const regex = simple === 'DefaultRegexTopicNamingStrategy' ? options.regex : undefined;
+  const { merging } = options;
+  const full = (parts: readonly string[]): string => [prefix, ...parts].join(delimiter);
   return {
     dataTopic(parts) {
-      const name = [prefix, ...parts].join(delimiter);
-      if (regex === undefined || options.replacement === undefined) return clean(name);
-      const match = regex.exec(name);
-      return clean(match?.[0] === name ? name.replace(regex, options.replacement) : name);
+      const name = clean(full(parts));
+      return merging === undefined ? name : rewritten(name, merging.topic) || name;
     },
-    physicalTable: (parts) => (regex === undefined ? null : [prefix, ...parts].join(delimiter)),
+    tableKeyField(parts) {
+      const field = merging?.keyField;
+      if (field === undefined) return null;
+      const name = full(parts);
+      return {
+        name: field.name,
+        table: field.rewrite === undefined ? name : rewritten(name, field.rewrite),
+      };
+    },
     heartbeatTopic: clean(options.heartbeatName ?? [options.heartbeatPrefix, prefix].join(delimiter)),
     transactionTopic: clean([prefix, options.transactionTopic].join(delimiter)),
-    ownTopic: (name) => clean([prefix, name].join(delimiter)),
   };
+}
+
+/** As Java's `matches` and `replaceFirst` one after the other: what is replaced is what the pattern finds first. */
+function rewritten(name: string, { regex, replacement }: NameRewrite): string {
+  if (!javaRegexWhole(regex.source, regex.flags).test(name)) return name;
+  const found = regex.exec(name);
+  if (found === null) return name;
+  const rest = name.slice(found.index + found[0].length);
+  return `${name.slice(0, found.index)}${javaReplacement(found, replacement)}${rest}`;
 }

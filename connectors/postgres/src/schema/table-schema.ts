@@ -14,6 +14,7 @@ import {
   STRING,
   Struct,
   structSchema,
+  type TableKeyField,
   type TopicNaming,
 } from '@millrace/data';
 import { quoteTable } from '../connection.ts';
@@ -37,8 +38,11 @@ export interface SchemaRules {
   readonly fieldNames: NameAdjustmentMode;
   readonly columns: NameFilter;
   readonly changes: ColumnChanges;
-  /** `message.key.columns`: the columns for a table named `schema.table`. */
-  readonly keyColumns: (table: string) => readonly string[] | undefined;
+  /**
+   * `message.key.columns`: those of a table's columns that it names, in the order of its entries; none = the key is the
+   * table's own. `table` is `schema.table`.
+   */
+  readonly keyColumns: (table: string, columns: readonly string[]) => readonly string[];
   /** Told of a value that its field cannot hold, and that is null for it; may refuse that by throwing. */
   readonly onUnconvertible: (column: string, type: string) => void;
 }
@@ -67,8 +71,6 @@ export interface TableSchema extends TableName {
   readonly primaryKeyColumns: readonly number[];
   readonly rowLayout: RowLayout;
   readonly envelopeSchema: Schema;
-  /** The last field of the key when a topic holds several tables. */
-  readonly keyTable: string | null;
 }
 
 export interface TableSchemaInput {
@@ -82,8 +84,6 @@ export interface TableSchemaInput {
   /** What identifies rows; only the stream knows. */
   readonly identity?: ReplicaIdentity;
 }
-
-const PHYSICAL_TABLE_FIELD = '__dbz__physicalTableIdentifier';
 
 interface MappedColumn {
   readonly name: string;
@@ -117,8 +117,9 @@ export function tableSchema(input: TableSchemaInput): TableSchema {
     ),
   );
   const keys = keyNames.map((key) => byName.get(key)).filter((key) => key !== undefined);
-  const keyTable = keys.length === 0 ? null : rules.naming.physicalTable(parts);
-  const keySchema = keys.length === 0 ? null : keyStruct(keys, `${prefix}.Key`, rules, keyTable);
+  const keyTable = rules.naming.tableKeyField(parts);
+  const hasKey = keys.length > 0 || keyTable !== null;
+  const keySchema = hasKey ? keyStruct(keys, `${prefix}.Key`, rules, keyTable) : null;
   return {
     schema: table.schema,
     table: table.table,
@@ -132,13 +133,15 @@ export function tableSchema(input: TableSchemaInput): TableSchema {
         ? null
         : {
             schema: keySchema,
-            fields: [...keys.map((key) => key.keyField), ...(keyTable === null ? [] : [constant(keyTable)])],
+            fields: [
+              ...keys.map((key) => key.keyField),
+              ...(keyTable === null ? [] : [constant(keyTable.table)]),
+            ],
           },
     keyColumns: keys.map((key) => key.raw.column),
     primaryKeyColumns: ownKeyNames(input).map((key) => columns.findIndex((column) => column.name === key)),
     rowLayout: { schema: rowSchema, fields: value.map((column) => column.raw) },
     envelopeSchema: envelopeSchema(`${prefix}.Envelope`, rowSchema, SOURCE_SCHEMA),
-    keyTable,
   };
 }
 
@@ -161,7 +164,7 @@ function keyStruct(
   keys: readonly MappedColumn[],
   name: string,
   rules: SchemaRules,
-  keyTable: string | null,
+  keyTable: TableKeyField | null,
 ): Schema {
   const plain = struct(
     keys.map((key) => [key.name, key.keySchema] as const),
@@ -170,10 +173,7 @@ function keyStruct(
   );
   if (keyTable === null) return plain;
   return structSchema(
-    [
-      ...plain.fields.map((field) => [field.name, field.schema] as const),
-      [PHYSICAL_TABLE_FIELD, STRING] as const,
-    ],
+    [...plain.fields.map((field) => [field.name, field.schema] as const), [keyTable.name, STRING] as const],
     { name },
   );
 }
@@ -187,9 +187,12 @@ function constant(text: string): RawField {
  * `message.key.columns`, else the primary key, else a unique index, else, for a table that is gone, what the stream
  * calls the identity. Columns the row does not have are left out: the catalog may be ahead of the stream.
  */
-function keyColumnNames(input: TableSchemaInput, table: string): string[] {
-  const present = new Set(input.columns.map((column) => column.name));
-  return input.rules.keyColumns(table)?.filter((name) => present.has(name)) ?? ownKeyNames(input);
+function keyColumnNames(input: TableSchemaInput, table: string): readonly string[] {
+  const named = input.rules.keyColumns(
+    table,
+    input.columns.map((column) => column.name),
+  );
+  return named.length > 0 ? named : ownKeyNames(input);
 }
 
 function ownKeyNames({ columns, catalog, identity: kind }: TableSchemaInput): string[] {

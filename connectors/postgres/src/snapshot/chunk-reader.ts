@@ -148,7 +148,12 @@ export class ChunkReader {
       events: tableEvents(schema, { headers, sourcePartition, tombstones: false }),
       columns: columns.map((column) => column.name),
       order: order.filter((column) => column !== undefined),
-      hasTies: surrogateKey !== undefined || rules.keyColumns(qualified(name)) !== undefined,
+      hasTies:
+        surrogateKey !== undefined ||
+        rules.keyColumns(
+          qualified(name),
+          columns.map((column) => column.name),
+        ).length > 0,
       identity: identity.length === 0 ? order.flatMap((column) => column?.name ?? []) : identity,
       condition: wanted.condition,
     };

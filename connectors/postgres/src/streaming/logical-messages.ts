@@ -114,7 +114,8 @@ export function logicalMessages(
   sourcePartition: SourcePartition,
 ): LogicalMessages {
   return new LogicalMessages({
-    topic: config.rules.naming.ownTopic('message'),
+    // Whatever the delimiter of other topics is.
+    topic: `${config.topicPrefix}.message`,
     identity,
     sourcePartition,
     captured: config.messagePrefixes,

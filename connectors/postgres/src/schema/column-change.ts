@@ -39,6 +39,7 @@ export function changed(raw: RawField, change: ColumnChange, resolved: ResolvedT
     case 'propagate':
       return raw;
     case 'truncate':
+      if (lengthAndScale(resolved).length <= change.length) return raw;
       return mapped(raw, (value) =>
         typeof value === 'string' || Buffer.isBuffer(value) ? value.slice(0, change.length) : value,
       );

@@ -72,6 +72,15 @@ describe('defaults in schemas', () => {
     ['timestamp', "'2024-01-02 03:04:05.678'::timestamp without time zone", 1704164645678000],
     ['timestamptz', 'now()', '1970-01-01T00:00:00.000000Z'],
     ['timestamptz', "(CURRENT_TIMESTAMP + '1 day'::interval)", undefined],
+    // What is missing of a moment is that of the epoch.
+    ['timestamptz', "(CURRENT_TIMESTAMP - '01:00:00'::interval)", '1970-01-01T01:00:00.000000Z'],
+    ['timestamptz', "(CURRENT_TIMESTAMP + '-01:00:00'::interval)", undefined],
+    ['timestamp', "(LOCALTIMESTAMP + '02:00:00.5'::interval)", 7_200_500_000],
+    ['timestamp', "'2024-01-02'::date", 1704153600000000],
+    ['date', "'2024-01-02 03:04:05'::timestamp without time zone", 19724],
+    ['date', "(CURRENT_DATE - '01:00:00'::interval)", 0],
+    ['date', "(CURRENT_DATE - '1 day'::interval)", undefined],
+    ['date', "'0044-03-15 BC'::date", -735160],
     ['timestamptz', "'2024-01-02 01:04:05.678+00'::timestamp with time zone", '2024-01-02T01:04:05.678000Z'],
     ['interval', "'1 day'::interval", 86_400_000_000],
     ['interval', 'make_interval(days => 2)', 0],
@@ -97,6 +106,12 @@ describe('defaults in schemas', () => {
     expect(shown('numeric', 'round(1.5, 1)', { decimal: 'string' }, NUMERIC_9_2)).toBe('0.00');
     expect(shown('numeric', '1.50', { decimal: 'string' })).toBe('1.50');
     expect(shown('numeric', '1.50', { decimal: 'double' })).toBe(1.5);
+  });
+
+  test('a number that its column would round shows none', () => {
+    for (const decimal of ['precise', 'double', 'string'] as const)
+      expect(shown('numeric', '1.255', { decimal }, NUMERIC_9_2)).toBeUndefined();
+    expect(shown('numeric', '1.2', { decimal: 'double' }, NUMERIC_9_2)).toBe(1.2);
   });
 
   test('a moment is of the mode', () => {

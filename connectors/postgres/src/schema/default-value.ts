@@ -34,7 +34,6 @@ const LITERAL = /'((?:[^']|'')*)'/;
 
 const INTEGER = /^[+-]?\d+$/;
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
-const DATE = String.raw`\d{4,}-\d\d-\d\d`;
 const TIME = String.raw`\d\d:\d\d:\d\d(?:\.\d+)?`;
 /** What a text has to look like before it is decoded as the column's values are. */
 const FORMS: Readonly<Record<string, RegExp>> = {
@@ -47,10 +46,7 @@ const FORMS: Readonly<Record<string, RegExp>> = {
   int4: INTEGER,
   int8: INTEGER,
   uuid: /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i,
-  date: new RegExp(`^(?:-?infinity|${DATE}(?: BC)?)$`),
   time: new RegExp(`^${TIME}$`),
-  timestamp: new RegExp(`^(?:-?infinity|${DATE} ${TIME}(?: BC)?)$`),
-  timestamptz: new RegExp(`^(?:-?infinity|${DATE} ${TIME}[+-][\\d:]+(?: BC)?)$`),
 };
 
 /**
@@ -72,7 +68,30 @@ export function defaultValueOf(
   const text =
     CALL.test(expression) || MOMENT_WORDS.test(expression) ? ofCall : literalText(expression, type.name);
   if (text === undefined || FORMS[type.name]?.test(text) === false) return undefined;
-  return decoded(text, mapping);
+  const whole = MOMENTS.has(type.name) ? momentText(text, type.name) : text;
+  return whole === undefined ? undefined : decoded(whole, mapping);
+}
+
+const MOMENTS: ReadonlySet<string> = new Set(['date', 'timestamp', 'timestamptz']);
+const MOMENT =
+  /^\s*(?:(\d{1,9})-(\d{1,2})-(\d{1,2})(?![^\s+-]))?\s*(?:(\d{1,2}):(\d{1,2}):(\d{1,2})(\.\d{1,9})?)?\s*([+-]\d{1,2}(?::\d{1,2}){0,2})?\s*(AD|BC)?$/;
+
+/**
+ * As the Java driver reads a moment, in the server's form: what is missing of it is that of 1970-01-01 00:00 UTC, as in
+ * `(now() - '01:00'::interval)`, whose literal is all that is looked at.
+ */
+function momentText(text: string, typeName: string): string | undefined {
+  if (text === 'infinity' || text === '-infinity') return text;
+  const [, year, month = '', day = '', hours, minutes = '', seconds = '', fraction = '', zone, era] =
+    MOMENT.exec(text) ?? [];
+  if (year === undefined && (hours === undefined || era !== undefined)) return undefined;
+  const pair = (digits: string): string => digits.padStart(2, '0');
+  const date = year === undefined ? '1970-01-01' : `${year.padStart(4, '0')}-${pair(month)}-${pair(day)}`;
+  const bc = era === 'BC' ? ' BC' : '';
+  if (typeName === 'date') return `${date}${bc}`;
+  const time =
+    hours === undefined ? '00:00:00' : `${pair(hours)}:${pair(minutes)}:${pair(seconds)}${fraction}`;
+  return `${date} ${time}${zone ?? '+00'}${bc}`;
 }
 
 /** Only a label with a cast behind it, alone. */
@@ -91,6 +110,8 @@ function literalText(expression: string, typeName: string): string | undefined {
 }
 
 function decoded(text: string, mapping: ColumnMapping): unknown {
-  const bytes = Buffer.from(mapping.storedDefault?.(text) ?? text);
+  const stored = mapping.storedDefault === undefined ? text : mapping.storedDefault(text);
+  if (stored === undefined) return undefined;
+  const bytes = Buffer.from(stored);
   return mapping.decode(bytes, 0, bytes.length) ?? undefined;
 }

@@ -36,8 +36,8 @@ export interface ColumnMapping {
   readonly print?: RawPrinter;
   /** Shown for NULL in a NOT NULL column without default. */
   readonly zero: unknown;
-  /** A default's literal as the column stores it, where that is not how the literal is written. */
-  readonly storedDefault?: (literal: string) => string;
+  /** A default's literal as the column stores it, where that is not how it is written; undefined = it would be rounded. */
+  readonly storedDefault?: (literal: string) => string | undefined;
   /** Shown for an unchanged value left out; undefined = nothing can stand for it. */
   readonly unavailable?: unknown;
   /** The field is optional although the column is NOT NULL. */

@@ -46,7 +46,14 @@ function numericScale(typmod: number): { precision: number; scale: number } | un
 
 export const numeric: Row = ({ typmod }, modes) => {
   const limits = numericScale(typmod);
-  if (modes.decimal === 'double') return float(FLOAT64)({} as ResolvedType, modes);
+  // `default 0` of a numeric(12,2) is 0.00 in every row that has it. What has more digits shows no default.
+  const stored = limits && {
+    storedDefault: (text: string) => BigDecimal.parse(text)?.withScale(limits.scale)?.toPlainString(),
+  };
+  if (modes.decimal === 'double') {
+    const mapping = float(FLOAT64)({} as ResolvedType, modes);
+    return mapping && { ...mapping, ...stored };
+  }
   if (modes.decimal === 'string') {
     return {
       schema: STRING,
@@ -54,12 +61,7 @@ export const numeric: Row = ({ typmod }, modes) => {
       decode: fromText((text) => decimalText(text, limits?.scale)),
       zero: new BigDecimal(0n, limits?.scale ?? 0).toPlainString(),
       unavailable: modes.placeholder.toString('utf8'),
-      // `default 0` of a numeric(12,2) is 0.00 in every row that has it.
-      ...(limits
-        ? {
-            storedDefault: (text) => BigDecimal.parse(text)?.withScale(limits.scale)?.toPlainString() ?? text,
-          }
-        : {}),
+      ...stored,
     };
   }
   if (limits === undefined) {

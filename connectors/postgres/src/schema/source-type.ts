@@ -38,7 +38,7 @@ export function sourceTypeName(
   known: CatalogColumn | undefined,
   origin: TableSchemaInput['origin'],
 ): string {
-  const isSerial = origin === 'snapshot' && known?.defaultExpression?.startsWith('nextval(') === true;
+  const isSerial = origin === 'snapshot' && known?.defaultExpression?.includes('nextval(') === true;
   return (isSerial ? SERIALS[own.name] : undefined) ?? own.name;
 }
 
@@ -78,8 +78,8 @@ export function lengthAndScale({ type, typmod }: ResolvedType): { length: number
     return { length: scale === 0 ? base : base + 1 + Math.max(scale, 2), scale };
   }
   if (name === 'interval') {
-    const digits = typmod & 0xffff;
-    return { length: INTERVAL_LENGTH, scale: typmod < 0 || digits === 0xffff ? 6 : digits };
+    // All bits of the digits are set in one whose fields are restricted: `interval day to second`.
+    return { length: INTERVAL_LENGTH, scale: typmod < 0 ? 6 : typmod & 0xffff };
   }
   if (name === 'float4') return { length: 8, scale: 8 };
   if (name === 'float8') return { length: 17, scale: 17 };

@@ -170,8 +170,9 @@ export class TableStream {
     return this.#row(row).toArray() as (string | null)[];
   }
 
+  /** Records' keys tell rows apart. */
   get hasKey(): boolean {
-    return this.schema.keyLayout !== null;
+    return this.schema.keyColumns.length > 0;
   }
   /** The texts of the columns of the records' key, joined. */
   keyText(row: Tuple): string {

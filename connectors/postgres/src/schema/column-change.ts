@@ -10,6 +10,8 @@ import type { RowColumn, TableSchemaInput } from './table-schema.ts';
 /** Types that the Java driver calls text: only they are masked and hashed. */
 const TEXT: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'char', 'name']);
 
+const BITS: ReadonlySet<string> = new Set(['bit', 'varbit']);
+
 /** The parameters that a change adds to the schema. */
 export function changeParameters(
   change: ColumnChange,
@@ -39,6 +41,8 @@ export function changed(raw: RawField, change: ColumnChange, resolved: ResolvedT
     case 'propagate':
       return raw;
     case 'truncate':
+      // Bit strings show the length that they would be cut to, and are not cut.
+      if (type.elementOid === 0 && BITS.has(type.name)) return raw;
       if (lengthAndScale(resolved).length <= change.length) return raw;
       return mapped(raw, (value) =>
         typeof value === 'string' || Buffer.isBuffer(value) ? value.slice(0, change.length) : value,

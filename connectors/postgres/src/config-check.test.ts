@@ -104,3 +104,17 @@ test('every key has the recorded type, default, importance, group, order and wid
     })),
   );
 });
+
+test('rows that a snapshot reads may be named among the skipped operations', () => {
+  const problems = (operations: string): unknown[] =>
+    checkValues({
+      'topic.prefix': 'p',
+      'database.hostname': 'h',
+      'database.user': 'u',
+      'database.dbname': 'd',
+      'skipped.operations': operations,
+    });
+  expect(problems('r')).toEqual([]);
+  expect(problems('c, r,t')).toEqual([]);
+  expect(problems('r,none')).toHaveLength(1);
+});

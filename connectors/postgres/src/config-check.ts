@@ -119,7 +119,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   },
   'skipped.operations': (value) => {
     const operations = value?.split(',').map((op) => op.trim()) ?? [];
-    if (operations.some((op) => !['c', 'u', 'd', 't', 'none'].includes(op))) return 'Invalid operation';
+    if (operations.some((op) => !['r', 'c', 'u', 'd', 't', 'none'].includes(op))) return 'Invalid operation';
     return operations.includes('none') && operations.length > 1
       ? "'none' cannot be specified with other skipped operation types"
       : undefined;

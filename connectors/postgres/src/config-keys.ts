@@ -135,7 +135,7 @@ const EVENTS: readonly Row[] = [
   ['post.processors', 'STRING', null, 'LOW', 'MEDIUM', 'List of change event post processors.', 'Name of a post processor, whose NAME.type is io.debezium.processors.reselect.ReselectColumnsPostProcessor: columns left out of a change are read anew, as its keys NAME.reselect.* say.'],
   ['tombstones.on.delete', 'BOOLEAN', true, 'MEDIUM', 'SHORT', 'Change the behaviour of Debezium with regards to delete operations', 'Write a tombstone after each delete.'],
   ['heartbeat.interval.ms', 'INT', 0, 'MEDIUM', 'MEDIUM', 'Connector heartbeat interval (milli-seconds)', 'Milliseconds between heartbeat records; 0 = none.'],
-  ['heartbeat.topics.prefix', 'STRING', '__debezium-heartbeat', 'LOW', 'MEDIUM', 'A prefix used for naming of heartbeat topics', 'First part of the heartbeat topic.'],
+  ['heartbeat.topics.prefix', 'STRING', '__debezium-heartbeat', 'LOW', 'MEDIUM', 'A prefix used for naming of heartbeat topics', 'Accepted for compatibility; topic.heartbeat.prefix names the topic.'],
   ['signal.data.collection', 'LIST', null, 'MEDIUM', 'MEDIUM', 'Signaling data collection', 'Table that signals are written to, as schema.table.'],
   ['signal.poll.interval.ms', 'LONG', 5000, 'MEDIUM', 'SHORT', 'Signal processor poll interval', 'Milliseconds between looks into the file of signals.'],
   ['signal.enabled.channels', 'LIST', ['source'], 'MEDIUM', 'LONG', 'Enabled channels names', 'Where signals come from: source (the table), kafka (a topic), file.'],
@@ -189,7 +189,7 @@ const UNLISTED: readonly Row[] = [
   [
     'topic.heartbeat.prefix',
     'STRING',
-    null,
+    '__debezium-heartbeat',
     'LOW',
     'MEDIUM',
     'Heartbeat topic prefix',

@@ -9,6 +9,7 @@ describe('upgradeConfig', () => {
       'table.whitelist': 'public.t',
       'snapshot.mode': 'never',
       'database.history.kafka.topic': 'h',
+      'heartbeat.topics.prefix': 'beats',
       'slot.name': 's',
       transforms: 'unwrap',
       'transforms.unwrap.type': 'io.debezium.transforms.ExtractNewRecordState',
@@ -20,6 +21,7 @@ describe('upgradeConfig', () => {
       'topic.prefix': 'shop-server',
       'table.include.list': 'public.t',
       'snapshot.mode': 'no_data',
+      'topic.heartbeat.prefix': 'beats',
       'slot.name': 's',
       'plugin.name': 'pgoutput',
       'schema.name.adjustment.mode': 'avro',
@@ -39,7 +41,12 @@ describe('upgradeConfig', () => {
   });
 
   test('leaves a current config alone, old keys in it too', () => {
-    const config = { 'topic.prefix': 'p', 'database.server.name': 'old', 'table.whitelist': 'x' };
+    const config = {
+      'topic.prefix': 'p',
+      'database.server.name': 'old',
+      'table.whitelist': 'x',
+      'heartbeat.topics.prefix': 'y',
+    };
     expect(upgradeConfig(config)).toEqual({ config, warnings: [] });
   });
 

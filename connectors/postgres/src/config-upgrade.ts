@@ -29,6 +29,8 @@ const RENAMED: Readonly<Record<string, string | null>> = {
   'message.prefix.whitelist': 'message.prefix.include.list',
   'message.prefix.blacklist': 'message.prefix.exclude.list',
   'slot.drop_on_stop': 'slot.drop.on.stop',
+  // The key is there yet and has no effect any more.
+  'heartbeat.topics.prefix': 'topic.heartbeat.prefix',
   'toasted.value.placeholder': 'unavailable.value.placeholder',
   'snapshot.custom.class': null,
   'source.struct.version': null,

@@ -76,3 +76,9 @@ test('a regex strategy names topics and keys as its settings say, with the schem
   });
   expect(without.naming.tableKeyField(['s', 't1'])).toBeNull();
 });
+
+test('the heartbeat topic is named by topic.heartbeat.prefix alone', () => {
+  const topic = (more: RawConfig): string => resolved(more).rules.naming.heartbeatTopic;
+  expect(topic({ 'heartbeat.topics.prefix': 'old' })).toBe('__debezium-heartbeat.shop');
+  expect(topic({ 'heartbeat.topics.prefix': 'old', 'topic.heartbeat.prefix': 'beats' })).toBe('beats.shop');
+});

@@ -284,9 +284,8 @@ function naming(config: ResolvedConfig): TopicNaming {
     prefix: config.string('topic.prefix'),
     delimiter: config.string('topic.delimiter'),
     merging: topicMerging(config),
-    heartbeatPrefix:
-      config.optionalString('topic.heartbeat.prefix') ?? config.string('heartbeat.topics.prefix'),
-    heartbeatName: config.optionalString('topic.heartbeat.name'),
+    heartbeatPrefix: config.string('topic.heartbeat.prefix'),
+    heartbeatName: config.optionalString('topic.heartbeat.name') || undefined,
     transactionTopic: config.string('topic.transaction'),
   });
 }

@@ -16,7 +16,7 @@ import {
   type TopicNaming,
   topicNaming,
 } from '@millrace/data';
-import { javaRegex, type RawConfig, type ResolvedConfig } from '@millrace/foundation';
+import { javaRewrite, type RawConfig, type ResolvedConfig } from '@millrace/foundation';
 import { isPassThroughKey } from './config-check.ts';
 import { postgresConfigDef } from './config-keys.ts';
 import type { ConnectionSettings, TargetServer } from './connection.ts';
@@ -297,7 +297,7 @@ function topicMerging(config: ResolvedConfig): TopicMerging | undefined {
   if (topic === undefined) return undefined;
   const keyField = {
     name: config.string('topic.key.field.name'),
-    rewrite: rewrite(config, 'topic.key.field.regex', 'topic.key.field.replacement'),
+    rewrite: rewrite(config, 'topic.key.field.regex', 'topic.key.field.replacement') ?? (() => undefined),
   };
   return { topic, keyField: config.boolean('topic.key.enforce.uniqueness') ? keyField : undefined };
 }
@@ -305,7 +305,7 @@ function topicMerging(config: ResolvedConfig): TopicMerging | undefined {
 function rewrite(config: ResolvedConfig, key: string, replacement: string): NameRewrite | undefined {
   const regex = config.optionalString(key);
   if (regex === undefined || regex.trim() === '') return undefined;
-  return { regex: javaRegex(regex), replacement: config.optionalString(replacement) ?? '' };
+  return javaRewrite(regex, config.optionalString(replacement) ?? '');
 }
 
 function schemaRules(config: ResolvedConfig, raw: RawConfig): SchemaRules {

@@ -1,5 +1,4 @@
 // Names of topics and schemas: what Debezium makes of database names.
-import { javaRegexWhole, javaReplacement } from '@millrace/foundation';
 
 /** Replaces what a topic name may not hold by `_` and cuts it at Kafka's limit of 249. */
 export function sanitizeTopicName(name: string): string {
@@ -35,18 +34,15 @@ function adjusted(name: string, mode: NameAdjustmentMode, also: string): string 
   return result;
 }
 
-/** A Java pattern and what takes the place of a text that matches it as a whole. */
-export interface NameRewrite {
-  readonly regex: RegExp;
-  readonly replacement: string;
-}
+/** A name to the one in its place; undefined = it stays. */
+export type NameRewrite = (name: string) => string | undefined;
 
 /** What the regex strategies do: tables of one topic, and the field of their keys that keeps them apart. */
 export interface TopicMerging {
   /** `topic.regex` and `topic.replacement`. */
   readonly topic: NameRewrite;
   /** `topic.key.field.*`; undefined = `topic.key.enforce.uniqueness` is false. */
-  readonly keyField: { readonly name: string; readonly rewrite: NameRewrite | undefined } | undefined;
+  readonly keyField: { readonly name: string; readonly rewrite: NameRewrite } | undefined;
 }
 
 /** How topics are named: `topic.naming.strategy` and the keys around it. */
@@ -99,27 +95,15 @@ export function topicNaming(options: TopicNamingOptions): TopicNaming {
   return {
     dataTopic(parts) {
       const name = clean(full(parts));
-      return merging === undefined ? name : rewritten(name, merging.topic) || name;
+      return merging === undefined ? name : merging.topic(name) || name;
     },
     tableKeyField(parts) {
       const field = merging?.keyField;
       if (field === undefined) return null;
       const name = full(parts);
-      return {
-        name: field.name,
-        table: field.rewrite === undefined ? name : rewritten(name, field.rewrite),
-      };
+      return { name: field.name, table: field.rewrite(name) ?? name };
     },
     heartbeatTopic: clean(options.heartbeatName ?? [options.heartbeatPrefix, prefix].join(delimiter)),
     transactionTopic: clean([prefix, options.transactionTopic].join(delimiter)),
   };
-}
-
-/** As Java's `matches` and `replaceFirst` one after the other: what is replaced is what the pattern finds first. */
-function rewritten(name: string, { regex, replacement }: NameRewrite): string {
-  if (!javaRegexWhole(regex.source, regex.flags).test(name)) return name;
-  const found = regex.exec(name);
-  if (found === null) return name;
-  const rest = name.slice(found.index + found[0].length);
-  return `${name.slice(0, found.index)}${javaReplacement(found, replacement)}${rest}`;
 }

@@ -44,7 +44,7 @@ export {
   remedyOf,
   toError,
 } from './errors.ts';
-export { javaRegex, javaRegexProblem, javaRegexWhole, javaReplacement } from './java-regex.ts';
+export { javaRegex, javaRegexProblem, javaRegexWhole, javaReplacement, javaRewrite } from './java-regex.ts';
 export { largeBuffer } from './large-buffer.ts';
 export {
   createMetrics,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { javaRegex } from './java-regex.ts';
+import { javaRegex, javaRewrite } from './java-regex.ts';
 
 describe('javaRegex', () => {
   test.each([
@@ -22,5 +22,18 @@ describe('javaRegex', () => {
 
   test('refuses what is no pattern, naming it', () => {
     expect(() => javaRegex('a(b')).toThrow(expect.objectContaining({ code: 'config.regex_invalid' }));
+  });
+});
+
+describe('javaRewrite', () => {
+  test.each([
+    ['(.*)\\.t_(\\d+)', '$1.t', 'shop.t_2', 'shop.t'],
+    ['(.*)\\.t', 'x', 'shop.t_2', undefined],
+    // What matches as a whole may be found in parts.
+    ['shop|shop\\.t', 'x', 'shop.t', 'x.t'],
+    ['.*?\\.(.*?)', '$1-x', 'shop.public.t', '-xpublic.t'],
+    ['.*', '', 'shop', ''],
+  ])('%s to %s makes of %s %s', (pattern, replacement, text, expected) => {
+    expect(javaRewrite(pattern, replacement)(text)).toBe(expected);
   });
 });

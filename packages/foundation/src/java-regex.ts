@@ -155,6 +155,22 @@ export function javaRegexWhole(pattern: string, flags = ''): RegExp {
 }
 
 /**
+ * What Java's `matches` and then `replaceFirst` make of a text: it is changed only where the pattern matches it as a
+ * whole, and what is replaced is what the pattern finds first, which may be less. Undefined for other texts.
+ * @throws config.regex_invalid also from what is returned, for a replacement that names no group
+ */
+export function javaRewrite(pattern: string, replacement: string): (text: string) => string | undefined {
+  const whole = javaRegexWhole(pattern);
+  const first = javaRegex(pattern);
+  return (text) => {
+    const found = whole.test(text) ? first.exec(text) : null;
+    if (found === null) return undefined;
+    const rest = text.slice(found.index + found[0].length);
+    return `${text.slice(0, found.index)}${javaReplacement(found, replacement)}${rest}`;
+  };
+}
+
+/**
  * Expands a Java replacement (`$1`, `${name}`, `\\` escapes) with the groups of a match. A group number takes as many
  * digits as name an existing group.
  * @throws config.regex_invalid

@@ -11,14 +11,7 @@ import {
   STRING,
   Struct,
 } from '@millrace/data';
-import {
-  ConfigDef,
-  type ConfigKey,
-  javaRegexWhole,
-  javaReplacement,
-  type RawConfig,
-  validators,
-} from '@millrace/foundation';
+import { ConfigDef, type ConfigKey, javaRewrite, type RawConfig, validators } from '@millrace/foundation';
 import { validRegex } from './config-keys.ts';
 import { recordError } from './errors.ts';
 import {
@@ -109,11 +102,11 @@ interface Route {
   readonly layouts: WeakMap<RowLayout, RowLayout>;
 }
 
+type Rewrite = (topic: string) => string | undefined;
+
 export class ByLogicalTableRouter implements Transformation {
-  #topicRegex = /^$/;
-  #topicReplacement = '';
-  #keyRegex: RegExp | undefined;
-  #keyReplacement = '';
+  #topic: Rewrite = () => undefined;
+  #identifier: Rewrite = () => undefined;
   #keyField: string | undefined;
   #adjustment: NameAdjustmentMode = 'none';
   /** By topic; null for topics that are left alone. */
@@ -121,17 +114,16 @@ export class ByLogicalTableRouter implements Transformation {
 
   configure(settings: RawConfig): void {
     const config = validated(byLogicalTableRouterConfig, settings);
-    this.#topicRegex = javaRegexWhole(config.string('topic.regex'));
-    this.#topicReplacement = config.string('topic.replacement');
+    this.#topic = javaRewrite(config.string('topic.regex'), config.string('topic.replacement'));
     const keyRegex = config.optionalString('key.field.regex') ?? '';
-    this.#keyReplacement = config.optionalString('key.field.replacement') ?? '';
-    if (keyRegex !== '' && this.#keyReplacement === '') {
+    const keyReplacement = config.optionalString('key.field.replacement') ?? '';
+    if (keyRegex !== '' && keyReplacement === '') {
       throw unableToValidate(
         'key.field.replacement must be non-empty if key.field.regex is set.',
         'key.field.replacement',
       );
     }
-    this.#keyRegex = keyRegex === '' ? undefined : javaRegexWhole(keyRegex);
+    this.#identifier = keyRegex === '' ? () => undefined : javaRewrite(keyRegex, keyReplacement);
     this.#keyField = config.boolean('key.enforce.uniqueness') ? config.string('key.field.name') : undefined;
     this.#adjustment = config.string('schema.name.adjustment.mode') as NameAdjustmentMode;
     this.#routes = new Map();
@@ -158,13 +150,11 @@ export class ByLogicalTableRouter implements Transformation {
   }
 
   #makeRoute(from: string): Route | null {
-    const match = this.#topicRegex.exec(from);
-    const topic = match ? javaReplacement(match, this.#topicReplacement) : '';
+    const topic = this.#topic(from) ?? '';
     if (topic === '') return null;
-    const keyMatch = this.#keyRegex?.exec(from);
     return {
       topic,
-      identifier: keyMatch ? javaReplacement(keyMatch, this.#keyReplacement) : from,
+      identifier: this.#identifier(from) ?? from,
       keys: new SchemaCache((schema) => this.#keySchema(schema, topic)),
       envelopes: new SchemaCache((schema) => this.#envelopeSchema(schema, topic)),
       layouts: new WeakMap(),

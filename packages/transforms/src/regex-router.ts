@@ -1,6 +1,6 @@
 // org.apache.kafka.connect.transforms.RegexRouter: renames the topic when the whole name matches.
 import type { ConnectRecord, Transformation } from '@millrace/connect-api';
-import { ConfigDef, javaRegexWhole, javaReplacement, type RawConfig } from '@millrace/foundation';
+import { ConfigDef, javaRewrite, type RawConfig } from '@millrace/foundation';
 import { validRegex } from './config-keys.ts';
 import { parseSettings } from './validated-config.ts';
 
@@ -18,15 +18,13 @@ export const regexRouterConfig: ConfigDef = new ConfigDef([
 const CACHED_TOPICS = 1000;
 
 export class RegexRouter implements Transformation {
-  #regex = /^$/;
-  #replacement = '';
+  #rewrite: (topic: string) => string | undefined = () => undefined;
   /** New name by old name: topics are few. */
   #routes = new Map<string, string>();
 
   configure(settings: RawConfig): void {
     const config = parseSettings(regexRouterConfig, settings);
-    this.#regex = javaRegexWhole(config.string('regex'));
-    this.#replacement = config.string('replacement');
+    this.#rewrite = javaRewrite(config.string('regex'), config.string('replacement'));
     this.#routes = new Map();
   }
 
@@ -36,8 +34,7 @@ export class RegexRouter implements Transformation {
   }
 
   #route(topic: string): string {
-    const match = this.#regex.exec(topic);
-    const routed = match ? javaReplacement(match, this.#replacement) : topic;
+    const routed = this.#rewrite(topic) ?? topic;
     if (this.#routes.size < CACHED_TOPICS) this.#routes.set(topic, routed);
     return routed;
   }

@@ -13,8 +13,7 @@ import {
 import {
   CONNECT_EXCEPTION,
   type ConfigDef,
-  javaRegexWhole,
-  javaReplacement,
+  javaRewrite,
   type RawConfig,
   type ResolvedConfig,
 } from '@millrace/foundation';
@@ -97,8 +96,7 @@ class Settings {
   readonly #payload: string;
   readonly #version: string | undefined;
   readonly #routeBy: string;
-  readonly #regex: RegExp;
-  readonly #replacement: string;
+  readonly #rewrite: (routed: string) => string | undefined;
   readonly #tombstones: boolean;
   readonly #placements: readonly Placement[];
   readonly #hasEnvelope: boolean;
@@ -118,8 +116,7 @@ class Settings {
     this.#payload = config.string(`${prefix}.field.event.payload`);
     this.#version = config.optionalString(`${prefix}.field.event.schema.version`);
     this.#routeBy = config.string('route.by.field');
-    this.#regex = javaRegexWhole(config.string('route.topic.regex'));
-    this.#replacement = config.string('route.topic.replacement');
+    this.#rewrite = javaRewrite(config.string('route.topic.regex'), config.string('route.topic.replacement'));
     this.#tombstones = config.boolean('route.tombstone.on.empty.payload');
     this.#placements = parsePlacements(config.list(`${prefix}.fields.additional.placement`)) ?? [];
     this.#hasEnvelope = this.#placements.some(({ place }) => place === 'envelope');
@@ -220,8 +217,7 @@ class Settings {
   #topicOf(routed: string): string {
     let topic = this.#topics.get(routed);
     if (topic === undefined) {
-      const match = this.#regex.exec(routed);
-      topic = match ? javaReplacement(match, this.#replacement) : routed;
+      topic = this.#rewrite(routed) ?? routed;
       if (this.#topics.size < CACHED_TOPICS) this.#topics.set(routed, topic);
     }
     return topic;

@@ -42,8 +42,8 @@ export class TimestampRouter implements Transformation {
     this.#format ??= new JavaDateFormat(this.#pattern);
     const timestamp = this.#format.format(record.timestamp);
     const topic = this.#topicFormat
-      .replace('${topic}', () => record.topic)
-      .replace('${timestamp}', () => timestamp);
+      .replaceAll('${topic}', () => record.topic)
+      .replaceAll('${timestamp}', () => timestamp);
     return record.with({ topic });
   }
 }

@@ -3,7 +3,7 @@ import { type Schema, Struct } from '@millrace/data';
 import { recordError } from './errors.ts';
 
 const TRANSACTION_FIELDS = new Set(['id', 'total_order', 'data_collection_order']);
-const ROOT_FIELDS = new Set(['op', 'ts_ms', 'ts_us', 'ts_ns', 'before', 'after', 'source', 'transaction']);
+const ROOT_FIELDS = new Set(['op', 'ts_ms', 'ts_us', 'ts_ns']);
 
 /** One reference. `name` is what the value is called in the result. */
 export class EventField {
@@ -14,19 +14,13 @@ export class EventField {
   readonly #named: boolean;
 
   constructor(reference: string, prefix: string) {
-    const [path = '', rename, ...rest] = reference.split(':');
+    const [path = '', rename, ...rest] = reference.replace(/:+$/, '').split(':');
     if (rest.length > 0) throw recordError(`Unexpected field name: ${reference}`);
-    const parts = path.split('.');
-    if (parts.length > 2) throw recordError(`Unexpected field value: ${path}`);
-    this.#named = parts.length === 2;
-    if (this.#named) {
-      this.#struct = parts[0];
-      this.#field = parts[1] ?? '';
-    } else {
-      this.#field = path;
-      this.#struct = bareStruct(path);
-    }
-    this.name = prefix + (rename ?? path.replace('.', '_'));
+    const [first = '', second] = path.split('.');
+    this.#named = second !== undefined;
+    this.#struct = second === undefined ? bareStruct(first) : first;
+    this.#field = second ?? first;
+    this.name = prefix + (rename ?? (second === undefined ? first : `${first}_${second}`));
   }
 
   get isOperation(): boolean {
@@ -41,14 +35,16 @@ export class EventField {
     }
     const struct = envelope.field(this.#struct)?.schema;
     if (!struct && this.#named) throw recordError(`Unable to find field ${this.#struct} in the event`);
-    const found = struct?.field(this.#field)?.schema;
+    // Another transform may have added it to the event itself.
+    const found = (struct?.field(this.#field) ?? envelope.field(this.#field))?.schema;
     return found && optionalWithoutDefault(found);
   }
 
   valueIn(envelope: Struct): unknown {
     if (this.#struct === undefined) return envelope.getRaw(this.#field);
     const struct = envelope.getRaw(this.#struct);
-    return struct instanceof Struct ? struct.getRaw(this.#field) : null;
+    if (!(struct instanceof Struct)) return null;
+    return (struct.schema.field(this.#field) ? struct : envelope).getRaw(this.#field);
   }
 }
 

@@ -117,6 +117,11 @@ export const extractNewRecordStateConfig: ConfigDef = new ConfigDef([
 const DELETED_FIELD = '__deleted';
 const OPTIONAL_STRING = optional(STRING);
 
+interface Row {
+  readonly schema: Schema;
+  readonly struct: Struct;
+}
+
 export class ExtractNewRecordState implements Transformation {
   #mode: DeleteMode = 'tombstone';
   #routeField = '';
@@ -197,10 +202,10 @@ export class ExtractNewRecordState implements Transformation {
       case 'tombstone': {
         // The real tombstone that follows is dropped; this one keeps the row's schema, as Debezium's does.
         const rowSchema = envelope.schema.field('before')?.schema ?? null;
-        return record.with({ valueSchema: rowSchema, value: null, headers });
+        return record.with({ valueSchema: rowSchema, value: null, headers, ...this.#keyOf(record) });
       }
       case 'delete-to-tombstone':
-        return record.with({ valueSchema: null, value: null, headers });
+        return record.with({ valueSchema: null, value: null, headers, ...this.#keyOf(record) });
       case 'rewrite':
       case 'rewrite-with-tombstone':
         return row instanceof Struct ? this.#row(record, envelope, row, headers, 'true') : null;
@@ -217,37 +222,76 @@ export class ExtractNewRecordState implements Transformation {
     deleted: 'true' | 'false',
   ): R {
     const listed = this.#droppedFields(record);
-    const dropped = listed && row.schema.fields.some((field) => listed.has(field.name)) ? listed : undefined;
-    const rewrite = this.#mode === 'rewrite' || this.#mode === 'rewrite-with-tombstone';
-    let schema = requiredForm(row.schema);
-    let struct: Struct = row;
-    if (dropped !== undefined) {
-      const kept = row.schema.fields.filter(
-        (field) => !dropped.has(field.name) || (this.#dropOptionalOnly && !field.schema.optional),
-      );
-      schema = buildStruct(
-        kept.map((field) => [field.name, field.schema] as const),
-        basicsOf(row.schema),
-      );
-      struct = structOf(
-        schema,
-        kept.map((field) => fieldValue(row, field.index, this.#fillDefaults)),
-      );
-    }
-    if (rewrite || this.#addFields.length > 0) {
-      const fill = rewrite && this.#fillDefaults;
-      const extended = this.#extended.of(schema).of(envelope.schema);
-      const values = struct.schema.fields.map((field) => fieldValue(struct, field.index, fill));
-      if (rewrite) values.push(deleted);
-      for (const field of this.#addFields)
-        if (field.schemaIn(envelope.schema)) values.push(field.valueIn(envelope));
-      schema = extended;
-      struct = structOf(extended, values);
-    }
-    const changes = { valueSchema: schema, value: struct, headers };
-    return listed !== undefined && this.#dropFromKey
-      ? record.with({ ...changes, ...this.#keyWithout(record, listed) })
-      : record.with(changes);
+    const whole = (): Row => this.#withAdded(this.#marked(row, deleted), envelope);
+    // Of a delete fields are dropped before others are added, of other rows afterwards.
+    const made =
+      listed === undefined
+        ? this.#extendedRow(row, envelope, deleted)
+        : deleted === 'true'
+          ? this.#withAdded(this.#without(this.#marked(row, deleted), listed), envelope)
+          : this.#without(whole(), listed);
+    return record.with({ valueSchema: made.schema, value: made.struct, headers, ...this.#keyOf(record) });
+  }
+
+  get #rewrites(): boolean {
+    return this.#mode === 'rewrite' || this.#mode === 'rewrite-with-tombstone';
+  }
+
+  /** The row with all that is added to it, made at once. */
+  #extendedRow(row: Struct, envelope: Struct, deleted: string): Row {
+    const schema = requiredForm(row.schema);
+    if (!this.#rewrites && this.#addFields.length === 0) return { schema, struct: row };
+    const fill = this.#rewrites && this.#fillDefaults;
+    const extended = this.#extended.of(schema).of(envelope.schema);
+    const values = row.schema.fields.map((field) => fieldValue(row, field.index, fill));
+    if (this.#rewrites) values.push(deleted);
+    for (const field of this.#addFields)
+      if (field.schemaIn(envelope.schema)) values.push(field.valueIn(envelope));
+    return { schema: extended, struct: structOf(extended, values) };
+  }
+
+  #marked(row: Struct, deleted: string): Row {
+    const required = requiredForm(row.schema);
+    if (!this.#rewrites) return { schema: required, struct: row };
+    const schema = buildStruct(
+      [...fieldPairs(required), [DELETED_FIELD, OPTIONAL_STRING]],
+      basicsOf(required),
+    );
+    const values = row.schema.fields.map((field) => fieldValue(row, field.index, this.#fillDefaults));
+    return { schema, struct: structOf(schema, [...values, deleted]) };
+  }
+
+  #withAdded(row: Row, envelope: Struct): Row {
+    const added = this.#addFields.flatMap((field) => {
+      const schema = field.schemaIn(envelope.schema);
+      return schema ? [{ name: field.name, schema, value: field.valueIn(envelope) }] : [];
+    });
+    if (added.length === 0) return row;
+    const schema = buildStruct(
+      [...fieldPairs(row.schema), ...added.map((field) => [field.name, field.schema] as const)],
+      basicsOf(row.schema),
+    );
+    const values = row.struct.schema.fields.map((field) => row.struct.at(field.index));
+    return { schema, struct: structOf(schema, [...values, ...added.map((field) => field.value)]) };
+  }
+
+  /** Null becomes the default of its field where one is dropped, whatever the config says of nulls. */
+  #without({ schema, struct }: Row, listed: ReadonlySet<string>): Row {
+    const kept = schema.fields.filter((field) => !this.#isDropped(field, listed));
+    if (this.#dropOptionalOnly && kept.length === schema.fields.length) return { schema, struct };
+    const made = buildStruct(
+      kept.map((field) => [field.name, field.schema] as const),
+      basicsOf(schema),
+    );
+    const values = kept.map((field) => fieldValue(struct, field.index, true));
+    return { schema: made, struct: structOf(made, values) };
+  }
+
+  #isDropped(
+    field: { readonly name: string; readonly schema: Schema },
+    listed: ReadonlySet<string>,
+  ): boolean {
+    return listed.has(field.name) && (!this.#dropOptionalOnly || field.schema.optional);
   }
 
   #extend(row: Schema, envelope: Schema): Schema {
@@ -263,29 +307,19 @@ export class ExtractNewRecordState implements Transformation {
 
   #droppedFields(record: ConnectRecord): ReadonlySet<string> | undefined {
     if (this.#dropHeader === undefined) return undefined;
-    const header = record.headers.findLast((each) => each.key === this.#dropHeader);
+    const header = record.headers.find((each) => each.key === this.#dropHeader);
     return Array.isArray(header?.value) && header.value.length > 0
       ? new Set(header.value.map(String))
       : undefined;
   }
 
-  #keyWithout(record: ConnectRecord, dropped: ReadonlySet<string>): { keySchema?: Schema; key?: unknown } {
-    const { key: value } = record;
-    if (!(value instanceof Struct)) return {};
-    const kept = value.schema.fields.filter(
-      (field) => !dropped.has(field.name) || (this.#dropOptionalOnly && !field.schema.optional),
-    );
-    const keySchema = buildStruct(
-      kept.map((field) => [field.name, field.schema] as const),
-      basicsOf(value.schema),
-    );
-    return {
-      keySchema,
-      key: structOf(
-        keySchema,
-        kept.map((field) => value.at(field.index)),
-      ),
-    };
+  /** The key without the fields that are dropped, where that is asked for. */
+  #keyOf(record: ConnectRecord): { keySchema?: Schema; key?: unknown } {
+    const listed = this.#dropFromKey ? this.#droppedFields(record) : undefined;
+    const { key } = record;
+    if (listed === undefined || !(key instanceof Struct)) return {};
+    const { schema, struct } = this.#without({ schema: key.schema, struct: key }, listed);
+    return { keySchema: schema, key: struct };
   }
 
   #route<R extends ConnectRecord>(record: R, row: unknown): R {
@@ -294,8 +328,8 @@ export class ExtractNewRecordState implements Transformation {
     if (!field) throw recordError(`${this.#routeField} is not a valid field name`);
     if (field.schema.type !== 'string')
       throw recordError(`Field '${this.#routeField}' is not of type STRING`);
-    const value = row.get(this.#routeField);
-    return typeof value === 'string' ? record.with({ topic: value }) : record;
+    const value = row.getRaw(this.#routeField);
+    return typeof value === 'string' && value.trim() !== '' ? record.with({ topic: value }) : record;
   }
 }
 

@@ -14,15 +14,7 @@ import {
 import { ConfigDef, type ConfigKey, javaRewrite, type RawConfig, validators } from '@millrace/foundation';
 import { validRegex } from './config-keys.ts';
 import { recordError } from './errors.ts';
-import {
-  basicsOf,
-  buildStruct,
-  fieldPairs,
-  fieldValue,
-  requireStruct,
-  SchemaCache,
-  structOf,
-} from './side.ts';
+import { basicsOf, buildStruct, fieldPairs, requireStruct, SchemaCache, structOf } from './side.ts';
 import { unableToValidate, validated } from './validated-config.ts';
 
 const PURPOSE = 'Updating schema';
@@ -165,7 +157,7 @@ export class ByLogicalTableRouter implements Transformation {
     if (record.key === null) return { keySchema: null, key: null };
     const key = requireStruct(record.key, PURPOSE, record.keySchema);
     const keySchema = route.keys.of(key.schema);
-    const values = key.schema.fields.map((field) => fieldValue(key, field.index, true));
+    const values = key.toArray();
     if (this.#keyField !== undefined) values.push(route.identifier);
     return { keySchema, key: structOf(keySchema, values) };
   }

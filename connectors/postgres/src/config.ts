@@ -370,7 +370,7 @@ function tableOrder(raw: RawConfig): PostgresConfig['snapshot']['inOrder'] {
   if (patterns.length === 0) return (tables) => [...tables];
   return (tables) => [
     ...new Set([
-      ...patterns.flatMap((pattern) => tables.filter((table) => pattern.test(qualified(table)))),
+      ...patterns.flatMap((matches) => tables.filter((table) => matches(qualified(table)))),
       ...tables,
     ]),
   ];
@@ -390,7 +390,7 @@ function keyColumns(text: string | undefined): SchemaRules['keyColumns'] {
         .flatMap((column) => namePatterns(`${table}.${column.trim()}`));
     });
   return (table, columns) => [
-    ...new Set(patterns.flatMap((pattern) => columns.filter((column) => pattern.test(`${table}.${column}`)))),
+    ...new Set(patterns.flatMap((matches) => columns.filter((column) => matches(`${table}.${column}`)))),
   ];
 }
 

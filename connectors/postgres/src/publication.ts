@@ -123,8 +123,13 @@ export async function prepareIdentities(
   logger: Logger,
 ): Promise<void> {
   for (const table of tables) {
-    const rule = config.identities.find(({ tables: matches }) => matches(qualified(table)));
+    const [rule, another] = config.identities.filter(({ tables: matches }) => matches(qualified(table)));
     if (rule === undefined) continue;
+    if (another !== undefined) {
+      const why = 'several entries name a table, whose replica identity is left as it is';
+      logger.error({ table: qualified(table), key: 'replica.identity.autoset.values' }, why);
+      continue;
+    }
     const index = /^INDEX\s+(.+)$/i.exec(rule.identity)?.[1]?.trim();
     const wanted =
       index === undefined ? rule.identity.toUpperCase() : `USING INDEX ${quoteIdentifier(index)}`;

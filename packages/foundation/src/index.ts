@@ -44,7 +44,14 @@ export {
   remedyOf,
   toError,
 } from './errors.ts';
-export { javaRegex, javaRegexProblem, javaRegexWhole, javaReplacement, javaRewrite } from './java-regex.ts';
+export {
+  javaRegex,
+  javaRegexAnyCase,
+  javaRegexProblem,
+  javaRegexWhole,
+  javaReplacement,
+  javaRewrite,
+} from './java-regex.ts';
 export { largeBuffer } from './large-buffer.ts';
 export {
   createMetrics,

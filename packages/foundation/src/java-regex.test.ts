@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { javaRegex, javaRewrite } from './java-regex.ts';
+import { javaRegex, javaRegexAnyCase, javaRegexProblem, javaRewrite } from './java-regex.ts';
 
 describe('javaRegex', () => {
   test.each([
@@ -36,4 +36,24 @@ describe('javaRewrite', () => {
   ])('%s to %s makes of %s %s', (pattern, replacement, text, expected) => {
     expect(javaRewrite(pattern, replacement)(text)).toBe(expected);
   });
+});
+
+describe('javaRegexAnyCase', () => {
+  test.each([
+    ['public\\.T', 'PUBLIC.t', true],
+    ['public\\.ärger', 'public.Ärger', false],
+    ['PUBLIC\\.Ärger', 'public.ÄRGER', true],
+    ['public\\.[A-Z]+ß\\D', 'public.aBßx', true],
+    ['public\\.\\QÄ.B\\E', 'public.Ä.b', true],
+    ['\\p{Lower}ä', 'xä', true],
+  ])('%s and %s: %s', (pattern, text, expected) => {
+    expect(javaRegexAnyCase(pattern)(text)).toBe(expected);
+  });
+});
+
+test('a parenthesis that closes nothing is told of in the words of Java', () => {
+  expect(javaRegexProblem(')')).toBe("Unmatched closing ')'\n)");
+  expect(javaRegexProblem('a[)](b\\))c)d')).toBe(
+    "Unmatched closing ')' near index 9\na[)](b\\))c)d\n         ^",
+  );
 });

@@ -68,6 +68,7 @@ function problemOf(pattern: string, error: unknown): string {
   if (/unterminated character class|missing \]/i.test(text)) {
     return at(pattern, 'Unclosed character class', pattern.length - 1);
   }
+  if (/unmatched '\)'/i.test(text)) return at(pattern, "Unmatched closing ')'", unmatchedAt(pattern) - 1);
   if (/nothing to repeat/i.test(text)) {
     const index = Math.max(0, pattern.search(/(?<=^|[(|*+?])[*+?]/));
     return at(pattern, `Dangling meta character '${pattern.charAt(index)}'`, index);
@@ -75,8 +76,24 @@ function problemOf(pattern: string, error: unknown): string {
   return `${text.slice(text.lastIndexOf(':') + 1).trim()}\n${pattern}`;
 }
 
+/** Where a parenthesis closes what none has opened. */
+function unmatchedAt(pattern: string): number {
+  let open = 0;
+  let inClass = false;
+  for (let i = 0; i < pattern.length; i++) {
+    const char = pattern.charAt(i);
+    if (char === '\\') i++;
+    else if (char === '[') inClass = true;
+    else if (char === ']') inClass = false;
+    else if (!inClass && char === '(') open++;
+    else if (!inClass && char === ')' && --open < 0) return i;
+  }
+  return 0;
+}
+
 /** As `PatternSyntaxException` prints itself. */
 function at(pattern: string, description: string, index: number): string {
+  if (index < 0) return `${description}\n${pattern}`;
   const mark = index < pattern.length ? `\n${' '.repeat(index)}^` : '';
   return `${description} near index ${index}\n${pattern}${mark}`;
 }
@@ -153,6 +170,27 @@ export function javaRegexWhole(pattern: string, flags = ''): RegExp {
   const inner = javaRegex(pattern, flags);
   return new RegExp(`^(?:${inner.source})$`, inner.flags);
 }
+
+/**
+ * Whether a Java pattern matches a whole text without regard to case, which in Java is that of ASCII letters alone: `ä`
+ * is not `Ä`.
+ * @throws config.regex_invalid
+ */
+export function javaRegexAnyCase(pattern: string): (text: string) => boolean {
+  if (isAscii(pattern)) {
+    const regex = javaRegexWhole(pattern, 'i');
+    return (text) => regex.test(text);
+  }
+  const regex = javaRegexWhole(
+    pattern.replaceAll(LETTERS, (part) => (part.startsWith('\\') ? part : lower(part))),
+  );
+  return (text) => regex.test(lower(text));
+}
+
+/** What is no letter that stands for itself, or such a letter. */
+const LETTERS = /\\(?:[pP]\{[^}]*\}|x[\da-fA-F]{2}|u[\da-fA-F]{4}|c.|.)|[A-Z]/gs;
+const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text);
+const lower = (text: string): string => text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 /**
  * What Java's `matches` and then `replaceFirst` make of a text: it is changed only where the pattern matches it as a

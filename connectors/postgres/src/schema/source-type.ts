@@ -51,7 +51,8 @@ export function sourceTypeParameters(
   const own = types.get(column.typeOid) ?? resolved.type;
   const { length, scale } = lengthAndScale(resolved);
   // The driver's metadata know nothing of a numeric without precision; the replication stream's do.
-  const hasSize = origin === 'stream' || resolved.type.name !== 'numeric' || resolved.typmod >= 4;
+  const hasSize =
+    origin === 'stream' || own.kind === 'd' || resolved.type.name !== 'numeric' || resolved.typmod >= 4;
   return {
     [`${PREFIX}type`]: sourceTypeName(own, known, origin).toUpperCase(),
     [`${PREFIX}length`]: hasSize ? String(length) : '0',

@@ -13,6 +13,7 @@ const NUMBER_CLASSES: Partial<Record<SchemaType, string>> = {
   float32: 'java.lang.Float',
   float64: 'java.lang.Double',
 };
+const DEBEZIUM_BITS = 'io.debezium.data.Bits';
 const DAY_MS = 86_400_000;
 const DATES: readonly (string | null)[] = [CONNECT_DATE, CONNECT_TIME, CONNECT_TIMESTAMP];
 
@@ -60,7 +61,7 @@ export function javaToString(value: unknown, schema: Schema | null): string {
   }
   if (value instanceof Double) return javaDouble(value.value);
   if (value instanceof BigDecimal) return javaBigDecimal(value.unscaled, value.scale);
-  if (value instanceof Uint8Array) return `[B@${Buffer.from(value).toString('hex').slice(0, 8)}`;
+  if (value instanceof Uint8Array) return bytesText(value, schema);
   if (value instanceof Date) return javaDateText(value.getTime());
   if (Array.isArray(value))
     return `[${value.map((item) => javaToString(item, schema?.valueSchema ?? null)).join(', ')}]`;
@@ -78,6 +79,13 @@ export function javaToString(value: unknown, schema: Schema | null): string {
     return `Struct{${fields.join(',')}}`;
   }
   return String(value);
+}
+
+/** Debezium hands bytes over as a buffer, but for bit strings. The hash code of an array is another each time. */
+function bytesText(bytes: Uint8Array, schema: Schema | null): string {
+  if (schema?.type === 'bytes' && schema.name !== DEBEZIUM_BITS)
+    return `java.nio.HeapByteBuffer[pos=0 lim=${bytes.length} cap=${bytes.length}]`;
+  return `[B@${Buffer.from(bytes).toString('hex').slice(0, 8)}`;
 }
 
 /** `java.util.Date.toString` in UTC of milliseconds since 1970: `Tue Nov 14 22:13:20 UTC 2023`. */

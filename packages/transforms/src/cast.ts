@@ -78,7 +78,7 @@ export class Cast implements Transformation {
       return withSide(this.#side, record, null, map);
     }
     const struct = requireStruct(value, PURPOSE, schema);
-    const updated = this.#schemas.of(struct.schema);
+    const updated = this.#schemas.of(schema);
     const values = struct.schema.fields.map((field) => {
       const type = this.#casts.get(field.name);
       const content = fieldValue(struct, field.index, this.#fillDefaults);

@@ -1,4 +1,4 @@
-import { SourceRecord } from '@millrace/connect-api';
+import { SourceRecord, type Transformation } from '@millrace/connect-api';
 import {
   ArrayStruct,
   arraySchema,
@@ -10,7 +10,12 @@ import {
   structSchema,
 } from '@millrace/data';
 import { expect, test } from 'vitest';
+import { Cast } from './cast.ts';
 import { ExtractNewRecordState } from './extract-new-record-state.ts';
+import { FieldNameTransformation } from './field-name-transformation.ts';
+import { Flatten } from './flatten.ts';
+import { TimestampConverter } from './timestamp-converter.ts';
+import { VectorToJsonConverter } from './vector-to-json-converter.ts';
 
 const KEY = structSchema([
   ['id', INT32],
@@ -98,4 +103,21 @@ test('a blank value names no topic', () => {
   const record = event('c', undefined);
   const route = (field: string): string => unwrapped({ 'route.by.field': field }, record).topic;
   expect([route('a'), route('b')]).toEqual(['a', 't']);
+});
+
+test('what is made of a row after it is unwrapped is required as the row is', () => {
+  const unwrap = new ExtractNewRecordState();
+  unwrap.configure({});
+  const unwrapped = unwrap.apply(event('c', undefined));
+  const after = (stage: Transformation, settings: Record<string, string>): unknown => {
+    stage.configure(settings);
+    const schema = unwrapped && stage.apply(unwrapped)?.valueSchema;
+    return [schema?.optional, schema?.fields[0]?.schema.optional];
+  };
+  const kept = [false, false];
+  expect(after(new Flatten('Value'), {})).toEqual(kept);
+  expect(after(new Cast('Value'), { spec: 'id:string' })).toEqual(kept);
+  expect(after(new TimestampConverter('Value'), { field: 'none', 'target.type': 'unix' })).toEqual(kept);
+  expect(after(new FieldNameTransformation(), {})).toEqual(kept);
+  expect(after(new VectorToJsonConverter(), {})).toEqual(kept);
 });

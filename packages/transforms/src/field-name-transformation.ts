@@ -33,16 +33,16 @@ export class FieldNameTransformation implements Transformation {
   }
 
   apply<R extends ConnectRecord>(record: R): R | null {
-    const { key, value } = record;
+    const { key, keySchema: keyIn, value } = record;
     let result = record;
     if (key instanceof Struct) {
-      const keySchema = this.#rows.of(key.schema);
+      const keySchema = this.#rows.of(keyIn ?? key.schema);
       result = result.with({ keySchema, key: structOf(keySchema, key.toArray()) });
     }
     if (!(value instanceof Struct)) return result;
     const valueSchema = isEnvelope(value.schema)
       ? this.#events.of(value.schema)
-      : this.#rows.of(value.schema);
+      : this.#rows.of(record.valueSchema ?? value.schema);
     return result.with({
       valueSchema,
       value: isEnvelope(value.schema)

@@ -61,7 +61,7 @@ export class Flatten implements Transformation {
       return withSide(this.#side, record, null, flat);
     }
     const struct = requireStruct(value, PURPOSE, schema);
-    const { schema: flat, leaves } = this.#flat.of(struct.schema);
+    const { schema: flat, leaves } = this.#flat.of(schema);
     const values = leaves.map(({ path }) => valueAt(struct, path));
     return withSide(this.#side, record, flat, structOf(flat, values));
   }

@@ -126,7 +126,7 @@ export class TimestampConverter implements Transformation {
       return withSide(this.#side, record, this.#targetSchema(schema.optional), converted);
     }
     const struct = value === null ? null : requireStruct(value, PURPOSE, schema);
-    const updated = this.#schemas.of(struct?.schema ?? schema);
+    const updated = this.#schemas.of(schema);
     if (struct === null) return withSide(this.#side, record, updated, null);
     const values = struct.schema.fields.map((field) => {
       const content = fieldValue(struct, field.index, this.#fillDefaults);

@@ -55,7 +55,7 @@ export class VectorToJsonConverter implements Transformation {
   apply<R extends ConnectRecord>(record: R): R | null {
     if (record.value === null) return record;
     const value = requireStruct(record.value, 'Value should be a struct', record.valueSchema);
-    const valueSchema = this.#schemas.of(value.schema);
+    const valueSchema = this.#schemas.of(record.valueSchema ?? value.schema);
     return record.with({ valueSchema, value: convert(value, valueSchema) });
   }
 }

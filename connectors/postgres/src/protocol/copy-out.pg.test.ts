@@ -59,8 +59,7 @@ test('no row comes while there is no room, and all come afterwards', async () =>
   await session(async (client) => {
     let isFull = false;
     let waits = 0;
-    const { rows, handler } = gather((bytes) => {
-      expect(bytes).toBeGreaterThan(0);
+    const { rows, handler } = gather(() => {
       if (waits === 5) return undefined;
       waits++;
       isFull = true;

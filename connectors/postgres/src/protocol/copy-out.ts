@@ -8,8 +8,8 @@ import { FrameReader, MESSAGE_HEADER, MESSAGE_TYPE } from './frames.ts';
 export interface CopyHandler {
   /** A row in text format with its newline, `bytes[start, end)`. The bytes are the handler's to keep and to change. */
   row(bytes: Buffer, start: number, end: number): void;
-  /** The rows of one read of `bytes` were handed over. The next read waits for what is returned. */
-  read(bytes: number): Promise<void> | undefined;
+  /** The rows of one read were handed over. The next read waits for what is returned. */
+  read(): Promise<void> | undefined;
 }
 
 /**
@@ -101,7 +101,7 @@ class CopyOut {
     let isDone = false;
     try {
       isDone = !this.#frames.drain(this.#onMessage);
-      if (!this.#failed) this.#wait(this.#handler.read(chunk.length));
+      if (!this.#failed) this.#wait(this.#handler.read());
     } catch (error) {
       this.fail(error);
     }

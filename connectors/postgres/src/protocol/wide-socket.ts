@@ -3,12 +3,12 @@
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 
 /** Memory that reads share: a read takes what the one before has left of it. */
-const SLAB_BYTES = 512 * 1024;
+const SLAB_BYTES = 256 * 1024;
 /** Where less is left, the next slab begins. */
-const SHORTEST_READ = 128 * 1024;
+const SHORTEST_READ = 64 * 1024;
 
 /**
- * A socket that is not connected yet and hands out reads of up to 512 KB as `data`. Their memory is never written again,
+ * A socket that is not connected yet and hands out reads of up to 256 KB as `data`. Their memory is never written again,
  * so rows may point into it.
  */
 export function wideSocket(): Socket {

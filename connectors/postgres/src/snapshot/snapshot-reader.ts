@@ -52,7 +52,7 @@ export class SnapshotReader {
   readonly #index = new TupleIndex();
   readonly #moment: Moment;
   #records: SourceRecord[] = [];
-  /** Of the chunks that they point into. */
+  /** Of the rows that they point into. */
   #bytes = 0;
   #soon: NodeJS.Immediate | undefined;
   #offset: SourceOffset | undefined;
@@ -133,14 +133,14 @@ export class SnapshotReader {
       this.#row({ table, bytes, entries: index.entries, base, firstOfTable });
       rows++;
       shared.rowCount++;
+      this.#bytes += end - start;
+      if (queue.isEnough(this.#records.length)) this.#flush();
     };
-    const read = (bytes: number): Promise<void> | undefined => {
+    const read = (): Promise<void> | undefined => {
       progress.rowsScanned(name, rows - told);
       told = rows;
-      this.#bytes += bytes;
-      // Many reads of one turn become one batch: what a batch costs is more than what the rows of one read do.
-      if (queue.isEnough(this.#records.length)) this.#flush();
-      else this.#soon ??= setImmediate(() => this.#flush());
+      // Short reads of one turn become one batch: what a batch costs is more than what the rows of one read do.
+      this.#soon ??= setImmediate(() => this.#flush());
       // INV-5: a full queue stops the reading; the socket stops the server.
       return queue.isFull ? queue.room() : undefined;
     };

@@ -117,6 +117,18 @@ describe('RecordSender', () => {
     expect(fixture.submitted.pending).toBe(20);
   });
 
+  it('lets in what waits, acknowledgements above all, within a long batch', async () => {
+    const fixture = new Fixture();
+    let before = -1;
+    setImmediate(() => {
+      before = fixture.appended.length;
+    });
+    await fixture.send(...Array.from({ length: 3000 }, (_, i) => record(String(i))));
+    expect(before).toBeGreaterThan(0);
+    expect(before).toBeLessThan(3000);
+    expect(fixture.appended.map(({ token }) => token)).toEqual(Array.from({ length: 3000 }, (_, i) => i));
+  });
+
   it('writes a record into the open batch where there is room, else beside it', async () => {
     const fixture = new Fixture();
     const memory = Buffer.alloc(32 * 1024);

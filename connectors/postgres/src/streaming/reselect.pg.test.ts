@@ -1,7 +1,7 @@
 // Post processor ReselectColumnsPostProcessor on a real server: what comes is checked against what recorded runs of
 // Debezium 3.6.2 gave for the same statements.
 import type { Struct } from '@millrace/data';
-import { type TestDatabase, testDatabase } from '@millrace/testkit';
+import { eventually, type TestDatabase, testDatabase } from '@millrace/testkit';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Delivered, TaskDriver } from '../fixtures/task-driver.ts';
@@ -170,18 +170,25 @@ describe('reselecting columns', () => {
     const changes = (): Delivered[] => driver.delivered.filter(({ record }) => record.topic.endsWith(table));
     await db.query(`update ${table} set a = 1 where id = 1`);
     await driver.untilTrue(() => changes().length === 1);
-    // Whoever reads the table waits from the end of the change on.
+    const writer = new pg.Client({ connectionString: db.url });
     const locker = new pg.Client({ connectionString: db.url });
-    await locker.connect();
-    await locker.query(
-      `begin; update ${table} set a = 2 where id = 2; commit; begin; lock table ${table} in access exclusive mode`,
-    );
-    const until = Date.now() + 500;
-    await driver.untilTrue(() => Date.now() > until);
-    expect(changes()).toHaveLength(1);
-    const beats = driver.delivered.slice(driver.delivered.indexOf(changes()[0] as Delivered) + 1);
-    await locker.query('rollback');
-    await locker.end();
+    await Promise.all([writer.connect(), locker.connect()]);
+    let beats: Delivered[];
+    try {
+      // Whoever reads the table waits from the end of the change on: this lock is the first to wait for that.
+      await writer.query(`begin; update ${table} set a = 2 where id = 2`);
+      const locked = locker.query(`begin; lock table ${table} in access exclusive mode`);
+      const waiting = `select from pg_locks where relation = '${table}'::regclass and not granted`;
+      await eventually('the lock is waited for', async () => (await db.query(waiting)).length === 1);
+      await writer.query('commit');
+      await locked;
+      const until = Date.now() + 500;
+      await driver.untilTrue(() => Date.now() > until);
+      expect(changes()).toHaveLength(1);
+      beats = driver.delivered.slice(driver.delivered.indexOf(changes()[0] as Delivered) + 1);
+    } finally {
+      await Promise.all([writer.end(), locker.end()]);
+    }
     await driver.untilTrue(() => changes().length === 2);
     const lsn = Number(changes()[1]?.offset['lsn']);
     expect(beats.length).toBeGreaterThan(0);

@@ -158,11 +158,10 @@ export class RecordSender {
   #sendFrom(records: readonly SourceRecord[], start: number, end: number): number {
     this.#next = start;
     try {
-      for (;;) {
+      while (this.#next < end) {
         this.#sendRun(records, end);
         const record = records[this.#next];
-        if (record === undefined || this.#next === end) break;
-        if (!this.#sendOne(record)) break;
+        if (this.#next === end || record === undefined || !this.#sendOne(record)) break;
         this.#next++;
       }
     } catch (error) {

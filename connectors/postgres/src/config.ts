@@ -9,14 +9,8 @@ import {
   reselectRules,
   splitList,
 } from '@millrace/connector-common';
-import {
-  type NameAdjustmentMode,
-  type NameRewrite,
-  type TopicMerging,
-  type TopicNaming,
-  topicNaming,
-} from '@millrace/data';
-import { javaRewrite, type RawConfig, type ResolvedConfig } from '@millrace/foundation';
+import { type NameAdjustmentMode, type TopicMerging, type TopicNaming, topicNaming } from '@millrace/data';
+import { javaRewrite, type RawConfig, type ResolvedConfig, type Rewrite } from '@millrace/foundation';
 import { isPassThroughKey } from './config-check.ts';
 import { postgresConfigDef } from './config-keys.ts';
 import type { ConnectionSettings, TargetServer } from './connection.ts';
@@ -302,7 +296,7 @@ function topicMerging(config: ResolvedConfig): TopicMerging | undefined {
   return { topic, keyField: config.boolean('topic.key.enforce.uniqueness') ? keyField : undefined };
 }
 
-function rewrite(config: ResolvedConfig, key: string, replacement: string): NameRewrite | undefined {
+function rewrite(config: ResolvedConfig, key: string, replacement: string): Rewrite | undefined {
   const regex = config.optionalString(key);
   if (regex === undefined || regex.trim() === '') return undefined;
   return javaRewrite(regex, config.optionalString(replacement) ?? '');

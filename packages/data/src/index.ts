@@ -47,7 +47,6 @@ export {
   adjustNamePart,
   adjustSchemaName,
   type NameAdjustmentMode,
-  type NameRewrite,
   sanitizeTopicName,
   type TableKeyField,
   type TopicMerging,

@@ -1,4 +1,5 @@
 // Names of topics and schemas: what Debezium makes of database names.
+import type { Rewrite } from '@millrace/foundation';
 
 /** Replaces what a topic name may not hold by `_` and cuts it at Kafka's limit of 249. */
 export function sanitizeTopicName(name: string): string {
@@ -34,15 +35,12 @@ function adjusted(name: string, mode: NameAdjustmentMode, also: string): string 
   return result;
 }
 
-/** A name to the one in its place; undefined = it stays. */
-export type NameRewrite = (name: string) => string | undefined;
-
 /** What the regex strategies do: tables of one topic, and the field of their keys that keeps them apart. */
 export interface TopicMerging {
   /** `topic.regex` and `topic.replacement`. */
-  readonly topic: NameRewrite;
+  readonly topic: Rewrite;
   /** `topic.key.field.*`; undefined = `topic.key.enforce.uniqueness` is false. */
-  readonly keyField: { readonly name: string; readonly rewrite: NameRewrite } | undefined;
+  readonly keyField: { readonly name: string; readonly rewrite: Rewrite } | undefined;
 }
 
 /** How topics are named: `topic.naming.strategy` and the keys around it. */

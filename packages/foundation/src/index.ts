@@ -51,6 +51,7 @@ export {
   javaRegexWhole,
   javaReplacement,
   javaRewrite,
+  type Rewrite,
 } from './java-regex.ts';
 export { largeBuffer } from './large-buffer.ts';
 export {

@@ -192,12 +192,15 @@ const LETTERS = /\\(?:[pP]\{[^}]*\}|x[\da-fA-F]{2}|u[\da-fA-F]{4}|c.|.)|[A-Z]/gs
 const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text);
 const lower = (text: string): string => text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
 
+/** A text to the one in its place; undefined = it stays. */
+export type Rewrite = (text: string) => string | undefined;
+
 /**
  * What Java's `matches` and then `replaceFirst` make of a text: it is changed only where the pattern matches it as a
  * whole, and what is replaced is what the pattern finds first, which may be less. Undefined for other texts.
  * @throws config.regex_invalid also from what is returned, for a replacement that names no group
  */
-export function javaRewrite(pattern: string, replacement: string): (text: string) => string | undefined {
+export function javaRewrite(pattern: string, replacement: string): Rewrite {
   const whole = javaRegexWhole(pattern);
   const first = javaRegex(pattern);
   return (text) => {

@@ -11,7 +11,14 @@ import {
   STRING,
   Struct,
 } from '@millrace/data';
-import { ConfigDef, type ConfigKey, javaRewrite, type RawConfig, validators } from '@millrace/foundation';
+import {
+  ConfigDef,
+  type ConfigKey,
+  javaRewrite,
+  type RawConfig,
+  type Rewrite,
+  validators,
+} from '@millrace/foundation';
 import { validRegex } from './config-keys.ts';
 import { recordError } from './errors.ts';
 import { basicsOf, buildStruct, fieldPairs, requireStruct, SchemaCache, structOf } from './side.ts';
@@ -93,8 +100,6 @@ interface Route {
   readonly envelopes: SchemaCache<Schema>;
   readonly layouts: WeakMap<RowLayout, RowLayout>;
 }
-
-type Rewrite = (topic: string) => string | undefined;
 
 export class ByLogicalTableRouter implements Transformation {
   #topic: Rewrite = () => undefined;

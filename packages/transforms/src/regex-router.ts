@@ -1,6 +1,6 @@
 // org.apache.kafka.connect.transforms.RegexRouter: renames the topic when the whole name matches.
 import type { ConnectRecord, Transformation } from '@millrace/connect-api';
-import { ConfigDef, javaRewrite, type RawConfig } from '@millrace/foundation';
+import { ConfigDef, javaRewrite, type RawConfig, type Rewrite } from '@millrace/foundation';
 import { validRegex } from './config-keys.ts';
 import { parseSettings } from './validated-config.ts';
 
@@ -18,7 +18,7 @@ export const regexRouterConfig: ConfigDef = new ConfigDef([
 const CACHED_TOPICS = 1000;
 
 export class RegexRouter implements Transformation {
-  #rewrite: (topic: string) => string | undefined = () => undefined;
+  #rewrite: Rewrite = () => undefined;
   /** New name by old name: topics are few. */
   #routes = new Map<string, string>();
 

@@ -16,6 +16,7 @@ import {
   javaRewrite,
   type RawConfig,
   type ResolvedConfig,
+  type Rewrite,
 } from '@millrace/foundation';
 import { noSuchField, recordError } from '../errors.ts';
 import { buildStruct, requireStruct, SchemaCache, structOf } from '../side.ts';
@@ -96,7 +97,7 @@ class Settings {
   readonly #payload: string;
   readonly #version: string | undefined;
   readonly #routeBy: string;
-  readonly #rewrite: (routed: string) => string | undefined;
+  readonly #rewrite: Rewrite;
   readonly #tombstones: boolean;
   readonly #placements: readonly Placement[];
   readonly #hasEnvelope: boolean;

@@ -11,6 +11,7 @@ import type { BrokerConfig } from './metadata/broker-config.ts';
 import type { MetadataLog } from './metadata/metadata-log.ts';
 import type { MetadataRecord, Topic, Topics } from './metadata/topics.ts';
 import type { BrokerMetrics } from './metrics/broker-metrics.ts';
+import type { SharedRecords } from './net/shared-records.ts';
 import type { ProducerIds } from './producer-ids.ts';
 import type { Authorizer } from './security/authorizer.ts';
 import type { ScramCredentials } from './security/scram-credentials.ts';
@@ -41,6 +42,7 @@ export interface BrokerState {
   readonly transactions: TransactionCoordinator;
   readonly fetchSessions: FetchSessions;
   readonly metrics: BrokerMetrics;
+  readonly sharedRecords: SharedRecords;
   /** The address clients of a listener are told. */
   advertised(listener: string): Address;
 }

@@ -1,6 +1,7 @@
 // Runs the broker in a worker thread of its own, so that its loop serves clients whatever the main thread does. The
 // thread's entry is thread.ts; log lines and a crash come back as messages.
-import { Worker } from 'node:worker_threads';
+import { randomBytes } from 'node:crypto';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type Logger, silentLogger } from '@millrace/foundation';
 import type { BrokerHandle, BrokerOptions } from './broker.ts';
 import { brokerError, reviveError, type WireError } from './errors.ts';
@@ -24,10 +25,26 @@ export type ThreadMessage =
       readonly message: string;
     };
 
+/** What the thread is told. */
+export type ThreadRequest =
+  | { readonly type: 'metrics' | 'close' }
+  | { readonly type: 'share-records'; readonly secret: string; readonly port: MessagePort };
+
 export type ThreadLogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug';
 
+/** For a thread that hands its records over in shared memory. */
+export interface SharingEnd {
+  /** Of the broker, for clients in this process. */
+  readonly address: string;
+  readonly secret: string;
+  /** To be transferred to the thread. */
+  readonly port: MessagePort;
+}
+
 /** A broker in a thread. */
-export interface BrokerThreadHandle extends BrokerHandle {
+export interface BrokerThreadHandle extends Omit<BrokerHandle, 'shareRecords'> {
+  /** Makes a way for another thread of this process to hand over records. */
+  shareRecords(): SharingEnd;
   /** Resolves with the reason when the thread ends without having been asked to; never rejects. */
   readonly crashed: Promise<Error>;
 }
@@ -47,6 +64,8 @@ export async function startBrokerThread(
   const { logger = silentLogger, ...brokerOptions } = options;
   const workerData: ThreadData = { options: brokerOptions, logLevel: logger.level };
   const worker = new Worker(new URL('../dist/thread.js', import.meta.url), { workerData, execArgv: [] });
+  const tell = (request: ThreadRequest, transfer: readonly MessagePort[] = []): void =>
+    worker.postMessage(request, [...transfer]);
   let stopped = false;
   let reportCrash: (error: Error) => void = () => undefined;
   const crashed = new Promise<Error>((resolve) => {
@@ -76,8 +95,7 @@ export async function startBrokerThread(
   try {
     const { type: _, ...facts } = await ready;
     const close = async (): Promise<void> => {
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has no origin
-      if (!stopped) worker.postMessage('close');
+      if (!stopped) tell({ type: 'close' });
       stopped = true;
       await ended;
     };
@@ -86,11 +104,16 @@ export async function startBrokerThread(
       const answer = new Promise<string>((resolve) => {
         asked.push(resolve);
       });
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has no origin
-      worker.postMessage('metrics');
+      tell({ type: 'metrics' });
       return Promise.race([answer, ended.then(() => '')]);
     };
-    return { ...facts, crashed, metrics, close };
+    const shareRecords = (): SharingEnd => {
+      const secret = randomBytes(16).toString('hex');
+      const { port1, port2 } = new MessageChannel();
+      tell({ type: 'share-records', secret, port: port1 }, [port1]);
+      return { address: facts.inside['bootstrap.servers'] ?? '', secret, port: port2 };
+    };
+    return { ...facts, crashed, metrics, shareRecords, close };
   } catch (error) {
     stopped = true;
     await worker.terminate();

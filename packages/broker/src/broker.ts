@@ -1,5 +1,6 @@
 // Starts and stops a broker: data folder, recovery, coordinators, listeners, in that order, and back.
 import { join, resolve } from 'node:path';
+import type { MessagePort } from 'node:worker_threads';
 import {
   type Clock,
   type Logger,
@@ -28,6 +29,7 @@ import { timedDisk } from './metrics/timed-disk.ts';
 import { AddressLimits } from './net/address-limits.ts';
 import { FramePool } from './net/frame-pool.ts';
 import { Listener } from './net/listener.ts';
+import { SharedRecords } from './net/shared-records.ts';
 import { YoungCollector } from './net/young-collector.ts';
 import { ProducerIds } from './producer-ids.ts';
 import type { Authorizer } from './security/authorizer.ts';
@@ -72,6 +74,8 @@ export interface BrokerHandle {
   readonly listeners: readonly ListenerAddress[];
   /** Settings for a Kafka client in the same process; with the password of its login. */
   readonly inside: ClientProperties;
+  /** Takes records from another thread of this process in shared memory; see `SharedRecords.add`. */
+  shareRecords(secret: string, port: MessagePort): void;
   /** The broker's metrics in Prometheus' text format. */
   metrics(): Promise<string>;
   /** Stops taking requests, makes everything durable and leaves the mark of a clean shutdown. Idempotent. */
@@ -177,6 +181,7 @@ class RunningBroker implements BrokerHandle {
   #lock: FolderLock | undefined;
   #storageFailed = false;
   #timers: NodeJS.Timeout[] = [];
+  readonly #sharedRecords = new SharedRecords();
   #closing: Promise<void> | undefined;
 
   constructor(setup: Setup) {
@@ -229,6 +234,9 @@ class RunningBroker implements BrokerHandle {
   }
   get listeners(): ListenerAddress[] {
     return this.#openListeners().map(({ name, protocol, told }) => ({ name, protocol, ...told }));
+  }
+  shareRecords(secret: string, port: MessagePort): void {
+    this.#sharedRecords.add(secret, port);
   }
   get inside(): ClientProperties {
     return insideClient(this.#setup.config, this.#openListeners());
@@ -287,6 +295,7 @@ class RunningBroker implements BrokerHandle {
         clock.monotonicMs(),
       ),
       metrics: this.#metrics,
+      sharedRecords: this.#sharedRecords,
       advertised: (listener) =>
         (this.#listeners.find((candidate) => candidate.name === listener) ?? this.#listeners[0])
           ?.advertised ?? {
@@ -341,6 +350,7 @@ class RunningBroker implements BrokerHandle {
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await Promise.all(this.#listeners.map((listener) => listener.close()));
+    this.#sharedRecords.close();
     this.#state?.groups.close();
     await this.#keeper?.close();
     this.#state?.transactions.close();

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { collectWhenQuiet } from '@millrace/foundation';
 import { startBroker } from './broker.ts';
-import type { ThreadData, ThreadMessage } from './broker-thread.ts';
+import type { ThreadData, ThreadMessage, ThreadRequest } from './broker-thread.ts';
 import { wireError } from './errors.ts';
 import { type DestinationLine, threadLogger } from './thread-logger.ts';
 
@@ -14,9 +14,13 @@ const logger = threadLogger(logLevel, (line: DestinationLine) => post({ type: 'l
 
 try {
   const broker = await startBroker({ ...options, logger });
-  port.on('message', (message: unknown) => {
-    if (message === 'metrics') {
+  port.on('message', (message: ThreadRequest) => {
+    if (message.type === 'metrics') {
       void broker.metrics().then((text) => post({ type: 'metrics', text }));
+      return;
+    }
+    if (message.type === 'share-records') {
+      broker.shareRecords(message.secret, message.port);
       return;
     }
     void broker

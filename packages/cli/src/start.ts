@@ -171,7 +171,7 @@ export async function startMillrace(
     dataDir,
     logHub,
     metrics: createMetrics(),
-    ...(broker ? { moreMetrics: () => broker.metrics() } : {}),
+    ...(broker ? { moreMetrics: () => broker.metrics(), handOver: () => broker.shareRecords() } : {}),
     clock: systemClock,
     env: process.env,
     version: packageVersion(),

@@ -9,7 +9,7 @@ import {
   type RawConfig,
   toError,
 } from '@millrace/foundation';
-import { Admin, Cluster, clientSecurity, fenceProducers } from '@millrace/kafka-client';
+import { Admin, Cluster, clientSecurity, fenceProducers, type HandOverEnd } from '@millrace/kafka-client';
 import type { OverridePolicy } from './config/client-overrides.ts';
 import { defaultProviders } from './config/providers.ts';
 import { restConfig, withListener } from './config/rest-config.ts';
@@ -64,6 +64,8 @@ export interface WorkerOptions {
   /** A module that exports `pluginEntries`, which threads import for themselves; null = no threads. */
   readonly pluginsModule: URL | null;
   readonly bootstrapServers: string;
+  /** Makes a way for one more thread to hand records over to a broker of this process. */
+  readonly handOver?: () => HandOverEnd;
   /** Where REST listens, before the listeners of the config. */
   readonly rest?: { readonly host: string; readonly port: number };
   /**
@@ -278,14 +280,15 @@ class Worker implements WorkerHandle {
   }
 
   #createOwnHost(): TaskHost {
-    const { pluginsModule, pluginEntries, logHub, metrics, clock } = this.#options;
+    const { pluginsModule, pluginEntries, logHub, metrics, clock, handOver } = this.#options;
     const threads = this.#config.resolved.int('task.threads');
     if (pluginsModule === null || threads === 0) {
       const plugins = new PluginRegistry(pluginEntries);
       return new InProcessHost({ plugins, logHub, metrics, clock, mayWrite: () => this.#lease.valid });
     }
     const logger = logHub.logger(LOGGER);
-    return new ThreadPoolHost({ threads, pluginsModule, logHub, logger, clock, lease: this.#lease });
+    const lease = this.#lease;
+    return new ThreadPoolHost({ threads, pluginsModule, logHub, logger, clock, lease, handOver });
   }
 
   #createHerder(parts: {

@@ -21,6 +21,7 @@ import {
 } from './connection.ts';
 import { brokerError, clientError } from './errors.ts';
 import { orGivenUp } from './given-up.ts';
+import type { HandOver } from './hand-over.ts';
 import {
   closeOpened,
   type Heartbeat,
@@ -52,6 +53,8 @@ export interface ClusterOptions {
   readonly writes?: ConnectionOptions['writes'];
   /** Asked before each request with records; while it says no, records wait with their producer. */
   readonly mayWrite?: () => boolean;
+  /** Takes large batches to a broker of this process. */
+  readonly handOver?: HandOver | undefined;
   /** Sends heartbeats with those of other clients of this thread that connect as the same user in the same way. */
   readonly heartbeats?: { readonly lines: HeartbeatLines; readonly identity: string };
 }
@@ -104,6 +107,9 @@ export class Cluster implements AsyncDisposable {
 
   get clientId(): string {
     return this.#options.clientId;
+  }
+  get handOver(): HandOver | undefined {
+    return this.#options.handOver;
   }
   get isClosed(): boolean {
     return this.#stop.signal.aborted;

@@ -66,6 +66,8 @@ export interface RequestOptions {
   readonly version?: number;
   /** Who asks, where that is not whoever has the connection. */
   readonly clientId?: string;
+  /** Bytes that go to the broker beside the request: they count as sent, and the request is not to wait. */
+  readonly besideBytes?: number;
   /** Counts the request and its answer instead of the connection's. */
   readonly stats?: ConnectionStats;
 }
@@ -251,7 +253,12 @@ export class Connection implements AsyncDisposable {
     options: RequestOptions,
     { resolve, reject }: Pick<Pending, 'resolve' | 'reject'>,
   ): void {
-    const { signal, clientId = this.#options.clientId, stats = this.#options.stats } = options;
+    const {
+      signal,
+      clientId = this.#options.clientId,
+      stats = this.#options.stats,
+      besideBytes = 0,
+    } = options;
     const giveUp = (): void => reject(clientError('kafka.closed', 'The request was given up.'));
     if (this.#failure || signal?.aborted) {
       if (this.#failure) reject(this.#failure);
@@ -275,9 +282,10 @@ export class Connection implements AsyncDisposable {
     if (key === API.Produce) this.#options.writes?.sent();
     if (stats) {
       stats.requests++;
+      stats.bytesOut += besideBytes;
       for (const chunk of chunks) stats.bytesOut += chunk.length;
     }
-    this.#write(chunks);
+    this.#write(chunks, besideBytes);
   }
 
   /** Renews the login some time before it is too old (KIP-368); brokers close what is not renewed. */
@@ -329,13 +337,13 @@ export class Connection implements AsyncDisposable {
 
   // Small requests made in one turn of the loop leave in one system call. A large one leaves at once, so that the broker
   // works on it during the rest of the turn.
-  #write(chunks: readonly Buffer[]): void {
+  #write(chunks: readonly Buffer[], besideBytes: number): void {
     if (!this.#corked) {
       this.#corked = true;
       this.#socket.cork();
       process.nextTick(this.#uncork);
     }
-    let size = 0;
+    let size = besideBytes;
     for (const chunk of chunks) {
       this.#socket.write(chunk);
       size += chunk.length;

@@ -73,6 +73,7 @@ export {
   fetchGroupOffsets,
   type OffsetToCommit,
 } from './group-offsets.ts';
+export { HandOver, type HandOverEnd } from './hand-over.ts';
 export { HeartbeatLines } from './heartbeat-lines.ts';
 export { type FoundOffset, type ListOffsetsOptions, listOffsets, type OffsetSpec } from './list-offsets.ts';
 export type { SlowPartition } from './produce-sender-options.ts';

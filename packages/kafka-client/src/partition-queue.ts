@@ -147,6 +147,14 @@ export class PartitionQueue {
     return this.#unacked.length === 0 && nowMs >= open.createdAtMs + this.#limits.lingerMs;
   }
 
+  /** When `canSend` may say something else than now, unless something happens before. */
+  nextLookMs(nowMs: number): number {
+    if (this.isRecovering) return Infinity; // the answers that are awaited wake the sender
+    if (nowMs < this.retryAtMs) return this.retryAtMs;
+    const { lingerMs } = this.#limits;
+    return this.#open && lingerMs > 0 ? this.#open.createdAtMs + lingerMs : Infinity;
+  }
+
   /** Bytes of the batch that `take` would give. */
   get nextBytes(): number {
     const next = this.#unacked.find(({ status }) => status === 'retry') ?? this.#closed[0] ?? this.#open;

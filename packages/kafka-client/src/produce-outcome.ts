@@ -1,5 +1,5 @@
 // What a broker's error code in a Produce response means for a batch. A table, so that each decision can be read.
-import { KafkaErrors } from '@millrace/kafka-protocol';
+import { type API, KafkaErrors, type ResponseBody } from '@millrace/kafka-protocol';
 import { brokerError, type KafkaClientCode } from './errors.ts';
 import type { Outcome } from './partition-queue.ts';
 import type { ProducerBatch } from './producer-batch.ts';
@@ -11,6 +11,15 @@ export interface PartitionAnswer {
   readonly logStartOffset: number;
   readonly errorMessage: string | null;
 }
+
+type ProduceResponse = ResponseBody<typeof API.Produce>;
+
+const UNANSWERED: PartitionAnswer = {
+  errorCode: KafkaErrors.NETWORK_EXCEPTION.code,
+  baseOffset: -1,
+  logStartOffset: -1,
+  errorMessage: 'the answer does not mention the partition',
+};
 
 type Treatment =
   | 'acked'
@@ -63,6 +72,32 @@ const STALE_METADATA = new Set<number>([
   E.UNKNOWN_LEADER_EPOCH.code,
   E.UNKNOWN_TOPIC_ID.code,
 ]);
+
+/** What a response says of each partition that the request had. */
+export function answersOf({
+  responses,
+}: ProduceResponse): (place: { topic: string; partition: number }) => PartitionAnswer {
+  const answers = new Map<string, PartitionAnswer>();
+  for (const { name, partitionResponses } of responses) {
+    for (const part of partitionResponses) {
+      answers.set(`${name}-${part.index}`, {
+        errorCode: part.errorCode,
+        baseOffset: Number(part.baseOffset),
+        logStartOffset: Number(part.logStartOffset),
+        // What is wrong with one record says more than that one is wrong.
+        errorMessage: part.recordErrors[0]?.batchIndexErrorMessage ?? part.errorMessage,
+      });
+    }
+  }
+  return ({ topic, partition }) => answers.get(`${topic}-${partition}`) ?? UNANSWERED;
+}
+
+/** Whether every batch of a request is in its log. */
+export function isStored({ responses }: ProduceResponse): boolean {
+  return responses.every(({ partitionResponses }) =>
+    partitionResponses.every(({ errorCode }) => errorCode === E.NONE.code),
+  );
+}
 
 export function needsRefresh(errorCode: number): boolean {
   return STALE_METADATA.has(errorCode);

@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts';
 import { brokerError, clientError } from './errors.ts';
 import { LostRequests } from './lost-requests.ts';
 import type { Outcome, PartitionQueue } from './partition-queue.ts';
-import { needsRefresh, outcomeOf, type PartitionAnswer } from './produce-outcome.ts';
+import { answersOf, isStored, needsRefresh, outcomeOf, type PartitionAnswer } from './produce-outcome.ts';
 import type { ProduceSenderOptions, SlowPartition } from './produce-sender-options.ts';
 import type { ProducerBatch } from './producer-batch.ts';
 import { ProducerIdSource } from './producer-id-source.ts';
@@ -165,7 +165,7 @@ export class ProduceSender {
       queue.follow(transactions?.identity);
       if (this.#options.limits.idempotent && queue.needsIdentity && !this.#giveIdentity(queue)) continue;
       if (!queue.canSend(nowMs, this.#flushing.has(queue))) {
-        this.#wakeAt(wakeTime(queue, nowMs, this.#options.limits.lingerMs));
+        this.#wakeAt(queue.nextLookMs(nowMs));
         continue;
       }
       if (transactions && !transactions.has(queue.topic, queue.partition)) {
@@ -256,8 +256,11 @@ export class ProduceSender {
   #send(node: Node, connection: Connection, items: readonly Item[]): void {
     const sentAtMs = this.#options.clock.monotonicMs();
     const topics = new Map<string, { index: number; records: Buffer }[]>();
+    const lending = this.#options.cluster.handOver?.lend(connection.address);
     for (const { queue, batch } of items) {
-      const entry = { index: queue.partition, records: batch.bytes };
+      // What is sent again goes the way that is known to work.
+      const records = (batch.attempts === 1 && lending?.recordsOf(batch.bytes)) || batch.bytes;
+      const entry = { index: queue.partition, records };
       const list = topics.get(queue.topic);
       if (list) list.push(entry);
       else topics.set(queue.topic, [entry]);
@@ -271,10 +274,21 @@ export class ProduceSender {
     node.inFlight++;
     const timeoutMs = this.#options.requestTimeoutMs + ANSWER_SLACK_MS;
     const settled = connection
-      .request(API.Produce, body, { ...this.#options.transactions?.sending(), timeoutMs })
+      .request(API.Produce, body, {
+        ...this.#options.transactions?.sending(),
+        timeoutMs,
+        besideBytes: lending?.bytes ?? 0,
+      })
       .then(
-        (answer) => this.#onAnswer(items, answer),
-        (error: unknown) => this.#onNoAnswer(items, toError(error), sentAtMs),
+        (answer) => {
+          if (isStored(answer)) lending?.stored();
+          else lending?.unknown();
+          this.#onAnswer(items, answer);
+        },
+        (error: unknown) => {
+          lending?.unknown();
+          this.#onNoAnswer(items, toError(error), sentAtMs);
+        },
       )
       .finally(() => {
         node.inFlight--;
@@ -287,21 +301,10 @@ export class ProduceSender {
   // ---- answers
 
   #onAnswer(items: readonly Item[], answer: ProduceResponse): void {
-    const answers = new Map<string, PartitionAnswer>();
-    for (const { name, partitionResponses } of answer.responses) {
-      for (const part of partitionResponses) {
-        answers.set(`${name}-${part.index}`, {
-          errorCode: part.errorCode,
-          baseOffset: Number(part.baseOffset),
-          logStartOffset: Number(part.logStartOffset),
-          // What is wrong with one record says more than that one is wrong.
-          errorMessage: part.recordErrors[0]?.batchIndexErrorMessage ?? part.errorMessage,
-        });
-      }
-    }
+    const answers = answersOf(answer);
     const stale = new Set<string>();
     for (const { queue, batch } of items) {
-      const part = answers.get(`${queue.topic}-${queue.partition}`) ?? UNANSWERED;
+      const part = answers(queue);
       if (needsRefresh(part.errorCode)) stale.add(queue.topic);
       const outcome = outcomeOf(part, batch, queue);
       this.#noteUnknownTopic(queue, part.errorCode);
@@ -483,17 +486,4 @@ export class ProduceSender {
     await this.#quiet();
     await this.#options.cluster.closeLane(this.#lane);
   }
-}
-
-const UNANSWERED: PartitionAnswer = {
-  errorCode: KafkaErrors.NETWORK_EXCEPTION.code,
-  baseOffset: -1,
-  logStartOffset: -1,
-  errorMessage: 'the answer does not mention the partition',
-};
-
-function wakeTime(queue: PartitionQueue, nowMs: number, lingerMs: number): number {
-  if (queue.isRecovering) return Infinity; // the answers that are awaited wake the sender
-  if (nowMs < queue.retryAtMs) return queue.retryAtMs;
-  return queue.open && lingerMs > 0 ? queue.open.createdAtMs + lingerMs : Infinity;
 }

@@ -51,6 +51,12 @@ export {
   writeBatchHeader,
 } from './record-batch.ts';
 export {
+  decodeReference,
+  encodeReference,
+  type RecordReference,
+  type SlabMessage,
+} from './record-reference.ts';
+export {
   type KafkaRecord,
   openRecords,
   type RecordHeader,

@@ -142,7 +142,10 @@ function append(
   if (!log) return { answer: refused(data.index, error) };
   if (topic?.internal) return { answer: refused(data.index, KafkaErrors.INVALID_TOPIC_EXCEPTION) };
   const sender = { apiVersion, transactional: request.transactionalId !== null, target: log };
-  const check = checkBatch(data.records, log.config, sender, broker.clock.nowMs());
+  const records = broker.sharedRecords.resolve(data.records);
+  // The sender has died or given up meanwhile; one that still waits sends the records themselves.
+  if (records === undefined) return { answer: refused(data.index, KafkaErrors.NETWORK_EXCEPTION) };
+  const check = checkBatch(records, log.config, sender, broker.clock.nowMs());
   if (check.kind === 'refused') {
     const { recordErrors, message, byLog } = check;
     const answer = refused(data.index, check.error, byLog ? log : undefined);

@@ -1,6 +1,7 @@
 // What the worker and its task threads say to each other.
 import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
 import type { LogLevel } from '@millrace/foundation';
+import type { HandOverEnd } from '@millrace/kafka-client';
 import type { SharedLease } from '../lease.ts';
 import type { SourceOffset, TaskSpec, TaskState } from '../task/task-runner.ts';
 import type { TaskFailure, ThreadMetrics } from './task-host.ts';
@@ -24,6 +25,8 @@ export interface ThreadData {
   readonly pluginsModule: string;
   readonly lease: SharedLease;
   readonly logLevels: LogLevels;
+  /** To a broker of this process. */
+  readonly handOver?: HandOverEnd | undefined;
 }
 
 /** To a thread or process that runs tasks; `id` names an incarnation of a task. */

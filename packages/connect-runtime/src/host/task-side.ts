@@ -10,7 +10,7 @@ import {
   renderShown,
   systemClock,
 } from '@millrace/foundation';
-import { HeartbeatLines, type WriteObserver } from '@millrace/kafka-client';
+import { type HandOver, HeartbeatLines, type WriteObserver } from '@millrace/kafka-client';
 import { connectError } from '../errors.ts';
 import type { Lease } from '../lease.ts';
 import { PluginRegistry } from '../plugins.ts';
@@ -36,6 +36,7 @@ export interface TaskSideOptions {
   readonly logHub: LogHub;
   readonly lease: Lease;
   readonly send: (message: FromThread) => void;
+  readonly handOver?: HandOver | undefined;
   /** Keeps the count of writes of a task where the worker finds it when this thread or process is gone. */
   readonly writesOf: (id: number, spec: TaskSpec, shared: SharedCount | undefined) => WriteObserver;
   /** All tasks have been stopped, as the worker wants. */
@@ -120,6 +121,7 @@ export class TaskSide {
       writes: this.#options.writesOf(id, spec, shared),
       mayWrite: () => this.#options.lease.valid,
       heartbeatLines: this.#heartbeatLines,
+      handOver: this.#options.handOver,
     };
     const task = runTask(spec, environment, {
       onState: (state, trace) =>

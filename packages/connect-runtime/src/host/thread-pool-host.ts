@@ -3,6 +3,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Clock, Logger, LogHub, LogLevel } from '@millrace/foundation';
 import { messageOf } from '@millrace/foundation';
+import type { HandOverEnd } from '@millrace/kafka-client';
 import { DEDICATED, TASK_THREAD } from '../config/connector-config.ts';
 import { connectError } from '../errors.ts';
 import type { Lease } from '../lease.ts';
@@ -20,6 +21,8 @@ export interface ThreadPoolOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly lease: Lease;
+  /** Makes a way to a broker of this process, for each thread its own. */
+  readonly handOver?: (() => HandOverEnd) | undefined;
 }
 
 export class ThreadPoolHost implements TaskHost {
@@ -106,13 +109,16 @@ class Thread {
         return { shared, pending: () => hasWrites(shared) };
       },
     });
+    const handOver = options.handOver?.();
     const workerData: ThreadData = {
       pluginsModule: options.pluginsModule.href,
       lease: options.lease.shared,
       logLevels: levelsOf(options.logHub),
+      handOver,
     };
     this.#worker = new Worker(new URL('../../dist/host/thread.js', import.meta.url), {
       workerData,
+      transferList: handOver ? [handOver.port] : [],
       execArgv: [],
     });
     this.#worker.on('message', (message: FromThread) => this.#tasks.receive(message));

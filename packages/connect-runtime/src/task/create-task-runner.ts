@@ -63,7 +63,7 @@ const CLIENT_METRICS = {
 
 function openCluster(
   spec: TaskSpec,
-  { logger, clock, writes, mayWrite, meters, heartbeatLines }: RunnerEnvironment,
+  { logger, clock, writes, mayWrite, meters, heartbeatLines, handOver }: RunnerEnvironment,
   kind: ClientKind,
 ): Cluster {
   const cluster = new Cluster({
@@ -73,6 +73,7 @@ function openCluster(
     requestTimeoutMs: requestTimeoutMs(spec, kind),
     logger,
     clock,
+    handOver,
     ...(writes === undefined ? {} : { writes }),
     ...(mayWrite === undefined ? {} : { mayWrite }),
     ...(heartbeatLines === undefined

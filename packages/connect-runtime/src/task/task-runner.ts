@@ -1,7 +1,7 @@
 // What every running task is to its host, and what it is given.
 import type { OffsetMap, SourcePartition } from '@millrace/connect-api';
 import type { Clock, Logger, Metrics, RawConfig } from '@millrace/foundation';
-import type { HeartbeatLines, WriteObserver } from '@millrace/kafka-client';
+import type { HandOver, HeartbeatLines, WriteObserver } from '@millrace/kafka-client';
 import type { TaskMeters } from '../metrics/task-meters.ts';
 import type { PluginRegistry } from '../plugins.ts';
 
@@ -92,6 +92,8 @@ export interface TaskEnvironment {
   readonly mayWrite?: () => boolean;
   /** Of all tasks of this thread. */
   readonly heartbeatLines?: HeartbeatLines;
+  /** Takes large batches to the bundled broker. */
+  readonly handOver?: HandOver | undefined;
 }
 
 /** What a runner is made with. */

@@ -15,6 +15,7 @@ import { KafkaFailure } from '../errors.ts';
 import { checkBatch } from '../log/batch-check.ts';
 import type { Appended, PartitionLog } from '../log/partition-log.ts';
 import { recompress } from '../log/recompress.ts';
+import type { SharedRecords } from '../net/shared-records.ts';
 import {
   type Answer,
   CLOSE,
@@ -45,7 +46,10 @@ export const produce: RegisteredApi = defineApi({
   servedFrom: 3,
   pipelined: true,
   releasesFrame: true,
-  handle: (request, context) => {
+  handle: (sent, context) => {
+    const request = withSharedRecords(sent, context.broker.sharedRecords);
+    // Who sent it has died or given up meanwhile; one that still waits sends the records themselves.
+    if (request === undefined) return CLOSE;
     const { acks } = request;
     if (acks < -1 || acks > 1) return refuseAll(request, KafkaErrors.INVALID_REQUIRED_ACKS);
     if (request.transactionalId === null) return settle(request, appendAll(request, context, undefined));
@@ -61,6 +65,22 @@ export const produce: RegisteredApi = defineApi({
       : settle(request, appended);
   },
 });
+
+/** The request with the records that it refers to; undefined where some are not there. */
+function withSharedRecords(request: ProduceRequest, shared: SharedRecords): ProduceRequest | undefined {
+  if (shared.isEmpty) return request;
+  let complete = true;
+  const withRecords = (data: PartitionData): PartitionData => {
+    const records = shared.resolve(data.records);
+    if (records === undefined) complete = false;
+    return records === undefined || records === data.records ? data : { ...data, records };
+  };
+  const topicData = request.topicData.map((topic) => ({
+    ...topic,
+    partitionData: topic.partitionData.map(withRecords),
+  }));
+  return complete ? { ...request, topicData } : undefined;
+}
 
 interface TopicAnswer {
   readonly name: string;
@@ -142,10 +162,7 @@ function append(
   if (!log) return { answer: refused(data.index, error) };
   if (topic?.internal) return { answer: refused(data.index, KafkaErrors.INVALID_TOPIC_EXCEPTION) };
   const sender = { apiVersion, transactional: request.transactionalId !== null, target: log };
-  const records = broker.sharedRecords.resolve(data.records);
-  // The sender has died or given up meanwhile; one that still waits sends the records themselves.
-  if (records === undefined) return { answer: refused(data.index, KafkaErrors.NETWORK_EXCEPTION) };
-  const check = checkBatch(records, log.config, sender, broker.clock.nowMs());
+  const check = checkBatch(data.records, log.config, sender, broker.clock.nowMs());
   if (check.kind === 'refused') {
     const { recordErrors, message, byLog } = check;
     const answer = refused(data.index, check.error, byLog ? log : undefined);

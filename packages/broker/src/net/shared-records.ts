@@ -20,6 +20,11 @@ export class SharedRecords {
     port.unref();
   }
 
+  /** Nobody hands anything over. */
+  get isEmpty(): boolean {
+    return this.#sides.size === 0;
+  }
+
   /**
    * The records of a request, which are either these bytes themselves or what they refer to. Nobody writes over those
    * before the request is answered. Undefined where they refer to a slab that is not there.

@@ -20,7 +20,7 @@ import {
   shownKey,
   type Unreadable,
 } from './chunk-reader.ts';
-import { type PendingCollection, parseState, stateMap } from './incremental-state.ts';
+import { type PendingCollection, parseState, type ReadKeys, stateMap } from './incremental-state.ts';
 
 export interface IncrementalSnapshotOptions {
   readonly config: PostgresConfig;
@@ -86,7 +86,8 @@ export class IncrementalSnapshot {
   #correlationId: string | undefined;
   #current: CurrentTable | undefined;
   #window: Window | undefined;
-  #resumeKey: { readonly last: ChunkKey; readonly maximum: ChunkKey } | undefined;
+  /** Where the first table is gone on with, until it is open again. */
+  #resumed: ReadKeys | undefined;
   #paused = false;
   /** Patterns of tables to leave out before the next window. */
   #stopping: string[] = [];
@@ -102,7 +103,7 @@ export class IncrementalSnapshot {
   /** What offsets hold while it runs; undefined while it does not. */
   get offsetState(): OffsetMap | undefined {
     if (this.#pending.length === 0) return undefined;
-    return stateMap(this.#pending, this.#correlationId, this.#current);
+    return stateMap(this.#pending, this.#correlationId, this.#current ?? this.#resumed);
   }
 
   /** Resolves when no window is being read: signals come between windows. */
@@ -110,14 +111,18 @@ export class IncrementalSnapshot {
     return this.#reading;
   }
 
-  /** Goes on where a stored offset left it. */
+  /** Takes up what a stored offset holds, before the stream begins: INV-3, every offset from then on holds it too. */
   restore(offset: OffsetMap): void {
     const state = parseState(offset);
     if (state === undefined) return;
     this.#pending = [...state.collections];
     this.#correlationId = state.correlationId;
-    this.#resumeKey = state.keys;
-    this.#advance();
+    this.#resumed = state.keys;
+  }
+
+  /** The stream has begun: goes on with what was taken up. */
+  begin(): void {
+    if (this.#pending.length > 0) this.#advance();
   }
 
   /** Reads these tables too, after those that are asked for already. Resolves when they are known. */
@@ -246,7 +251,7 @@ export class IncrementalSnapshot {
     for (const name of wanted.filter((one) => one !== reading)) {
       const rest = this.#pending.filter((collection) => collection.name !== name);
       if (rest.length < this.#pending.length) left.push(name);
-      if (this.#pending[0]?.name === name) this.#resumeKey = undefined;
+      if (this.#pending[0]?.name === name) this.#resumed = undefined;
       this.#pending = rest;
     }
     if (reading !== undefined && wanted.includes(reading)) {
@@ -297,6 +302,7 @@ export class IncrementalSnapshot {
     notify(this.#notification('ABORTED', { data_collections: tables }));
     this.#pending = [];
     this.#current = undefined;
+    this.#resumed = undefined;
     this.#window = undefined;
     this.#correlationId = undefined;
   }
@@ -307,6 +313,7 @@ export class IncrementalSnapshot {
       const opened = this.#current ?? (await this.#open());
       if (typeof opened === 'string') return this.#tableDone(opened, 0);
       this.#current = opened;
+      this.#resumed = undefined;
       const { table, lastKey, maximumKey } = opened;
       const chunk = await this.#reader.chunk(table, lastKey, maximumKey);
       if (chunk.lastKey === undefined) return this.#tableDone('SUCCEEDED', opened.rowCount);
@@ -335,11 +342,9 @@ export class IncrementalSnapshot {
     if (wanted === undefined) return 'UNKNOWN_SCHEMA';
     const table = await this.#reader.open(wanted);
     if (typeof table === 'string') return table;
-    const resume = this.#resumeKey;
-    this.#resumeKey = undefined;
-    const maximumKey = resume?.maximum ?? (await this.#reader.maximumKey(table));
+    const { lastKey, maximumKey = await this.#reader.maximumKey(table) } = this.#resumed ?? {};
     if (maximumKey === undefined) return 'EMPTY';
-    return { table, maximumKey, lastKey: resume?.last, rowCount: 0 };
+    return { table, maximumKey, lastKey, rowCount: 0 };
   }
 
   #tableDone(status: Completion, rows: number): void {
@@ -357,6 +362,8 @@ export class IncrementalSnapshot {
   #next(): void {
     this.#pending.shift();
     this.#current = undefined;
+    // INV-3: the next table has keys of its own.
+    this.#resumed = undefined;
     if (this.#pending.length > 0) return;
     this.#options.notify(this.#notification('COMPLETED', {}));
     this.#correlationId = undefined;

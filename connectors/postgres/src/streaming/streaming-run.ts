@@ -136,6 +136,7 @@ export class StreamingRun {
     this.#reselect = this.#reselection();
     const signals = this.#signals();
     this.#incremental = signals?.incremental;
+    if (resumed !== undefined) this.#incremental?.restore(resumed.map);
     this.#reader = new ChangeReader({
       identity,
       sourcePartition,
@@ -169,7 +170,7 @@ export class StreamingRun {
 
   /** Starts the stream. @throws what the server answers; then `close` has nothing left to do */
   async start(): Promise<void> {
-    const { config, context, facts, start, durable, resumed, session } = this.#options;
+    const { config, context, facts, start, durable, session } = this.#options;
     const stream = new ReplicationStream({
       client: session,
       handler: this.#reader,
@@ -183,7 +184,7 @@ export class StreamingRun {
     await stream.start(startCommand(config, start, facts.version), durable);
     context.logger.info({ slot: config.slot.name, lsn: formatLsn(start) }, 'streaming changes');
     void this.#walEnd.follow();
-    if (resumed !== undefined) this.#incremental?.restore(resumed.map);
+    this.#incremental?.begin();
   }
 
   confirm(lsn: Lsn): void {

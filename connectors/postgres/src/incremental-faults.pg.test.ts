@@ -1,0 +1,148 @@
+// Incremental snapshots whose task ends at any moment: from every position that was handed out they go on.
+import type { Struct } from '@millrace/data';
+import {
+  type SeededRandom,
+  type TestDatabase,
+  testDatabase,
+  testRandom,
+  testRounds,
+} from '@millrace/testkit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { RecoveringTask } from './fixtures/recovering-task.ts';
+import { type Delivered, TaskDriver } from './fixtures/task-driver.ts';
+import { testConfig } from './fixtures/test-config.ts';
+import { parseOffset } from './offset.ts';
+import { parseLsn } from './protocol/lsn.ts';
+
+const ENDS = testRounds(30, 300);
+
+let db: TestDatabase;
+let random: SeededRandom;
+beforeAll(async () => {
+  random = testRandom('incremental snapshots that end');
+  db = await testDatabase();
+});
+afterAll(async () => {
+  await db[Symbol.asyncDispose]();
+});
+
+async function prepare(table: string, rows: number): Promise<Record<string, string>> {
+  await db.query(`
+    create table ${table} (id int primary key, v int not null default 0);
+    insert into ${table} select generate_series(1, ${rows});
+    create table ${table}_marks (id varchar(64) primary key, type varchar(32), data varchar(2048))`);
+  return testConfig(db, `${db.name}_${table}`, {
+    'table.include.list': `public.${table}`,
+    'snapshot.mode': 'no_data',
+    'signal.data.collection': `public.${table}_marks`,
+    'incremental.snapshot.chunk.size': '3',
+  });
+}
+
+async function signal(table: string, type: string): Promise<void> {
+  const data = `{"type": "incremental", "data-collections": ["public.${table}"]}`;
+  await db.query(`insert into ${table}_marks values ('${type}', '${type}-snapshot', '${data}')`);
+}
+
+function isRead({ record }: Delivered): boolean {
+  const value = record.value as Struct;
+  return value.schema.field('op') !== undefined && value.get('op') === 'r';
+}
+const keyOf = ({ record }: Delivered): number => Number((record.key as Struct).get('id'));
+
+/** Has it rest after its first rows, and the position stand behind all signals. */
+async function rest(table: string, driver: TaskDriver): Promise<void> {
+  await driver.untilTrue(() => driver.delivered.some(isRead));
+  await signal(table, 'pause');
+  const [row] = await db.query('select pg_current_wal_lsn()::text as lsn');
+  const end = parseLsn(String(row?.['lsn'])) ?? 0;
+  await driver.untilTrue(() => (parseOffset(driver.latest?.offset ?? {})?.lsn ?? 0) >= end);
+}
+
+test('a heartbeat keeps an incremental snapshot that rests (INV-3)', async () => {
+  const settings = { ...(await prepare('p', 30)), 'heartbeat.interval.ms': '20' };
+  await using first = await TaskDriver.start(settings);
+  await signal('p', 'execute');
+  await rest('p', first);
+  await first.until(first.delivered.length + 1);
+  const beat = first.delivered.at(-1);
+  expect(beat?.record.topic).toBe('__debezium-heartbeat.p');
+  const read = first.delivered.filter(isRead).map(keyOf);
+  expect(read.length).toBeLessThan(30);
+  await first[Symbol.asyncDispose]();
+  await using driver = await TaskDriver.start(settings, beat?.offset, first.lineage);
+  await driver.untilTrue(() => driver.delivered.filter(isRead).some((one) => keyOf(one) === 30));
+  // Nor does it begin again.
+  read.push(...driver.delivered.filter(isRead).map(keyOf));
+  expect(read).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
+});
+
+test('messages that come with the answer that begins the stream keep an incremental snapshot (INV-3)', async () => {
+  const settings = await prepare('r', 30);
+  await using first = await TaskDriver.start(settings);
+  await signal('r', 'execute');
+  await rest('r', first);
+  await first[Symbol.asyncDispose]();
+  await db.query("select pg_logical_emit_message(true, 'm', 'x') from generate_series(1, 30)");
+  // A process that is busy reads much at once.
+  const busy = setInterval(() => {
+    const end = Date.now() + 30;
+    while (Date.now() < end);
+  });
+  try {
+    await using driver = await TaskDriver.start(settings, first.latest?.offset, first.lineage);
+    await driver.until(30);
+    const states = driver.delivered.map((one) => one.offset['incremental_snapshot_primary_key']);
+    expect([...new Set(states)]).toEqual([first.latest?.offset['incremental_snapshot_primary_key']]);
+    expect(states[0]).toMatch(/^json:\["\d+"\]$/);
+  } finally {
+    clearInterval(busy);
+  }
+});
+
+test('an incremental snapshot whose first table is gone after a restart reads the others whole (INV-3)', async () => {
+  const settings = {
+    ...(await prepare('s', 30)),
+    'table.include.list': 'public.s,public.after_s',
+  };
+  await db.query(
+    'create table after_s (id int primary key); insert into after_s select generate_series(1, 9)',
+  );
+  await using first = await TaskDriver.start(settings);
+  const tables = '{"data-collections": ["public.s", "public.after_s"]}';
+  await db.query(`insert into s_marks values ('execute', 'execute-snapshot', '${tables}')`);
+  await rest('s', first);
+  await first[Symbol.asyncDispose]();
+  await db.query('drop table s');
+  await using driver = await TaskDriver.start(settings, first.latest?.offset, first.lineage);
+  await driver.untilTrue(() => driver.delivered.filter(isRead).some((one) => keyOf(one) === 9));
+  expect(driver.delivered.filter(isRead).map(keyOf)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});
+
+test(`F1: an incremental snapshot among changes and heartbeats, whose task ends ${ENDS} times, gives every row (INV-3)`, async () => {
+  const rows = 3 * ENDS;
+  const settings = { ...(await prepare('q', rows)), 'heartbeat.interval.ms': '1' };
+  await using task = new RecoveringTask(settings);
+  await task.poll();
+  await signal('q', 'execute');
+  const read = new Set<number>();
+  const take = (): void => {
+    for (const one of task.delivered.splice(0).filter(isRead)) read.add(keyOf(one));
+  };
+  await task.until(() => {
+    take();
+    return read.size > 0;
+  });
+  for (let end = 0; end < ENDS && read.size < rows; end++) {
+    await task.end();
+    for (let left = random.int(1, 20); left > 0; left--) {
+      if (random.next() < 0.2) await db.query(`update q set v = v + 1 where id = ${random.int(1, rows)}`);
+      await task.poll();
+      take();
+    }
+  }
+  await task.until(() => {
+    take();
+    return read.size === rows;
+  }, 20_000);
+});

@@ -65,6 +65,8 @@ interface Window {
   open: boolean;
   /** Rows that the stream showed since, by their identity. */
   readonly seen: Set<string>;
+  /** The stream showed since that all rows are gone. */
+  isVoid: boolean;
 }
 
 type Completion = Unreadable | 'EMPTY' | 'SUCCEEDED';
@@ -172,6 +174,11 @@ export class IncrementalSnapshot {
     this.#window?.seen.add(JSON.stringify(identity));
   }
 
+  /** All rows of a table are gone, at a place where a window on it is open: what is there since, the stream shows. */
+  truncated(table: TableName): void {
+    if (this.#window !== undefined && this.watchedKeys(table) !== undefined) this.#window.isVoid = true;
+  }
+
   /** The opening mark of a window passed in the stream. */
   opened(markId: string): void {
     const window = this.#window;
@@ -205,7 +212,7 @@ export class IncrementalSnapshot {
   }
 
   #records(
-    { rows, seen }: Window,
+    { rows, seen, isVoid }: Window,
     { name, events }: ChunkedTable,
     at: { readonly place: StreamPlace; readonly before: SourceOffset; readonly after: SourceOffset },
   ): SourceRecord[] {
@@ -218,7 +225,7 @@ export class IncrementalSnapshot {
       sequence: sequenceText(place.lastCommitLsn, place.lsn),
     });
     const records: SourceRecord[] = [];
-    const left = rows.filter(({ identity }) => !seen.has(JSON.stringify(identity)));
+    const left = isVoid ? [] : rows.filter(({ identity }) => !seen.has(JSON.stringify(identity)));
     left.forEach(({ key, row }, i) => {
       const offset = i === left.length - 1 ? after : before;
       const context = { source, processed, offset, offsetBefore: before, transaction: null };
@@ -266,7 +273,14 @@ export class IncrementalSnapshot {
   async #readWindow(): Promise<void> {
     const { config, clock, randomId } = this.#options;
     const client = await this.#reader.session();
-    const window: Window = { id: randomId(), rows: [], lastKey: undefined, open: false, seen: new Set() };
+    const window: Window = {
+      id: randomId(),
+      rows: [],
+      lastKey: undefined,
+      open: false,
+      seen: new Set(),
+      isVoid: false,
+    };
     this.#window = window;
     const signalTable = parseTableName(config.signals.table ?? '');
     if (signalTable === undefined) throw new Error('signal.data.collection is not set');

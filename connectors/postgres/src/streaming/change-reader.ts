@@ -430,6 +430,7 @@ export class ChangeReader implements ReplicationHandler {
         ...(this.#position.window?.release(`${table.schema.schema}.${table.schema.table}`) ?? []),
       );
       table.truncated(this.#batch.records, this.#context(table, lsn, 'TRUNCATE'));
+      this.#options.signals?.incremental.truncated(table.schema);
     }
   }
 

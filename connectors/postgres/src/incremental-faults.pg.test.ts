@@ -1,5 +1,6 @@
 // Incremental snapshots whose task ends at any moment: from every position that was handed out they go on.
 import type { Struct } from '@millrace/data';
+import { startPostgres } from '@millrace/local-servers';
 import {
   type SeededRandom,
   type TestDatabase,
@@ -7,6 +8,7 @@ import {
   testRandom,
   testRounds,
 } from '@millrace/testkit';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RecoveringTask } from './fixtures/recovering-task.ts';
 import { type Delivered, TaskDriver } from './fixtures/task-driver.ts';
@@ -26,12 +28,12 @@ afterAll(async () => {
   await db[Symbol.asyncDispose]();
 });
 
-async function prepare(table: string, rows: number): Promise<Record<string, string>> {
-  await db.query(`
+async function prepare(table: string, rows: number, on = db): Promise<Record<string, string>> {
+  await on.query(`
     create table ${table} (id int primary key, v int not null default 0);
     insert into ${table} select generate_series(1, ${rows});
     create table ${table}_marks (id varchar(64) primary key, type varchar(32), data varchar(2048))`);
-  return testConfig(db, `${db.name}_${table}`, {
+  return testConfig(on, `${on.name}_${table}`, {
     'table.include.list': `public.${table}`,
     'snapshot.mode': 'no_data',
     'signal.data.collection': `public.${table}_marks`,
@@ -39,9 +41,9 @@ async function prepare(table: string, rows: number): Promise<Record<string, stri
   });
 }
 
-async function signal(table: string, type: string): Promise<void> {
+async function signal(table: string, type: string, on = db): Promise<void> {
   const data = `{"type": "incremental", "data-collections": ["public.${table}"]}`;
-  await db.query(`insert into ${table}_marks values ('${type}', '${type}-snapshot', '${data}')`);
+  await on.query(`insert into ${table}_marks values ('${type}', '${type}-snapshot', '${data}')`);
 }
 
 function isRead({ record }: Delivered): boolean {
@@ -58,7 +60,12 @@ async function rest(
 ): Promise<void> {
   await driver.untilTrue(hasCome);
   await signal(table, 'pause');
-  const [row] = await db.query('select pg_current_wal_lsn()::text as lsn');
+  await standBehindAll(driver, db);
+}
+
+/** Until the position stands behind all that was written. */
+async function standBehindAll(driver: TaskDriver, on: TestDatabase): Promise<void> {
+  const [row] = await on.query('select pg_current_wal_lsn()::text as lsn');
   const end = parseLsn(String(row?.['lsn'])) ?? 0;
   await driver.untilTrue(() => (parseOffset(driver.latest?.offset ?? {})?.lsn ?? 0) >= end);
 }
@@ -141,6 +148,37 @@ test('rows of a chunk do not come after the truncate that they were read before 
   // What is there since is in the stream.
   expect(ops().slice(0, 2)).toEqual(['t', 'c']);
   expect(ops()).not.toContain('r');
+});
+
+test('a chunk that does not see yet what the stream has shown is read again (INV-2)', async () => {
+  await using server = await startPostgres({
+    fsync: false,
+    // A session that asks for more waits for a standby that never comes.
+    settings: { synchronous_standby_names: 'nobody', synchronous_commit: 'local' },
+  });
+  await using other = await testDatabase(server.url('postgres'));
+  const settings = await prepare('v', 9, other);
+  await using driver = await TaskDriver.start(settings);
+  const waiting = new pg.Client({ connectionString: other.url });
+  await waiting.connect();
+  await waiting.query('set synchronous_commit = on');
+  // The table is known by then.
+  await other.query('update v set v = 0 where id = 1');
+  await driver.until(1);
+  const committed = waiting.query('update v set v = 1 where id = 2');
+  await driver.until(2);
+  await signal('v', 'execute', other);
+  await driver.untilTrue(async () => (await other.query('select from v_marks')).length === 3);
+  await standBehindAll(driver, other);
+  await other.query("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'");
+  await committed;
+  await waiting.end();
+  await driver.untilTrue(() => driver.delivered.filter(isRead).some((one) => keyOf(one) === 9));
+  const versions = driver.delivered
+    .filter((one) => one.record.topic === 'p.public.v' && keyOf(one) === 2)
+    .map(({ record }) => ((record.value as Struct).get('after') as Struct).get('v'));
+  expect(versions).toEqual([1, 1]);
+  expect(driver.delivered.filter(isRead).map(keyOf)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
 test(`F1: an incremental snapshot among changes and heartbeats, whose task ends ${ENDS} times, gives every row (INV-3)`, async () => {

@@ -12,6 +12,7 @@ import type { Lsn } from '../protocol/lsn.ts';
 import { parseTableName, qualified, type TableName, type TypeCatalog } from '../schema/catalog.ts';
 import type { SchemaRules } from '../schema/table-schema.ts';
 import { momentOfNs, type SourceIdentity, sequenceText, snapshotSource } from '../source-info.ts';
+import { commitVisible } from '../streaming/visible-commit.ts';
 import {
   type ChunkedTable,
   type ChunkKey,
@@ -21,6 +22,7 @@ import {
   type Unreadable,
 } from './chunk-reader.ts';
 import { type PendingCollection, parseState, type ReadKeys, stateMap } from './incremental-state.ts';
+import { PassedTransactions } from './passed-transactions.ts';
 
 export interface IncrementalSnapshotOptions {
   readonly config: PostgresConfig;
@@ -61,8 +63,12 @@ interface Window {
   readonly id: string;
   rows: readonly ChunkRow[];
   lastKey: ChunkKey | undefined;
+  /** What queries saw when the opening mark was written, before the chunk was read. */
+  snapshot: string;
   /** The opening mark was seen in the stream. */
   open: boolean;
+  /** So many transactions had passed then. */
+  passed: number;
   /** Rows that the stream showed since, by their identity. */
   readonly seen: Set<string>;
   /** The stream showed since that all rows are gone. */
@@ -90,6 +96,10 @@ export class IncrementalSnapshot {
   #window: Window | undefined;
   /** Where the first table is gone on with, until it is open again. */
   #resumed: ReadKeys | undefined;
+  readonly #transactions = new PassedTransactions();
+  /** Those that have to be seen before anything is read. */
+  #unseen: readonly number[] = [];
+  readonly #closing = new AbortController();
   #paused = false;
   /** Patterns of tables to leave out before the next window. */
   #stopping: string[] = [];
@@ -169,6 +179,11 @@ export class IncrementalSnapshot {
       : undefined;
   }
 
+  /** A row of this transaction passes. */
+  transactionPassed(xid: number): void {
+    this.#transactions.passed(xid);
+  }
+
   /** A row with these texts passed in the stream. */
   passed(identity: readonly (string | null)[]): void {
     this.#window?.seen.add(JSON.stringify(identity));
@@ -182,7 +197,9 @@ export class IncrementalSnapshot {
   /** The opening mark of a window passed in the stream. */
   opened(markId: string): void {
     const window = this.#window;
-    if (window !== undefined && markId === `${window.id}-open`) window.open = true;
+    if (window === undefined || markId !== `${window.id}-open`) return;
+    window.open = true;
+    window.passed = this.#transactions.count;
   }
 
   /**
@@ -194,8 +211,14 @@ export class IncrementalSnapshot {
     const current = this.#current;
     const { deletesMarks } = this.#options.config.incremental;
     if (window === undefined || markId !== `${window.id}-${deletesMarks ? 'open' : 'close'}`) return NO_CHUNK;
-    const before = place.offset();
     this.#window = undefined;
+    this.#unseen = this.#transactions.unseen(window.snapshot, window.passed);
+    // INV-2: what the stream has shown of them is newer than what was read, which is read again.
+    if (this.#unseen.length > 0 && current !== undefined) {
+      current.rowCount -= window.rows.length;
+      return { records: [], handedOver: () => this.#advance() };
+    }
+    const before = place.offset();
     if (current !== undefined && window.lastKey !== undefined) current.lastKey = window.lastKey;
     const records =
       current === undefined
@@ -207,6 +230,7 @@ export class IncrementalSnapshot {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#closing.abort();
     this.#pending = [];
     await this.#reader.close();
   }
@@ -277,10 +301,13 @@ export class IncrementalSnapshot {
       id: randomId(),
       rows: [],
       lastKey: undefined,
+      snapshot: '',
       open: false,
+      passed: 0,
       seen: new Set(),
       isVoid: false,
     };
+    await this.#untilSeen(client);
     this.#window = window;
     const signalTable = parseTableName(config.signals.table ?? '');
     if (signalTable === undefined) throw new Error('signal.data.collection is not set');
@@ -293,6 +320,8 @@ export class IncrementalSnapshot {
       if (!isRefused(error)) throw error;
       return this.#giveUp(error);
     }
+    const sql = 'select txid_current_snapshot()::text as snapshot';
+    window.snapshot = (await client.query<{ snapshot: string }>(sql)).rows[0]?.snapshot ?? '';
     while (this.#pending.length > 0 && window.rows.length === 0) await this.#fill(window);
     if (config.incremental.deletesMarks) {
       const { fields } = await client.query(`SELECT * FROM ${marks} LIMIT 0`);
@@ -301,6 +330,22 @@ export class IncrementalSnapshot {
     } else {
       const data = `{"openWindowTimestamp": "${openedAt}", "closeWindowTimestamp": "${isoNow(clock)}"}`;
       await client.query(into, [`${window.id}-close`, CLOSE, data]);
+    }
+  }
+
+  /** Waits a while for transactions that the stream has shown and queries did not see. */
+  async #untilSeen(client: pg.Client): Promise<void> {
+    const { clock, logger } = this.#options;
+    const { signal } = this.#closing;
+    for (const xid of this.#unseen) {
+      const onWaiting = (): void =>
+        logger.info({ xid }, 'an incremental snapshot waits for queries to see a committed transaction');
+      if (await commitVisible(xid, { client, clock, signal, onWaiting })) continue;
+      logger.warn(
+        { xid },
+        'queries do not see a committed transaction, which waits for a synchronous standby: an incremental snapshot goes on once they do',
+      );
+      return;
     }
   }
 

@@ -23,14 +23,15 @@ export function watchRow(
   { table: signalTable, desk, incremental }: SignalWatch,
   { table, lsn, type, row, before, position, processedNs }: PassingRow,
 ): readonly SignalEffect[] {
+  const { transaction } = position;
+  if (transaction === undefined) return [];
+  incremental.transactionPassed(transaction.xid);
   const keys = incremental.watchedKeys(table.schema);
   if (keys !== undefined) {
     incremental.passed(table.texts(row, keys));
     if (before !== undefined) incremental.passed(table.texts(before, keys));
   }
   if (`${table.schema.schema}.${table.schema.table}` !== signalTable) return [];
-  const { transaction } = position;
-  if (transaction === undefined) return [];
   const place = {
     lsn,
     lastCommitLsn: transaction.lastCommitLsn,

@@ -75,9 +75,9 @@ test('a heartbeat keeps an incremental snapshot that rests (INV-3)', async () =>
   await using first = await TaskDriver.start(settings);
   await signal('p', 'execute');
   await rest('p', first);
-  await first.until(first.delivered.length + 1);
-  const beat = first.delivered.at(-1);
-  expect(beat?.record.topic).toBe('__debezium-heartbeat.p');
+  const last = (): Delivered | undefined => first.delivered.at(-1);
+  await first.untilTrue(() => last()?.record.topic === '__debezium-heartbeat.p');
+  const beat = last();
   const read = first.delivered.filter(isRead).map(keyOf);
   expect(read.length).toBeLessThan(30);
   await first[Symbol.asyncDispose]();
@@ -86,6 +86,19 @@ test('a heartbeat keeps an incremental snapshot that rests (INV-3)', async () =>
   // Nor does it begin again.
   read.push(...driver.delivered.filter(isRead).map(keyOf));
   expect(read).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
+});
+
+test('the offset of the record of a signal has the incremental snapshot that it asks for (INV-3)', async () => {
+  const settings = await prepare('u', 9);
+  await using first = await TaskDriver.start(settings);
+  await signal('u', 'execute');
+  const [record] = await first.until(1);
+  expect(record?.record.topic).toBe('p.public.u_marks');
+  await first.until(9);
+  await first[Symbol.asyncDispose]();
+  await using driver = await TaskDriver.start(settings, record?.offset, first.lineage);
+  await driver.untilTrue(() => driver.delivered.filter(isRead).some((one) => keyOf(one) === 9));
+  expect(driver.delivered.filter(isRead).map(keyOf)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
 test('messages that come with the answer that begins the stream keep an incremental snapshot (INV-3)', async () => {

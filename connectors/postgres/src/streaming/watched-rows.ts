@@ -1,6 +1,7 @@
 // Rows of the stream that signals and incremental snapshots have to see.
 import type { MessageType } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
+import { qualified } from '../schema/catalog.ts';
 import type { SignalWatch } from './reader-options.ts';
 import type { SignalEffect } from './signal-desk.ts';
 import type { StreamPosition } from './stream-position.ts';
@@ -18,6 +19,17 @@ export interface PassingRow {
   readonly processedNs: () => bigint;
 }
 
+/** Whether a row that is inserted asks for an incremental snapshot. */
+export function asksForIncremental(
+  signals: SignalWatch | undefined,
+  table: TableStream,
+  row: Tuple,
+): boolean {
+  if (signals === undefined || qualified(table.schema) !== signals.table) return false;
+  const texts = table.signalTexts(row);
+  return texts !== undefined && signals.desk.asksForIncremental(texts);
+}
+
 /** Lets them see a row; returns what that asks of the stream, in order. */
 export function watchRow(
   { table: signalTable, desk, incremental }: SignalWatch,
@@ -31,7 +43,7 @@ export function watchRow(
     incremental.passed(table.texts(row, keys));
     if (before !== undefined) incremental.passed(table.texts(before, keys));
   }
-  if (`${table.schema.schema}.${table.schema.table}` !== signalTable) return [];
+  if (qualified(table.schema) !== signalTable) return [];
   const place = {
     lsn,
     lastCommitLsn: transaction.lastCommitLsn,

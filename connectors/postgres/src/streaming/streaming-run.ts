@@ -40,6 +40,7 @@ import type { ServerFacts } from '../server.ts';
 import { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
 import { type KeyQuestion, knownPlaces } from '../snapshot/key-places.ts';
 import type { SourceIdentity } from '../source-info.ts';
+import type { StoredMarks } from '../stored-marks.ts';
 import { ChangeReader } from './change-reader.ts';
 import { logicalMessages } from './logical-messages.ts';
 import type { DescribedTable, SignalWatch } from './reader-options.ts';
@@ -67,6 +68,7 @@ export interface StreamingRunOptions {
   readonly headers: Headers;
   readonly notifications: Notifications;
   readonly privates: PrivateRecords;
+  readonly marks: StoredMarks;
   /** Where to begin; undefined = where the slot is. */
   readonly from: StoredOffset | undefined;
   /** The offset of an earlier run, if that is what `from` is. */
@@ -329,7 +331,7 @@ export class StreamingRun {
 
   /** Signals that do not come with the stream: it stands still while one is dealt with. */
   #followSignals(desk: SignalDesk): void {
-    const { config, context, sourcePartition, privates, fail } = this.#options;
+    const { config, context, sourcePartition, privates, marks, fail } = this.#options;
     const { channels, kafkaTopic, file, pollIntervalMs } = config.signals;
     const onSignal = (signal: Signal): Promise<void> =>
       new Promise((resolve) => {
@@ -350,6 +352,7 @@ export class StreamingRun {
         topicLog: (name, options) => context.topicLog(name, options),
         offsets: context.offsets,
         records: privates,
+        stored: () => marks.next(),
         sourcePartition,
         fail,
       });

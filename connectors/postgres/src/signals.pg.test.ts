@@ -230,3 +230,25 @@ test.each(['blocking', 'incremental'])(
     await again.untilTrue(() => reads(again) === 10, 20_000);
   },
 );
+
+test('a crash within a blocking snapshot brings the signal again that asked for it (INV-3)', async () => {
+  await db.query(`
+    create table y (id int primary key); insert into y select generate_series(1, 3000);
+    create table y_marks (id varchar(64) primary key, type varchar(32), data varchar(2048))`);
+  const settings = testConfig(db, 'sig_y', {
+    'table.include.list': 'public.y',
+    'snapshot.mode': 'no_data',
+    'signal.data.collection': 'public.y_marks',
+    'max.batch.size': '100',
+    'max.queue.size': '200',
+  });
+  await using first = await TaskDriver.start(settings);
+  await db.query(
+    `insert into y_marks values ('y', 'execute-snapshot', '{"type":"blocking","data-collections":["public.y"]}')`,
+  );
+  await first.untilTrue(() => reads(first) > 0);
+  expect(reads(first)).toBeLessThan(3000);
+  await first[Symbol.asyncDispose]();
+  await using again = await TaskDriver.start(settings, first.latest?.offset, first.lineage);
+  await again.untilTrue(() => reads(again) === 3000, 20_000);
+});

@@ -15,7 +15,7 @@ import { RestartPoint } from './restart-point.ts';
 import { StreamPosition, type TransactionStart } from './stream-position.ts';
 import type { StreamedCommit, StreamedTransactions } from './streamed-transactions.ts';
 import { TableStream, type Tuple } from './table-stream.ts';
-import { asksForIncremental, watchRow } from './watched-rows.ts';
+import { asksForSnapshot, watchRow } from './watched-rows.ts';
 import { changeInWindow } from './windowed-changes.ts';
 
 export class ChangeReader implements ReplicationHandler {
@@ -331,10 +331,10 @@ export class ChangeReader implements ReplicationHandler {
     const out = this.#batch.records;
     if (type === MESSAGE.insert) {
       this.#counts.created++;
-      const isAsking = asksForIncremental(this.#options.signals, table, first);
+      const isAsking = asksForSnapshot(this.#options.signals, table, first);
       if (!isAsking) this.#insert(table, lsn, first);
       this.#observe(table, lsn, 'INSERT', first);
-      // INV-3: the offset of its record holds what it asks for.
+      // INV-3: a signal whose record is stored does not come again. So that comes when its offset holds what is left to read.
       if (isAsking) this.#wait = Promise.resolve(this.#wait).then(() => this.#insert(table, lsn, first));
     } else if (type === MESSAGE.update) {
       const before = kind === 'N' ? undefined : first;

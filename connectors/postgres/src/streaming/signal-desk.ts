@@ -43,11 +43,11 @@ export class SignalDesk {
     this.#options = options;
   }
 
-  /** Whether a row of the signal table asks for an incremental snapshot, by its texts. */
-  asksForIncremental([id, type, data]: readonly (string | null)[]): boolean {
-    if (typeof id !== 'string' || type !== 'execute-snapshot' || !this.#options.hasTable) return false;
+  /** Whether a row of the signal table asks for a snapshot, by its texts. */
+  asksForSnapshot([id, type, data]: readonly (string | null)[]): boolean {
+    if (typeof id !== 'string' || type !== 'execute-snapshot') return false;
     const signal = parseSignal(id, type, data, silentLogger);
-    return signal !== undefined && snapshotRequest(signal)?.kind === 'incremental';
+    return signal !== undefined && snapshotRequest(signal) !== undefined;
   }
 
   /** A row was inserted into the signal table. */

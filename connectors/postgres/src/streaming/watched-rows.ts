@@ -19,15 +19,11 @@ export interface PassingRow {
   readonly processedNs: () => bigint;
 }
 
-/** Whether a row that is inserted asks for an incremental snapshot. */
-export function asksForIncremental(
-  signals: SignalWatch | undefined,
-  table: TableStream,
-  row: Tuple,
-): boolean {
+/** Whether a row that is inserted asks for a snapshot. */
+export function asksForSnapshot(signals: SignalWatch | undefined, table: TableStream, row: Tuple): boolean {
   if (signals === undefined || qualified(table.schema) !== signals.table) return false;
   const texts = table.signalTexts(row);
-  return texts !== undefined && signals.desk.asksForIncremental(texts);
+  return texts !== undefined && signals.desk.asksForSnapshot(texts);
 }
 
 /** Lets them see a row; returns what that asks of the stream, in order. */

@@ -45,6 +45,7 @@ import { unconvertibleValues } from './schema/unconvertible.ts';
 import { readServerFacts, requireLogicalWal, type ServerFacts } from './server.ts';
 import { Snapshots } from './snapshot/snapshots.ts';
 import type { SourceIdentity } from './source-info.ts';
+import type { StoredMarks } from './stored-marks.ts';
 import { StreamingRun } from './streaming/streaming-run.ts';
 
 export interface CaptureRunOptions {
@@ -54,6 +55,7 @@ export interface CaptureRunOptions {
   readonly sourcePartition: SourcePartition;
   readonly headers: Headers;
   readonly privates: PrivateRecords;
+  readonly marks: StoredMarks;
   readonly progress: SnapshotProgress;
   readonly counts: StreamCounts;
   readonly stored: StoredOffset | undefined;
@@ -437,6 +439,7 @@ export class CaptureRun {
       headers,
       notifications: this.#notifications,
       privates: this.#options.privates,
+      marks: this.#options.marks,
       from,
       resumed,
       start,

@@ -179,6 +179,7 @@ export class MarkOffset implements DeferredOffset {
   readonly #base: SourceOffset;
   readonly #lsn: Lsn;
   readonly #extra: OffsetMap | undefined;
+  #map: OffsetMap | undefined;
 
   constructor(base: SourceOffset, lsn: Lsn, extra: OffsetMap | undefined) {
     // The mark before it is of no use any more.
@@ -193,7 +194,13 @@ export class MarkOffset implements DeferredOffset {
   }
 
   toOffsetMap(): OffsetMap {
-    return markAt(offsetMapOf(this.#base), this.#lsn, this.#extra);
+    this.#map ??= markAt(offsetMapOf(this.#base), this.#lsn, this.#extra);
+    return this.#map;
+  }
+
+  /** Whether this is the map that it was stored as. */
+  isStoredAs(map: OffsetMap): boolean {
+    return this.#map === map;
   }
 }
 

@@ -1,7 +1,7 @@
 // What may be stored after a position was: nothing that lies before it, since the slot has followed.
 import type { OffsetMap } from '@millrace/connect-api';
 import type { Struct } from '@millrace/data';
-import { testDatabase } from '@millrace/testkit';
+import { eventually, testDatabase } from '@millrace/testkit';
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { TaskDriver } from './fixtures/task-driver.ts';
@@ -135,4 +135,62 @@ test('F15: a heartbeat after a position without records does not go back behind 
   await using driver = await TaskDriver.start(settings, offset, lineage, kept);
   await db.query('insert into t values (2)');
   await driver.untilTrue(() => driver.delivered.some(({ record }) => record.topic === 'p.public.t'));
+});
+
+test('F1, F15: a transaction of which a part is stored stays so, whatever without records comes before it (INV-2, INV-3)', async () => {
+  await using db = await testDatabase();
+  await db.query(`create table t (id int primary key); create table other (id int);
+    create publication "${db.name}" for table t`);
+  const settings = testConfig(db, db.name, {
+    'table.include.list': 'public.t',
+    'publication.autocreate.mode': 'disabled',
+    'snapshot.mode': 'no_data',
+    // The publication has them all the same.
+    'skipped.operations': 'd',
+  });
+  const ids = (driver: TaskDriver): unknown[] =>
+    driver.delivered.map(({ record }) => (record.key as Struct).get('id'));
+  const life = async (from: OffsetMap | undefined, pollMs: number): Promise<TaskDriver> =>
+    await TaskDriver.start({ ...settings, 'poll.interval.ms': String(pollMs) }, from, lineage);
+  let lineage: OffsetMap | null = null;
+  let stored: OffsetMap | undefined;
+  {
+    await using driver = await life(undefined, 10);
+    await db.query('insert into t values (0)');
+    await driver.until(1);
+    await driver.commit();
+    stored = driver.latest?.offset;
+    lineage = driver.lineage;
+  }
+  const long = new pg.Client({ connectionString: db.url });
+  await long.connect();
+  await long.query('begin; insert into t values (1), (2)');
+  await db.query('delete from t');
+  await long.query('insert into t values (3)');
+  // The server is busy with it between the two transactions.
+  await db.query('insert into other select generate_series(1, 500000)');
+  await long.query('commit');
+  await long.end();
+  {
+    await using driver = await life(stored, 500);
+    const [end] = await db.query('select pg_current_wal_lsn()::text as lsn');
+    const sent = `select from pg_stat_replication join pg_replication_slots on active_pid = pid
+      where slot_name = '${db.name}' and sent_lsn >= '${String(end?.['lsn'])}'`;
+    await eventually('the server has sent all', async () => (await db.query(sent)).length > 0);
+    await driver.until(3);
+    stored = driver.delivered[0]?.offset;
+  }
+  {
+    await using driver = await life(stored, 1);
+    // As far as positions go without a record.
+    while (driver.delivered.length === 0) {
+      stored = driver.latest?.offset ?? stored;
+      await driver.poll();
+    }
+    await driver.until(2);
+    expect(ids(driver)).toEqual([2, 3]);
+  }
+  await using driver = await life(stored, 10);
+  await driver.until(2);
+  expect(ids(driver)).toEqual([2, 3]);
 });

@@ -149,11 +149,17 @@ test('signals of a topic are dealt with once, also those that came while the con
   let kept: TaskDriver['kept'];
   {
     await using driver = await TaskDriver.start(settings, null, null, new Map(), more);
-    await driver.untilTrue(() => reads(driver) === 4 && driver.kept.size > 0);
+    const place = (): unknown =>
+      [...driver.kept.values()].find(({ topic }) => topic !== undefined)?.['offset'];
+    const isKept = async (offset: number): Promise<boolean> => {
+      await driver.commit();
+      return place() === offset;
+    };
+    await driver.untilTrue(async () => reads(driver) === 4 && (await isKept(0)));
     topic.send('p', 'no json');
     topic.send('p', blocking('k'));
     await driver.untilTrue(() => reads(driver) === 8);
-    await driver.untilTrue(() => [...driver.kept.values()].some(({ offset }) => offset === 3));
+    await driver.untilTrue(() => isKept(3));
     kept = driver.kept;
   }
   await db.query('insert into k values (5)');
@@ -192,4 +198,57 @@ test('INV-3: what the offset of a notification says was read came before it', as
   const rowAt = (id: number): number =>
     driver.delivered.findIndex((one) => one.record.topic !== 'told' && op(one) === 'r' && idOf(one) === id);
   for (const { at, key } of told()) expect(rowAt(key)).toBeLessThan(at);
+});
+
+test.each(['blocking', 'incremental'])(
+  'a signal of a topic for a snapshot that is %s comes again until that is stored (INV-3)',
+  async (kind) => {
+    await db.query(`
+    create table z_${kind} (id int primary key); insert into z_${kind} select generate_series(1, 9);
+    create table z_${kind}_marks (id varchar(64) primary key, type varchar(32), data varchar(2048))`);
+    const topic = new Topic();
+    const more = { topicLog: topic.topicLog };
+    const settings = testConfig(db, `sig_z_${kind}`, {
+      'table.include.list': `public.z_${kind}`,
+      'snapshot.mode': 'no_data',
+      'poll.interval.ms': '10',
+      'signal.enabled.channels': 'source,kafka',
+      'signal.data.collection': `public.z_${kind}_marks`,
+    });
+    await using first = await TaskDriver.start(settings, null, null, new Map(), more);
+    await db.query(`insert into z_${kind} values (10)`);
+    await first.until(1);
+    await first.commit();
+    const stored = first.latest?.offset;
+    const data = { type: kind, 'data-collections': [`public.z_${kind}`] };
+    topic.send('p', JSON.stringify({ id: 'z', type: 'execute-snapshot', data }));
+    // None of it is stored but what the task waits for.
+    await first.untilTrue(() => reads(first) === 10);
+    for (let polls = 0; polls < 20; polls++) await first.poll();
+    await first[Symbol.asyncDispose]();
+    await using again = await TaskDriver.start(settings, stored, first.lineage, first.kept, more);
+    await again.untilTrue(() => reads(again) === 10, 20_000);
+  },
+);
+
+test('a crash within a blocking snapshot brings the signal again that asked for it (INV-3)', async () => {
+  await db.query(`
+    create table y (id int primary key); insert into y select generate_series(1, 3000);
+    create table y_marks (id varchar(64) primary key, type varchar(32), data varchar(2048))`);
+  const settings = testConfig(db, 'sig_y', {
+    'table.include.list': 'public.y',
+    'snapshot.mode': 'no_data',
+    'signal.data.collection': 'public.y_marks',
+    'max.batch.size': '100',
+    'max.queue.size': '200',
+  });
+  await using first = await TaskDriver.start(settings);
+  await db.query(
+    `insert into y_marks values ('y', 'execute-snapshot', '{"type":"blocking","data-collections":["public.y"]}')`,
+  );
+  await first.untilTrue(() => reads(first) > 0);
+  expect(reads(first)).toBeLessThan(3000);
+  await first[Symbol.asyncDispose]();
+  await using again = await TaskDriver.start(settings, first.latest?.offset, first.lineage);
+  await again.untilTrue(() => reads(again) === 3000, 20_000);
 });

@@ -34,6 +34,7 @@ import { isLineage } from './lineage.ts';
 import { betweenOffset, ChangeOffset, confirmablePosition, MarkOffset, parseOffset } from './offset.ts';
 import type { Lsn } from './protocol/lsn.ts';
 import { showSlotMetrics } from './slot-metrics.ts';
+import { StoredMarks } from './stored-marks.ts';
 
 const MAX_WAIT_MS = 500;
 /** How often a position that only keepalives moved is stored. */
@@ -46,6 +47,7 @@ export class PostgresSourceTask implements SourceTask {
   #run: CaptureRun | undefined;
   #heartbeat: Heartbeat | undefined;
   readonly #privates = new PrivateRecords(() => this.#queue?.wake());
+  readonly #marks = new StoredMarks();
   #partition: SourcePartition = {};
   /** The offset of the last record handed out, or the stored one. */
   #lastOffset: SourceOffset | undefined;
@@ -94,6 +96,7 @@ export class PostgresSourceTask implements SourceTask {
       sourcePartition: this.#partition,
       headers: this.#headers(config, context),
       privates: this.#privates,
+      marks: this.#marks,
       progress,
       counts: this.#counts,
       stored,
@@ -137,7 +140,10 @@ export class PostgresSourceTask implements SourceTask {
     if (offsets.some(({ partition }) => isLineage(partition))) this.#run?.lineageStored();
     this.#privates.stored(offsets);
     const mine = offsets.find(({ partition }) => ownerOfPrivate(partition) === undefined);
-    if (mine !== undefined) this.#run?.offsetStored();
+    if (mine !== undefined) {
+      this.#run?.offsetStored();
+      this.#marks.stored(mine.offset);
+    }
     const stored = mine === undefined ? undefined : parseOffset(mine.offset);
     // INV-1: the slot moves to what is durable in the offsets topic, and no further.
     if (stored !== undefined && this.#config?.confirms) this.#run?.confirm(confirmablePosition(stored));
@@ -249,15 +255,17 @@ export class PostgresSourceTask implements SourceTask {
     if (lsn === undefined) return undefined;
     const incremental = run.incrementalState();
     const ended = incremental === undefined && this.#incremental;
-    if (lsn <= this.#lastMark && !ended) return undefined;
+    const isForced = ended || this.#marks.isAsked;
+    if (lsn <= this.#lastMark && !isForced) return undefined;
     this.#incremental = incremental !== undefined;
     const now = context.clock.monotonicMs();
-    if (!ended && !hasRecords && now - this.#lastMarkMs < MARK_INTERVAL_MS && !run.isDue(this.#lastMark))
+    if (!isForced && !hasRecords && now - this.#lastMarkMs < MARK_INTERVAL_MS && !run.isDue(this.#lastMark))
       return undefined;
     this.#lastMark = lsn;
     this.#lastMarkMs = now;
     const mark = new MarkOffset(base, lsn, incremental);
     this.#lastOffset = mark;
+    this.#marks.handedOut(mark);
     run.handedOut(lsn, mark);
     return mark;
   }

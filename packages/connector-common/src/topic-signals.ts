@@ -21,6 +21,8 @@ export interface TopicSignalsOptions extends SignalSource {
   readonly sourcePartition: SourcePartition;
   /** Signals come one after the other, each when the one before is dealt with. */
   readonly onSignal: (signal: Signal) => Promise<void>;
+  /** Resolves once what has come of the signals so far is stored. */
+  readonly stored: () => Promise<void>;
   readonly fail: (error: unknown) => void;
 }
 
@@ -36,6 +38,7 @@ export class TopicSignals {
   #stopped = false;
   #done: Place | undefined;
   #last: Promise<void> = Promise.resolve();
+  #kept: Promise<void> = Promise.resolve();
 
   constructor(options: TopicSignalsOptions) {
     this.#options = options;
@@ -65,7 +68,7 @@ export class TopicSignals {
   }
 
   #record({ partition, offset, timestamp, key, value }: TopicLogRecord): void {
-    const { topic, records, onSignal, fail } = this.#options;
+    const { topic, records, onSignal, stored, fail } = this.#options;
     if (partition !== 0 || value === null || key?.toString() !== this.#options.key) return;
     // A topic that was deleted and made anew begins from 0 again.
     const done = this.#done;
@@ -76,8 +79,11 @@ export class TopicSignals {
       .then(async () => {
         if (this.#stopped) return;
         await onSignal(signal);
-        // After it was dealt with: a crash in between repeats a signal and loses none.
-        void records.keep(this.#partition, { topic, offset, timestamp });
+        // INV-3: after what it asked for is stored. A crash in between repeats a signal and loses none.
+        const isStored = stored();
+        this.#kept = this.#kept
+          .then(() => isStored)
+          .then(() => void records.keep(this.#partition, { topic, offset, timestamp }));
       })
       .catch(fail);
   }

@@ -12,6 +12,7 @@ import type { Lsn } from '../protocol/lsn.ts';
 import { parseTableName, qualified, type TableName, type TypeCatalog } from '../schema/catalog.ts';
 import type { SchemaRules } from '../schema/table-schema.ts';
 import { momentOfNs, type SourceIdentity, sequenceText, snapshotSource } from '../source-info.ts';
+import { commitVisible } from '../streaming/visible-commit.ts';
 import {
   type ChunkedTable,
   type ChunkKey,
@@ -20,7 +21,8 @@ import {
   shownKey,
   type Unreadable,
 } from './chunk-reader.ts';
-import { type PendingCollection, parseState, stateMap } from './incremental-state.ts';
+import { type PendingCollection, parseState, type ReadKeys, stateMap } from './incremental-state.ts';
+import { PassedTransactions } from './passed-transactions.ts';
 
 export interface IncrementalSnapshotOptions {
   readonly config: PostgresConfig;
@@ -61,10 +63,16 @@ interface Window {
   readonly id: string;
   rows: readonly ChunkRow[];
   lastKey: ChunkKey | undefined;
+  /** What queries saw when the opening mark was written, before the chunk was read. */
+  snapshot: string;
   /** The opening mark was seen in the stream. */
   open: boolean;
+  /** So many transactions had passed then. */
+  passed: number;
   /** Rows that the stream showed since, by their identity. */
   readonly seen: Set<string>;
+  /** The stream showed since that all rows are gone. */
+  isVoid: boolean;
 }
 
 type Completion = Unreadable | 'EMPTY' | 'SUCCEEDED';
@@ -86,7 +94,12 @@ export class IncrementalSnapshot {
   #correlationId: string | undefined;
   #current: CurrentTable | undefined;
   #window: Window | undefined;
-  #resumeKey: { readonly last: ChunkKey; readonly maximum: ChunkKey } | undefined;
+  /** Where the first table is gone on with, until it is open again. */
+  #resumed: ReadKeys | undefined;
+  readonly #transactions = new PassedTransactions();
+  /** Those that have to be seen before anything is read. */
+  #unseen: readonly number[] = [];
+  readonly #closing = new AbortController();
   #paused = false;
   /** Patterns of tables to leave out before the next window. */
   #stopping: string[] = [];
@@ -102,7 +115,7 @@ export class IncrementalSnapshot {
   /** What offsets hold while it runs; undefined while it does not. */
   get offsetState(): OffsetMap | undefined {
     if (this.#pending.length === 0) return undefined;
-    return stateMap(this.#pending, this.#correlationId, this.#current);
+    return stateMap(this.#pending, this.#correlationId, this.#current ?? this.#resumed);
   }
 
   /** Resolves when no window is being read: signals come between windows. */
@@ -110,14 +123,18 @@ export class IncrementalSnapshot {
     return this.#reading;
   }
 
-  /** Goes on where a stored offset left it. */
+  /** Takes up what a stored offset holds, before the stream begins: INV-3, every offset from then on holds it too. */
   restore(offset: OffsetMap): void {
     const state = parseState(offset);
     if (state === undefined) return;
     this.#pending = [...state.collections];
     this.#correlationId = state.correlationId;
-    this.#resumeKey = state.keys;
-    this.#advance();
+    this.#resumed = state.keys;
+  }
+
+  /** The stream has begun: goes on with what was taken up. */
+  begin(): void {
+    if (this.#pending.length > 0) this.#advance();
   }
 
   /** Reads these tables too, after those that are asked for already. Resolves when they are known. */
@@ -162,15 +179,27 @@ export class IncrementalSnapshot {
       : undefined;
   }
 
+  /** A row of this transaction passes. */
+  transactionPassed(xid: number): void {
+    this.#transactions.passed(xid);
+  }
+
   /** A row with these texts passed in the stream. */
   passed(identity: readonly (string | null)[]): void {
     this.#window?.seen.add(JSON.stringify(identity));
   }
 
+  /** All rows of a table are gone, at a place where a window on it is open: what is there since, the stream shows. */
+  truncated(table: TableName): void {
+    if (this.#window !== undefined && this.watchedKeys(table) !== undefined) this.#window.isVoid = true;
+  }
+
   /** The opening mark of a window passed in the stream. */
   opened(markId: string): void {
     const window = this.#window;
-    if (window !== undefined && markId === `${window.id}-open`) window.open = true;
+    if (window === undefined || markId !== `${window.id}-open`) return;
+    window.open = true;
+    window.passed = this.#transactions.count;
   }
 
   /**
@@ -182,8 +211,14 @@ export class IncrementalSnapshot {
     const current = this.#current;
     const { deletesMarks } = this.#options.config.incremental;
     if (window === undefined || markId !== `${window.id}-${deletesMarks ? 'open' : 'close'}`) return NO_CHUNK;
-    const before = place.offset();
     this.#window = undefined;
+    this.#unseen = this.#transactions.unseen(window.snapshot, window.passed);
+    // INV-2: what the stream has shown of them is newer than what was read, which is read again.
+    if (this.#unseen.length > 0 && current !== undefined) {
+      current.rowCount -= window.rows.length;
+      return { records: [], handedOver: () => this.#advance() };
+    }
+    const before = place.offset();
     if (current !== undefined && window.lastKey !== undefined) current.lastKey = window.lastKey;
     const records =
       current === undefined
@@ -195,12 +230,13 @@ export class IncrementalSnapshot {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#closing.abort();
     this.#pending = [];
     await this.#reader.close();
   }
 
   #records(
-    { rows, seen }: Window,
+    { rows, seen, isVoid }: Window,
     { name, events }: ChunkedTable,
     at: { readonly place: StreamPlace; readonly before: SourceOffset; readonly after: SourceOffset },
   ): SourceRecord[] {
@@ -213,7 +249,7 @@ export class IncrementalSnapshot {
       sequence: sequenceText(place.lastCommitLsn, place.lsn),
     });
     const records: SourceRecord[] = [];
-    const left = rows.filter(({ identity }) => !seen.has(JSON.stringify(identity)));
+    const left = isVoid ? [] : rows.filter(({ identity }) => !seen.has(JSON.stringify(identity)));
     left.forEach(({ key, row }, i) => {
       const offset = i === left.length - 1 ? after : before;
       const context = { source, processed, offset, offsetBefore: before, transaction: null };
@@ -246,7 +282,7 @@ export class IncrementalSnapshot {
     for (const name of wanted.filter((one) => one !== reading)) {
       const rest = this.#pending.filter((collection) => collection.name !== name);
       if (rest.length < this.#pending.length) left.push(name);
-      if (this.#pending[0]?.name === name) this.#resumeKey = undefined;
+      if (this.#pending[0]?.name === name) this.#resumed = undefined;
       this.#pending = rest;
     }
     if (reading !== undefined && wanted.includes(reading)) {
@@ -261,7 +297,17 @@ export class IncrementalSnapshot {
   async #readWindow(): Promise<void> {
     const { config, clock, randomId } = this.#options;
     const client = await this.#reader.session();
-    const window: Window = { id: randomId(), rows: [], lastKey: undefined, open: false, seen: new Set() };
+    const window: Window = {
+      id: randomId(),
+      rows: [],
+      lastKey: undefined,
+      snapshot: '',
+      open: false,
+      passed: 0,
+      seen: new Set(),
+      isVoid: false,
+    };
+    await this.#untilSeen(client);
     this.#window = window;
     const signalTable = parseTableName(config.signals.table ?? '');
     if (signalTable === undefined) throw new Error('signal.data.collection is not set');
@@ -274,6 +320,8 @@ export class IncrementalSnapshot {
       if (!isRefused(error)) throw error;
       return this.#giveUp(error);
     }
+    const sql = 'select txid_current_snapshot()::text as snapshot';
+    window.snapshot = (await client.query<{ snapshot: string }>(sql)).rows[0]?.snapshot ?? '';
     while (this.#pending.length > 0 && window.rows.length === 0) await this.#fill(window);
     if (config.incremental.deletesMarks) {
       const { fields } = await client.query(`SELECT * FROM ${marks} LIMIT 0`);
@@ -282,6 +330,22 @@ export class IncrementalSnapshot {
     } else {
       const data = `{"openWindowTimestamp": "${openedAt}", "closeWindowTimestamp": "${isoNow(clock)}"}`;
       await client.query(into, [`${window.id}-close`, CLOSE, data]);
+    }
+  }
+
+  /** Waits a while for transactions that the stream has shown and queries did not see. */
+  async #untilSeen(client: pg.Client): Promise<void> {
+    const { clock, logger } = this.#options;
+    const { signal } = this.#closing;
+    for (const xid of this.#unseen) {
+      const onWaiting = (): void =>
+        logger.info({ xid }, 'an incremental snapshot waits for queries to see a committed transaction');
+      if (await commitVisible(xid, { client, clock, signal, onWaiting })) continue;
+      logger.warn(
+        { xid },
+        'queries do not see a committed transaction, which waits for a synchronous standby: an incremental snapshot goes on once they do',
+      );
+      return;
     }
   }
 
@@ -297,6 +361,7 @@ export class IncrementalSnapshot {
     notify(this.#notification('ABORTED', { data_collections: tables }));
     this.#pending = [];
     this.#current = undefined;
+    this.#resumed = undefined;
     this.#window = undefined;
     this.#correlationId = undefined;
   }
@@ -307,6 +372,7 @@ export class IncrementalSnapshot {
       const opened = this.#current ?? (await this.#open());
       if (typeof opened === 'string') return this.#tableDone(opened, 0);
       this.#current = opened;
+      this.#resumed = undefined;
       const { table, lastKey, maximumKey } = opened;
       const chunk = await this.#reader.chunk(table, lastKey, maximumKey);
       if (chunk.lastKey === undefined) return this.#tableDone('SUCCEEDED', opened.rowCount);
@@ -335,11 +401,9 @@ export class IncrementalSnapshot {
     if (wanted === undefined) return 'UNKNOWN_SCHEMA';
     const table = await this.#reader.open(wanted);
     if (typeof table === 'string') return table;
-    const resume = this.#resumeKey;
-    this.#resumeKey = undefined;
-    const maximumKey = resume?.maximum ?? (await this.#reader.maximumKey(table));
+    const { lastKey, maximumKey = await this.#reader.maximumKey(table) } = this.#resumed ?? {};
     if (maximumKey === undefined) return 'EMPTY';
-    return { table, maximumKey, lastKey: resume?.last, rowCount: 0 };
+    return { table, maximumKey, lastKey, rowCount: 0 };
   }
 
   #tableDone(status: Completion, rows: number): void {
@@ -357,6 +421,8 @@ export class IncrementalSnapshot {
   #next(): void {
     this.#pending.shift();
     this.#current = undefined;
+    // INV-3: the next table has keys of its own.
+    this.#resumed = undefined;
     if (this.#pending.length > 0) return;
     this.#options.notify(this.#notification('COMPLETED', {}));
     this.#correlationId = undefined;

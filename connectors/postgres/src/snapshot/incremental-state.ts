@@ -10,10 +10,16 @@ export interface PendingCollection {
   readonly surrogateKey: string | undefined;
 }
 
+/** How far the first table was read, and how far it is to be. */
+export interface ReadKeys {
+  readonly lastKey: ChunkKey | undefined;
+  readonly maximumKey: ChunkKey;
+}
+
 export interface IncrementalState {
   readonly collections: readonly PendingCollection[];
   readonly correlationId: string | undefined;
-  readonly keys: { readonly last: ChunkKey; readonly maximum: ChunkKey } | undefined;
+  readonly keys: ReadKeys | undefined;
 }
 
 const COLLECTIONS = `${PREFIX}collections`;
@@ -22,7 +28,7 @@ const KEY_MARK = 'json:';
 export function stateMap(
   collections: readonly PendingCollection[],
   correlationId: string | undefined,
-  current: { readonly lastKey: ChunkKey | undefined; readonly maximumKey: ChunkKey } | undefined,
+  current: ReadKeys | undefined,
 ): OffsetMap {
   return {
     [COLLECTIONS]: JSON.stringify(
@@ -56,12 +62,12 @@ export function parseState(offset: OffsetMap): IncrementalState | undefined {
   });
   if (collections.length === 0) return undefined;
   const correlationId = offset[`${PREFIX}correlation_id`];
-  const last = keyOf(offset[`${PREFIX}primary_key`]);
-  const maximum = keyOf(offset[`${PREFIX}maximum_key`]);
+  const lastKey = keyOf(offset[`${PREFIX}primary_key`]);
+  const maximumKey = keyOf(offset[`${PREFIX}maximum_key`]);
   return {
     collections,
     correlationId: typeof correlationId === 'string' ? correlationId : undefined,
-    keys: last === undefined || maximum === undefined ? undefined : { last, maximum },
+    keys: lastKey === undefined || maximumKey === undefined ? undefined : { lastKey, maximumKey },
   };
 }
 

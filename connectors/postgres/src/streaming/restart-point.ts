@@ -13,16 +13,18 @@ export class RestartPoint {
   readonly #doneBefore: Lsn;
   /** Before this nothing is left to come, the rest of the transaction that holds the stored position included. */
   readonly #completeAt: Lsn;
+  /** The transaction that is done in part, until it comes. */
+  #awaited: number | undefined;
   #verdict: Verdict = 'pass';
-  #found = false;
   #seenAtLsn = 0;
 
   /** `walEnd` is where the server's WAL ended when the stream began: what is stored was committed before. */
   constructor(stored: StoredOffset, walEnd: Lsn) {
     this.#stored = stored;
     this.#doneBefore = maxLsn(stored.lastCommitLsn ?? 0, stored.lsn);
-    const isPart = stored.transactionId !== undefined && stored.messageType !== 'COMMIT';
-    this.#completeAt = isPart ? maxLsn(this.#doneBefore, walEnd) : this.#doneBefore;
+    // A mark keeps the transaction before it, which is complete.
+    this.#awaited = stored.messageType === 'COMMIT' ? undefined : stored.transactionId;
+    this.#completeAt = maxLsn(this.#doneBefore, walEnd);
   }
 
   /**
@@ -31,17 +33,18 @@ export class RestartPoint {
    */
   isBehind(lsn: Lsn): boolean {
     // INV-3: an offset there would go back behind what was confirmed, or take the rest of a transaction for done.
-    return lsn < this.#doneBefore || (!this.#found && lsn < this.#completeAt);
+    return lsn < this.#doneBefore || (this.#awaited !== undefined && lsn < this.#completeAt);
   }
 
   /** A transaction begins whose commit record is at `commitLsn`. */
   begin(xid: number, commitLsn: Lsn): Verdict {
     // INV-3: only what was surely complete is skipped; INV-2: what comes again is a contiguous range.
+    // Others that had nothing for us, so that they are in no offset, may come before the one that is awaited.
     if (commitLsn < this.#doneBefore) this.#verdict = 'skip';
-    else {
-      this.#verdict = !this.#found && xid === this.#stored.transactionId ? 'partial' : 'pass';
-      this.#found = true;
-    }
+    else if (xid === this.#awaited) {
+      this.#verdict = 'partial';
+      this.#awaited = undefined;
+    } else this.#verdict = 'pass';
     return this.#verdict;
   }
 

@@ -2,7 +2,7 @@
 // for and who does it.
 import type { OffsetMap, SourceRecord } from '@millrace/connect-api';
 import { parseSignal, type Signal, type SnapshotRequest, snapshotRequest } from '@millrace/connector-common';
-import type { Logger } from '@millrace/foundation';
+import { type Logger, silentLogger } from '@millrace/foundation';
 import { isRefused } from '../errors.ts';
 import type { IncrementalSnapshot, StreamPlace } from '../snapshot/incremental-snapshot.ts';
 
@@ -41,6 +41,13 @@ export class SignalDesk {
 
   constructor(options: SignalDeskOptions) {
     this.#options = options;
+  }
+
+  /** Whether a row of the signal table asks for a snapshot, by its texts. */
+  asksForSnapshot([id, type, data]: readonly (string | null)[]): boolean {
+    if (typeof id !== 'string' || type !== 'execute-snapshot') return false;
+    const signal = parseSignal(id, type, data, silentLogger);
+    return signal !== undefined && snapshotRequest(signal) !== undefined;
   }
 
   /** A row was inserted into the signal table. */

@@ -68,7 +68,7 @@ export class StreamPosition {
     if (ended === undefined || lastCommitLsn === null || this.isWithin) return undefined;
     const { xid, commitTimeUs, xmin } = ended;
     const position = { xid, commitTimeUs, lastCommitLsn, handedOutLsn: this.#handedOutLsn, xmin };
-    return new ChangeOffset(position, lastCommitLsn, 'COMMIT', 1);
+    return new ChangeOffset(position, lastCommitLsn, 'COMMIT', 1, this.#extra());
   }
 
   /** The position `readLsn` was handed out as an offset: no later one may lie before it. */

@@ -40,6 +40,7 @@ import type { ServerFacts } from '../server.ts';
 import { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
 import { type KeyQuestion, knownPlaces } from '../snapshot/key-places.ts';
 import type { SourceIdentity } from '../source-info.ts';
+import type { StoredMarks } from '../stored-marks.ts';
 import { ChangeReader } from './change-reader.ts';
 import { logicalMessages } from './logical-messages.ts';
 import type { DescribedTable, SignalWatch } from './reader-options.ts';
@@ -67,6 +68,7 @@ export interface StreamingRunOptions {
   readonly headers: Headers;
   readonly notifications: Notifications;
   readonly privates: PrivateRecords;
+  readonly marks: StoredMarks;
   /** Where to begin; undefined = where the slot is. */
   readonly from: StoredOffset | undefined;
   /** The offset of an earlier run, if that is what `from` is. */
@@ -136,6 +138,7 @@ export class StreamingRun {
     this.#reselect = this.#reselection();
     const signals = this.#signals();
     this.#incremental = signals?.incremental;
+    if (resumed !== undefined) this.#incremental?.restore(resumed.map);
     this.#reader = new ChangeReader({
       identity,
       sourcePartition,
@@ -169,7 +172,7 @@ export class StreamingRun {
 
   /** Starts the stream. @throws what the server answers; then `close` has nothing left to do */
   async start(): Promise<void> {
-    const { config, context, facts, start, durable, resumed, session } = this.#options;
+    const { config, context, facts, start, durable, session } = this.#options;
     const stream = new ReplicationStream({
       client: session,
       handler: this.#reader,
@@ -183,7 +186,7 @@ export class StreamingRun {
     await stream.start(startCommand(config, start, facts.version), durable);
     context.logger.info({ slot: config.slot.name, lsn: formatLsn(start) }, 'streaming changes');
     void this.#walEnd.follow();
-    if (resumed !== undefined) this.#incremental?.restore(resumed.map);
+    this.#incremental?.begin();
   }
 
   confirm(lsn: Lsn): void {
@@ -328,7 +331,7 @@ export class StreamingRun {
 
   /** Signals that do not come with the stream: it stands still while one is dealt with. */
   #followSignals(desk: SignalDesk): void {
-    const { config, context, sourcePartition, privates, fail } = this.#options;
+    const { config, context, sourcePartition, privates, marks, fail } = this.#options;
     const { channels, kafkaTopic, file, pollIntervalMs } = config.signals;
     const onSignal = (signal: Signal): Promise<void> =>
       new Promise((resolve) => {
@@ -349,6 +352,7 @@ export class StreamingRun {
         topicLog: (name, options) => context.topicLog(name, options),
         offsets: context.offsets,
         records: privates,
+        stored: () => marks.next(),
         sourcePartition,
         fail,
       });

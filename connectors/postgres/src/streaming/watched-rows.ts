@@ -1,6 +1,7 @@
 // Rows of the stream that signals and incremental snapshots have to see.
 import type { MessageType } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
+import { qualified } from '../schema/catalog.ts';
 import type { SignalWatch } from './reader-options.ts';
 import type { SignalEffect } from './signal-desk.ts';
 import type { StreamPosition } from './stream-position.ts';
@@ -18,19 +19,27 @@ export interface PassingRow {
   readonly processedNs: () => bigint;
 }
 
+/** Whether a row that is inserted asks for a snapshot. */
+export function asksForSnapshot(signals: SignalWatch | undefined, table: TableStream, row: Tuple): boolean {
+  if (signals === undefined || qualified(table.schema) !== signals.table) return false;
+  const texts = table.signalTexts(row);
+  return texts !== undefined && signals.desk.asksForSnapshot(texts);
+}
+
 /** Lets them see a row; returns what that asks of the stream, in order. */
 export function watchRow(
   { table: signalTable, desk, incremental }: SignalWatch,
   { table, lsn, type, row, before, position, processedNs }: PassingRow,
 ): readonly SignalEffect[] {
+  const { transaction } = position;
+  if (transaction === undefined) return [];
+  incremental.transactionPassed(transaction.xid);
   const keys = incremental.watchedKeys(table.schema);
   if (keys !== undefined) {
     incremental.passed(table.texts(row, keys));
     if (before !== undefined) incremental.passed(table.texts(before, keys));
   }
-  if (`${table.schema.schema}.${table.schema.table}` !== signalTable) return [];
-  const { transaction } = position;
-  if (transaction === undefined) return [];
+  if (qualified(table.schema) !== signalTable) return [];
   const place = {
     lsn,
     lastCommitLsn: transaction.lastCommitLsn,

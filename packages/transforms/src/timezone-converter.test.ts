@@ -1,13 +1,5 @@
 import { SourceRecord } from '@millrace/connect-api';
-import {
-  ArrayStruct,
-  envelopeSchema,
-  INT64,
-  optional,
-  STRING,
-  Struct,
-  structSchema,
-} from '@millrace/data';
+import { ArrayStruct, envelopeSchema, INT64, optional, STRING, Struct, structSchema } from '@millrace/data';
 import { expect, test } from 'vitest';
 import { TimezoneConverter } from './timezone-converter.ts';
 

@@ -61,7 +61,7 @@ function headerText(schema: Schema | null, value: unknown, embedded: boolean): s
   }
   if (value instanceof Struct) {
     const fields = value.schema.fields.map(
-      (field) => `"${field.name}":${headerText(field.schema, value.at(field.index), true)}`,
+      (field) => `"${field.name}":${headerText(field.schema, value.get(field.name), true)}`,
     );
     return `{${fields.join(',')}}`;
   }

@@ -1,5 +1,6 @@
 // References to fields of a change event, as `add.fields` and `add.headers` name them: `op`, `source.lsn`, `table:tbl`.
-import { type Schema, Struct } from '@millrace/data';
+import type { Header } from '@millrace/connect-api';
+import { Schema, Struct } from '@millrace/data';
 import { recordError } from './errors.ts';
 
 const TRANSACTION_FIELDS = new Set(['id', 'total_order', 'data_collection_order']);
@@ -29,15 +30,34 @@ export class EventField {
 
   /** The optional schema of the field in events of this schema; undefined when they have none. */
   schemaIn(envelope: Schema): Schema | undefined {
-    if (this.#struct === undefined) {
-      const root = envelope.field(this.#field)?.schema;
-      return root && optionalWithoutDefault(root);
-    }
+    const found = this.#sourceSchemaIn(envelope);
+    return found && basicsOf(found);
+  }
+
+  #sourceSchemaIn(envelope: Schema): Schema | undefined {
+    if (this.#struct === undefined) return envelope.field(this.#field)?.schema;
     const struct = envelope.field(this.#struct)?.schema;
     if (!struct && this.#named) throw recordError(`Unable to find field ${this.#struct} in the event`);
     // Another transform may have added it to the event itself.
-    const found = (struct?.field(this.#field) ?? envelope.field(this.#field))?.schema;
-    return found && optionalWithoutDefault(found);
+    return (struct?.field(this.#field) ?? envelope.field(this.#field))?.schema;
+  }
+
+  /** The value for a row's field of that schema; one that the schema has no room for is an error, as in Connect. */
+  checkedValueIn(envelope: Struct, schema: Schema): unknown {
+    const value = this.valueIn(envelope);
+    if (value instanceof Struct && !value.schema.equals(schema))
+      throw recordError('Struct schemas do not match.');
+    if (value instanceof Map) throw recordError(`No schema defined for key of map field: "${this.name}"`);
+    return value;
+  }
+
+  /** The field as a header, whose value decides how it is written; undefined when the event has none. */
+  headerIn(envelope: Struct): Header | undefined {
+    const found = this.#sourceSchemaIn(envelope.schema);
+    if (!found) return undefined;
+    const value = this.valueIn(envelope);
+    const isWhole = value instanceof Struct || value instanceof Map;
+    return { key: this.name, schema: isWhole ? found : basicsOf(found), value };
   }
 
   valueIn(envelope: Struct): unknown {
@@ -50,11 +70,13 @@ export class EventField {
 
 const added = new WeakMap<Schema, Schema>();
 
-/** What is added may be absent, and null stays null. */
-function optionalWithoutDefault(schema: Schema): Schema {
+/** What is added may be absent, and null stays null. Debezium copies neither the fields of a struct nor the types of a map. */
+function basicsOf(schema: Schema): Schema {
   let made = added.get(schema);
   if (!made) {
-    made = schema.with({ optional: true, defaultValue: undefined });
+    const { type, name, version, doc, parameters, valueSchema } = schema;
+    const basics = { optional: true, name, version, doc, parameters };
+    made = new Schema(type, type === 'array' && valueSchema !== null ? { ...basics, valueSchema } : basics);
     added.set(schema, made);
   }
   return made;

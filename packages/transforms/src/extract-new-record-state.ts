@@ -184,8 +184,8 @@ export class ExtractNewRecordState implements Transformation {
     if (this.#addHeaders.length === 0) return record.headers;
     const added: Header[] = [];
     for (const field of this.#addHeaders) {
-      const schema = field.schemaIn(envelope.schema);
-      if (schema) added.push({ key: field.name, schema, value: field.valueIn(envelope) });
+      const header = field.headerIn(envelope);
+      if (header) added.push(header);
     }
     return this.#headers.add(record, added);
   }
@@ -245,8 +245,10 @@ export class ExtractNewRecordState implements Transformation {
     const extended = this.#extended.of(schema).of(envelope.schema);
     const values = row.schema.fields.map((field) => fieldValue(row, field.index, fill));
     if (this.#rewrites) values.push(deleted);
-    for (const field of this.#addFields)
-      if (field.schemaIn(envelope.schema)) values.push(field.valueIn(envelope));
+    for (const field of this.#addFields) {
+      const added = field.schemaIn(envelope.schema);
+      if (added) values.push(field.checkedValueIn(envelope, added));
+    }
     return { schema: extended, struct: structOf(extended, values) };
   }
 
@@ -264,7 +266,7 @@ export class ExtractNewRecordState implements Transformation {
   #withAdded(row: Row, envelope: Struct): Row {
     const added = this.#addFields.flatMap((field) => {
       const schema = field.schemaIn(envelope.schema);
-      return schema ? [{ name: field.name, schema, value: field.valueIn(envelope) }] : [];
+      return schema ? [{ name: field.name, schema, value: field.checkedValueIn(envelope, schema) }] : [];
     });
     if (added.length === 0) return row;
     const schema = buildStruct(

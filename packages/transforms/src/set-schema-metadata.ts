@@ -58,7 +58,7 @@ export class SetSchemaMetadata implements Transformation {
       throw recordError('Schema required for [updating schema metadata]');
     }
     if (schema.type !== 'struct') throw recordError('Cannot list fields on non-struct type');
-    const updated = this.#schemas.of(value instanceof Struct ? value.schema : schema);
+    const updated = this.#schemas.of(schema);
     if (!(value instanceof Struct)) return withSide(this.#side, record, updated, value);
     const values = value.schema.fields.map((field) => fieldValue(value, field.index, this.#fillDefaults));
     return withSide(this.#side, record, updated, structOf(updated, values));

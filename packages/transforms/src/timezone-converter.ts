@@ -1,7 +1,7 @@
 // io.debezium.transforms.TimezoneConverter: times of change events in another zone. Texts with an offset keep their
 // moment and get the zone's offset; numbers, which Debezium takes for local times, are moved by it.
 import type { ConnectRecord, Transformation } from '@millrace/connect-api';
-import { int64, isEnvelope, Struct } from '@millrace/data';
+import { int64, isEnvelope, type Schema, Struct } from '@millrace/data';
 import { ConfigDef, MillraceError, type RawConfig } from '@millrace/foundation';
 import { DEBEZIUM_EXCEPTION, debeziumKey, requiredValue } from './debezium-keys.ts';
 import { structOf } from './side.ts';
@@ -31,6 +31,8 @@ export const timezoneConverterConfig: ConfigDef = new ConfigDef([
 /** A whole list as Java prints it: what stands before the first colon, then names with or without a field. */
 const LIST = /^\[[".\w\s]+:(?:[".\w\s]+(?::[".\w\s]+)?(?:,|\]$))+$/;
 
+const ZONED_TIMESTAMP = 'io.debezium.time.ZonedTimestamp';
+const ZONED_TIME = 'io.debezium.time.ZonedTime';
 /** Units in a millisecond, of the number types. */
 const PER_MS: Readonly<Record<string, bigint>> = {
   'io.debezium.time.Timestamp': 1n,
@@ -119,12 +121,14 @@ export class TimezoneConverter implements Transformation {
       if (!(content instanceof Struct)) return content;
       if (part === 'before' || part === 'after') {
         const isChosen = chosen(part);
-        return replaced(content, (name, value, type) =>
-          value === null || !isChosen(name) ? value : this.#convert(type, value),
-        );
+        return replaced(content, (name, stored, schema) => {
+          // Debezium reads the default in place of null, and so puts it there.
+          const value = isTime(schema.name) ? (stored ?? schema.defaultValue ?? null) : null;
+          return value === null || !isChosen(name) ? stored : this.#convert(schema.name, value);
+        });
       }
       if (part !== 'source' || !namesSource) return content;
-      return replaced(content, (name, value, type) => {
+      return replaced(content, (name, value, { name: type }) => {
         if (value === null || fields.has(`source.${name}`) !== (this.#mode === 'include')) return value;
         const perMs = SOURCE_PER_MS[name];
         if (type !== null || perMs === undefined) return this.#convert(type, value);
@@ -136,8 +140,8 @@ export class TimezoneConverter implements Transformation {
 
   #convert(type: string | null, value: unknown): unknown {
     if (type === null) return value;
-    if (type === 'io.debezium.time.ZonedTimestamp') return this.#zonedTimestamp(String(value));
-    if (type === 'io.debezium.time.ZonedTime') return this.#zonedTime(String(value));
+    if (type === ZONED_TIMESTAMP) return this.#zonedTimestamp(String(value));
+    if (type === ZONED_TIME) return this.#zonedTime(String(value));
     const perMs = PER_MS[type];
     if (perMs === undefined) return value;
     const local = BigInt(value as number | bigint);
@@ -168,6 +172,10 @@ export class TimezoneConverter implements Transformation {
   }
 }
 
+function isTime(type: string | null): boolean {
+  return type !== null && (type in PER_MS || type === ZONED_TIMESTAMP || type === ZONED_TIME);
+}
+
 function fraction(text: string | undefined): string {
   return text === undefined ? '' : text.replace(/\.?0*$/, '');
 }
@@ -177,14 +185,11 @@ function isNamed(fields: Fields, part: string, name: string): boolean {
 }
 
 /** The struct with some values replaced; the same object when none are. */
-function replaced(
-  struct: Struct,
-  change: (name: string, value: unknown, type: string | null) => unknown,
-): Struct {
+function replaced(struct: Struct, change: (name: string, value: unknown, schema: Schema) => unknown): Struct {
   let values: unknown[] | undefined;
   for (const { name, index, schema } of struct.schema.fields) {
     const value = struct.at(index);
-    const next = change(name, value, schema.name);
+    const next = change(name, value, schema);
     if (next === value) continue;
     values ??= struct.toArray();
     values[index] = next;

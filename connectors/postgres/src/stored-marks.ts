@@ -9,6 +9,9 @@ interface Covering {
   readonly waiting: readonly (() => void)[];
 }
 
+/** A busy stream hands out hundreds between two flushes of offsets. */
+const MOST_MARKS = 1000;
+
 export class StoredMarks {
   #waiting: (() => void)[] = [];
   /** In the order they were handed out. */
@@ -28,6 +31,11 @@ export class StoredMarks {
     if (this.#waiting.length === 0 && this.#covering.length === 0) return;
     this.#covering.push({ mark, waiting: this.#waiting });
     this.#waiting = [];
+    if (this.#covering.length <= MOST_MARKS) return;
+    // INV-5: whoever waited for the oldest waits for the next one.
+    const [oldest, next, ...others] = this.#covering;
+    if (oldest && next)
+      this.#covering = [{ mark: next.mark, waiting: [...oldest.waiting, ...next.waiting] }, ...others];
   }
 
   stored(map: OffsetMap): void {

@@ -7,6 +7,7 @@ import type { MessageType } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import { MESSAGE, PgOutputReader, type Relation, TupleIndex } from '../protocol/pgoutput.ts';
 import type { ReplicationHandler } from '../protocol/replication-stream.ts';
+import { qualified } from '../schema/catalog.ts';
 import { HeldChanges } from './held-changes.ts';
 import { KnownTables } from './known-tables.ts';
 import type { ChangeReaderOptions } from './reader-options.ts';
@@ -433,9 +434,7 @@ export class ChangeReader implements ReplicationHandler {
       if (table === undefined) continue;
       this.#counts.truncated++;
       // What comes after it fills an empty table.
-      this.#batch.records.push(
-        ...(this.#position.window?.release(`${table.schema.schema}.${table.schema.table}`) ?? []),
-      );
+      this.#batch.records.push(...(this.#position.window?.release(qualified(table.schema)) ?? []));
       table.truncated(this.#batch.records, this.#context(table, lsn, 'TRUNCATE'));
       this.#options.signals?.incremental.truncated(table.schema);
     }
@@ -503,6 +502,6 @@ export class ChangeReader implements ReplicationHandler {
     const id = `${transaction.xid}:${lsn}`;
     this.#announce(lsn);
     if (table === null) return transactions.message(id);
-    return transactions.event(id, `${table.schema.schema}.${table.schema.table}`);
+    return transactions.event(id, qualified(table.schema));
   }
 }

@@ -1,10 +1,10 @@
 // What transactions in progress have sent, on disk until they commit (CORRECTNESS 9): one file a transaction, its
-// changes one after the other as the server sends them. It knows nothing of their content. A file has no name once it
-// is open, so that nothing of it outlives the process, however that ends: the server sends it all again.
+// changes one after the other as the server sends them. It knows nothing of their content. A file has no name, so that
+// nothing of it outlives the process, however that ends: the server sends it all again.
 //
 //   change: length:4 lsn:8 bytes
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
+import { constants, type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf } from '@millrace/foundation';
 import { postgresError } from '../errors.ts';
@@ -268,8 +268,17 @@ function wholeChanges(block: Buffer): number {
   return at;
 }
 
+/** Linux opens a file without a name in the folder that is named; a flag that Node has no constant for. */
+const O_TMPFILE = 0o20000000;
+
 async function openNameless(folder: string): Promise<SpoolFile> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (process.platform === 'linux') {
+    const { O_RDWR, O_DIRECTORY } = constants;
+    const file = await open(folder, O_RDWR | O_DIRECTORY | O_TMPFILE, 0o600).catch(() => undefined);
+    if (file !== undefined) return file;
+  }
+  // Elsewhere, and in file systems that have no such files, a kill in between leaves the name.
   const name = path.join(folder, `transaction-${randomUUID()}`);
   const file = await open(name, 'wx+', 0o600);
   await unlink(name);

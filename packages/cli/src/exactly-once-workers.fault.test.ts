@@ -80,7 +80,8 @@ test('INV-2 INV-3: a group whose workers and broker are killed and held at rando
       ]);
       await moment(random, 0, 3000);
     }
-    await untilBalanced(workers, { connectors: SOURCES, tasks: SOURCES }, 90_000);
+    // A worker that was held first ends its task, for which it waits 10 s, and then for what that has sent: half a minute.
+    await untilBalanced(workers, { connectors: SOURCES, tasks: SOURCES }, 180_000);
   } finally {
     for (const lines of files) lines[Symbol.dispose]();
   }

@@ -191,7 +191,13 @@ test(
       CATCH_UP_MS,
     );
     await writers.stop();
-    await untilCacheEquals(database, redis, CHANGING_TABLES, CATCH_UP_MS);
+    await untilCacheEquals(database, redis, CHANGING_TABLES, CATCH_UP_MS).catch(async (error: unknown) => {
+      const shown = ['source/status', 'source/offsets', 'sink/status', 'sink/offsets'];
+      const states = await Promise.all(
+        shown.map(async (what) => (await millrace.request('GET', `/connectors/${what}`)).body),
+      );
+      throw new Error(`${String(error)}\n${JSON.stringify(states)}\n${millrace.logs.slice(-6000)}`);
+    });
   },
   180_000 + SNAPSHOT_KILLS * 15_000,
 );

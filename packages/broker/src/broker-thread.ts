@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type Logger, silentLogger } from '@millrace/foundation';
+import type { HandOverEnd } from '@millrace/kafka-protocol';
 import type { BrokerHandle, BrokerOptions } from './broker.ts';
 import { brokerError, reviveError, type WireError } from './errors.ts';
 
@@ -32,19 +33,10 @@ export type ThreadRequest =
 
 export type ThreadLogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug';
 
-/** For a thread that hands its records over in shared memory. */
-export interface SharingEnd {
-  /** Of the broker, for clients in this process. */
-  readonly address: string;
-  readonly secret: string;
-  /** To be transferred to the thread. */
-  readonly port: MessagePort;
-}
-
 /** A broker in a thread. */
 export interface BrokerThreadHandle extends Omit<BrokerHandle, 'shareRecords'> {
   /** Makes a way for another thread of this process to hand over records. */
-  shareRecords(): SharingEnd;
+  shareRecords(): HandOverEnd;
   /** Resolves with the reason when the thread ends without having been asked to; never rejects. */
   readonly crashed: Promise<Error>;
 }
@@ -107,7 +99,7 @@ export async function startBrokerThread(
       tell({ type: 'metrics' });
       return Promise.race([answer, ended.then(() => '')]);
     };
-    const shareRecords = (): SharingEnd => {
+    const shareRecords = (): HandOverEnd => {
       const secret = randomBytes(16).toString('hex');
       const { port1, port2 } = new MessageChannel();
       tell({ type: 'share-records', secret, port: port1 }, [port1]);

@@ -1,16 +1,6 @@
 // Hands large batches to a broker of the same process in shared memory instead of through the kernel, which would copy
 // them twice and wake both threads for every few KB; see record-reference.ts of the protocol.
-import type { MessagePort } from 'node:worker_threads';
-import { encodeReference, type SlabMessage } from '@millrace/kafka-protocol';
-
-/** What the broker's thread gives to a thread that writes. */
-export interface HandOverEnd {
-  /** Of the broker, as its clients know it: `host:port`. */
-  readonly address: string;
-  /** 16 bytes, in hex. */
-  readonly secret: string;
-  readonly port: MessagePort;
-}
+import { encodeReference, type HandOverEnd, type SlabMessage } from '@millrace/kafka-protocol';
 
 /** Batches of one request. To be told what became of it, since the broker reads them meanwhile. */
 export interface Lending {

@@ -1,6 +1,6 @@
 /** Producer, consumer, group member and administration on the Kafka protocol, over TCP. */
 
-export type { KafkaRecord } from '@millrace/kafka-protocol';
+export type { HandOverEnd, KafkaRecord } from '@millrace/kafka-protocol';
 export {
   Admin,
   type ClusterDescription,
@@ -73,7 +73,7 @@ export {
   fetchGroupOffsets,
   type OffsetToCommit,
 } from './group-offsets.ts';
-export { HandOver, type HandOverEnd } from './hand-over.ts';
+export { HandOver } from './hand-over.ts';
 export { HeartbeatLines } from './heartbeat-lines.ts';
 export { type FoundOffset, type ListOffsetsOptions, listOffsets, type OffsetSpec } from './list-offsets.ts';
 export type { SlowPartition } from './produce-sender-options.ts';

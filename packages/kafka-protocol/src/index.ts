@@ -53,6 +53,7 @@ export {
 export {
   decodeReference,
   encodeReference,
+  type HandOverEnd,
   type RecordReference,
   type SlabMessage,
 } from './record-reference.ts';

@@ -7,6 +7,8 @@
 //  20  length, uint32    of the records, which begin where the slab does
 //  24  zeros up to 32    a record batch has 61 bytes at least
 
+import type { MessagePort } from 'node:worker_threads';
+
 const REFERENCE_BYTES = 32;
 const SECRET_BYTES = 16;
 
@@ -16,6 +18,16 @@ export interface RecordReference {
   readonly secret: string;
   readonly slab: number;
   readonly length: number;
+}
+
+/** What the broker gives to a thread that writes. */
+export interface HandOverEnd {
+  /** Of the broker, as its clients know it: `host:port`. */
+  readonly address: string;
+  /** 16 bytes, in hex. */
+  readonly secret: string;
+  /** Takes `SlabMessage`s; to be transferred to the thread. */
+  readonly port: MessagePort;
 }
 
 /** What the worker's thread tells the broker's before it names a slab for the first time, or when it never will again. */

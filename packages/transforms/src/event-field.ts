@@ -2,6 +2,7 @@
 import type { Header } from '@millrace/connect-api';
 import { Schema, Struct } from '@millrace/data';
 import { recordError } from './errors.ts';
+import { basicsOf } from './side.ts';
 
 const TRANSACTION_FIELDS = new Set(['id', 'total_order', 'data_collection_order']);
 const ROOT_FIELDS = new Set(['op', 'ts_ms', 'ts_us', 'ts_ns']);
@@ -31,7 +32,7 @@ export class EventField {
   /** The optional schema of the field in events of this schema; undefined when they have none. */
   schemaIn(envelope: Schema): Schema | undefined {
     const found = this.#sourceSchemaIn(envelope);
-    return found && basicsOf(found);
+    return found && addedSchema(found);
   }
 
   #sourceSchemaIn(envelope: Schema): Schema | undefined {
@@ -57,7 +58,7 @@ export class EventField {
     if (!found) return undefined;
     const value = this.valueIn(envelope);
     const isWhole = value instanceof Struct || value instanceof Map;
-    return { key: this.name, schema: isWhole ? found : basicsOf(found), value };
+    return { key: this.name, schema: isWhole ? found : addedSchema(found), value };
   }
 
   valueIn(envelope: Struct): unknown {
@@ -71,11 +72,11 @@ export class EventField {
 const added = new WeakMap<Schema, Schema>();
 
 /** What is added may be absent, and null stays null. Debezium copies neither the fields of a struct nor the types of a map. */
-function basicsOf(schema: Schema): Schema {
+function addedSchema(schema: Schema): Schema {
   let made = added.get(schema);
   if (!made) {
-    const { type, name, version, doc, parameters, valueSchema } = schema;
-    const basics = { optional: true, name, version, doc, parameters };
+    const { type, valueSchema } = schema;
+    const basics = { ...basicsOf(schema), optional: true };
     made = new Schema(type, type === 'array' && valueSchema !== null ? { ...basics, valueSchema } : basics);
     added.set(schema, made);
   }

@@ -5,7 +5,6 @@ import {
   ActivityStep,
   type Headers,
   type OffsetMap,
-  type SourceBatch,
   type SourceOffset,
   type SourcePartition,
   type SourceRecord,
@@ -20,6 +19,7 @@ import {
   type SnapshotProgress,
   type StreamCounts,
 } from '@millrace/connector-common';
+import { onAbort } from '@millrace/foundation';
 import type pg from 'pg';
 import { isFinished, makePlan, type Plan } from './capture-plan.ts';
 import type { PostgresConfig } from './config.ts';
@@ -101,7 +101,12 @@ export class CaptureRun {
       logger: context.logger,
       randomId: randomUUID,
     });
-    this.#lineage = new LineageGuard({ config, context, sourcePartition });
+    this.#lineage = new LineageGuard({
+      config,
+      context,
+      sourcePartition,
+      keep: (partition, offset) => options.privates.keep(partition, offset),
+    });
     this.#identity = { logicalName: config.topicPrefix, database: config.connection.database };
     this.#snapshots = new Snapshots({
       ...options,
@@ -114,6 +119,7 @@ export class CaptureRun {
       serverVersion: () => this.#serverVersion(),
       catalog: () => this.#catalog(),
       onCreated: ({ name, temporary }) => this.#onCreated(name, temporary),
+      onBeginning: (offset) => this.#storeBeginning(offset),
     });
   }
 
@@ -204,18 +210,6 @@ export class CaptureRun {
     if (lsn > this.#durable) this.#durable = lsn;
     // INV-3: a slot is moved only once it is stored whose slot it is.
     if (this.#lineage.durable) this.#streaming?.confirm(this.#durable);
-  }
-
-  /** Once: what is to be stored of the lineage now, and where. */
-  takeLineage(): SourceBatch['position'] {
-    const offset = this.#lineage.take();
-    return offset === undefined ? undefined : { partition: this.#lineage.partition, offset };
-  }
-
-  /** What `takeLineage` gave is stored. */
-  lineageStored(): void {
-    this.#lineage.lineageStored();
-    this.confirm(this.#durable);
   }
 
   /** What has to get on; waiting for changes has not. */
@@ -334,6 +328,7 @@ export class CaptureRun {
     if (facts === undefined) return;
     const offsetReplaced = this.#options.stored !== undefined && resume === undefined;
     this.#lineage.settle(facts, slot, { offsetReplaced });
+    void this.#lineage.stored.then(() => this.confirm(this.#durable));
   }
 
   async #dropGivenUp(client: pg.Client, reason: string): Promise<void> {
@@ -388,6 +383,27 @@ export class CaptureRun {
       await this.#settleCreated(name);
     }
     this.#positioned?.();
+  }
+
+  /**
+   * INV-3: a row that a consumer has may be deleted before a later run reads the table. Only a stream that begins where
+   * this snapshot does tells of that, so where it begins is stored before any row is handed out, and beside it whose
+   * position it is.
+   */
+  async #storeBeginning(offset: OffsetMap): Promise<void> {
+    const { signal } = this.#stopping;
+    const stored = Promise.all([
+      this.#options.privates.keep(this.#options.sourcePartition, offset),
+      this.#lineage.stored,
+    ]);
+    await new Promise<void>((resolve) => {
+      const forget = onAbort(signal, resolve);
+      void stored.then(() => {
+        forget();
+        resolve();
+      });
+    });
+    signal.throwIfAborted();
   }
 
   async #settleCreated(name: string): Promise<void> {

@@ -24,32 +24,38 @@ export interface LineageGuardOptions {
   readonly config: PostgresConfig;
   readonly context: SourceTaskContext;
   readonly sourcePartition: SourcePartition;
+  /** See PrivateRecords.keep. */
+  readonly keep: (partition: SourcePartition, offset: OffsetMap) => Promise<void>;
 }
 
 export class LineageGuard {
-  /** Where the lineage is stored. */
-  readonly partition: SourcePartition;
   readonly #options: LineageGuardOptions;
+  /** Where the lineage is stored. */
+  readonly #partition: SourcePartition;
   #was: Lineage | undefined;
   #identity: ServerIdentity | undefined;
   #history: readonly TimelineSwitch[] = [];
-  #pending: OffsetMap | undefined;
-  #held = false;
+  #release: (() => void) | undefined;
   #durable = false;
+  #stored: Promise<void> = Promise.resolve();
 
   constructor(options: LineageGuardOptions) {
     this.#options = options;
-    this.partition = lineagePartition(options.sourcePartition);
+    this.#partition = lineagePartition(options.sourcePartition);
   }
 
   /** Whether the lineage of the server that is read is stored, so that the slot may be moved. */
   get durable(): boolean {
     return this.#durable;
   }
+  /** Resolves once what `settle` said is stored. */
+  get stored(): Promise<void> {
+    return this.#stored;
+  }
 
   /** Reads what is stored and asks the server behind a replication session who it is. */
   async identify(session: pg.Client): Promise<void> {
-    this.#was = parseLineage(await this.#options.context.offsets.offset(this.partition));
+    this.#was = parseLineage(await this.#options.context.offsets.offset(this.#partition));
     const identity = await identifyServer(session);
     this.#identity = identity;
     // The first timeline has no history; one that is the stored one needs none.
@@ -69,26 +75,22 @@ export class LineageGuard {
    */
   settle(facts: ServerFacts, slot: SlotState, options: { readonly offsetReplaced: boolean }): void {
     const lineage = this.#lineage(facts, slot);
-    this.#held = options.offsetReplaced;
     this.#durable = sameLineage(this.#was, lineage);
-    this.#pending = this.#durable ? undefined : lineageMap(lineage);
+    if (!this.#durable) this.#stored = this.#store(lineageMap(lineage), options.offsetReplaced);
   }
 
-  /** Once: what is to be stored under `partition` now. */
-  take(): OffsetMap | undefined {
-    if (this.#held) return undefined;
-    const pending = this.#pending;
-    this.#pending = undefined;
-    return pending;
+  async #store(lineage: OffsetMap, held: boolean): Promise<void> {
+    if (held)
+      await new Promise<void>((resolve) => {
+        this.#release = resolve;
+      });
+    await this.#options.keep(this.#partition, lineage);
+    this.#durable = true;
   }
 
   /** An offset of this run is stored. */
   offsetStored(): void {
-    this.#held = false;
-  }
-  /** What `take` gave is stored. */
-  lineageStored(): void {
-    this.#durable = true;
+    this.#release?.();
   }
 
   /** Opens a replication session. @throws postgres.connection_lost when another server answers than before */

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { OffsetMap } from '@millrace/connect-api';
+import { type OffsetMap, offsetMapOf } from '@millrace/connect-api';
 import type { Struct } from '@millrace/data';
 import { type PostgresServer, startPostgres } from '@millrace/local-servers';
 import { eventually, testDatabase } from '@millrace/testkit';
@@ -112,14 +112,23 @@ describe('a primary that fails over', () => {
     await runUntil(settings(), [4], stored);
   });
 
-  test('F17: is read again with when_needed; the new lineage is stored after the old offset is gone (INV-3)', async () => {
+  test('F17: is read again with when_needed; the new lineage is stored after the old offset is gone and before a row comes (INV-3)', async () => {
     await using driver = await TaskDriver.start(settings('when_needed'), beyond.offset, beyond.lineage);
-    await driver.until(4);
+    const steps = new Set<string>();
+    await driver.untilTrue(() => {
+      const offset = driver.stored === beyond.offset ? 'old offset' : 'new offset';
+      const lineage = driver.lineage === beyond.lineage ? 'old lineage' : 'new lineage';
+      steps.add(`${offset}, ${lineage}${driver.delivered.length > 0 ? ', rows' : ''}`);
+      return driver.delivered.length >= 4;
+    });
     expect(driver.delivered.map(id)).toEqual([1, 2, 3, 4]);
-    await driver.poll();
-    expect(driver.lineage).toBe(beyond.lineage);
-    await driver.commit();
-    await driver.untilTrue(() => driver.lineage?.['timeline'] === 2);
+    expect(driver.lineage).toMatchObject({ timeline: 2 });
+    expect([...steps]).toEqual([
+      'old offset, old lineage',
+      'new offset, old lineage',
+      'new offset, new lineage',
+      'new offset, new lineage, rows',
+    ]);
   });
 });
 
@@ -205,14 +214,14 @@ describe('the lineage', () => {
         ])
       )[0]?.['lsn'];
     await using driver = await TaskDriver.start(
-      config(db, db.name, slot, { 'status.update.interval.ms': '50' }),
+      config(db, db.name, slot, { 'status.update.interval.ms': '50', 'snapshot.mode': 'no_data' }),
     );
     const before = await confirmed();
+    const lineage = (await driver.task.poll(new AbortController().signal))?.position;
+    if (lineage === undefined) throw new Error('there is no lineage to store');
     await db.query('insert into t values (1), (2)');
     await driver.until(2);
-    const { latest, lineage } = driver;
-    if (latest === undefined || lineage === null) throw new Error('there is nothing to store');
-    await driver.task.commit([latest]);
+    await driver.commit();
     const walsender = async (): Promise<unknown> => {
       const [row] = await db.query(
         'select reply_time from pg_stat_replication join pg_replication_slots on pid = active_pid where slot_name = $1',
@@ -224,7 +233,7 @@ describe('the lineage', () => {
     expect(seen).not.toBe('undefined');
     await eventually('another status update', async () => String(await walsender()) !== seen);
     expect(await confirmed()).toBe(before);
-    await driver.commit();
+    await driver.task.commit([{ ...lineage, offset: offsetMapOf(lineage.offset) }]);
     await eventually('the slot is moved', async () => (await confirmed()) !== before);
   });
 });

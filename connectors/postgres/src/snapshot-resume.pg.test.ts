@@ -2,6 +2,7 @@
 import { type TestDatabase, testDatabase } from '@millrace/testkit';
 import { describe, expect, test } from 'vitest';
 import { Consumer, catchUp, isReading, live, NOTHING, stateOf } from './fixtures/interrupted-snapshot.ts';
+import { TaskDriver } from './fixtures/task-driver.ts';
 import { testConfig } from './fixtures/test-config.ts';
 
 const ROWS = 4000;
@@ -125,6 +126,29 @@ describe('a snapshot that is interrupted', () => {
       expect(stateOf(durable)).toBe('');
     },
   );
+
+  test('F2: has its beginning stored before its first row, and what is deleted before it goes on comes as deleted (INV-3)', {
+    timeout: 60_000,
+  }, async () => {
+    const seed = newSeed();
+    await using db = await testDatabase();
+    const workload = new Workload(db, random(seed));
+    await workload.create();
+    const settings = settingsOf(db, 1);
+    const consumer = new Consumer(1);
+    let durable = NOTHING;
+    for (let life = 0; life < 2; life++) {
+      // Dies before any offset of its rows was stored.
+      await using driver = await TaskDriver.start(settings, durable.offset, durable.lineage, durable.kept);
+      consumer.take(await driver.until(1000));
+      durable = { offset: driver.stored, lineage: driver.lineage, kept: new Map(driver.kept) };
+      await driver.task.stop();
+      await db.query(`delete from a where id between ${life * 1000 + 10} and ${life * 1000 + 500}`);
+      await workload.change(20);
+    }
+    await catchUp(settings, durable, consumer, () => workload.mark());
+    expect(consumer.differences(await tablesOf(db), 4), `seed ${seed}`).toEqual([]);
+  });
 
   test('T1: is right after TRUNCATE in between (INV-3)', { timeout: 60_000 }, async () => {
     const seed = newSeed();

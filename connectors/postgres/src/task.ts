@@ -30,7 +30,6 @@ import {
 import { CaptureRun } from './capture-run.ts';
 import { type PostgresConfig, resolveConfig } from './config.ts';
 import { upgradeConfig } from './config-upgrade.ts';
-import { isLineage } from './lineage.ts';
 import { betweenOffset, ChangeOffset, confirmablePosition, MarkOffset, parseOffset } from './offset.ts';
 import type { Lsn } from './protocol/lsn.ts';
 import { showSlotMetrics } from './slot-metrics.ts';
@@ -110,8 +109,6 @@ export class PostgresSourceTask implements SourceTask {
   async poll(signal: AbortSignal): Promise<SourceBatch | null> {
     const { queue, config, heartbeat, run } = this.#parts();
     if (this.#failure !== undefined) throw this.#failure.error;
-    const lineage = run.takeLineage();
-    if (lineage !== undefined) return { records: [], position: lineage, unfinished: this.#unfinished };
     const kept = this.#privates.take();
     if (kept !== undefined) return { ...kept, unfinished: this.#unfinished };
     // As in Debezium, it is the stream that beats.
@@ -137,7 +134,6 @@ export class PostgresSourceTask implements SourceTask {
   }
 
   commit(offsets: readonly CommittedOffset[]): Promise<void> {
-    if (offsets.some(({ partition }) => isLineage(partition))) this.#run?.lineageStored();
     this.#privates.stored(offsets);
     const mine = offsets.find(({ partition }) => ownerOfPrivate(partition) === undefined);
     if (mine !== undefined) {

@@ -1,6 +1,12 @@
 // One snapshot from start to end: a slot is made for its exact pair of snapshot and position, the snapshot is taken
 // over by a session of our own, and the tables are read in it.
-import type { ActivityStep, OffsetMap, SourceOffset, SourceRecord } from '@millrace/connect-api';
+import {
+  type ActivityStep,
+  type OffsetMap,
+  offsetMapOf,
+  type SourceOffset,
+  type SourceRecord,
+} from '@millrace/connect-api';
 import { javaSetOrder, type Notification, type Notifications } from '@millrace/connector-common';
 import type pg from 'pg';
 import { openSession, quoteLiteral } from '../connection.ts';
@@ -34,6 +40,8 @@ export interface SnapshotRunOptions
   readonly exact: boolean;
   /** A later run may go on with this snapshot, from what `state` says; without `start` the stream begins at its point. */
   readonly resumable?: { readonly start: Lsn | undefined; readonly state: StoredSnapshot | undefined };
+  /** Resolves once the offset is stored that a later run goes on from. */
+  readonly onBeginning?: (offset: OffsetMap) => Promise<void>;
 }
 
 export interface SnapshotResult {
@@ -71,6 +79,11 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     });
     if (shared.isResumed)
       logger.info({ lsn: formatLsn(consistentPoint) }, 'going on with the snapshot that was interrupted');
+    // A run that goes on has the offset of the one before it.
+    if (resumable !== undefined && resumable.start === undefined) {
+      options.step.enter('storing where the snapshot begins');
+      await options.onBeginning?.(offsetMapOf(shared.offset()));
+    }
     const tables = await tablesBySize(first, options.tables, config);
     progress.started(shared.earlier(await estimateRows(first, tables)));
     const notify = notifier(options, shared);

@@ -45,6 +45,8 @@ export interface SnapshotsOptions {
   readonly catalog: () => Promise<pg.Client>;
   /** A slot was made, and with it fixed where the stream begins; resolves when that is noted. */
   readonly onCreated: (slot: { readonly name: string; readonly temporary: boolean }) => Promise<void>;
+  /** A snapshot that a later run goes on with begins; resolves when its offset is stored. */
+  readonly onBeginning: (offset: OffsetMap) => Promise<void>;
 }
 
 /** What an initial snapshot leaves: where the stream begins, and the offset that no row was there to carry. */
@@ -79,6 +81,7 @@ export class Snapshots {
       select: config.snapshot.select,
       exact: this.#isExact(interrupted),
       ...(config.snapshot.stream ? { resumable: resumableFrom(interrupted) } : {}),
+      onBeginning: this.#options.onBeginning,
     });
     return {
       from: bareOffset(result.start, result.completeOffset),

@@ -78,6 +78,8 @@ export class CaptureRun {
   #durable: Lsn = 0;
   #slotIsOurs = false;
   #failed = false;
+  /** To be done once it is stored that nothing is known of tables that are not captured any more. */
+  #forgotten: (() => Promise<void>) | undefined;
   /** Called when it is fixed where the stream begins. */
   #positioned: (() => void) | undefined;
   readonly #notifications: Notifications;
@@ -163,7 +165,11 @@ export class CaptureRun {
     if (plan.slot !== undefined && config.snapshot.stream)
       this.#settle(plan.slot, plan.resume ?? plan.interrupted);
     if (config.snapshot.stream) {
-      await preparePublication(client, config, captured, context.logger);
+      const prepare = (on: pg.Client, keepsOthers: boolean): Promise<void> =>
+        preparePublication(on, config, captured, context.logger, { keepsOthers });
+      const goesOn = plan.interrupted !== undefined;
+      await prepare(client, goesOn);
+      if (goesOn) this.#forgotten = async () => await prepare(await this.#catalog(), false);
       await prepareIdentities(client, config, captured, context.logger);
     }
     const positioned = new Promise<void>((resolve) => {
@@ -404,6 +410,7 @@ export class CaptureRun {
       });
     });
     signal.throwIfAborted();
+    await this.#forgotten?.();
   }
 
   async #settleCreated(name: string): Promise<void> {

@@ -7,12 +7,16 @@ import { quoteIdentifier, quoteTable } from './connection.ts';
 import { DEBEZIUM_EXCEPTION, postgresError, toPostgresError } from './errors.ts';
 import { qualified, type TableName } from './schema/catalog.ts';
 
-/** Makes sure that there is a publication as the config wants it. @throws postgres.publication_* */
+/**
+ * Makes sure that there is a publication as the config wants it; `keepsOthers` = tables that it does not want are not
+ * taken out yet. @throws postgres.publication_*
+ */
 export async function preparePublication(
   client: pg.Client,
   config: PostgresConfig,
   tables: readonly TableName[],
   logger: Logger,
+  { keepsOthers }: { readonly keepsOthers: boolean },
 ): Promise<void> {
   const { name, mode } = config.publication;
   const { rows } = await client.query<{ all: boolean }>(
@@ -41,7 +45,7 @@ export async function preparePublication(
       if (existing === undefined) await run(`CREATE PUBLICATION ${quoted}${how}`);
       return;
     case 'filtered':
-      await prepareFiltered(client, config, tables, existing);
+      await prepareFiltered(client, config, tables, { existing, keepsOthers });
       return;
     default:
       mode satisfies never;
@@ -60,11 +64,11 @@ async function prepareFiltered(
   client: pg.Client,
   config: PostgresConfig,
   tables: readonly TableName[],
-  existing: { readonly all: boolean } | undefined,
+  options: { readonly existing: { readonly all: boolean } | undefined; readonly keepsOthers: boolean },
 ): Promise<void> {
   const { name } = config.publication;
+  const { existing, keepsOthers } = options;
   const quoted = quoteIdentifier(name);
-  const list = tables.map(quoteTable).join(', ');
   if (existing?.all) {
     throw postgresError(
       'postgres.publication_conflict',
@@ -74,6 +78,8 @@ async function prepareFiltered(
   }
   // A row filter or a column list that somebody gave it stays, and so does the need to own it.
   if (existing !== undefined && (await isUpToDate(client, name, tables))) return;
+  const others = existing !== undefined && keepsOthers ? await othersOf(client, name, tables) : [];
+  const list = [...tables, ...others].map(quoteTable).join(', ');
   if (tables.length === 0) {
     const cause = postgresError(
       'postgres.publication_empty',
@@ -105,6 +111,23 @@ async function isUpToDate(client: pg.Client, name: string, tables: readonly Tabl
   );
   const published = new Set(rows.map(qualified));
   return published.size === tables.length && tables.every((table) => published.has(qualified(table)));
+}
+
+/** The tables that a publication has besides. */
+async function othersOf(
+  client: pg.Client,
+  name: string,
+  tables: readonly TableName[],
+): Promise<readonly TableName[]> {
+  const { rows } = await client.query<TableName>(
+    `select n.nspname as schema, c.relname as table
+       from pg_catalog.pg_publication p join pg_catalog.pg_publication_rel r on r.prpubid = p.oid
+       join pg_catalog.pg_class c on c.oid = r.prrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where p.pubname = $1`,
+    [name],
+  );
+  const wanted = new Set(tables.map(qualified));
+  return rows.filter((table) => !wanted.has(qualified(table)));
 }
 
 async function execute(client: pg.Client, sql: string, failing: string): Promise<void> {

@@ -188,4 +188,70 @@ describe('a snapshot that is interrupted', () => {
     expect(consumer.reads.get('a')).toBeGreaterThan(ROWS + 1000);
     expect(consumer.differences(await tablesOf(db), 4), `seed ${seed}`).toEqual([]);
   });
+
+  test('F2, F18: reads a table again that was not captured meanwhile, also where that run has read nothing (INV-3)', {
+    timeout: 60_000,
+  }, async () => {
+    const seed = newSeed();
+    await using db = await testDatabase();
+    const workload = new Workload(db, random(seed));
+    await workload.create();
+    const settings = settingsOf(db, 1);
+    const without = { ...settings, 'table.include.list': 'public.b,public.small' };
+    const consumer = new Consumer(1);
+    let durable = await live(settings, NOTHING, consumer, { records: ROWS + 700, lost: 0 });
+    expect(stateOf(durable)).toMatch(/"public.a".*"public.b"/);
+    {
+      await using driver = await TaskDriver.start(without, durable.offset, durable.lineage, durable.kept);
+      const published = async (): Promise<boolean> =>
+        (await db.query("select from pg_publication_tables where tablename = 'a'")).length > 0;
+      await driver.untilTrue(async () => !(await published()));
+      durable = { offset: driver.stored, lineage: driver.lineage, kept: new Map(driver.kept) };
+    }
+    await db.query('update a set v = 1 where id % 100 = 0');
+    durable = await live(settings, durable, consumer, { records: 700, lost: 0 });
+    await db.query('update a set v = 2 where id % 300 = 0');
+    await catchUp(settings, durable, consumer, () => workload.mark());
+    expect(consumer.differences(await tablesOf(db), 4), `seed ${seed}`).toEqual([]);
+  });
+
+  const EXACTLY_ONCE = { exactlyOnce: true };
+  const halfRead = async (db: TestDatabase, settings: Record<string, string>, consumer: Consumer) => {
+    await new Workload(db, random(newSeed())).create();
+    return await live(settings, NOTHING, consumer, { records: 2000, lost: 0 }, EXACTLY_ONCE);
+  };
+
+  test('F2: tells exactly once what was deleted from a table that is too small to go on in (INV-3)', {
+    timeout: 60_000,
+  }, async () => {
+    await using db = await testDatabase();
+    const settings = settingsOf(db, 1);
+    const consumer = new Consumer(1);
+    let durable = await halfRead(db, settings, consumer);
+    await db.query('delete from a where id % 100 <> 0');
+    await db.query('vacuum full a');
+    durable = await live(settings, durable, consumer, { records: 700, lost: 0 }, EXACTLY_ONCE);
+    expect(stateOf(durable)).toMatch(/"public.a".*"public.b"/);
+    await catchUp(settings, durable, consumer, () => new Workload(db, random(1)).mark(), EXACTLY_ONCE);
+    expect(consumer.differences(await tablesOf(db), 4)).toEqual([]);
+  });
+
+  test('F2: tells exactly once what was deleted after a run that delivered it at least once (INV-3)', {
+    timeout: 60_000,
+  }, async () => {
+    await using db = await testDatabase();
+    const settings = settingsOf(db, 1);
+    const consumer = new Consumer(1);
+    let durable = await halfRead(db, settings, consumer);
+    {
+      // Dies before any offset of its rows was stored.
+      await using driver = await TaskDriver.start(settings, durable.offset, durable.lineage, durable.kept);
+      consumer.take(await driver.until(1000));
+      durable = { offset: driver.stored, lineage: driver.lineage, kept: new Map(driver.kept) };
+    }
+    await db.query('delete from a where id between 20000 and 27000');
+    durable = await live(settings, durable, consumer, { records: 500, lost: 0 }, EXACTLY_ONCE);
+    await catchUp(settings, durable, consumer, () => new Workload(db, random(1)).mark(), EXACTLY_ONCE);
+    expect(consumer.differences(await tablesOf(db), 4)).toEqual([]);
+  });
 });

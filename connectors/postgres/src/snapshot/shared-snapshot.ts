@@ -46,7 +46,7 @@ export class SharedSnapshot {
   readonly #fixed: SourceOffset | undefined;
   readonly #running: OffsetMap;
   readonly #complete: OffsetMap;
-  readonly #mark: OffsetMap;
+  #mark: OffsetMap;
   readonly #start: Lsn;
   readonly #tracker: SnapshotTracker | undefined;
   /** Tables being read in no order: an interrupted run reads them again from the start. */
@@ -60,17 +60,17 @@ export class SharedSnapshot {
     this.#start = resumable?.start ?? position.lsn;
     this.#fixed = offset;
     const base = { ...position, lsn: this.#start };
-    const mark = exact && resumable !== undefined ? { [SNAPSHOT_EXACT]: true } : {};
-    this.#running = { ...snapshotOffset(base, false), ...mark };
+    this.#running = snapshotOffset(base, false);
     this.#complete = snapshotOffset(base, true);
-    this.#mark = mark;
+    this.#mark = exact && resumable !== undefined ? { [SNAPSHOT_EXACT]: true } : {};
     this.#tracker = resumable === undefined ? undefined : new SnapshotTracker(position.lsn, resumable.state);
   }
 
   /** For records that are handed over now. */
   offset(): SourceOffset {
     if (this.#fixed !== undefined) return this.#fixed;
-    return this.#tracker === undefined ? this.#running : new SnapshotOffset(this.#running, this.#tracker);
+    if (this.#tracker === undefined) return this.#running;
+    return new SnapshotOffset({ ...this.#running, ...this.#mark }, this.#tracker);
   }
 
   /** For what is handed over last of a batch: where a restart goes on once all of it is delivered. */
@@ -116,7 +116,10 @@ export class SharedSnapshot {
   /** A table will be read; returns the key to go on after. */
   begin(table: OpenTable): readonly string[] | undefined {
     if (table.order === undefined) this.#unordered.add(table);
-    return this.#tracker?.begin(qualified(table.name), table.oid, table.order?.key);
+    const begun = this.#tracker?.begin(qualified(table.name), table.oid, table.order?.key);
+    // INV-3: the deletes of rows that were delivered are told, also of those that are not read again.
+    if (begun?.isForgotten === true) this.#mark = {};
+    return begun?.after;
   }
 
   /** All rows up to this key are handed over. */

@@ -79,8 +79,8 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     });
     if (shared.isResumed)
       logger.info({ lsn: formatLsn(consistentPoint) }, 'going on with the snapshot that was interrupted');
-    // A run that goes on has the offset of the one before it.
-    if (resumable !== undefined && resumable.start === undefined) {
+    // Also of a run that goes on: what it has forgotten of those before it is not to be believed after it.
+    if (resumable !== undefined) {
       options.step.enter('storing where the snapshot begins');
       await options.onBeginning?.(offsetMapOf(shared.offset()));
     }

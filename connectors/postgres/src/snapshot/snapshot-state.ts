@@ -24,6 +24,12 @@ export interface ReadTable {
   readonly parts: readonly ReadPart[];
 }
 
+export interface BegunTable {
+  /** The key to go on after. */
+  readonly after: readonly string[] | undefined;
+  readonly isForgotten: boolean;
+}
+
 /** The key of an offset map that holds the state. */
 export const SNAPSHOT_STATE = 'millrace_snapshot';
 /** The key that says that the state is exactly what readers of committed records have seen: never less, never more. */
@@ -87,14 +93,19 @@ export class SnapshotTracker {
     return this.#done.some(([other, progress]) => other === name && progress.oid === oid);
   }
 
-  /** A table will be read. Returns the key to go on after, if earlier runs have come that far in the same order. */
-  begin(name: string, oid: number, key: readonly OrderKey[] | undefined): readonly string[] | undefined {
-    this.#done = this.#done.filter(([other]) => other !== name);
+  /**
+   * A table will be read: after this key, if earlier runs have come that far in the same order. `isForgotten` = they have
+   * handed over rows, and that is not known any more from here on.
+   */
+  begin(name: string, oid: number, key: readonly OrderKey[] | undefined): BegunTable {
+    const done = this.#done.filter(([other]) => other !== name);
+    const wasDone = done.length < this.#done.length;
+    this.#done = done;
     const earlier = this.#partial.get(name);
-    const goesOn =
-      earlier !== undefined && earlier.oid === oid && key !== undefined && sameOrder(earlier.key, key);
-    if (!goesOn) this.#partial.set(name, { oid, rows: 0, key, parts: [] });
-    return goesOn ? earlier.parts.at(-1)?.until : undefined;
+    if (earlier !== undefined && earlier.oid === oid && key !== undefined && sameOrder(earlier.key, key))
+      return { after: earlier.parts.at(-1)?.until, isForgotten: false };
+    this.#partial.set(name, { oid, rows: 0, key, parts: [] });
+    return { after: undefined, isForgotten: wasDone || earlier !== undefined };
   }
 
   /** Rows that earlier runs have handed over, and this one so far. */

@@ -45,7 +45,7 @@ export interface SnapshotsOptions {
   readonly catalog: () => Promise<pg.Client>;
   /** A slot was made, and with it fixed where the stream begins; resolves when that is noted. */
   readonly onCreated: (slot: { readonly name: string; readonly temporary: boolean }) => Promise<void>;
-  /** A snapshot that a later run goes on with begins; resolves when its offset is stored. */
+  /** A snapshot that a later run goes on with begins or goes on; resolves when its offset is stored. */
   readonly onBeginning: (offset: OffsetMap) => Promise<void>;
 }
 
@@ -79,8 +79,7 @@ export class Snapshots {
       create: (session) => this.#create(session, name, { temporary: !ownSlot }),
       ...this.#toRead(captured.filter((table) => config.snapshot.tables(qualified(table)))),
       select: config.snapshot.select,
-      exact: this.#isExact(interrupted),
-      ...(config.snapshot.stream ? { resumable: resumableFrom(interrupted) } : {}),
+      ...this.#goingOn(interrupted, captured),
       onBeginning: this.#options.onBeginning,
     });
     return {
@@ -120,10 +119,24 @@ export class Snapshots {
     });
   }
 
-  /** What a run that delivered at least once has left behind is not exact for one that delivers exactly once. */
-  #isExact(interrupted: StoredOffset | undefined): boolean {
+  /** Where a snapshot that was interrupted is gone on with, and whether what is known of it is exact. */
+  #goingOn(
+    interrupted: StoredOffset | undefined,
+    captured: readonly TableName[],
+  ): Pick<SnapshotRunOptions, 'exact' | 'resumable'> {
     const { exactlyOnce = false } = this.#options.context;
-    return exactlyOnce && (interrupted === undefined || interrupted.map[SNAPSHOT_EXACT] === true);
+    if (!this.#options.config.snapshot.stream) return { exact: false };
+    if (interrupted === undefined)
+      return { exact: exactlyOnce, resumable: { start: undefined, state: undefined } };
+    const stored = parseSnapshotState(interrupted.map);
+    // INV-3: what becomes of a table that is not captured now, the stream does not tell once it is again.
+    const names = new Set(captured.map(qualified));
+    const state = stored && new Map([...stored].filter(([name]) => names.has(name)));
+    return {
+      // What a run that delivered at least once has left behind is not exact for one that delivers exactly once.
+      exact: exactlyOnce && interrupted.map[SNAPSHOT_EXACT] === true && state?.size === stored?.size,
+      resumable: { start: interrupted.lsn, state },
+    };
   }
 
   async #create(
@@ -174,11 +187,4 @@ export class Snapshots {
       signal,
     };
   }
-}
-
-function resumableFrom(interrupted: StoredOffset | undefined): NonNullable<SnapshotRunOptions['resumable']> {
-  return {
-    start: interrupted?.lsn,
-    state: interrupted === undefined ? undefined : parseSnapshotState(interrupted.map),
-  };
 }

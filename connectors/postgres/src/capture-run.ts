@@ -27,7 +27,13 @@ import { endOnAbort, openSession, runHeartbeatQuery } from './connection.ts';
 import { ask, fromServer, postgresError, producerError } from './errors.ts';
 import { checkGuardrail } from './guardrail.ts';
 import { LineageGuard } from './lineage-guard.ts';
-import { confirmablePosition, type StoredOffset } from './offset.ts';
+import {
+  bareOffset,
+  betweenOffset,
+  confirmablePosition,
+  type StoredOffset,
+  snapshotOffset,
+} from './offset.ts';
 import { type Lsn, maxLsn } from './protocol/lsn.ts';
 import { prepareIdentities, preparePublication } from './publication.ts';
 import {
@@ -43,6 +49,7 @@ import { listTables, type TableName, TypeCatalog } from './schema/catalog.ts';
 import type { SchemaRules } from './schema/table-schema.ts';
 import { unconvertibleValues } from './schema/unconvertible.ts';
 import { readServerFacts, requireLogicalWal, type ServerFacts } from './server.ts';
+import { snapshotPosition } from './snapshot/snapshot-run.ts';
 import { Snapshots } from './snapshot/snapshots.ts';
 import type { SourceIdentity } from './source-info.ts';
 import type { StoredMarks } from './stored-marks.ts';
@@ -74,7 +81,7 @@ export class CaptureRun {
   #session: pg.Client | undefined;
   #streaming: StreamingRun | undefined;
   #background: Promise<void> = Promise.resolve();
-  #completedSnapshot: OffsetMap | undefined;
+  #uncarried: OffsetMap | undefined;
   #durable: Lsn = 0;
   #slotIsOurs = false;
   #failed = false;
@@ -89,7 +96,7 @@ export class CaptureRun {
   /** Everything before the stream runs. */
   readonly #step = new ActivityStep();
   #rules: SchemaRules;
-  #readsTables = false;
+  #beginsAnew = false;
 
   constructor(options: CaptureRunOptions) {
     this.#options = options;
@@ -125,9 +132,9 @@ export class CaptureRun {
     });
   }
 
-  /** Whether a stored offset is given up for a snapshot. */
-  get readsTables(): boolean {
-    return this.#readsTables;
+  /** Whether a stored offset, if there is one, is given up. */
+  get beginsAnew(): boolean {
+    return this.#beginsAnew;
   }
 
   /** Prepares the server and starts reading. @throws what is wrong with server, publication, slot or position */
@@ -161,7 +168,7 @@ export class CaptureRun {
     checkGuardrail(config, captured.length, context.logger);
     const plan = await this.#plan(client, facts);
     if (plan.givenUp !== undefined) await this.#dropGivenUp(client, plan.givenUp);
-    this.#readsTables = plan.snapshot;
+    this.#beginsAnew = plan.resume === undefined;
     if (plan.slot !== undefined && config.snapshot.stream)
       this.#settle(plan.slot, plan.resume ?? plan.interrupted);
     if (config.snapshot.stream) {
@@ -262,10 +269,10 @@ export class CaptureRun {
     return ended !== null && ended > lsn;
   }
 
-  /** Once: the offset of a snapshot that had no row to carry it. */
-  takeCompletedSnapshot(): OffsetMap | undefined {
-    const offset = this.#completedSnapshot;
-    this.#completedSnapshot = undefined;
+  /** Once: the offset before the stream, where no row of a snapshot was there to carry it. */
+  takeUncarried(): OffsetMap | undefined {
+    const offset = this.#uncarried;
+    this.#uncarried = undefined;
     return offset;
   }
 
@@ -348,20 +355,18 @@ export class CaptureRun {
     const { signal } = this.#stopping;
     let from: StoredOffset | undefined = plan.resume;
     this.#step.leave();
-    if (!plan.snapshot) {
-      this.#options.progress.skipped();
-      this.#notify({ aggregate: 'Initial Snapshot', type: 'SKIPPED' });
-    }
     if (plan.snapshot) {
       if (config.snapshot.delayMs > 0) await context.clock.sleep(config.snapshot.delayMs, signal);
       const result = await this.#snapshots.initial(this.#takeSession(), captured, {
         ownSlot: plan.slot === undefined && config.snapshot.stream,
         interrupted: plan.interrupted,
       });
-      this.#completedSnapshot = result.uncarried;
+      this.#uncarried = result.uncarried;
       from = result.from;
-    } else if (plan.slot === undefined && config.snapshot.stream) {
-      from = await this.#snapshots.slotOnly(this.#takeSession(), this.#options.stored?.map ?? {});
+    } else if (config.snapshot.stream) from = await this.#fromSlot(plan);
+    if (!plan.snapshot) {
+      this.#options.progress.skipped();
+      this.#notify({ aggregate: 'Initial Snapshot', type: 'SKIPPED' }, from);
     }
     if (signal.aborted || !config.snapshot.stream) return;
     if (config.snapshot.streamingDelayMs > 0)
@@ -369,9 +374,28 @@ export class CaptureRun {
     await this.#streamFrom(from);
   }
 
-  #notify(notification: Notification): void {
+  /** Where the stream begins that has no snapshot before it. */
+  async #fromSlot({ resume, slot }: Plan): Promise<StoredOffset | undefined> {
+    const lsn = slot === undefined ? await this.#snapshots.slotOnly(this.#takeSession()) : undefined;
+    if (resume !== undefined) return lsn === undefined ? resume : bareOffset(lsn, resume.map);
+    // Where somebody else still reads it, that is not where it stands when we do.
+    const begins = lsn ?? (slot?.active === true ? undefined : slot?.confirmedFlushLsn);
+    if (begins === undefined) return undefined;
+    this.#positioned?.();
+    const nowMs = this.#options.context.clock.nowMs();
+    const position = await snapshotPosition(await this.#catalog(), begins, nowMs);
+    const offset = betweenOffset(snapshotOffset(position, true));
+    // INV-3: without it a slot that is lost before the first change would be made anew in silence, behind a gap.
+    this.#step.enter('storing where the stream begins');
+    await this.#storeBeginning(offset);
+    this.#step.leave();
+    this.#uncarried = offset;
+    return bareOffset(begins, offset);
+  }
+
+  #notify(notification: Notification, from: StoredOffset | undefined): void {
     const { queue, stored } = this.#options;
-    const record = this.#notifications.record(notification, stored?.map ?? {});
+    const record = this.#notifications.record(notification, (from ?? stored)?.map ?? {});
     if (record !== undefined) queue.put({ records: [record], bytes: 0 });
   }
 
@@ -393,11 +417,12 @@ export class CaptureRun {
 
   /**
    * INV-3: a row that a consumer has may be deleted before a later run reads the table. Only a stream that begins where
-   * this snapshot does tells of that, so where it begins is stored before any row is handed out, and beside it whose
-   * position it is.
+   * this one does tells of that, so where it begins is stored before any row is handed out, and beside it whose position
+   * it is.
    */
   async #storeBeginning(offset: OffsetMap): Promise<void> {
     const { signal } = this.#stopping;
+    signal.throwIfAborted();
     const stored = Promise.all([
       this.#options.privates.keep(this.#options.sourcePartition, offset),
       this.#lineage.stored,

@@ -185,6 +185,57 @@ describe('a slot that was dropped while the task was stopped', () => {
     await runUntil(again, [1, 2], stored);
   });
 
+  test('F16: fails the task also where there was no change for it yet, and no snapshot (INV-3)', async () => {
+    await using db = await testDatabase();
+    await db.query('create table t (id int primary key)');
+    const slot = `${db.name}_b`;
+    const settings = config(db, db.name, slot, { 'snapshot.mode': 'no_data' });
+    let stored: Pick<TaskDriver, 'stored' | 'lineage'>;
+    {
+      await using driver = await TaskDriver.start(settings);
+      await driver.untilTrue(() => driver.stored !== null && driver.lineage !== null);
+      expect(driver.delivered).toEqual([]);
+      stored = driver;
+    }
+    await db.query('select pg_drop_replication_slot($1)', [slot]);
+    await db.query('insert into t values (1)');
+    await expect(TaskDriver.start(settings, stored.stored, stored.lineage)).rejects.toMatchObject({
+      code: 'postgres.slot_lost',
+    });
+  });
+
+  test('F16: and made anew, where nothing is read again: the old offset is gone before another lineage is stored (INV-3)', async () => {
+    await using db = await testDatabase();
+    await db.query('create table t (id int primary key); insert into t values (1)');
+    const slot = `${db.name}_a`;
+    const stored = await runUntil(config(db, db.name, slot), [1]);
+    await db.query('select pg_drop_replication_slot($1)', [slot]);
+    await db.query('insert into t values (2)');
+    await db.query("select pg_create_logical_replication_slot($1, 'pgoutput')", [slot]);
+    const flags = 'snapshot.mode.configuration.based';
+    const settings = config(db, db.name, slot, {
+      'snapshot.mode': 'configuration_based',
+      [`${flags}.start.stream`]: 'true',
+      [`${flags}.snapshot.on.data.error`]: 'true',
+      'heartbeat.interval.ms': '1',
+    });
+    await using driver = await TaskDriver.start(settings, stored.offset, stored.lineage);
+    const steps = new Set<string>();
+    await db.query('insert into t values (3)');
+    await driver.untilTrue(async () => {
+      await driver.commit();
+      const offset = driver.stored?.['ts_usec'] === stored.offset['ts_usec'] ? 'old offset' : 'new offset';
+      const lineage = driver.lineage === stored.lineage ? 'old lineage' : 'new lineage';
+      steps.add(`${offset}, ${lineage}`);
+      return driver.delivered.some(({ record }) => record.topic === 'p.public.t');
+    });
+    expect([...steps]).toEqual([
+      'old offset, old lineage',
+      'new offset, old lineage',
+      'new offset, new lineage',
+    ]);
+  });
+
   test('F16: and made as the copy of an older one fails the task (INV-3)', async () => {
     await using db = await testDatabase();
     const slot = `${db.name}_c`;
@@ -205,7 +256,7 @@ describe('a slot that was dropped while the task was stopped', () => {
 describe('the lineage', () => {
   test('is stored before the slot is moved for the first time (INV-1, INV-3)', async () => {
     await using db = await testDatabase();
-    await db.query('create table t (id int primary key)');
+    await db.query('create table t (id int primary key); insert into t values (0)');
     const slot = `${db.name}_f`;
     const confirmed = async (): Promise<unknown> =>
       (
@@ -213,9 +264,9 @@ describe('the lineage', () => {
           slot,
         ])
       )[0]?.['lsn'];
-    await using driver = await TaskDriver.start(
-      config(db, db.name, slot, { 'status.update.interval.ms': '50', 'snapshot.mode': 'no_data' }),
-    );
+    const settings = config(db, db.name, slot, { 'status.update.interval.ms': '50' });
+    // As of a folder from before lineages were stored.
+    await using driver = await TaskDriver.start(settings, (await runUntil(settings, [0])).offset);
     const before = await confirmed();
     const lineage = (await driver.task.poll(new AbortController().signal))?.position;
     if (lineage === undefined) throw new Error('there is no lineage to store');

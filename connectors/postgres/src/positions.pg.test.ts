@@ -137,6 +137,21 @@ test('F15: a heartbeat after a position without records does not go back behind 
   await driver.untilTrue(() => driver.delivered.some(({ record }) => record.topic === 'p.public.t'));
 });
 
+test('F15: a stream without a snapshot before it beats, and moves its position, before its first change (INV-7)', async () => {
+  await using db = await testDatabase();
+  await db.query('create table t (id int primary key); create table other (id int)');
+  const settings = testConfig(db, db.name, {
+    'table.include.list': 'public.t',
+    'snapshot.mode': 'no_data',
+    'status.update.interval.ms': '50',
+    'heartbeat.interval.ms': '1000',
+  });
+  await using driver = await TaskDriver.start(settings);
+  await confirmBeyondOthers(driver, db);
+  await driver.until(1);
+  expect(driver.delivered[0]?.record.topic).toBe('__debezium-heartbeat.p');
+});
+
 test('F1, F15: a transaction of which a part is stored stays so, whatever without records comes before it (INV-2, INV-3)', async () => {
   await using db = await testDatabase();
   await db.query(`create table t (id int primary key); create table other (id int);

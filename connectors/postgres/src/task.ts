@@ -102,8 +102,8 @@ export class PostgresSourceTask implements SourceTask {
     });
     this.#hideMetrics = this.#showMetrics(context, { maxRecords, maxBytes }, progress);
     await this.#run.start();
-    // An offset that is given up must not be stored again beside what is read anew.
-    if (this.#run.readsTables) this.#lastOffset = undefined;
+    // An offset that is given up must not be stored again beside what is begun anew.
+    if (this.#run.beginsAnew) this.#lastOffset = undefined;
   }
 
   async poll(signal: AbortSignal): Promise<SourceBatch | null> {
@@ -124,7 +124,7 @@ export class PostgresSourceTask implements SourceTask {
     if (last !== undefined) this.#lastOffset = after ?? last.sourceOffset;
     this.#note(last);
     if (run.streaming !== undefined && heartbeat.due()) await this.#beat(records);
-    const mark = this.#completedSnapshot(records.length) ?? this.#mark(last !== undefined) ?? after;
+    const mark = this.#uncarried(records.length) ?? this.#mark(last !== undefined) ?? after;
     if (mark === undefined && records.length === 0) return null;
     return {
       records,
@@ -266,11 +266,11 @@ export class PostgresSourceTask implements SourceTask {
     return mark;
   }
 
-  /** Once: the offset of a snapshot that found no row, unless changes have carried the position further already. */
-  #completedSnapshot(recordCount: number): SourceOffset | undefined {
+  /** Once: the offset before the stream that no row has carried, unless changes have carried the position further already. */
+  #uncarried(recordCount: number): SourceOffset | undefined {
     const { queue, run } = this.#parts();
     if (!queue.isEmpty) return undefined;
-    const offset = run.takeCompletedSnapshot();
+    const offset = run.takeUncarried();
     if (offset === undefined || recordCount > 0) return undefined;
     this.#lastOffset = offset;
     return offset;

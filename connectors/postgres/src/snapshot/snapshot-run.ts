@@ -188,7 +188,12 @@ async function importSnapshot(client: pg.Client, name: string): Promise<void> {
   }
 }
 
-async function snapshotPosition(client: pg.Client, lsn: Lsn, nowMs: number): Promise<SnapshotPosition> {
+/** Of what is read in the transaction of this session, and where the changes after that begin. */
+export async function snapshotPosition(
+  client: pg.Client,
+  lsn: Lsn,
+  nowMs: number,
+): Promise<SnapshotPosition> {
   const { rows } = await client.query<{ xid: string; us: string }>(
     'select txid_snapshot_xmin(txid_current_snapshot())::text as xid, (extract(epoch from now()) * 1000000)::int8::text as us',
   );

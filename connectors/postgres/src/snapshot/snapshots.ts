@@ -20,6 +20,7 @@ import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
 import { endOnAbort } from '../connection.ts';
 import { bareOffset, type StoredOffset } from '../offset.ts';
+import type { Lsn } from '../protocol/lsn.ts';
 import { type CreatedSlot, createSlot, openForCreation, temporaryName } from '../replication-slot.ts';
 import { listTables, plainName, qualified, type TableName, type TypeCatalog } from '../schema/catalog.ts';
 import type { SchemaRules } from '../schema/table-schema.ts';
@@ -88,13 +89,12 @@ export class Snapshots {
     };
   }
 
-  /** Makes the slot where there is nothing to read before it; `creator` is ended. */
-  async slotOnly(creator: pg.Client, stored: OffsetMap): Promise<StoredOffset | undefined> {
+  /** Makes the slot where there is nothing to read before it, and says where it begins; `creator` is ended. */
+  async slotOnly(creator: pg.Client): Promise<Lsn> {
     const { config, signal } = this.#options;
     const release = endOnAbort(creator, signal);
     try {
-      const created = await this.#create(creator, config.slot.name, { temporary: false });
-      return bareOffset(created.consistentPoint, stored);
+      return (await this.#create(creator, config.slot.name, { temporary: false })).consistentPoint;
     } finally {
       release();
       await creator.end().catch(() => undefined);

@@ -1,4 +1,5 @@
 // The resolved config: what the keys mean to the rest of the connector, parsed once.
+import { createHash } from 'node:crypto';
 import {
   columnChanges,
   matchesAny,
@@ -76,6 +77,8 @@ export interface PostgresConfig {
     readonly lockTimeoutMs: number;
     /** The SELECT for a table named `schema.table`, where the config has one. */
     readonly select: (table: string) => string | undefined;
+    /** Another one where the config makes other records, or sends them to other topics. */
+    readonly shape: string;
   };
   readonly captured: (table: TableName) => boolean;
   readonly includeBuiltin: boolean;
@@ -169,6 +172,7 @@ export function resolveConfig(raw: RawConfig): PostgresConfig {
       locking: word(config, 'snapshot.locking.mode') === 'shared' ? 'shared' : 'none',
       lockTimeoutMs: config.int('snapshot.lock.timeout.ms'),
       select: selects(raw),
+      shape: shapeOf(raw),
     },
     captured: tables,
     includeBuiltin: !config.boolean('table.ignore.builtin'),
@@ -440,4 +444,33 @@ function pairs(text: string | undefined): (readonly [string, string])[] {
       const equals = entry.indexOf('=');
       return [entry.slice(0, equals).trim(), entry.slice(equals + 1).trim()] as const;
     });
+}
+
+/** Keys that say which records rows become, and what topics they go to. */
+const SHAPING = new RegExp(
+  `^(?:${[
+    'column\\..*',
+    'converters',
+    'datatype\\.propagate\\..*',
+    'extended\\.headers\\.enabled',
+    '(?:binary|decimal|hstore|interval)\\.handling\\.mode',
+    'include\\.unknown\\.datatypes',
+    '(?:key|value|header)\\.converter(?:\\.schemas\\.enable)?',
+    'message\\.key\\.columns',
+    'money\\.fraction\\.digits',
+    'post\\.processors(?:\\..*)?',
+    'predicates(?:\\..*)?',
+    '(?:schema|field)\\.name\\.adjustment\\.mode',
+    'snapshot\\.select\\.statement\\.overrides(?:\\..*)?',
+    'time\\.precision\\.mode',
+    'topic\\.(?!cache\\.|creation\\.).*',
+    'transforms(?:\\..*)?',
+  ].join('|')})$`,
+);
+
+function shapeOf(raw: RawConfig): string {
+  const shaping = Object.entries(raw)
+    .filter(([key]) => SHAPING.test(key))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256').update(JSON.stringify(shaping)).digest('hex').slice(0, 16);
 }

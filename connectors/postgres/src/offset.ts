@@ -7,7 +7,7 @@ import {
   type SourceOffset,
 } from '@millrace/connect-api';
 import { type Lsn, maxLsn } from './protocol/lsn.ts';
-import { SNAPSHOT_EXACT, SNAPSHOT_STATE } from './snapshot/snapshot-state.ts';
+import { SNAPSHOT_EXACT, SNAPSHOT_SHAPE, SNAPSHOT_STATE } from './snapshot/snapshot-state.ts';
 
 export type MessageType = 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE' | 'MESSAGE' | 'BEGIN' | 'COMMIT';
 
@@ -107,7 +107,7 @@ function markAt(map: OffsetMap, lsn: Lsn, incremental?: OffsetMap): OffsetMap {
 }
 
 /** What a position is given that no later one has. */
-const LEFT_BEHIND = new Set(['lsn_events_processed', SNAPSHOT_STATE, SNAPSHOT_EXACT]);
+const LEFT_BEHIND = new Set(['lsn_events_processed', SNAPSHOT_STATE, SNAPSHOT_EXACT, SNAPSHOT_SHAPE]);
 
 /** Keys that hold the state of an incremental snapshot begin so. */
 export const INCREMENTAL_PREFIX = 'incremental_snapshot_';

@@ -8,6 +8,7 @@ import { qualified } from '../schema/catalog.ts';
 import type { SnapshotMarker } from '../source-info.ts';
 import {
   SNAPSHOT_EXACT,
+  SNAPSHOT_SHAPE,
   SNAPSHOT_STATE,
   SnapshotOffset,
   SnapshotTracker,
@@ -22,6 +23,8 @@ export interface Resumable {
   readonly start: Lsn;
   /** What earlier runs have read. */
   readonly state: StoredSnapshot | undefined;
+  /** What rows become. */
+  readonly shape: string;
 }
 
 export interface SharedSnapshotOptions {
@@ -56,11 +59,12 @@ export class SharedSnapshot {
 
   constructor({ position, resumable, offset, exact }: SharedSnapshotOptions) {
     this.position = position;
-    this.isResumed = resumable?.state !== undefined;
+    this.isResumed = (resumable?.state?.size ?? 0) > 0;
     this.#start = resumable?.start ?? position.lsn;
     this.#fixed = offset;
     const base = { ...position, lsn: this.#start };
-    this.#running = snapshotOffset(base, false);
+    const shape = resumable === undefined ? {} : { [SNAPSHOT_SHAPE]: resumable.shape };
+    this.#running = { ...snapshotOffset(base, false), ...shape };
     this.#complete = snapshotOffset(base, true);
     this.#mark = exact && resumable !== undefined ? { [SNAPSHOT_EXACT]: true } : {};
     this.#tracker = resumable === undefined ? undefined : new SnapshotTracker(position.lsn, resumable.state);

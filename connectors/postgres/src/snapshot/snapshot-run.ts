@@ -15,9 +15,8 @@ import { betweenOffset, type SnapshotPosition } from '../offset.ts';
 import { formatLsn, type Lsn } from '../protocol/lsn.ts';
 import type { CreatedSlot } from '../replication-slot.ts';
 import { qualified, type TableName } from '../schema/catalog.ts';
-import { SharedSnapshot } from './shared-snapshot.ts';
+import { type Resumable, SharedSnapshot } from './shared-snapshot.ts';
 import { type SnapshotOptions, SnapshotReader } from './snapshot-reader.ts';
-import type { StoredSnapshot } from './snapshot-state.ts';
 import { estimateRows } from './table-estimates.ts';
 import { tablesBySize } from './table-order.ts';
 
@@ -39,7 +38,7 @@ export interface SnapshotRunOptions
   /** Whether this run and those before it deliver exactly once. */
   readonly exact: boolean;
   /** A later run may go on with this snapshot, from what `state` says; without `start` the stream begins at its point. */
-  readonly resumable?: { readonly start: Lsn | undefined; readonly state: StoredSnapshot | undefined };
+  readonly resumable?: Omit<Resumable, 'start'> & { readonly start: Lsn | undefined };
   /** Resolves once the offset is stored that a later run goes on from. */
   readonly onBeginning?: (offset: OffsetMap) => Promise<void>;
 }
@@ -73,7 +72,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     const start = resumable?.start ?? consistentPoint;
     const shared = new SharedSnapshot({
       position,
-      resumable: resumable === undefined ? undefined : { start, state: resumable.state },
+      resumable: resumable === undefined ? undefined : { ...resumable, start },
       offset: options.offset,
       exact: options.exact,
     });

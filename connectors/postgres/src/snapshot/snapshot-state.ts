@@ -35,6 +35,9 @@ export const SNAPSHOT_STATE = 'millrace_snapshot';
 /** The key that says that the state is exactly what readers of committed records have seen: never less, never more. */
 export const SNAPSHOT_EXACT = 'millrace_snapshot_exact';
 
+/** The key that says with what `PostgresConfig.snapshot.shape` the rows were read. */
+export const SNAPSHOT_SHAPE = 'millrace_snapshot_shape';
+
 /** Tables by `schema.table`. */
 export type StoredSnapshot = ReadonlyMap<string, ReadTable>;
 

@@ -26,7 +26,7 @@ import { listTables, plainName, qualified, type TableName, type TypeCatalog } fr
 import type { SchemaRules } from '../schema/table-schema.ts';
 import type { SourceIdentity } from '../source-info.ts';
 import { runSnapshot, type SnapshotRunOptions } from './snapshot-run.ts';
-import { parseSnapshotState, SNAPSHOT_EXACT } from './snapshot-state.ts';
+import { parseSnapshotState, SNAPSHOT_EXACT, SNAPSHOT_SHAPE } from './snapshot-state.ts';
 
 export interface SnapshotsOptions {
   readonly config: PostgresConfig;
@@ -124,18 +124,24 @@ export class Snapshots {
     interrupted: StoredOffset | undefined,
     captured: readonly TableName[],
   ): Pick<SnapshotRunOptions, 'exact' | 'resumable'> {
-    const { exactlyOnce = false } = this.#options.context;
-    if (!this.#options.config.snapshot.stream) return { exact: false };
+    const { config, context } = this.#options;
+    const { exactlyOnce = false, logger } = context;
+    const { stream, shape } = config.snapshot;
+    if (!stream) return { exact: false };
     if (interrupted === undefined)
-      return { exact: exactlyOnce, resumable: { start: undefined, state: undefined } };
+      return { exact: exactlyOnce, resumable: { start: undefined, state: undefined, shape } };
+    const { [SNAPSHOT_SHAPE]: was = shape, [SNAPSHOT_EXACT]: wasExact } = interrupted.map;
     const stored = parseSnapshotState(interrupted.map);
-    // INV-3: what becomes of a table that is not captured now, the stream does not tell once it is again.
-    const names = new Set(captured.map(qualified));
+    // INV-3: what becomes of a table that is not captured now, the stream does not tell once it is again. Rows that were
+    // made into other records, or sent elsewhere, are missing as those of this config.
+    const names = new Set(was === shape ? captured.map(qualified) : []);
     const state = stored && new Map([...stored].filter(([name]) => names.has(name)));
+    if (was !== shape)
+      logger.info('the config makes other records than before: the snapshot reads all tables again');
     return {
       // What a run that delivered at least once has left behind is not exact for one that delivers exactly once.
-      exact: exactlyOnce && interrupted.map[SNAPSHOT_EXACT] === true && state?.size === stored?.size,
-      resumable: { start: interrupted.lsn, state },
+      exact: exactlyOnce && wasExact === true && state?.size === stored?.size,
+      resumable: { start: interrupted.lsn, state, shape },
     };
   }
 

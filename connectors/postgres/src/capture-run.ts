@@ -472,7 +472,7 @@ export class CaptureRun {
     const session = await this.#streamSession();
     const resumed = from === stored ? stored : undefined;
     // What a stored offset confirms is durable; what a snapshot of this run begins at is so once its offset is stored.
-    if (resumed !== undefined) this.#durable = maxLsn(this.#durable, start);
+    if (resumed !== undefined && config.confirms) this.#durable = maxLsn(this.#durable, start);
     const streaming = new StreamingRun({
       config,
       rules: this.#rules,

@@ -137,6 +137,34 @@ test('F15: a heartbeat after a position without records does not go back behind 
   await driver.untilTrue(() => driver.delivered.some(({ record }) => record.topic === 'p.public.t'));
 });
 
+test('T4: nobody moves the slot where the config says so, not even at a restart', async () => {
+  await using db = await testDatabase();
+  await db.query('create table t (id int primary key)');
+  const settings = testConfig(db, db.name, {
+    'lsn.flush.mode': 'manual',
+    'status.update.interval.ms': '50',
+  });
+  const first = await TaskDriver.start(settings);
+  const before = await lsn(db, 'confirmed_flush_lsn');
+  await db.query('insert into t values (1)');
+  await first.until(1);
+  await first.commit();
+  const { latest, lineage, kept } = first;
+  await first[Symbol.asyncDispose]();
+  await using second = await TaskDriver.start(settings, latest?.offset, lineage, kept);
+  await db.query('insert into t values (2)');
+  await second.until(1);
+  const updates = async (): Promise<unknown> =>
+    (
+      await db.query(
+        'select reply_time::text from pg_stat_replication where pid = (select active_pid from pg_replication_slots where database = current_database())',
+      )
+    )[0]?.['reply_time'];
+  const seen = await updates();
+  await eventually('another status update', async () => (await updates()) !== seen);
+  expect(await lsn(db, 'confirmed_flush_lsn')).toBe(before);
+});
+
 test('F15: a stream without a snapshot before it beats, and moves its position, before its first change (INV-7)', async () => {
   await using db = await testDatabase();
   await db.query('create table t (id int primary key); create table other (id int)');

@@ -16,6 +16,7 @@ import { RestartPoint } from './restart-point.ts';
 import { StreamPosition, type TransactionStart } from './stream-position.ts';
 import type { StreamedCommit, StreamedTransactions } from './streamed-transactions.ts';
 import { TableStream, type Tuple } from './table-stream.ts';
+import { TransactionRecords } from './transaction-records.ts';
 import { asksForSnapshot, watchRow } from './watched-rows.ts';
 import { changeInWindow } from './windowed-changes.ts';
 
@@ -28,6 +29,7 @@ export class ChangeReader implements ReplicationHandler {
   readonly #batch: RecordBatch;
   readonly #position: StreamPosition;
   readonly #held: HeldChanges;
+  readonly #transactions: TransactionRecords | undefined;
   #started = false;
   /** Whether the transaction being read is one of those that the transaction topic tells of. */
   #counted = false;
@@ -42,6 +44,8 @@ export class ChangeReader implements ReplicationHandler {
     const position = new StreamPosition(options);
     this.#position = position;
     this.#batch = new RecordBatch({ ...options, isUnfinished: () => position.isBehind });
+    const { transactions } = options;
+    this.#transactions = transactions && new TransactionRecords(transactions, position, this.#batch);
     this.#tables = new KnownTables(options);
     this.#held = new HeldChanges({
       tables: this.#tables,
@@ -275,23 +279,16 @@ export class ChangeReader implements ReplicationHandler {
   #commitTransaction(endLsn: Lsn): void {
     const position = this.#position;
     // One that has nothing for us has a BEGIN and an END, too.
-    if (this.#counted) this.#announce(endLsn);
+    if (this.#counted) this.#transactions?.begin(endLsn);
     const { transaction } = position;
     position.transaction = undefined;
     if (transaction === undefined) return this.#reader.fail('a commit without its begin');
     this.#counts.committedTransactions++;
-    const { transactions } = this.#options;
     position.readLsn = endLsn;
     // Debezium counts commits from the first change on that it was not told to skip.
     if (!this.#started && !transaction.announced) return;
     position.ended(transaction, endLsn);
-    if (transactions !== undefined && transaction.announced) {
-      const id = `${transaction.xid}:${endLsn}`;
-      const offset = position.endOffset(transaction, endLsn);
-      this.#batch.keep(this.#reader.bytes);
-      this.#batch.records.push(transactions.end(id, transaction.committed.ms, offset));
-      position.lastOffset = offset;
-    }
+    this.#transactions?.end(transaction, endLsn);
   }
 
   #origin(): void {
@@ -458,7 +455,7 @@ export class ChangeReader implements ReplicationHandler {
     const processed = this.#batch.now();
     const { lastCommitLsn } = this.#position;
     this.#batch.keep(reader.bytes);
-    const block = transaction === undefined ? null : this.#block(null, lsn);
+    const block = transaction === undefined ? null : (this.#transactions?.block(null, lsn) ?? null);
     const offset =
       transaction === undefined
         ? this.#position.offsetOfOne(this.#position.outside(processed.us), lsn, 'MESSAGE')
@@ -484,24 +481,8 @@ export class ChangeReader implements ReplicationHandler {
     };
   }
 
-  /** The BEGIN of the transaction, once. */
-  #announce(lsn: Lsn): void {
-    const { transactions } = this.#options;
-    const { transaction, lastOffset } = this.#position;
-    if (transactions === undefined || transaction === undefined || transaction.announced) return;
-    transaction.announced = true;
-    const id = `${transaction.xid}:${lsn}`;
-    this.#batch.records.push(transactions.begin(id, transaction.committed.ms, lastOffset));
-  }
-
-  /** Of a change of a table, or of a logical message. */
-  #block(table: TableStream | null, lsn: Lsn): ArrayStruct | null {
-    const { transactions } = this.#options;
-    const { transaction } = this.#position;
-    if (transactions === undefined || transaction === undefined) return null;
-    const id = `${transaction.xid}:${lsn}`;
-    this.#announce(lsn);
-    if (table === null) return transactions.message(id);
-    return transactions.event(id, qualified(table.schema));
+  /** What a change of a table says of its transaction. */
+  #block(table: TableStream, lsn: Lsn): ArrayStruct | null {
+    return this.#transactions?.block(qualified(table.schema), lsn) ?? null;
   }
 }

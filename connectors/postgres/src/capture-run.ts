@@ -5,7 +5,6 @@ import {
   ActivityStep,
   type Headers,
   type OffsetMap,
-  type SourceOffset,
   type SourcePartition,
   type SourceRecord,
   type SourceTaskContext,
@@ -21,7 +20,9 @@ import {
 } from '@millrace/connector-common';
 import { onAbort } from '@millrace/foundation';
 import type pg from 'pg';
+import type { Beginning } from './beginning.ts';
 import { isFinished, makePlan, type Plan } from './capture-plan.ts';
+import { CatalogSession } from './catalog-session.ts';
 import type { PostgresConfig } from './config.ts';
 import { endOnAbort, openSession, runHeartbeatQuery } from './connection.ts';
 import { ask, fromServer, postgresError, producerError } from './errors.ts';
@@ -63,6 +64,7 @@ export interface CaptureRunOptions {
   readonly headers: Headers;
   readonly privates: PrivateRecords;
   readonly marks: StoredMarks;
+  readonly beginning: Beginning;
   readonly progress: SnapshotProgress;
   readonly counts: StreamCounts;
   readonly stored: StoredOffset | undefined;
@@ -74,14 +76,14 @@ export class CaptureRun {
   readonly #options: CaptureRunOptions;
   readonly #types = new TypeCatalog();
   readonly #stopping = new AbortController();
-  #client: pg.Client | undefined;
-  #opening: Promise<pg.Client> | undefined;
+  readonly #catalog: CatalogSession;
   #facts: ServerFacts | undefined;
   /** The replication session that the server was identified on, until it is used. */
   #session: pg.Client | undefined;
   #streaming: StreamingRun | undefined;
   #background: Promise<void> = Promise.resolve();
-  #uncarried: OffsetMap | undefined;
+  #completedSnapshot: OffsetMap | undefined;
+  #beginning: OffsetMap | undefined;
   #durable: Lsn = 0;
   #slotIsOurs = false;
   #failed = false;
@@ -110,6 +112,11 @@ export class CaptureRun {
       logger: context.logger,
       randomId: randomUUID,
     });
+    this.#catalog = new CatalogSession(config.connection, () => {
+      // INV-7: without it neither the lag nor the tables that come next are known.
+      if (this.#streaming !== undefined)
+        this.#fail(postgresError('postgres.connection_lost', 'The session for the catalog was closed'));
+    });
     this.#lineage = new LineageGuard({
       config,
       context,
@@ -126,7 +133,7 @@ export class CaptureRun {
       signal: this.#stopping.signal,
       rules: () => this.#rules,
       serverVersion: () => this.#serverVersion(),
-      catalog: () => this.#catalog(),
+      catalog: () => this.#catalog.client(),
       onCreated: ({ name, temporary }) => this.#onCreated(name, temporary),
       onBeginning: (offset) => this.#storeBeginning(offset),
     });
@@ -135,6 +142,11 @@ export class CaptureRun {
   /** Whether a stored offset, if there is one, is given up. */
   get beginsAnew(): boolean {
     return this.#beginsAnew;
+  }
+
+  /** The offset that a stream without a snapshot before it begins with; undefined before it does. */
+  get beginning(): OffsetMap | undefined {
+    return this.#beginning;
   }
 
   /** Prepares the server and starts reading. @throws what is wrong with server, publication, slot or position */
@@ -149,7 +161,7 @@ export class CaptureRun {
   async #start(): Promise<void> {
     const { config, context } = this.#options;
     this.#step.enter(`connecting to Postgres at ${config.connection.host}:${config.connection.port}`);
-    const client = await this.#catalog();
+    const client = await this.#catalog.client();
     this.#step.enter('preparing publication and slot');
     const facts = await ask(() => readServerFacts(client), 'Cannot read the settings of the server');
     this.#facts = facts;
@@ -176,7 +188,7 @@ export class CaptureRun {
         preparePublication(on, config, captured, context.logger, { keepsOthers });
       const goesOn = plan.interrupted !== undefined;
       await prepare(client, goesOn);
-      if (goesOn) this.#forgotten = async () => await prepare(await this.#catalog(), false);
+      if (goesOn) this.#forgotten = async () => await prepare(await this.#catalog.client(), false);
       await prepareIdentities(client, config, captured, context.logger);
     }
     const positioned = new Promise<void>((resolve) => {
@@ -188,29 +200,6 @@ export class CaptureRun {
     const waiting = new AbortController();
     await Promise.race([positioned, this.#background, context.clock.sleep(POSITION_WAIT_MS, waiting.signal)]);
     waiting.abort();
-  }
-
-  /** The session for the catalog; it is opened again where it broke while nothing was asked. */
-  async #catalog(): Promise<pg.Client> {
-    if (this.#client !== undefined) return this.#client;
-    // Two that find none share the one that is opened.
-    this.#opening ??= this.#openCatalog().finally(() => {
-      this.#opening = undefined;
-    });
-    return await this.#opening;
-  }
-
-  async #openCatalog(): Promise<pg.Client> {
-    const client = await openSession(this.#options.config.connection);
-    client.once('end', () => {
-      if (this.#client !== client) return;
-      this.#client = undefined;
-      // INV-7: without it neither the lag nor the tables that come next are known.
-      if (this.#streaming !== undefined)
-        this.#fail(postgresError('postgres.connection_lost', 'The session for the catalog was closed'));
-    });
-    this.#client = client;
-    return client;
   }
 
   /** An offset of this run is stored. */
@@ -242,26 +231,6 @@ export class CaptureRun {
     return this.connected && this.#streaming?.caughtUp === true;
   }
 
-  /** See ChangeReader.completeLsn. */
-  completeLsn(): Lsn | undefined {
-    return this.#streaming?.completeLsn;
-  }
-
-  /** See ChangeReader.handedOut. */
-  handedOut(lsn: Lsn, offset: SourceOffset): void {
-    this.#streaming?.handedOut(lsn, offset);
-  }
-
-  /** The offset of the end of the last transaction, if one has ended. */
-  completeOffset(): SourceOffset | undefined {
-    return this.#streaming?.completeOffset;
-  }
-
-  /** See StreamingRun.incrementalState. */
-  incrementalState(): OffsetMap | undefined {
-    return this.#streaming?.incrementalState;
-  }
-
   /** Whether the server should learn of our position soon: a transaction has ended after `lsn`, or the server asks. */
   isDue(lsn: Lsn): boolean {
     if (this.#streaming?.takeUrgent() === true) return true;
@@ -269,10 +238,10 @@ export class CaptureRun {
     return ended !== null && ended > lsn;
   }
 
-  /** Once: the offset before the stream, where no row of a snapshot was there to carry it. */
-  takeUncarried(): OffsetMap | undefined {
-    const offset = this.#uncarried;
-    this.#uncarried = undefined;
+  /** Once: the offset of a snapshot that had no row to carry it. */
+  takeCompletedSnapshot(): OffsetMap | undefined {
+    const offset = this.#completedSnapshot;
+    this.#completedSnapshot = undefined;
     return offset;
   }
 
@@ -281,7 +250,7 @@ export class CaptureRun {
     const { config, context } = this.#options;
     const query = config.heartbeat.actionQuery;
     if (query === undefined || this.#stopping.signal.aborted) return;
-    await runHeartbeatQuery(await this.#catalog(), query, context.logger);
+    await runHeartbeatQuery(await this.#catalog.client(), query, context.logger);
   }
 
   /** Idempotent. */
@@ -293,8 +262,7 @@ export class CaptureRun {
     await this.#streaming?.close();
     await this.#background;
     await this.#session?.end().catch(() => undefined);
-    await this.#opening?.catch(() => undefined);
-    const client = this.#client;
+    const client = await this.#catalog.current();
     if (client === undefined) return;
     if (config.slot.dropOnStop && this.#slotIsOurs) {
       try {
@@ -361,12 +329,13 @@ export class CaptureRun {
         ownSlot: plan.slot === undefined && config.snapshot.stream,
         interrupted: plan.interrupted,
       });
-      this.#uncarried = result.uncarried;
+      this.#completedSnapshot = result.uncarried;
       from = result.from;
     } else if (config.snapshot.stream) from = await this.#fromSlot(plan);
     if (!plan.snapshot) {
       this.#options.progress.skipped();
-      this.#notify({ aggregate: 'Initial Snapshot', type: 'SKIPPED' }, from);
+      this.#beginning = from?.map;
+      this.#notify({ aggregate: 'Initial Snapshot', type: 'SKIPPED' });
     }
     if (signal.aborted || !config.snapshot.stream) return;
     if (config.snapshot.streamingDelayMs > 0)
@@ -383,19 +352,18 @@ export class CaptureRun {
     if (begins === undefined) return undefined;
     this.#positioned?.();
     const nowMs = this.#options.context.clock.nowMs();
-    const position = await snapshotPosition(await this.#catalog(), begins, nowMs);
+    const position = await snapshotPosition(await this.#catalog.client(), begins, nowMs);
     const offset = betweenOffset(snapshotOffset(position, true));
     // INV-3: without it a slot that is lost before the first change would be made anew in silence, behind a gap.
     this.#step.enter('storing where the stream begins');
     await this.#storeBeginning(offset);
     this.#step.leave();
-    this.#uncarried = offset;
     return bareOffset(begins, offset);
   }
 
-  #notify(notification: Notification, from: StoredOffset | undefined): void {
-    const { queue, stored } = this.#options;
-    const record = this.#notifications.record(notification, (from ?? stored)?.map ?? {});
+  #notify(notification: Notification): void {
+    const { queue, beginning } = this.#options;
+    const record = this.#notifications.record(notification, beginning.ofRecords?.map ?? {});
     if (record !== undefined) queue.put({ records: [record], bytes: 0 });
   }
 
@@ -423,10 +391,10 @@ export class CaptureRun {
   async #storeBeginning(offset: OffsetMap): Promise<void> {
     const { signal } = this.#stopping;
     signal.throwIfAborted();
-    const stored = Promise.all([
-      this.#options.privates.keep(this.#options.sourcePartition, offset),
-      this.#lineage.stored,
-    ]);
+    const stored = this.#options.beginning.keep(offset).then(() => {
+      this.#lineage.offsetStored();
+      return this.#lineage.stored;
+    });
     await new Promise<void>((resolve) => {
       const forget = onAbort(signal, resolve);
       void stored.then(() => {
@@ -440,7 +408,7 @@ export class CaptureRun {
 
   async #settleCreated(name: string): Promise<void> {
     if (!this.#options.config.snapshot.stream) return;
-    const client = await this.#catalog();
+    const client = await this.#catalog.client();
     const slot = await ask(() => readSlot(client, name, this.#serverVersion()), 'Cannot read the slot');
     if (slot !== undefined) this.#settle(slot, undefined);
   }
@@ -468,7 +436,7 @@ export class CaptureRun {
     const { config, context, queue, counts, sourcePartition, headers, stored } = this.#options;
     const facts = this.#facts;
     if (facts === undefined) return;
-    const catalog = await this.#catalog();
+    const catalog = await this.#catalog.client();
     const session = await this.#streamSession();
     const resumed = from === stored ? stored : undefined;
     // What a stored offset confirms is durable; what a snapshot of this run begins at is so once its offset is stored.

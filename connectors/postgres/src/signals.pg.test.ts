@@ -146,7 +146,7 @@ test('signals of a topic are dealt with once, also those that came while the con
   });
   topic.send('p', blocking('k'));
   topic.send('another', blocking('k'));
-  let kept: TaskDriver['kept'];
+  let before: TaskDriver;
   {
     await using driver = await TaskDriver.start(settings, null, null, new Map(), more);
     const place = (): unknown =>
@@ -160,11 +160,12 @@ test('signals of a topic are dealt with once, also those that came while the con
     topic.send('p', blocking('k'));
     await driver.untilTrue(() => reads(driver) === 8);
     await driver.untilTrue(() => isKept(3));
-    kept = driver.kept;
+    before = driver;
   }
   await db.query('insert into k values (5)');
   topic.send('p', blocking('k'));
-  await using again = await TaskDriver.start(settings, null, null, kept, more);
+  const { stored, kept } = before;
+  await using again = await TaskDriver.start(settings, stored, null, kept, more);
   await again.untilTrue(() => reads(again) === 5);
   await db.query('insert into k values (6)');
   await again.untilTrue(() => again.delivered.some((one) => op(one) === 'c' && idOf(one) === 6));

@@ -27,6 +27,7 @@ import {
   showSourceMetrics,
   timeOrderedUuid,
 } from '@millrace/connector-common';
+import { Beginning } from './beginning.ts';
 import { CaptureRun } from './capture-run.ts';
 import { type PostgresConfig, resolveConfig } from './config.ts';
 import { upgradeConfig } from './config-upgrade.ts';
@@ -84,9 +85,12 @@ export class PostgresSourceTask implements SourceTask {
       sourcePartition: this.#partition,
       clock: context.clock,
     });
-    const map = await context.offsets.offset(this.#partition);
-    const stored = parseOffset(map);
-    this.#lastOffset = stored?.map;
+    const beginning = await Beginning.read({
+      offsets: context.offsets,
+      sourcePartition: this.#partition,
+      records: this.#privates,
+    });
+    const stored = beginning.goesOnFrom(config.snapshot.readData);
     const progress = new SnapshotProgress(context.clock);
     this.#run = new CaptureRun({
       config,
@@ -96,6 +100,7 @@ export class PostgresSourceTask implements SourceTask {
       headers: this.#headers(config, context),
       privates: this.#privates,
       marks: this.#marks,
+      beginning,
       progress,
       counts: this.#counts,
       stored,
@@ -103,7 +108,8 @@ export class PostgresSourceTask implements SourceTask {
     this.#hideMetrics = this.#showMetrics(context, { maxRecords, maxBytes }, progress);
     await this.#run.start();
     // An offset that is given up must not be stored again beside what is begun anew.
-    if (this.#run.beginsAnew) this.#lastOffset = undefined;
+    const { ofRecords } = beginning;
+    if (stored === ofRecords && !this.#run.beginsAnew) this.#lastOffset = ofRecords?.map;
   }
 
   async poll(signal: AbortSignal): Promise<SourceBatch | null> {
@@ -124,7 +130,7 @@ export class PostgresSourceTask implements SourceTask {
     if (last !== undefined) this.#lastOffset = after ?? last.sourceOffset;
     this.#note(last);
     if (run.streaming !== undefined && heartbeat.due()) await this.#beat(records);
-    const mark = this.#uncarried(records.length) ?? this.#mark(last !== undefined) ?? after;
+    const mark = this.#completedSnapshot(records.length) ?? this.#mark(last !== undefined) ?? after;
     if (mark === undefined && records.length === 0) return null;
     return {
       records,
@@ -234,9 +240,10 @@ export class PostgresSourceTask implements SourceTask {
   /** Where a heartbeat stands: at the end of the last transaction when all of it was handed out. */
   #heartbeatOffset(): SourceOffset | undefined {
     const { queue, run } = this.#parts();
-    if (this.#lastOffset === undefined) return undefined;
-    const complete = queue.isEmpty ? run.completeOffset() : undefined;
-    return complete ?? afterSnapshot(this.#lastOffset);
+    const last = this.#lastOffset ?? run.beginning;
+    if (last === undefined) return undefined;
+    const complete = queue.isEmpty ? run.streaming?.completeOffset : undefined;
+    return complete ?? afterSnapshot(last);
   }
 
   /**
@@ -247,9 +254,9 @@ export class PostgresSourceTask implements SourceTask {
     const { queue, run, context } = this.#parts();
     const base = this.#lastOffset;
     if (base === undefined || !queue.isEmpty) return undefined;
-    const lsn = run.completeLsn();
+    const lsn = run.streaming?.completeLsn;
     if (lsn === undefined) return undefined;
-    const incremental = run.incrementalState();
+    const incremental = run.streaming?.incrementalState;
     const ended = incremental === undefined && this.#incremental;
     const isForced = ended || this.#marks.isAsked;
     if (lsn <= this.#lastMark && !isForced) return undefined;
@@ -262,15 +269,15 @@ export class PostgresSourceTask implements SourceTask {
     const mark = new MarkOffset(base, lsn, incremental);
     this.#lastOffset = mark;
     this.#marks.handedOut(mark);
-    run.handedOut(lsn, mark);
+    run.streaming?.handedOut(lsn, mark);
     return mark;
   }
 
-  /** Once: the offset before the stream that no row has carried, unless changes have carried the position further already. */
-  #uncarried(recordCount: number): SourceOffset | undefined {
+  /** Once: the offset of a snapshot that found no row, unless changes have carried the position further already. */
+  #completedSnapshot(recordCount: number): SourceOffset | undefined {
     const { queue, run } = this.#parts();
     if (!queue.isEmpty) return undefined;
-    const offset = run.takeUncarried();
+    const offset = run.takeCompletedSnapshot();
     if (offset === undefined || recordCount > 0) return undefined;
     this.#lastOffset = offset;
     return offset;

@@ -82,6 +82,7 @@ const STANDARD_BESIDES: readonly string[] = [
   'cloudevents-transaction',
   'converter-string-unwrap',
   'ddl-same-transaction',
+  'errors-smt-fails',
   'identity-full-key-change',
   'incremental-insert-delete',
   'incremental-surrogate-key',
@@ -94,6 +95,7 @@ const STANDARD_BESIDES: readonly string[] = [
   'toast-everything-strings',
   'toast-required-smallints',
   'topic-of-dropped-record',
+  'unwrap-add-after',
   'validate-words',
 ];
 

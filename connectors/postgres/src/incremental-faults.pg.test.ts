@@ -101,6 +101,28 @@ test('the offset of the record of a signal has the incremental snapshot that it 
   expect(driver.delivered.filter(isRead).map(keyOf)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
+test('a config without a table of signals in between keeps an incremental snapshot (INV-3)', async () => {
+  const settings = await prepare('z', 30);
+  await using first = await TaskDriver.start(settings);
+  await signal('z', 'execute');
+  await rest('z', first);
+  const read = first.delivered.filter(isRead).map(keyOf);
+  expect(read.length).toBeLessThan(30);
+  await first[Symbol.asyncDispose]();
+  const { 'signal.data.collection': _, ...without } = settings;
+  await using second = await TaskDriver.start(without, first.latest?.offset, first.lineage);
+  await db.query('update z set v = 1 where id = 1');
+  await second.until(1);
+  await standBehindAll(second, db);
+  await second[Symbol.asyncDispose]();
+  for (const stored of [second.delivered[0]?.offset, second.latest?.offset]) {
+    await using driver = await TaskDriver.start(settings, stored, first.lineage);
+    await driver.untilTrue(() => driver.delivered.filter(isRead).some((one) => keyOf(one) === 30));
+    const rest = driver.delivered.filter(isRead).map(keyOf);
+    expect([...read, ...rest]).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
+  }
+});
+
 test('messages that come with the answer that begins the stream keep an incremental snapshot (INV-3)', async () => {
   const settings = await prepare('r', 30);
   await using first = await TaskDriver.start(settings);

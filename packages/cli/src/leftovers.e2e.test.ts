@@ -67,6 +67,27 @@ test('the slot of a deleted connector is told in the log and by millrace slots, 
   }
 }, 90_000);
 
+test('a connector that is paused reads nothing after a restart of its worker until it is resumed', async () => {
+  await using database = await testDatabase();
+  await using millrace = await startMillrace();
+  await database.query('create table item (id int primary key); insert into item values (1)');
+  await putConnector(millrace, 'rests', postgresSource(database, 'rests', ['item']));
+  const state = async (): Promise<unknown> => (await connectorStatus(millrace, 'rests')).tasks[0]?.state;
+  const isRead = async (): Promise<unknown> =>
+    (
+      await database.query('select active from pg_replication_slots where database = current_database()')
+    )[0]?.['active'];
+  await eventually('it reads', async () => (await state()) === 'RUNNING' && (await isRead()) === true);
+  expect((await millrace.request('PUT', '/connectors/rests/pause')).status).toBe(202);
+  await eventually('it is paused', async () => (await state()) === 'PAUSED');
+  await millrace.crash();
+  await eventually('it is paused again', async () => (await state()) === 'PAUSED');
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  expect(await isRead()).toBe(false);
+  expect((await millrace.request('PUT', '/connectors/rests/resume')).status).toBe(202);
+  await eventually('it reads again', async () => (await state()) === 'RUNNING' && (await isRead()) === true);
+}, 90_000);
+
 test('INV-3: a sink that comes after the beginning of its topic was deleted says so in its status', async () => {
   await using millrace = await startMillrace();
   const kafka = new Kafka({ brokers: [millrace.kafka], logLevel: logLevel.NOTHING });

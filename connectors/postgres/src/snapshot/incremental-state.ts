@@ -71,6 +71,12 @@ export function parseState(offset: OffsetMap): IncrementalState | undefined {
   };
 }
 
+/** What an offset holds of it, as it is; undefined when it holds none. */
+export function restingState(offset: OffsetMap = {}): OffsetMap | undefined {
+  if (parseState(offset) === undefined) return undefined;
+  return Object.fromEntries(Object.entries(offset).filter(([key]) => key.startsWith(PREFIX)));
+}
+
 function keyOf(value: unknown): ChunkKey | undefined {
   if (typeof value !== 'string' || !value.startsWith(KEY_MARK)) return undefined;
   const parsed = parseJson(value.slice(KEY_MARK.length));

@@ -1,5 +1,5 @@
 // What the reader of changes is made of.
-import type { Headers, SourcePartition, SourceRecord } from '@millrace/connect-api';
+import type { Headers, OffsetMap, SourcePartition, SourceRecord } from '@millrace/connect-api';
 import type { ChangeQueue, StreamCounts, TransactionMetadata } from '@millrace/connector-common';
 import type { Clock } from '@millrace/foundation';
 import type { StoredOffset } from '../offset.ts';
@@ -52,6 +52,8 @@ export interface ChangeReaderOptions {
   readonly reselect: Reselect | undefined;
   /** Signals and incremental snapshots, where the config has them. */
   readonly signals: SignalWatch | undefined;
+  /** What offsets hold of an incremental snapshot that nobody goes on with. */
+  readonly resting: OffsetMap | undefined;
   /** Where the server sends transactions while they are in progress. */
   readonly streamed: StreamedTransactions | undefined;
 }

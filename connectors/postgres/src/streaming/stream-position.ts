@@ -14,7 +14,7 @@ import { StreamTransaction } from './transaction.ts';
 
 export type StreamPositionOptions = Pick<
   ChangeReaderOptions,
-  'stored' | 'window' | 'transactions' | 'signals' | 'xmin'
+  'stored' | 'window' | 'transactions' | 'signals' | 'resting' | 'xmin'
 >;
 
 /** What a BEGIN message tells. */
@@ -142,8 +142,8 @@ export class StreamPosition {
 
   /** What offsets hold beyond the position. */
   #extra(): OffsetMap | undefined {
-    const { transactions, signals } = this.#options;
-    const incremental = signals?.incremental.offsetState;
+    const { transactions, signals, resting } = this.#options;
+    const incremental = signals?.incremental.offsetState ?? resting;
     const window = this.window?.exact === true ? this.window.state : undefined;
     if (transactions === undefined && window === undefined) return incremental;
     return { ...transactions?.offsetState(), ...incremental, ...window };

@@ -38,6 +38,7 @@ import { LayoutBook } from '../schema/layout-book.ts';
 import { type SchemaRules, tableSchema } from '../schema/table-schema.ts';
 import type { ServerFacts } from '../server.ts';
 import { IncrementalSnapshot } from '../snapshot/incremental-snapshot.ts';
+import { restingState } from '../snapshot/incremental-state.ts';
 import { type KeyQuestion, knownPlaces } from '../snapshot/key-places.ts';
 import type { SourceIdentity } from '../source-info.ts';
 import type { StoredMarks } from '../stored-marks.ts';
@@ -96,6 +97,8 @@ export class StreamingRun {
   readonly #options: StreamingRunOptions;
   readonly #reader: ChangeReader;
   readonly #incremental: IncrementalSnapshot | undefined;
+  /** What offsets hold of an incremental snapshot that cannot go on with this config. */
+  readonly #resting: OffsetMap | undefined;
   readonly #xmin: XminWatch | undefined;
   /** Reading the definition of a table, while the stream waits. */
   readonly #describing = new ActivityStep();
@@ -138,7 +141,15 @@ export class StreamingRun {
     this.#reselect = this.#reselection();
     const signals = this.#signals();
     this.#incremental = signals?.incremental;
-    if (resumed !== undefined) this.#incremental?.restore(resumed.map);
+    const { table, channels } = config.signals;
+    const goesOn = table !== undefined && channels.has('source');
+    if (resumed !== undefined && goesOn) this.#incremental?.restore(resumed.map);
+    this.#resting = goesOn ? undefined : restingState(resumed?.map);
+    if (this.#resting !== undefined)
+      context.logger.warn(
+        { key: 'signal.data.collection' },
+        'an incremental snapshot rests until there is a table of signals again',
+      );
     this.#reader = new ChangeReader({
       identity,
       sourcePartition,
@@ -156,6 +167,7 @@ export class StreamingRun {
       fail: (error) => options.fail(this.#streamed === undefined ? error : streamingError(error)),
       stored: options.from,
       walEnd: options.facts.walEnd,
+      resting: this.#resting,
       window:
         options.from === undefined
           ? undefined
@@ -251,7 +263,7 @@ export class StreamingRun {
   }
   /** What offsets hold of an incremental snapshot; undefined while none runs. */
   get incrementalState(): OffsetMap | undefined {
-    return this.#incremental?.offsetState;
+    return this.#incremental?.offsetState ?? this.#resting;
   }
 
   /** Idempotent. */

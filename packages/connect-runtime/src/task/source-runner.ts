@@ -59,6 +59,7 @@ export abstract class SourceRunner implements TaskRunner {
   protected abstract readonly producer: BatchProducer;
   readonly #parts: SourceParts;
   #failure: Error | undefined;
+  #isBegun = false;
 
   protected constructor(parts: SourceParts) {
     this.#parts = parts;
@@ -109,8 +110,9 @@ export abstract class SourceRunner implements TaskRunner {
     const watching = watch.run(this.stopping.signal);
     const hideStall = showStall(environment.metrics, spec, () => watch.stalled);
     try {
-      if (await this.claim()) {
+      if ((await this.#wanted()) && (await this.claim())) {
         this.step.enter('starting');
+        this.#isBegun = true;
         await task.start(context);
         await this.loop();
       }
@@ -123,6 +125,14 @@ export abstract class SourceRunner implements TaskRunner {
     await this.#end(failure === undefined);
     hideStall();
     if (failure !== undefined) throw failure;
+  }
+
+  /** As in Connect, a task that is paused before it has begun touches nothing: a source may have to keep what it asks for. */
+  async #wanted(): Promise<boolean> {
+    const { signal } = this.stopping;
+    if (this.gate.paused) this.shown.state('PAUSED');
+    await this.gate.passed(signal);
+    return !signal.aborted;
   }
 
   /** The first failure is what the task fails with, once it has ended. */
@@ -139,9 +149,10 @@ export abstract class SourceRunner implements TaskRunner {
     const { stopTimeoutMs, flushTimeoutMs } = spec.settings;
     await this.finish(clean);
     // INV-7: a connector that hangs in its end does not keep its failure from being seen.
-    await within(clock, stopTimeoutMs + flushTimeoutMs, task.stop()).catch((error: unknown) => {
-      logger.warn({ err: error }, 'the task did not stop cleanly');
-    });
+    if (this.#isBegun)
+      await within(clock, stopTimeoutMs + flushTimeoutMs, task.stop()).catch((error: unknown) => {
+        logger.warn({ err: error }, 'the task did not stop cleanly');
+      });
     chain.close();
     await this.takeBack();
     // INV-2: when this returns, no request of this producer can reach a log any more.

@@ -96,3 +96,16 @@ test('Numerics keep the schema of their column where its type is propagated', as
     expect(schema.parameters?.get('__debezium.source.column.name'), name).toBe(name);
   }
 });
+
+test('Rows have no key where its only column is left out, in snapshot and stream (INV-8)', async () => {
+  await using db = await testDatabase();
+  await db.query(`
+    create table named (id int primary key, l pg_lsn); insert into named values (1, '0/1');
+    create table own (l pg_lsn primary key, id int unique); insert into own values ('0/1', 1)`);
+  await using driver = await TaskDriver.start(
+    testConfig(db, db.name, { 'message.key.columns': 'public.named:l' }),
+  );
+  await driver.until(2);
+  await db.query("insert into named values (2, '0/2'); insert into own values ('0/2', 2)");
+  expect((await driver.until(4)).map(told)).toEqual(['r ', 'r ', 'c ', 'c ']);
+});

@@ -91,11 +91,11 @@ export class TableEvents {
     if (tombstones) out.push(this.#tombstone(change.offset, key, headers));
   }
 
-  /** An update that moved the row to another key; `second` is the change with what differs for the create. */
+  /** An update that moved the row to another key; `second` is the change with what differs for the create after a delete. */
   keyChanged(
     out: SourceRecord[],
     first: ChangeContext,
-    second: ChangeContext,
+    second: () => ChangeContext,
     keys: { readonly before: Struct; readonly after: Struct },
     rows: { readonly before: Struct; readonly after: Struct },
   ): void {
@@ -103,12 +103,14 @@ export class TableEvents {
     const toNew = withKeyHeader(headers, NEW_KEY_HEADER, keySchema, keys.after);
     const toOld = withKeyHeader(headers, OLD_KEY_HEADER, keySchema, keys.before);
     const { offsetBefore } = first;
-    if (!skipped?.has('d')) {
+    const [hasDelete, hasCreate] = [!skipped?.has('d'), !skipped?.has('c')];
+    if (hasDelete) {
       out.push(this.#record(offsetBefore, keys.before, toNew, this.#envelope('d', first, rows.before, null)));
       if (tombstones) out.push(this.#tombstone(offsetBefore, keys.before, toNew));
     }
-    if (!skipped?.has('c'))
-      out.push(this.#record(second.offset, keys.after, toOld, this.#envelope('c', second, null, rows.after)));
+    if (!hasCreate) return;
+    const change = hasDelete ? second() : first;
+    out.push(this.#record(change.offset, keys.after, toOld, this.#envelope('c', change, null, rows.after)));
   }
 
   truncated(out: SourceRecord[], change: ChangeContext): void {

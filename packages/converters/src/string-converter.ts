@@ -33,6 +33,11 @@ const ENCODINGS: Readonly<Record<string, BufferEncoding>> = {
 };
 const OPTIONAL_STRING = optional(STRING);
 
+/** Half a character, where a text was cut, is a question mark to Java. */
+function encodable(text: string): string {
+  return text.replaceAll(/\p{Surrogate}/gu, '?');
+}
+
 export class StringConverter implements Converter, HeaderConverter {
   #encoding: BufferEncoding = 'utf8';
 
@@ -55,7 +60,7 @@ export class StringConverter implements Converter, HeaderConverter {
 
   write(_topic: string, _headers: Headers, schema: Schema | null, value: unknown, out: ByteWriter): boolean {
     if (value === null) return false;
-    const text = textOf(value, schema);
+    const text = encodable(textOf(value, schema));
     if (this.#encoding === 'utf8') out.utf8(text);
     else out.bytes(Buffer.from(text, this.#encoding));
     return true;
@@ -66,7 +71,7 @@ export class StringConverter implements Converter, HeaderConverter {
   }
 
   writeHeader(_topic: string, _key: string, schema: Schema | null, value: unknown): Buffer | null {
-    return value === null ? null : Buffer.from(textOf(value, schema), this.#encoding);
+    return value === null ? null : Buffer.from(encodable(textOf(value, schema)), this.#encoding);
   }
 
   readHeader(topic: string, _key: string, bytes: Buffer | null): SchemaAndValue {

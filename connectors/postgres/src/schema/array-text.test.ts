@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { NESTED, parseArrayText } from './array-text.ts';
+import { parseArrayText } from './array-text.ts';
 
 test.each([
   ['{}', []],
   ['{1,NULL,3}', ['1', null, '3']],
   ['{"NULL","","a,b","q\\"u","b\\\\s","{x}"}', ['NULL', '', 'a,b', 'q"u', 'b\\s', '{x}']],
   ['[0:1]={7,8}', ['7', '8']],
-  ['{{1,2},{3,4}}', [NESTED, NESTED]],
-  ['{{"a}",b},{c}}', [NESTED, NESTED]],
+  ['{{1,2},{3,4}}', [{ literal: '{1,2}' }, { literal: '{3,4}' }]],
+  ['{{"a}",b},{c}}', [{ literal: '{"a}",b}' }, { literal: '{c}' }]],
 ])('array text %s', (text, elements) => {
   expect(parseArrayText(text)).toEqual(elements);
 });

@@ -1,8 +1,11 @@
 // Array literals as Postgres prints them: `{1,NULL,"a,b"}`, with dimensions `[0:1]={...}` in front when a bound is not 1.
 
-/** An element: its text, null, or a nested array, whose content nobody here needs. */
-export type ArrayElement = string | null | typeof NESTED;
-export const NESTED: unique symbol = Symbol('nested array');
+/** An array in an array, as it is written. */
+export interface NestedArray {
+  readonly literal: string;
+}
+/** An element: its text, null, or an array of the next dimension. */
+export type ArrayElement = string | null | NestedArray;
 
 /** The elements of the outermost dimension; undefined when the text is no array literal. */
 export function parseArrayText(text: string, delimiter = ','): ArrayElement[] | undefined {
@@ -14,8 +17,9 @@ export function parseArrayText(text: string, delimiter = ','): ArrayElement[] | 
   while (at < last) {
     const char = text.charAt(at);
     if (char === '{') {
-      elements.push(NESTED);
-      at = skipNested(text, at);
+      const end = endOfNested(text, at);
+      elements.push({ literal: text.slice(at, end) });
+      at = end;
     } else if (char === '"') {
       let value = '';
       at++;
@@ -37,7 +41,7 @@ export function parseArrayText(text: string, delimiter = ','): ArrayElement[] | 
   return elements;
 }
 
-function skipNested(text: string, from: number): number {
+function endOfNested(text: string, from: number): number {
   let depth = 0;
   let quoted = false;
   for (let at = from; at < text.length; at++) {

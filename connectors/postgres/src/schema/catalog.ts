@@ -143,7 +143,7 @@ export interface CatalogColumn {
   readonly typeOid: number;
   readonly typmod: number;
   readonly notNull: boolean;
-  /** The expression of the default, as the server prints it; null for none and for generated columns. */
+  /** The expression of the default, or of what generates the column, as the server prints it; null for none. */
   readonly defaultExpression: string | null;
   readonly generated: boolean;
   readonly comment: string | null;
@@ -245,8 +245,8 @@ const TABLE_SQL = `
          (select json_agg(json_build_object(
                    'name', a.attname, 'typeOid', a.atttypid::int8, 'typmod', a.atttypmod, 'notNull', (a.attnotnull and not ${UNVALIDATED})
                    or (select t.typtype = 'd' and t.typnotnull from pg_catalog.pg_type t where t.oid = a.atttypid),
-                   'defaultExpression', case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
-                   'generated', a.attgenerated <> '', 'comment', col_description(c.oid, a.attnum)) order by a.attnum)
+                   'defaultExpression', pg_get_expr(d.adbin, d.adrelid), 'generated', a.attgenerated <> '',
+                   'comment', col_description(c.oid, a.attnum)) order by a.attnum)
             from pg_catalog.pg_attribute a
             left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
            where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,

@@ -76,6 +76,8 @@ export interface TableSchema extends TableName {
 export interface TableSchemaInput {
   readonly table: TableName;
   readonly columns: readonly RowColumn[];
+  /** Those of the table, where its rows are read without some: keys are looked for among all. */
+  readonly allColumns?: readonly RowColumn[];
   /** Undefined when the table is gone: the stream is behind. */
   readonly catalog: Pick<CatalogTable, 'columns' | 'primaryKey' | 'uniqueKey'> | undefined;
   readonly types: TypeCatalog;
@@ -190,13 +192,13 @@ function constant(text: string): RawField {
 function keyColumnNames(input: TableSchemaInput, table: string): readonly string[] {
   const named = input.rules.keyColumns(
     table,
-    input.columns.map((column) => column.name),
+    (input.allColumns ?? input.columns).map((column) => column.name),
   );
   return named.length > 0 ? named : ownKeyNames(input);
 }
 
-function ownKeyNames({ columns, catalog, identity: kind }: TableSchemaInput): string[] {
-  const present = new Set(columns.map((column) => column.name));
+function ownKeyNames({ columns, allColumns, catalog, identity: kind }: TableSchemaInput): string[] {
+  const present = new Set((allColumns ?? columns).map((column) => column.name));
   const inIdentity = columns.filter((column) => column.inIdentity).map((column) => column.name);
   // A whole row that identifies itself tells nothing of a key.
   const identity = kind === 'full' ? [] : inIdentity;

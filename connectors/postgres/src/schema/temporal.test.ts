@@ -32,7 +32,7 @@ function printed(text: string, scale: number): string | undefined {
 describe('temporal text', () => {
   test('a zone ends with its value: what follows is another column', () => {
     const bytes = Buffer.from('2024-02-29 21:59:59+00\t23:59:01\t24:00:00+00\t12:00:30');
-    expect(isoTimestamp(bytes, 0, 22, undefined)).toBe('2024-02-29T21:59:59Z');
+    expect(isoTimestamp(bytes, 0, 22, 0)).toBe('2024-02-29T21:59:59Z');
     expect(isoZonedTime(bytes, 32, 43)).toBe('00:00:00Z');
   });
 
@@ -108,12 +108,13 @@ describe('temporal text', () => {
   test.each([
     ['2024-02-29 10:34:56.789012+00', 6, '2024-02-29T10:34:56.789012Z'],
     ['2024-02-29 12:34:56.1+00', 3, '2024-02-29T12:34:56.100Z'],
+    ['2024-02-29 12:34:56.789+00', 0, '2024-02-29T12:34:56.789Z'],
     ['2024-02-29 12:34:57+02', 0, '2024-02-29T10:34:57Z'],
     ['2024-01-01 00:15:00+05:30', 0, '2023-12-31T18:45:00Z'],
     ['0044-03-15 01:02:03.000004+00 BC', 6, '-0043-03-15T01:02:03.000004Z'],
     ['294276-12-31 23:59:59.999999+00', 6, '+294276-12-31T23:59:59.999999Z'],
     ['-infinity', 6, '-infinity'],
-  ])('%s with %d digits is %s', (text, scale, iso) => {
+  ])('%s with %d digits, where 0 stands for as many as needed, is %s', (text, scale, iso) => {
     expect(on((b, s, e) => isoTimestamp(b, s, e, scale), text)).toBe(iso);
   });
 

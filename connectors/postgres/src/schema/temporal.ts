@@ -203,14 +203,14 @@ export function isoDate(days: number): string {
   return `${sign}${digitsOfYear}-${pair(month)}-${pair(day)}`;
 }
 
-/** `HH:MM:SS` and a fraction: of `scale` digits, or of as many as it needs when `scale` is undefined. */
-export function isoTime(us: number, scale: number | undefined): string {
+/** `HH:MM:SS` and a fraction: of `scale` digits, or for 0 of as many as it needs. */
+export function isoTime(us: number, scale: number): string {
   const seconds = Math.floor(us / 1_000_000);
   const text = `${pair(Math.floor(seconds / 3600))}:${pair(Math.floor(seconds / 60) % 60)}:${pair(seconds % 60)}`;
   const micros = us % 1_000_000;
-  if (scale === undefined ? micros === 0 : scale === 0) return text;
+  if (scale === 0 && micros === 0) return text;
   const fraction = String(micros).padStart(6, '0');
-  return `${text}.${scale === undefined ? fraction.replace(/0+$/, '') : fraction.slice(0, scale)}`;
+  return `${text}.${scale === 0 ? fraction.replace(/0+$/, '') : fraction.slice(0, scale)}`;
 }
 
 let cachedIsoDays = Number.NaN;
@@ -225,7 +225,7 @@ function isoDateCached(days: number): string {
 }
 
 /** ISO text of a timestamp in UTC, with `Z`; the words `infinity` and `-infinity` stay. */
-export function isoTimestamp(bytes: Buffer, start: number, end: number, scale: number | undefined): string {
+export function isoTimestamp(bytes: Buffer, start: number, end: number, scale: number): string {
   const infinite = infinityOf(bytes, start);
   if (infinite !== undefined) return infinite;
   const { days, us } = moment(bytes, start, end);
@@ -265,7 +265,7 @@ export function isoTimestampPrinter(scale: number): RawPrinter {
 /** ISO text of a time with zone, turned to UTC; 24:00 is midnight. */
 export function isoZonedTime(bytes: Buffer, start: number, end: number): string {
   const us = timeOfDay(bytes, start, end) - zoneOffset(bytes, stop, end);
-  return `${isoTime(((us % US_PER_DAY) + US_PER_DAY) % US_PER_DAY, undefined)}Z`;
+  return `${isoTime(((us % US_PER_DAY) + US_PER_DAY) % US_PER_DAY, 0)}Z`;
 }
 
 /** Months, days and microseconds of an interval in style `postgres`. */

@@ -57,7 +57,7 @@ export const time: Row = ({ typmod }, modes) => {
     case 'isostring':
       return mapping(
         semantic('io.debezium.time.IsoTime'),
-        (bytes, start, end) => `${isoTime(timeUs(bytes, start, end) % 86_400_000_000, undefined)}Z`,
+        (bytes, start, end) => `${isoTime(timeUs(bytes, start, end) % 86_400_000_000, 0)}Z`,
         '00:00:00Z',
       );
     case 'nanoseconds':
@@ -88,7 +88,7 @@ export const timestamp: Row = ({ typmod }, modes) => {
       return mapping(
         semantic('io.debezium.time.IsoTimestamp'),
         (bytes, start, end) => {
-          const text = isoTimestamp(bytes, start, end, undefined);
+          const text = isoTimestamp(bytes, start, end, 0);
           return ISO_INFINITY[text] ?? text;
         },
         '1970-01-01T00:00:00Z',

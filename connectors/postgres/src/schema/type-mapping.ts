@@ -21,6 +21,7 @@ import {
   type MappingModes,
   type ResolvedType,
   type Row,
+  utf8,
 } from './mapping.ts';
 import { bigInteger, bits, float, integer, money, numeric } from './number-types.ts';
 import {
@@ -177,7 +178,9 @@ function mapArray(types: TypeCatalog, array: ResolvedType, modes: MappingModes):
       if (elements === undefined) return null;
       const values: unknown[] = [];
       for (const item of elements) {
-        const value = typeof item === 'string' ? decodeText(decode, item) : null;
+        // INV-4: no element of the schema is an array. One of texts is shown as it is written.
+        const nested = typeof item === 'object' && decode === utf8 ? item?.literal : null;
+        const value = typeof item === 'string' ? decodeText(decode, item) : (nested ?? null);
         if (value === null && (withoutNulls || (exact && typeof item === 'string'))) return null;
         values.push(value);
       }

@@ -131,7 +131,16 @@ export class ChunkReader {
     const columns = catalog.columns.filter(
       (column) => mapType(types, column.typeOid, column.typmod, rules.modes) !== undefined,
     );
-    const schema = tableSchema({ table: name, columns, catalog, types, rules, origin: 'snapshot' });
+    const allColumns = catalog.columns;
+    const schema = tableSchema({
+      table: name,
+      columns,
+      allColumns,
+      catalog,
+      types,
+      rules,
+      origin: 'snapshot',
+    });
     const identity = schema.keyColumns.flatMap((column) => columns[column]?.name ?? []);
     const { surrogateKey } = wanted;
     const order = (surrogateKey === undefined ? identity : [surrogateKey]).map((column) => {

@@ -53,21 +53,15 @@ export async function openTable(options: TableOptions, name: TableName): Promise
     client,
     catalog.columns.map((column) => column.typeOid),
   );
-  const all = tableSchema({
-    table: name,
-    columns: catalog.columns,
-    catalog,
-    types,
-    rules,
-    origin: 'snapshot',
-  });
+  const input = { table: name, catalog, types, rules, origin: 'snapshot' } as const;
+  const all = tableSchema({ ...input, columns: catalog.columns });
   const keys = new Set(all.keyColumns);
   const wanted = catalog.columns.filter(
     (column, i) =>
       mapType(types, column.typeOid, column.typmod, rules.modes) !== undefined &&
       (keys.has(i) || rules.columns(`${qualified(name)}.${column.name}`)),
   );
-  const schema = tableSchema({ table: name, columns: wanted, catalog, types, rules, origin: 'snapshot' });
+  const schema = tableSchema({ ...input, columns: wanted, allColumns: catalog.columns });
   const names = wanted.map((column) => column.name);
   const override = select(qualified(name));
   const columns =

@@ -340,9 +340,13 @@ export class ChangeReader implements ReplicationHandler {
       const after = before === undefined ? first : this.#tuple(table);
       if (before !== undefined) table.fillUnchanged(before, after);
       const { skipped, skipUnchanged } = this.#options;
-      if (skipped.has('u') && (before === undefined || !table.movesKey(before, after))) {
-        this.#counts.filtered++;
-        return;
+      const skipsMoves = skipped.has('c') && skipped.has('d');
+      if (skipped.has('u') || skipsMoves) {
+        const moves = before !== undefined && table.movesKey(before, after);
+        if (moves ? skipsMoves : skipped.has('u')) {
+          this.#counts.filtered++;
+          return;
+        }
       }
       if (before !== undefined && skipUnchanged && table.isUnchanged(before, after)) {
         this.#counts.unchanged++;

@@ -99,7 +99,7 @@ export class TableStream {
       this.#events.keyChanged(
         out,
         change,
-        second(),
+        second,
         { before: keyBefore, after: keyAfter },
         { before: this.#row(before), after: this.#row(after) },
       );

@@ -5,7 +5,7 @@ import { javaBigDecimal, javaDouble, javaFloat } from '../java-text.ts';
 import { BigDecimal, bigintToBytes, bytesToBigint } from '../logical-types.ts';
 import { writeDecimalBase64 } from './decimal.ts';
 import { type Json, JsonFraction, JsonSyntaxError, parseJson } from './parse.ts';
-import { writeString, writeUtf8String } from './text.ts';
+import { writeEscaped, writeString } from './text.ts';
 
 function written(write: (out: ByteWriter) => void): string {
   const out = new ByteWriter(1);
@@ -68,10 +68,30 @@ describe('writing', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', maxLength: 200 }), (text) => {
         const bytes = Buffer.from(text);
-        expect(JSON.parse(written((out) => writeString(out, text)))).toBe(text);
-        expect(JSON.parse(written((out) => writeUtf8String(out, bytes, 0, bytes.length)))).toBe(text);
+        const fromText = written((out) => writeString(out, text));
+        const fromBytes = written((out) => writeEscaped(out, bytes, 0, bytes.length));
+        expect(JSON.parse(fromText)).toBe(text);
+        expect(`"${fromBytes}`).toBe(fromText);
       }),
     );
+  });
+
+  test.each([
+    ['a😀', '"a\\uD83D\\uDE00"'],
+    ['\u{10ffff}\u{10000}', '"\\uDBFF\\uDFFF\\uD800\\uDC00"'],
+    ['é漢\uffff', '"é漢\uffff"'],
+    ['cut \ud83d', '"cut \\uD83D"'],
+    ['\ude00\ud83d', '"\\uDE00\\uD83D"'],
+    ['\u0000\u001f\n"', '"\\u0000\\u001F\\n\\""'],
+  ])('surrogates are escaped as Jackson escapes them, alone too: %j', (text, json) => {
+    expect(written((out) => writeString(out, text))).toBe(json);
+  });
+
+  test('INV-10: bytes that end within a character are written as they are', () => {
+    const bytes = Buffer.from('aé😀').subarray(0, 6);
+    const out = new ByteWriter(1);
+    writeEscaped(out, bytes, 0, bytes.length);
+    expect(out.copyFrom()).toEqual(Buffer.concat([bytes, Buffer.from('"')]));
   });
 
   test('integers have exact digits', () => {

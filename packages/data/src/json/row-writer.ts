@@ -189,14 +189,15 @@ export class RowWriter {
   }
 }
 
-/** Whether one of four bytes is a control character, a quote or a backslash: the tests of "Bit Twiddling Hacks". */
+/** Whether one of four bytes is a control character, a quote, a backslash or the first of four: the tests of "Bit Twiddling Hacks". */
 function needsEscape(four: number): boolean {
   const quote = four ^ 0x22222222;
   const backslash = four ^ 0x5c5c5c5c;
   return (
     ((((four - 0x20202020) & ~four) |
       ((quote - 0x01010101) & ~quote) |
-      ((backslash - 0x01010101) & ~backslash)) &
+      ((backslash - 0x01010101) & ~backslash) |
+      (four & ((four & 0x70707070) + 0x10101010))) &
       0x80808080) !==
     0
   );

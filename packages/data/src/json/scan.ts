@@ -11,7 +11,9 @@ const QUOTE = 1;
 const BACKSLASH = 2;
 const HIGH = 3;
 const CONTROL = 4;
-const KIND = new Uint8Array(256).fill(CONTROL, 0, 0x20).fill(HIGH, 0x80);
+/** Of a character that we write as two escapes. */
+const FOUR_BYTES = 5;
+const KIND = new Uint8Array(256).fill(CONTROL, 0, 0x20).fill(HIGH, 0x80).fill(FOUR_BYTES, 0xf0);
 KIND[0x22] = QUOTE;
 KIND[0x5c] = BACKSLASH;
 
@@ -123,6 +125,7 @@ export class JsonScanner {
       at++;
       if (kind === QUOTE) return at;
       if (kind === HIGH) this.ascii = false;
+      else if (kind === FOUR_BYTES) this.ascii = this.exact = false;
       else if (kind === BACKSLASH) {
         const letter = bytes[at++] as number;
         const escape = ESCAPE_KIND[letter];
@@ -136,7 +139,7 @@ export class JsonScanner {
     }
   }
 
-  /** The four digits of a \u escape. We write it for control characters without a short form, in upper case. */
+  /** The four digits of a \u escape. We write it for surrogates and control characters without a short form, in upper case. */
   #unicode(bytes: Uint8Array, from: number): number {
     let value = 0;
     for (let at = from; at < from + 4; at++) {
@@ -148,7 +151,8 @@ export class JsonScanner {
         this.exact = false;
       } else return -1;
     }
-    if (value >= 0x20 || (value >= 8 && value <= 13 && value !== 11)) this.exact = false;
+    const isOurs = value < 0x20 ? value < 8 || value > 13 || value === 11 : value >= 0xd800 && value < 0xe000;
+    if (!isOurs) this.exact = false;
     return from + 4;
   }
 

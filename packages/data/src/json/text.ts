@@ -1,11 +1,18 @@
-// JSON strings and numbers written as Jackson writes them: short escapes, upper-case \u00XX for other control
-// characters, everything else as UTF-8; doubles in Java's notation, NaN and infinities as strings.
+// JSON strings and numbers written as Jackson writes them: short escapes, upper-case \uXXXX for other control
+// characters and for surrogates, in pairs or alone, everything else as UTF-8; doubles in Java's notation, NaN and
+// infinities as strings. Keys have to be the same bytes: partitions and compaction go by them.
 import { ByteWriter } from '../byte-writer.ts';
 import { javaDouble, javaFloat } from '../java-text.ts';
 
-/** For a byte below 0x80: the character after the backslash, 1 for \u00XX, 0 for none. */
+const CONTROL = 1;
+const FOUR_BYTES = 2;
+/**
+ * For a byte of UTF-8: 0 where it stands for itself, the character after the backslash, or what else it is: a control
+ * character or the first of four bytes.
+ */
 export const ESCAPE: Uint8Array = new Uint8Array(256);
-for (let code = 0; code < 0x20; code++) ESCAPE[code] = 1;
+ESCAPE.fill(CONTROL, 0, 0x20);
+ESCAPE.fill(FOUR_BYTES, 0xf0, 0xf8);
 for (const [code, letter] of [
   [0x08, 'b'],
   [0x09, 't'],
@@ -18,15 +25,9 @@ for (const [code, letter] of [
   ESCAPE[code] = letter.charCodeAt(0);
 }
 const HEX = Buffer.from('0123456789ABCDEF', 'latin1');
-const NEEDS_ESCAPE = /["\\\u0000-\u001f]/;
+const NEEDS_ESCAPE = /["\\\u0000-\u001f\ud800-\udfff]/;
 
-/** Writes UTF-8 bytes `[start, end)` as a JSON string. Rows, where it matters, are written by RowWriter. */
-export function writeUtf8String(out: ByteWriter, source: Buffer, start: number, end: number): void {
-  out.byte(0x22);
-  writeEscaped(out, source, start, end);
-}
-
-/** The rest of a string, escaped where it has to be, with the closing quote. */
+/** UTF-8 bytes `[start, end)` as the rest of a string, escaped where it has to be, with the closing quote. */
 export function writeEscaped(out: ByteWriter, source: Buffer, start: number, end: number): void {
   out.reserve(6 * (end - start) + 1);
   const { buffer } = out;
@@ -38,19 +39,39 @@ export function writeEscaped(out: ByteWriter, source: Buffer, start: number, end
       buffer[at++] = byte;
       continue;
     }
-    buffer[at++] = 0x5c;
-    if (escape === 1) {
-      buffer[at++] = 0x75;
-      buffer[at++] = 0x30;
-      buffer[at++] = 0x30;
-      buffer[at++] = HEX[byte >> 4] as number;
-      buffer[at++] = HEX[byte & 15] as number;
-    } else {
-      buffer[at++] = escape;
-    }
+    if (escape === FOUR_BYTES && i + 4 <= end) {
+      const [second, third, fourth] = [source[i + 1], source[i + 2], source[i + 3]] as [
+        number,
+        number,
+        number,
+      ];
+      i += 3;
+      const point = ((byte & 7) << 18) | ((second & 63) << 12) | ((third & 63) << 6) | (fourth & 63);
+      at = writeUnit(buffer, at, 0xd800 + ((point - 0x10000) >> 10));
+      at = writeUnit(buffer, at, 0xdc00 + (point & 0x3ff));
+    } else if (escape === FOUR_BYTES) buffer[at++] = byte;
+    else at = writeEscape(buffer, at, byte);
   }
   buffer[at++] = 0x22;
   out.position = at;
+}
+
+/** `\n`, `\u001F`, ... */
+function writeEscape(buffer: Buffer, at: number, byte: number): number {
+  const escape = ESCAPE[byte] as number;
+  if (escape === CONTROL) return writeUnit(buffer, at, byte);
+  buffer[at] = 0x5c;
+  buffer[at + 1] = escape;
+  return at + 2;
+}
+
+/** `\uXXXX` */
+function writeUnit(buffer: Buffer, at: number, unit: number): number {
+  buffer[at] = 0x5c;
+  buffer[at + 1] = 0x75;
+  for (let digit = 0; digit < 4; digit++)
+    buffer[at + 2 + digit] = HEX[(unit >> (12 - 4 * digit)) & 15] as number;
+  return at + 6;
 }
 
 /** Up to this length a loop over the characters beats the set-up of a native write. */
@@ -60,13 +81,38 @@ const SHORT_TEXT = 64;
 export function writeString(out: ByteWriter, text: string): void {
   if (text.length <= SHORT_TEXT && writeShortAscii(out, text)) return;
   if (NEEDS_ESCAPE.test(text)) {
-    const bytes = Buffer.from(text, 'utf8');
-    writeUtf8String(out, bytes, 0, bytes.length);
+    writeUnits(out, text);
     return;
   }
   out.byte(0x22);
   out.utf8(text);
   out.byte(0x22);
+}
+
+/** Unit by unit: a surrogate may stand alone where a text was cut. */
+function writeUnits(out: ByteWriter, text: string): void {
+  out.reserve(6 * text.length + 2);
+  const { buffer } = out;
+  let at = out.position;
+  buffer[at++] = 0x22;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) {
+      if (ESCAPE[unit] === 0) buffer[at++] = unit;
+      else at = writeEscape(buffer, at, unit);
+    } else if (unit < 0x800) {
+      buffer[at++] = 0xc0 | (unit >> 6);
+      buffer[at++] = 0x80 | (unit & 63);
+    } else if (unit >= 0xd800 && unit < 0xe000) {
+      at = writeUnit(buffer, at, unit);
+    } else {
+      buffer[at++] = 0xe0 | (unit >> 12);
+      buffer[at++] = 0x80 | ((unit >> 6) & 63);
+      buffer[at++] = 0x80 | (unit & 63);
+    }
+  }
+  buffer[at++] = 0x22;
+  out.position = at;
 }
 
 /** False, having written nothing, when the text holds anything but ASCII that stands for itself (or a plain escape). */

@@ -53,6 +53,8 @@ export interface CaptureRunOptions {
   readonly context: SourceTaskContext;
   readonly queue: ChangeQueue<SourceRecord>;
   readonly sourcePartition: SourcePartition;
+  /** Where the beginning of a snapshot is stored. */
+  readonly beginningPartition: SourcePartition;
   readonly headers: Headers;
   readonly privates: PrivateRecords;
   readonly marks: StoredMarks;
@@ -391,9 +393,10 @@ export class CaptureRun {
    * position it is.
    */
   async #storeBeginning(offset: OffsetMap): Promise<void> {
+    const { privates, beginningPartition } = this.#options;
     const { signal } = this.#stopping;
     const stored = Promise.all([
-      this.#options.privates.keep(this.#options.sourcePartition, offset),
+      privates.keep(beginningPartition, offset).then(() => this.offsetStored()),
       this.#lineage.stored,
     ]);
     await new Promise<void>((resolve) => {

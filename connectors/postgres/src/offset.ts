@@ -4,7 +4,9 @@ import {
   type JsonValue,
   type OffsetMap,
   offsetMapOf,
+  privatePartition,
   type SourceOffset,
+  type SourcePartition,
 } from '@millrace/connect-api';
 import { type Lsn, maxLsn } from './protocol/lsn.ts';
 import { SNAPSHOT_EXACT, SNAPSHOT_STATE } from './snapshot/snapshot-state.ts';
@@ -25,6 +27,11 @@ export interface StoredOffset {
   /** A snapshot that this offset belongs to. */
   readonly snapshot: { readonly complete: boolean } | undefined;
   readonly map: OffsetMap;
+}
+
+/** Where it is stored at which a first snapshot begins: as from Debezium, there is no offset before the first row's. */
+export function beginningPartition(partition: SourcePartition): SourcePartition {
+  return privatePartition(partition, 'beginning');
 }
 
 /** Reads an offset map; undefined when it holds no position. */

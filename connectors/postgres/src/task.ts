@@ -30,7 +30,14 @@ import {
 import { CaptureRun } from './capture-run.ts';
 import { type PostgresConfig, resolveConfig } from './config.ts';
 import { upgradeConfig } from './config-upgrade.ts';
-import { betweenOffset, ChangeOffset, confirmablePosition, MarkOffset, parseOffset } from './offset.ts';
+import {
+  beginningPartition,
+  betweenOffset,
+  ChangeOffset,
+  confirmablePosition,
+  MarkOffset,
+  parseOffset,
+} from './offset.ts';
 import type { Lsn } from './protocol/lsn.ts';
 import { showSlotMetrics } from './slot-metrics.ts';
 import { StoredMarks } from './stored-marks.ts';
@@ -84,8 +91,9 @@ export class PostgresSourceTask implements SourceTask {
       sourcePartition: this.#partition,
       clock: context.clock,
     });
-    const map = await context.offsets.offset(this.#partition);
-    const stored = parseOffset(map);
+    const beginning = beginningPartition(this.#partition);
+    const offset = await context.offsets.offset(this.#partition);
+    const stored = parseOffset(offset ?? (await context.offsets.offset(beginning)));
     this.#lastOffset = stored?.map;
     const progress = new SnapshotProgress(context.clock);
     this.#run = new CaptureRun({
@@ -93,6 +101,7 @@ export class PostgresSourceTask implements SourceTask {
       context,
       queue: this.#queue,
       sourcePartition: this.#partition,
+      beginningPartition: offset === null ? beginning : this.#partition,
       headers: this.#headers(config, context),
       privates: this.#privates,
       marks: this.#marks,

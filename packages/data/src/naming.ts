@@ -101,7 +101,8 @@ export function topicNaming(options: TopicNamingOptions): TopicNaming {
       const name = full(parts);
       return { name: field.name, table: field.rewrite(name) ?? name };
     },
-    heartbeatTopic: clean(options.heartbeatName ?? [options.heartbeatPrefix, prefix].join(delimiter)),
-    transactionTopic: clean([prefix, options.transactionTopic].join(delimiter)),
+    // as they are: only names of tables hold what a topic may not
+    heartbeatTopic: options.heartbeatName ?? [options.heartbeatPrefix, prefix].join(delimiter),
+    transactionTopic: [prefix, options.transactionTopic].join(delimiter),
   };
 }

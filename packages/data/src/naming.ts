@@ -83,7 +83,7 @@ function escaped(char: string): string {
   return `_u${hex.length <= 2 ? '00' : ''}${hex}`;
 }
 
-/** The naming that a config asks for. A class we do not know names topics as the default does. */
+/** The naming that a config asks for. */
 export function topicNaming(options: TopicNamingOptions): TopicNaming {
   const { prefix, delimiter } = options;
   const unicode = options.strategy.includes('Unicode');

@@ -84,10 +84,10 @@ describe('createChain', () => {
     const connect = 'org.apache.kafka.connect.errors.ConnectException: ';
     const said =
       "org.apache.kafka.common.config.ConfigException: Unknown configuration 'predicates.p.plugin.version'";
-    expect(javaTrace(error).split('\n').filter((line) => /^(org|Caused)/.test(line))).toEqual([
-      `${connect}${connect}${said}`,
-      `Caused by: ${connect}${said}`,
-      `Caused by: ${said}`,
-    ]);
+    expect(
+      javaTrace(error)
+        .split('\n')
+        .filter((line) => /^(org|Caused)/.test(line)),
+    ).toEqual([`${connect}${connect}${said}`, `Caused by: ${connect}${said}`, `Caused by: ${said}`]);
   });
 });

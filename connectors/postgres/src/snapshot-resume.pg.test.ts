@@ -141,6 +141,8 @@ describe('a snapshot that is interrupted', () => {
       // Dies before any offset of its rows was stored.
       await using driver = await TaskDriver.start(settings, durable.offset, durable.lineage, durable.kept);
       consumer.take(await driver.until(1000));
+      // As from Debezium, there is no offset before a row of it is delivered.
+      expect(driver.stored).toBeNull();
       durable = { offset: driver.stored, lineage: driver.lineage, kept: new Map(driver.kept) };
       await driver.task.stop();
       await db.query(`delete from a where id between ${life * 1000 + 10} and ${life * 1000 + 500}`);

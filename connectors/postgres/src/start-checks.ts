@@ -10,6 +10,7 @@ import { DEBEZIUM_EXCEPTION } from './errors.ts';
 /** @throws config.invalid */
 export function refuseAtStart(config: ResolvedConfig): void {
   refuseCustomModes(config);
+  refuseStrategy(config.string('topic.naming.strategy').trim());
   refuseTopicNames(config);
 }
 
@@ -50,6 +51,19 @@ const TOPIC_NAMES = [
 ];
 /** Strategies that name topics by a pattern. */
 export const REGEX_STRATEGY: RegExp = /^io\.debezium\.schema\.(?:Default|Schema)RegexTopicNamingStrategy$/;
+
+const STRATEGIES = /^io\.debezium\.schema\.(?:Default|Schema)(?:Regex|Unicode)?TopicNamingStrategy$/;
+
+/** Other strategies are Java classes, under whose names topics would come out wrong. @throws config.invalid, as Debezium */
+function refuseStrategy(name: string): void {
+  if (STRATEGIES.test(name)) return;
+  const cause = new MillraceError('config.invalid', name, { javaClass: 'java.lang.ClassNotFoundException' });
+  throw new MillraceError('config.invalid', `Unable to find class ${name}`, {
+    cause,
+    configKey: 'topic.naming.strategy',
+    javaClass: 'java.lang.IllegalArgumentException',
+  });
+}
 
 /** What Debezium looks at when its task starts. @throws config.invalid, in its words */
 function refuseTopicNames({ raw }: ResolvedConfig): void {

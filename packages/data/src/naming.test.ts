@@ -63,6 +63,14 @@ describe('topic names', () => {
     expect(naming.dataTopic(['public', 'a\tł中'])).toBe('shop.public.a_u009_u142_u4e2d');
   });
 
+  test('the Unicode strategy leaves the topics of heartbeats and transactions as they are', () => {
+    const strategy = 'io.debezium.schema.SchemaUnicodeTopicNamingStrategy';
+    const naming = topicNaming(options({ strategy, prefix: 'my_shop' }));
+    expect(naming.dataTopic(['public', 'a'])).toBe('my_u005fshop.public.a');
+    expect(naming.heartbeatTopic).toBe('__debezium-heartbeat.my_shop');
+    expect(naming.transactionTopic).toBe('my_shop.transaction');
+  });
+
   test('schema names are made valid for Avro as Debezium does: of digits only the first of all is changed', () => {
     expect(adjustSchemaName('1shop-1.public.1st', 'avro')).toBe('_1shop_1.public.1st');
     expect(adjustSchemaName('shop.a_b.1st', 'avro_unicode')).toBe('shop.a_u005fb.1st');

@@ -83,7 +83,7 @@ function escaped(char: string): string {
   return `_u${hex.length <= 2 ? '00' : ''}${hex}`;
 }
 
-/** The naming that a config asks for. A class we do not know names topics as the default does. */
+/** The naming that a config asks for. */
 export function topicNaming(options: TopicNamingOptions): TopicNaming {
   const { prefix, delimiter } = options;
   const unicode = options.strategy.includes('Unicode');
@@ -101,7 +101,8 @@ export function topicNaming(options: TopicNamingOptions): TopicNaming {
       const name = full(parts);
       return { name: field.name, table: field.rewrite(name) ?? name };
     },
-    heartbeatTopic: clean(options.heartbeatName ?? [options.heartbeatPrefix, prefix].join(delimiter)),
-    transactionTopic: clean([prefix, options.transactionTopic].join(delimiter)),
+    // as they are: only names of tables hold what a topic may not
+    heartbeatTopic: options.heartbeatName ?? [options.heartbeatPrefix, prefix].join(delimiter),
+    transactionTopic: [prefix, options.transactionTopic].join(delimiter),
   };
 }

@@ -24,7 +24,7 @@ const MAX_DEPTH = 32;
 export function parseValueText(text: string): SchemaAndValue {
   const parser = new TextParser(text);
   const structured = parser.document();
-  return structured ?? scalar(text.trim(), false) ?? leading(text) ?? { schema: STRING, value: text };
+  return structured ?? scalar(text.trim()) ?? leading(text) ?? { schema: STRING, value: text };
 }
 
 /** A number before a comma: Connect reads no further than the first token. */
@@ -33,9 +33,9 @@ function leading(text: string): SchemaAndValue | undefined {
   return comma < 0 ? undefined : numeric(text.slice(0, comma).trim());
 }
 
-function scalar(token: string, embedded: boolean): SchemaAndValue | undefined {
+function scalar(token: string): SchemaAndValue | undefined {
   if (token === 'true' || token === 'false') return { schema: BOOLEAN, value: token === 'true' };
-  if (token === 'null' && embedded) return { schema: null, value: null };
+  if (token === 'null') return { schema: null, value: null };
   return temporal(token) ?? numeric(token);
 }
 
@@ -166,7 +166,7 @@ class TextParser {
     const moment = /^(?:\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d\.\d{3}Z)?|\d\d:\d\d:\d\d\.\d{3}Z)/.exec(rest);
     const token = moment?.[0] ?? /^[^\s,:[\]{}"]+/.exec(rest)?.[0];
     if (token === undefined) return undefined;
-    const found = scalar(token, true);
+    const found = scalar(token);
     if (found) this.#at += token.length;
     return found;
   }

@@ -4,6 +4,7 @@ import { arraySchema, isEnvelope, optional, type Schema, STRING, Struct, sameVal
 import { ConfigDef, type RawConfig } from '@millrace/foundation';
 import { debeziumKey } from './debezium-keys.ts';
 import { DeleteHeaders, withHeaders } from './delete-headers.ts';
+import { noSuchField } from './errors.ts';
 import { validatedByKey } from './validated-config.ts';
 
 const LOW = { importance: 'LOW', width: 'LONG' } as const;
@@ -32,8 +33,8 @@ export class ExtractChangedRecordState implements Transformation {
     const config = validatedByKey(extractChangedRecordStateConfig, settings);
     const changed = config.optionalString('header.changed.name');
     const unchanged = config.optionalString('header.unchanged.name');
-    this.#changed = changed === undefined ? undefined : listHeader(changed);
-    this.#unchanged = unchanged === undefined ? undefined : listHeader(unchanged);
+    this.#changed = changed?.trim() ? listHeader(changed) : undefined;
+    this.#unchanged = unchanged?.trim() ? listHeader(unchanged) : undefined;
   }
 
   apply<R extends ConnectRecord>(record: R): R | null {
@@ -41,8 +42,11 @@ export class ExtractChangedRecordState implements Transformation {
     const event = record.value;
     if (event === null) return withHeaders(record, this.#headers.before(record));
     if (!(event instanceof Struct) || !isEnvelope(record.valueSchema)) return record;
-    const before = event.schema.field('before') ? event.getRaw('before') : null;
-    const after = event.schema.field('after') ? event.getRaw('after') : null;
+    const [after, before] = ['after', 'before'].map((name) => {
+      // It was flattened, say, and has kept the name of its schema.
+      if (event.schema.field(name) === undefined) throw noSuchField(name);
+      return event.getRaw(name);
+    });
     const changed: string[] = [];
     const unchanged: string[] = [];
     if (before instanceof Struct && after instanceof Struct) {

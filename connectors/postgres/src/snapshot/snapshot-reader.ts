@@ -4,7 +4,7 @@
 import type { SourceOffset, SourceRecord } from '@millrace/connect-api';
 import type { ChangeContext, ChangeQueue, SnapshotProgress } from '@millrace/connector-common';
 import { RawRow, type Struct } from '@millrace/data';
-import type { Clock, Logger } from '@millrace/foundation';
+import { type Clock, type Logger, MillraceError } from '@millrace/foundation';
 import type { PostgresConfig } from '../config.ts';
 import { quoteTable } from '../connection.ts';
 import { toPostgresError } from '../errors.ts';
@@ -34,8 +34,8 @@ export interface SnapshotOptions extends TableOptions {
   readonly signal: AbortSignal;
   /** The first of all tables: Debezium marks the first row only where that one has rows. */
   readonly firstTable: TableName | undefined;
-  /** Called when a table is begun, and with the number of its rows when it was read. */
-  readonly onTable: (table: TableName, rows?: number) => void;
+  /** Called when a table is begun, and with the number of its rows when it was read, or that it could not be. */
+  readonly onTable: (table: TableName, end?: number | 'failed') => void;
 }
 
 /** A row whose marker is not known yet. */
@@ -87,7 +87,10 @@ export class SnapshotReader {
   async #readTable(name: TableName): Promise<void> {
     const { client, config, logger, clock, onTable, shared, progress } = this.#options;
     const started = clock.monotonicMs();
-    const table = await openTable(this.#options, name);
+    const table = await openTable(this.#options, name).catch((error: unknown) => {
+      onTable(name);
+      throw this.#failed(name, error);
+    });
     if (table === undefined) return;
     if (shared.isDone(table)) {
       progress.tableDone(qualified(name));
@@ -104,8 +107,7 @@ export class SnapshotReader {
     try {
       rows = await this.#copy(table, after);
     } catch (error) {
-      if (this.#options.signal.aborted) throw error;
-      throw toPostgresError(error, `Cannot read table ${qualified(name)}`);
+      throw this.#failed(name, error);
     }
     if (this.#held?.table !== table) shared.finish(table);
     onTable(name, rows);
@@ -118,6 +120,16 @@ export class SnapshotReader {
       },
       'read a table for the snapshot',
     );
+  }
+
+  /** What to throw where a table cannot be read. */
+  #failed(name: TableName, error: unknown): unknown {
+    const { signal, onTable } = this.#options;
+    if (signal.aborted) return error;
+    // A value that cannot be converted is no answer of the server.
+    const ofServer = !(error instanceof MillraceError) || error.code === 'postgres.table_unusable';
+    if (ofServer) onTable(name, 'failed');
+    return toPostgresError(error, `Cannot read table ${qualified(name)}`);
   }
 
   async #copy(table: OpenTable, after: readonly string[] | undefined): Promise<number> {

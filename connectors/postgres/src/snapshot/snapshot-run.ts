@@ -92,23 +92,28 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
       javaSetOrder(tables.map(qualified)).join(','),
       options.listed.map(qualified).join(','),
     ];
-    const onTable = (table: TableName, rows?: number): void => {
+    const onTable = (table: TableName, end?: number | 'failed'): void => {
       const name = qualified(table);
+      if (end === 'failed') {
+        const data = { scanned_collection: name, status: 'SQL_EXCEPTION' };
+        notify({ aggregate: 'Initial Snapshot', type: 'TABLE_SCAN_COMPLETED', data });
+        return;
+      }
       options.step.enter(
-        rows === undefined ? `reading ${name} for the snapshot` : 'preparing the next table of the snapshot',
+        end === undefined ? `reading ${name} for the snapshot` : 'preparing the next table of the snapshot',
         'Look in pg_stat_activity at what the query waits for, such as a lock.',
       );
-      if (rows !== undefined) progress.tableDone(name);
+      if (end !== undefined) progress.tableDone(name);
       notify({
         aggregate: 'Initial Snapshot',
-        ...(rows === undefined
+        ...(end === undefined
           ? { type: 'IN_PROGRESS', data: { data_collections: read, current_collection_in_progress: name } }
           : {
               type: 'TABLE_SCAN_COMPLETED',
               data: {
                 data_collections: listed,
                 scanned_collection: name,
-                total_rows_scanned: String(rows),
+                total_rows_scanned: String(end),
                 status: 'SUCCEEDED',
               },
             }),

@@ -457,6 +457,7 @@ export class ChangeReader implements ReplicationHandler {
     this.#started = true;
     this.#counts.messages++;
     const processed = this.#batch.now();
+    if (transaction === undefined) this.#position.endedOutside(lsn);
     const { lastCommitLsn } = this.#position;
     this.#batch.keep(reader.bytes);
     const block = transaction === undefined ? null : (this.#transactions?.block(null, lsn) ?? null);

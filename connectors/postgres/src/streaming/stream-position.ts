@@ -30,7 +30,7 @@ export class StreamPosition {
   transaction: StreamTransaction | undefined;
   /** Where the rows that were read and those that are streamed overlap; undefined once the stream is past it. */
   window: SnapshotWindow | undefined;
-  /** The end of the last transaction that had something for us. */
+  /** The end of the last transaction, or message outside of one, that had something for us. */
   lastCommitLsn: Lsn | null;
   /** The offset of the last record, or of a position after it. */
   lastOffset: SourceOffset;
@@ -95,6 +95,11 @@ export class StreamPosition {
   ended(transaction: StreamTransaction, endLsn: Lsn): void {
     this.lastCommitLsn = endLsn;
     this.#ended = transaction;
+  }
+
+  /** A message outside of transactions, which nothing is left to come before: as from Debezium it counts as an end, too. */
+  endedOutside(lsn: Lsn): void {
+    this.lastCommitLsn = maxLsn(this.lastCommitLsn ?? lsn, lsn);
   }
 
   /** Several rows of one COPY share a position. */

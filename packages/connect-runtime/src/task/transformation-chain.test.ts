@@ -1,5 +1,5 @@
 import { type ConnectRecord, type Plugin, type PluginEntry, SourceRecord } from '@millrace/connect-api';
-import { ConfigDef, type RawConfig } from '@millrace/foundation';
+import { ConfigDef, javaTrace, type RawConfig } from '@millrace/foundation';
 import { describe, expect, it } from 'vitest';
 import { PluginRegistry } from '../plugins.ts';
 import { createChain } from './transformation-chain.ts';
@@ -78,10 +78,16 @@ describe('createChain', () => {
     expect([negated.apply(record('a'))?.topic, negated.apply(record('b'))]).toEqual(['a', null]);
   });
 
-  it('refuses a predicate that is not there', async () => {
+  it('refuses a predicate that is not there, as Connect words and wraps it', async () => {
     const config = { transforms: 'd', 'transforms.d.type': 'test.Drop', 'transforms.d.predicate': 'p' };
-    await expect(createChain(config, registry)).rejects.toMatchObject({
-      configKey: 'transforms.d.predicate',
-    });
+    const error: unknown = await createChain(config, registry).catch((thrown: unknown) => thrown);
+    const connect = 'org.apache.kafka.connect.errors.ConnectException: ';
+    const said =
+      "org.apache.kafka.common.config.ConfigException: Unknown configuration 'predicates.p.plugin.version'";
+    expect(
+      javaTrace(error)
+        .split('\n')
+        .filter((line) => /^(org|Caused)/.test(line)),
+    ).toEqual([`${connect}${connect}${said}`, `Caused by: ${connect}${said}`, `Caused by: ${said}`]);
   });
 });

@@ -1,6 +1,6 @@
 // The transformations of a task, each with the predicate that decides which records it sees.
 import type { ConnectRecord, Predicate, Transformation } from '@millrace/connect-api';
-import type { RawConfig } from '@millrace/foundation';
+import { MillraceError, messageOf, type RawConfig } from '@millrace/foundation';
 import { withPrefix } from '../config/client-overrides.ts';
 import { connectError, JAVA } from '../errors.ts';
 import type { PluginRegistry } from '../plugins.ts';
@@ -46,34 +46,28 @@ export class TransformationChain {
   }
 }
 
-/** Makes the chain of a config with `transforms` and `predicates`. */
+/** Makes the chain of a config with `transforms` and `predicates`. @throws what is wrong, as the cause of an error as Connect wraps it */
 export async function createChain(config: RawConfig, plugins: PluginRegistry): Promise<TransformationChain> {
-  const predicates = new Map<string, Predicate>();
-  for (const alias of aliasesOf(config['predicates'])) {
-    predicates.set(alias, await createPredicate(config, alias, plugins));
-  }
   const steps: ChainStep[] = [];
   for (const alias of aliasesOf(config['transforms'])) {
-    const settings = withPrefix(config, `transforms.${alias}.`);
-    const plugin = await plugins.get(settings['type'] ?? '', 'transformation');
-    const transformation = plugin.create();
-    transformation.configure(ownSettings(settings, plugin.configDef.keys.has('predicate')));
-    const name = settings['predicate'];
-    const predicate = name === undefined ? null : predicates.get(name);
-    if (predicate === undefined) {
-      throw connectError(
-        'connect.data',
-        `Transformation '${alias}' names a predicate '${name}' there is not`,
-        {
-          configKey: `transforms.${alias}.predicate`,
-          javaClass: JAVA.config,
-        },
-      );
+    try {
+      steps.push(await createStep(config, alias, plugins));
+    } catch (error) {
+      throw wrapped(error);
     }
-    const negate = settings['negate']?.trim().toLowerCase() === 'true';
-    steps.push({ alias, className: plugin.className, transformation, predicate, negate });
   }
   return new TransformationChain(steps);
+}
+
+async function createStep(config: RawConfig, alias: string, plugins: PluginRegistry): Promise<ChainStep> {
+  const settings = withPrefix(config, `transforms.${alias}.`);
+  const plugin = await plugins.get(settings['type'] ?? '', 'transformation');
+  const transformation = plugin.create();
+  transformation.configure(ownSettings(settings, plugin.configDef.keys.has('predicate')));
+  const name = settings['predicate'];
+  const predicate = name === undefined ? null : await createPredicate(config, name, plugins);
+  const negate = settings['negate']?.trim().toLowerCase() === 'true';
+  return { alias, className: plugin.className, transformation, predicate, negate };
 }
 
 async function createPredicate(
@@ -81,11 +75,31 @@ async function createPredicate(
   alias: string,
   plugins: PluginRegistry,
 ): Promise<Predicate> {
+  if (!aliasesOf(config['predicates']).includes(alias)) {
+    const message = `Unknown configuration 'predicates.${alias}.plugin.version'`;
+    throw wrapped(
+      connectError('connect.data', message, {
+        configKey: `predicates.${alias}.type`,
+        javaClass: JAVA.config,
+        hint: `Name a predicate '${alias}' in predicates, with its type, or take it out of the transform.`,
+      }),
+    );
+  }
   const settings = withPrefix(config, `predicates.${alias}.`);
   const plugin = await plugins.get(settings['type'] ?? '', 'predicate');
   const predicate = plugin.create();
   predicate.configure(ownSettings(settings, false));
   return predicate;
+}
+
+/** `new ConnectException(cause)`, whose message is the text of the cause. */
+function wrapped(cause: unknown): Error {
+  const message = messageOf(cause);
+  return connectError(
+    'connect.data',
+    cause instanceof MillraceError ? `${cause.javaClass}: ${message}` : message,
+    { cause },
+  );
 }
 
 /** Without the keys that are the worker's: the class, its version, the predicate. */

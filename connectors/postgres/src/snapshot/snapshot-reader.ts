@@ -20,6 +20,7 @@ import {
   type SourceIdentity,
   snapshotSource,
 } from '../source-info.ts';
+import { isOutOfSight } from './rewritten-table.ts';
 import type { SharedSnapshot } from './shared-snapshot.ts';
 import { type OpenTable, openTable, type TableOptions } from './snapshot-table.ts';
 
@@ -106,6 +107,10 @@ export class SnapshotReader {
     } catch (error) {
       if (this.#options.signal.aborted) throw error;
       throw toPostgresError(error, `Cannot read table ${qualified(name)}`);
+    }
+    if (await isOutOfSight(client, table.oid)) {
+      shared.outOfSight(table);
+      return;
     }
     if (this.#held?.table !== table) shared.finish(table);
     onTable(name, rows);

@@ -3,7 +3,7 @@
 import type { Logger } from '@millrace/foundation';
 import type { PostgresConfig } from './config.ts';
 import { DEBEZIUM_EXCEPTION, postgresError } from './errors.ts';
-import type { StoredOffset } from './offset.ts';
+import { isBeginning, type StoredOffset } from './offset.ts';
 import { formatLsn, type Lsn } from './protocol/lsn.ts';
 import type { PositionCheck, SlotState } from './replication-slot.ts';
 
@@ -49,7 +49,9 @@ export function makePlan(input: PlanInput): Plan {
 function decide(input: PlanInput): Plan {
   const { config, stored, slot } = input;
   const { readData, readsAlways, mayAbandon } = config.snapshot;
-  if (stored === undefined) return { snapshot: readData, resume: undefined, slot };
+  // As Debezium, which has stored nothing by then: a config that asks for the tables now gets them.
+  if (stored === undefined || (readData && isBeginning(stored)))
+    return { snapshot: readData, resume: undefined, slot };
   if (!isFinished(stored)) {
     if (!readData && !mayAbandon) throw snapshotUnfinished();
     const interrupted = isResumable(input) ? stored : undefined;

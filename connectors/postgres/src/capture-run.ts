@@ -27,13 +27,7 @@ import { endOnAbort, openSession, runHeartbeatQuery } from './connection.ts';
 import { ask, fromServer, postgresError, producerError } from './errors.ts';
 import { checkGuardrail } from './guardrail.ts';
 import { LineageGuard } from './lineage-guard.ts';
-import {
-  bareOffset,
-  betweenOffset,
-  confirmablePosition,
-  type StoredOffset,
-  snapshotOffset,
-} from './offset.ts';
+import { bareOffset, beginningOffset, confirmablePosition, type StoredOffset } from './offset.ts';
 import { type Lsn, maxLsn } from './protocol/lsn.ts';
 import { prepareIdentities, preparePublication } from './publication.ts';
 import {
@@ -384,7 +378,7 @@ export class CaptureRun {
     this.#positioned?.();
     const nowMs = this.#options.context.clock.nowMs();
     const position = await snapshotPosition(await this.#catalog(), begins, nowMs);
-    const offset = betweenOffset(snapshotOffset(position, true));
+    const offset = beginningOffset(position);
     // INV-3: without it a slot that is lost before the first change would be made anew in silence, behind a gap.
     this.#step.enter('storing where the stream begins');
     await this.#storeBeginning(offset);

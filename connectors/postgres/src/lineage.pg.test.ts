@@ -204,6 +204,26 @@ describe('a slot that was dropped while the task was stopped', () => {
     });
   });
 
+  test('a stream that has begun without a snapshot has one once the config asks for it, until there was a change', async () => {
+    await using db = await testDatabase();
+    await db.query('create table t (id int primary key); insert into t values (1)');
+    const settings = config(db, db.name, `${db.name}_s`, { 'snapshot.mode': 'no_data' });
+    const reads = { ...settings, 'snapshot.mode': 'initial' };
+    let begun: Pick<TaskDriver, 'stored' | 'lineage'>;
+    {
+      await using driver = await TaskDriver.start(settings);
+      await driver.untilTrue(() => driver.stored !== null && driver.lineage !== null);
+      begun = driver;
+    }
+    const stored = { offset: begun.stored ?? {}, lineage: begun.lineage ?? {} };
+    await db.query('insert into t values (2)');
+    const changed = await runUntil(settings, [2], stored);
+    await db.query('insert into t values (3)');
+    await runUntil(reads, [3], changed);
+    await db.query('select pg_drop_replication_slot($1)', [settings['slot.name']]);
+    await runUntil(reads, [1, 2, 3], stored);
+  });
+
   test('F16: and made anew, where nothing is read again: the old offset is gone before another lineage is stored (INV-3)', async () => {
     await using db = await testDatabase();
     await db.query('create table t (id int primary key); insert into t values (1)');

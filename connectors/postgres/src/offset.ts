@@ -211,6 +211,19 @@ export interface SnapshotPosition {
   readonly timestampUs: number;
 }
 
+/** The key of an offset that says that nothing was read or told yet: the stream has begun there without a snapshot. */
+const BEGUN = 'millrace_begun';
+
+/** The offset of a stream before its first change, where no snapshot was before it. */
+export function beginningOffset(position: SnapshotPosition): OffsetMap {
+  return { ...betweenOffset(snapshotOffset(position, true)), [BEGUN]: true };
+}
+
+/** Whether an offset is of such a stream still. */
+export function isBeginning({ map }: StoredOffset): boolean {
+  return map[BEGUN] === true;
+}
+
 /** The offset of what comes between a snapshot that is complete and the stream. */
 export function betweenOffset(map: OffsetMap): OffsetMap {
   return Object.fromEntries(Object.entries(map).filter(([key]) => !SNAPSHOT_KEYS.has(key)));

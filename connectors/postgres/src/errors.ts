@@ -30,6 +30,7 @@ export type PostgresErrorCode =
   | 'postgres.spool_failed'
   | 'postgres.query_failed'
   | 'postgres.table_unusable'
+  | 'postgres.table_rewritten'
   | 'postgres.too_many_tables'
   | 'postgres.reselect_failed';
 
@@ -130,6 +131,11 @@ const CODES: Record<PostgresErrorCode, ErrorCodeInfo> = {
   'postgres.table_unusable': {
     policy: 'needs_operator',
     remedy: 'Change the table or take it out of table.include.list.',
+  },
+  'postgres.table_rewritten': {
+    policy: 'retry',
+    remedy:
+      'The connector reads the table anew, and only that: restart its task where it does not do so by itself.',
   },
   'postgres.too_many_tables': {
     policy: 'needs_operator',

@@ -39,23 +39,24 @@ async function sql(server: PostgresServer, ...statements: string[]): Promise<voi
 interface Stored {
   readonly offset: OffsetMap;
   readonly lineage: OffsetMap;
+  readonly kept: ReadonlyMap<string, OffsetMap>;
 }
 
 /** Runs a task until it has delivered these rows, and stores where it is. */
 async function runUntil(
   settings: Record<string, string>,
   rows: readonly unknown[],
-  from?: Stored,
+  from?: Omit<Stored, 'offset'> & { readonly offset: OffsetMap | null },
 ): Promise<Stored> {
-  await using driver = await TaskDriver.start(settings, from?.offset, from?.lineage);
+  await using driver = await TaskDriver.start(settings, from?.offset, from?.lineage, from?.kept);
   await driver.until(rows.length);
   expect(driver.delivered.map(id)).toEqual(rows);
   await driver.commit();
   await driver.poll(); // a lineage that waited for the offset comes now
   await driver.commit();
-  const { latest, lineage } = driver;
+  const { latest, lineage, kept } = driver;
   if (latest === undefined || lineage === null) throw new Error('nothing was stored');
-  return { offset: latest.offset, lineage };
+  return { offset: latest.offset, lineage, kept };
 }
 
 /** Writes so much WAL that a position of the other server lies within it. */
@@ -163,7 +164,7 @@ describe('another server under the same names', () => {
       message: expect.stringMatching(/system identifier \d+, and this is \d+/) as string,
     });
     // What the record is for: without it, row 2 is passed over in silence.
-    const adopted = await runUntil(settings, [3], { offset: stored.offset, lineage: {} });
+    const adopted = await runUntil(settings, [3], { offset: stored.offset, lineage: {}, kept: stored.kept });
     expect(adopted.lineage['system_id']).not.toBe(stored.lineage['system_id']);
   });
 });
@@ -207,6 +208,26 @@ describe('a slot that was dropped while the task was stopped', () => {
     await expect(TaskDriver.start(settings, null, stored.lineage, stored.kept)).rejects.toMatchObject({
       code: 'postgres.slot_lost',
     });
+  });
+
+  test('a stream that has begun without a snapshot has one once the config asks for it, until there was a change', async () => {
+    await using db = await testDatabase();
+    await db.query('create table t (id int primary key); insert into t values (1)');
+    const settings = config(db, db.name, `${db.name}_s`, { 'snapshot.mode': 'no_data' });
+    const reads = { ...settings, 'snapshot.mode': 'initial' };
+    let begun: TaskDriver;
+    {
+      await using driver = await TaskDriver.start(settings);
+      await driver.untilTrue(() => whereItBegins(driver) === 'anew' && driver.lineage !== null);
+      begun = driver;
+    }
+    const stored = { offset: null, lineage: begun.lineage ?? {}, kept: begun.kept };
+    await db.query('insert into t values (2)');
+    const changed = await runUntil(settings, [2], stored);
+    await db.query('insert into t values (3)');
+    await runUntil(reads, [3], changed);
+    await db.query('select pg_drop_replication_slot($1)', [settings['slot.name']]);
+    await runUntil(reads, [1, 2, 3], stored);
   });
 
   test('F16: and made anew, where nothing is read again: the old offset does not count any more before another lineage is stored (INV-3)', async () => {

@@ -1,5 +1,7 @@
 // T1 of the correctness rules: a snapshot that is interrupted again and again, while others write.
-import { type TestDatabase, testDatabase } from '@millrace/testkit';
+import { offsetMapOf } from '@millrace/connect-api';
+import type { Struct } from '@millrace/data';
+import { eventually, type TestDatabase, testDatabase } from '@millrace/testkit';
 import { describe, expect, test } from 'vitest';
 import { Consumer, catchUp, isReading, live, NOTHING, stateOf } from './fixtures/interrupted-snapshot.ts';
 import { TaskDriver } from './fixtures/task-driver.ts';
@@ -277,5 +279,28 @@ describe('a snapshot that is interrupted', () => {
     durable = await live(settings, durable, consumer, { records: 500, lost: 0 }, EXACTLY_ONCE);
     await catchUp(settings, durable, consumer, () => new Workload(db, random(1)).mark(), EXACTLY_ONCE);
     expect(consumer.differences(await tablesOf(db), 4)).toEqual([]);
+  });
+
+  test('F2: has a transaction end after the deletes that waited, also where nothing follows them (INV-7)', {
+    timeout: 60_000,
+  }, async () => {
+    await using db = await testDatabase();
+    const settings = { ...settingsOf(db, 1), 'status.update.interval.ms': '50' };
+    const half = await halfRead(db, settings, new Consumer(1));
+    const { millrace_snapshot_exact: _, ...offset } = half.offset ?? {};
+    await db.query('delete from a where id < 1000');
+    await using driver = await TaskDriver.start(settings, offset, half.lineage, half.kept, EXACTLY_ONCE);
+    const { signal } = new AbortController();
+    let [deletes, isOver] = [0, false];
+    await eventually('the transaction may end', async () => {
+      const batch = await driver.task.poll(signal);
+      if (batch?.urgent === true && batch.position !== undefined)
+        await driver.task.commit([{ ...batch.position, offset: offsetMapOf(batch.position.offset) }]);
+      deletes +=
+        batch?.records.filter(({ value }) => (value as Struct | null)?.get('op') === 'd').length ?? 0;
+      if (deletes > 0 && batch !== null) isOver = batch.unfinished !== true;
+      return isOver;
+    });
+    expect(deletes).toBeGreaterThan(50);
   });
 });

@@ -130,12 +130,13 @@ export class PostgresSourceTask implements SourceTask {
     if (last !== undefined) this.#lastOffset = after ?? last.sourceOffset;
     this.#note(last);
     if (run.streaming !== undefined && heartbeat.due()) await this.#beat(records);
-    const mark = this.#completedSnapshot(records.length) ?? this.#mark(last !== undefined) ?? after;
-    if (mark === undefined && records.length === 0) return null;
+    const mark = this.#completedSnapshot(records.length) ?? this.#mark(last !== undefined);
+    const offset = mark ?? after;
+    if (offset === undefined && records.length === 0) return null;
     return {
       records,
-      ...(mark === undefined ? {} : { position: { partition: this.#partition, offset: mark } }),
-      unfinished,
+      ...(offset === undefined ? {} : { position: { partition: this.#partition, offset } }),
+      unfinished: this.#unfinished,
     };
   }
 
@@ -269,6 +270,8 @@ export class PostgresSourceTask implements SourceTask {
     const mark = new MarkOffset(base, lsn, incremental);
     this.#lastOffset = mark;
     this.#marks.handedOut(mark);
+    // INV-7: what the stream was behind with does not come again from there, so that a transaction may end.
+    if (run.streaming?.isBehind === true) this.#unfinished = false;
     run.streaming?.handedOut(lsn, mark);
     return mark;
   }

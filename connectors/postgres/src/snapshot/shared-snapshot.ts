@@ -54,6 +54,8 @@ export class SharedSnapshot {
   readonly #tracker: SnapshotTracker | undefined;
   /** Tables being read in no order: an interrupted run reads them again from the start. */
   readonly #unordered = new Set<OpenTable>();
+  /** Tables whose rows this run cannot see: they are not read to the end. */
+  readonly #outOfSight = new Set<OpenTable>();
   #isComplete = false;
   #last: ((marker: SnapshotMarker) => void) | undefined;
 
@@ -131,8 +133,17 @@ export class SharedSnapshot {
     this.#tracker?.advance(qualified(table.name), until, rows);
   }
 
+  /** A table was rewritten since this run's snapshot: a later one has to read it. */
+  outOfSight(table: OpenTable): void {
+    this.#outOfSight.add(table);
+  }
+  get tablesOutOfSight(): readonly string[] {
+    return [...this.#outOfSight].map(({ name }) => qualified(name));
+  }
+
   /** All rows of a table are handed over. */
   finish(table: OpenTable): void {
+    if (this.#outOfSight.has(table)) return;
     this.#unordered.delete(table);
     // Which rows the SELECT of a user's leaves out the stream cannot tell: all changes of that table are delivered.
     this.#tracker?.finish(qualified(table.name), table.overridden ? this.#start : undefined);

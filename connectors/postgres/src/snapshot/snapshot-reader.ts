@@ -20,6 +20,7 @@ import {
   type SourceIdentity,
   snapshotSource,
 } from '../source-info.ts';
+import { isOutOfSight } from './rewritten-table.ts';
 import type { SharedSnapshot } from './shared-snapshot.ts';
 import { type OpenTable, openTable, type TableOptions } from './snapshot-table.ts';
 
@@ -108,6 +109,10 @@ export class SnapshotReader {
       rows = await this.#copy(table, after);
     } catch (error) {
       throw this.#failed(name, error);
+    }
+    if (await isOutOfSight(client, table.oid)) {
+      shared.outOfSight(table);
+      return;
     }
     if (this.#held?.table !== table) shared.finish(table);
     onTable(name, rows);

@@ -10,7 +10,7 @@ import {
 import { javaSetOrder, type Notification, type Notifications } from '@millrace/connector-common';
 import type pg from 'pg';
 import { openSession, quoteLiteral } from '../connection.ts';
-import { toPostgresError } from '../errors.ts';
+import { postgresError, toPostgresError } from '../errors.ts';
 import { betweenOffset, type SnapshotPosition } from '../offset.ts';
 import { formatLsn, type Lsn } from '../protocol/lsn.ts';
 import type { CreatedSlot } from '../replication-slot.ts';
@@ -132,6 +132,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     await allOrNone(options.signal, (signal) =>
       [first, ...others].map((client) => new SnapshotReader({ ...each, client, signal }).read(next)),
     );
+    requireSeen(shared, options);
     shared.end();
     progress.completed();
     const { completeOffset, rowCount } = shared;
@@ -172,6 +173,14 @@ async function allOrNone(
   );
   await Promise.all(all);
   if (failure !== undefined) throw failure.error;
+}
+
+/** Where another run goes on, it reads what this one could not see. @throws postgres.table_rewritten */
+function requireSeen({ tablesOutOfSight: tables }: SharedSnapshot, options: SnapshotRunOptions): void {
+  if (tables.length === 0) return;
+  const text = `Rows of ${tables.join(', ')} are out of the sight of the snapshot, since a table was rewritten after it was begun`;
+  if (options.resumable !== undefined) throw postgresError('postgres.table_rewritten', text);
+  options.logger.error({ tables }, `${text}: they are missing; take the snapshot of these tables again`);
 }
 
 function notifier(options: SnapshotRunOptions, shared: SharedSnapshot): (notification: Notification) => void {

@@ -247,6 +247,10 @@ export class StreamingRun {
   get completeOffset(): ChangeOffset | undefined {
     return this.completeLsn === undefined ? undefined : this.#reader.position.completeOffset;
   }
+  /** See StreamPosition.isBehind. */
+  get isBehind(): boolean {
+    return this.#reader.position.isBehind;
+  }
   /** See StreamPosition.lastCommitLsn. */
   get lastCommitLsn(): Lsn | null {
     return this.#reader.position.lastCommitLsn;

@@ -5,7 +5,7 @@ import { isEnvelope, optional, type Schema, STRING, Struct } from '@millrace/dat
 import { ConfigDef, type ConfigKey, MillraceError, type RawConfig } from '@millrace/foundation';
 import { oneOfValues } from './debezium-keys.ts';
 import { DeleteHeaders } from './delete-headers.ts';
-import { recordError } from './errors.ts';
+import { ILLEGAL_ARGUMENT, recordError } from './errors.ts';
 import { EventField, parseEventFields } from './event-field.ts';
 import { basicsOf, buildStruct, fieldPairs, fieldValue, SchemaCache, structOf } from './side.ts';
 
@@ -162,7 +162,9 @@ export class ExtractNewRecordState implements Transformation {
     if (!isEnvelope(record.valueSchema) || !(envelope instanceof Struct)) return record;
     const op = textOf(envelope, 'op');
     if (op === 't') return null;
-    if (op === 'm' || !envelope.schema.field('after')) return record;
+    if (op === 'm') return record;
+    // It was flattened, say, and has kept the name of its schema.
+    if (!envelope.schema.field('after')) throw recordError('Unknown field: after', ILLEGAL_ARGUMENT);
     const headers = this.#headersFor(record, envelope);
     const isDelete = op === 'd';
     const row = envelope.getRaw(isDelete ? 'before' : 'after');

@@ -219,6 +219,12 @@ export function beginningOffset(position: SnapshotPosition): OffsetMap {
   return { ...betweenOffset(snapshotOffset(position, true)), [BEGUN]: true };
 }
 
+/** The same place once something is told there. */
+export function withoutBeginning(offset: SourceOffset): SourceOffset {
+  const { [BEGUN]: begun, ...rest } = offsetMapOf(offset);
+  return begun === undefined ? offset : rest;
+}
+
 /** Whether an offset is of such a stream still. */
 export function isBeginning({ map }: StoredOffset): boolean {
   return map[BEGUN] === true;

@@ -30,7 +30,14 @@ import {
 import { CaptureRun } from './capture-run.ts';
 import { type PostgresConfig, resolveConfig } from './config.ts';
 import { upgradeConfig } from './config-upgrade.ts';
-import { betweenOffset, ChangeOffset, confirmablePosition, MarkOffset, parseOffset } from './offset.ts';
+import {
+  betweenOffset,
+  ChangeOffset,
+  confirmablePosition,
+  MarkOffset,
+  parseOffset,
+  withoutBeginning,
+} from './offset.ts';
 import type { Lsn } from './protocol/lsn.ts';
 import { showSlotMetrics } from './slot-metrics.ts';
 import { StoredMarks } from './stored-marks.ts';
@@ -310,5 +317,5 @@ export class PostgresSourceTask implements SourceTask {
 function afterSnapshot(offset: SourceOffset): SourceOffset {
   if (offset instanceof ChangeOffset) return offset;
   const map = offsetMapOf(offset);
-  return map['snapshot_completed'] === true ? betweenOffset(map) : offset;
+  return map['snapshot_completed'] === true ? betweenOffset(map) : withoutBeginning(offset);
 }

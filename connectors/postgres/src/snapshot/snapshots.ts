@@ -19,7 +19,7 @@ import {
 import type pg from 'pg';
 import type { PostgresConfig } from '../config.ts';
 import { endOnAbort } from '../connection.ts';
-import { bareOffset, type StoredOffset } from '../offset.ts';
+import { bareOffset, type StoredOffset, withoutBeginning } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import { type CreatedSlot, createSlot, openForCreation, temporaryName } from '../replication-slot.ts';
 import { listTables, plainName, qualified, type TableName, type TypeCatalog } from '../schema/catalog.ts';
@@ -112,7 +112,7 @@ export class Snapshots {
       creator: await openForCreation(config.connection),
       create: (creator) => this.#create(creator, temporaryName(), { temporary: true }),
       ...this.#toRead(tables.filter(config.captured).filter((table) => matches(qualified(table)))),
-      offset,
+      offset: withoutBeginning(offset),
       exact: false,
       // By name, other than in incremental snapshots.
       select: (table) => request.conditions.find(({ collection }) => plainName(collection) === table)?.filter,

@@ -78,6 +78,14 @@ test('a blocking snapshot asked for by the file runs while the stream waits, wit
   await using driver = await TaskDriver.start(settings);
   writeFileSync(file, `${blocking('f')}\n`);
   await driver.untilTrue(() => reads(driver) === 5);
+  expect(Object.keys(driver.delivered.at(-1)?.offset ?? {})).toEqual([
+    'lsn',
+    'txId',
+    'ts_usec',
+    'last_snapshot_record',
+    'snapshot',
+    'snapshot_completed',
+  ]);
   expect(readFileSync(file, 'utf8')).toBe('');
   await db.query('insert into f values (6)');
   await driver.untilTrue(() => driver.delivered.some((one) => op(one) === 'c' && idOf(one) === 6));

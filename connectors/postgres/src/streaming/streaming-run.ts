@@ -48,6 +48,7 @@ import type { DescribedTable, SignalWatch } from './reader-options.ts';
 import { Reselect } from './reselect.ts';
 import { SignalDesk } from './signal-desk.ts';
 import { SnapshotWindow } from './snapshot-window.ts';
+import { silenceLimitMs, statusIntervalMs } from './stream-intervals.ts';
 import { StreamedTransactions } from './streamed-transactions.ts';
 import { TransactionSpool } from './transaction-spool.ts';
 import { commitVisible } from './visible-commit.ts';
@@ -85,11 +86,6 @@ export interface StreamingRunOptions {
   readonly blockingSnapshot: (request: SnapshotRequest, offset: SourceOffset) => Promise<void>;
 }
 
-const DEFAULT_STATUS_MS = 10_000;
-const MIN_STATUS_MS = 100;
-/** So long a silence is borne where the server itself would bear any. */
-const DEFAULT_SILENCE_MS = 5 * 60_000;
-const MIN_SILENCE_MS = 1_000;
 /** Longer than `commitVisible` takes where each of its queries is answered. */
 const VISIBLE_WITHIN_MS = 60_000;
 
@@ -141,15 +137,7 @@ export class StreamingRun {
     this.#reselect = this.#reselection();
     const signals = this.#signals();
     this.#incremental = signals?.incremental;
-    const { table, channels } = config.signals;
-    const goesOn = table !== undefined && channels.has('source');
-    if (resumed !== undefined && goesOn) this.#incremental?.restore(resumed.map);
-    this.#resting = goesOn ? undefined : restingState(resumed?.map);
-    if (this.#resting !== undefined)
-      context.logger.warn(
-        { key: 'signal.data.collection' },
-        'an incremental snapshot rests until there is a table of signals again',
-      );
+    this.#resting = this.#restore(resumed?.map);
     this.#reader = new ChangeReader({
       identity,
       sourcePartition,
@@ -180,6 +168,23 @@ export class StreamingRun {
       signals,
       streamed: this.#streamed,
     });
+  }
+
+  /** Takes up the incremental snapshot of a stored offset. Returns what is kept of it where this config cannot. */
+  #restore(stored: OffsetMap | undefined): OffsetMap | undefined {
+    const { config, context } = this.#options;
+    const { table, channels } = config.signals;
+    if (table !== undefined && channels.has('source')) {
+      if (stored !== undefined) this.#incremental?.restore(stored);
+      return undefined;
+    }
+    const resting = restingState(stored);
+    if (resting !== undefined)
+      context.logger.warn(
+        { key: 'signal.data.collection' },
+        'an incremental snapshot rests until there is a table of signals again',
+      );
+    return resting;
   }
 
   /** Starts the stream. @throws what the server answers; then `close` has nothing left to do */
@@ -489,14 +494,3 @@ function streamedTransactions({
 }
 /** From this version on the server does not tell of transactions that have nothing for us. */
 const SILENT_ON_EMPTY = 150000;
-
-/** As long as the server would bear our silence. */
-function silenceLimitMs({ walSenderTimeoutMs }: ServerFacts): number {
-  return walSenderTimeoutMs > 0 ? Math.max(MIN_SILENCE_MS, walSenderTimeoutMs) : DEFAULT_SILENCE_MS;
-}
-
-/** As often as the config says, and never less often than keeps the server from giving us up. */
-function statusIntervalMs(config: PostgresConfig, facts: ServerFacts): number {
-  const third = facts.walSenderTimeoutMs > 0 ? facts.walSenderTimeoutMs / 3 : DEFAULT_STATUS_MS;
-  return Math.max(MIN_STATUS_MS, Math.min(DEFAULT_STATUS_MS, third, config.statusIntervalMs));
-}

@@ -100,6 +100,7 @@ test('T5, F16: a slot that was made anew fails the source; reset offsets, the li
   expect((await millrace.request('GET', '/health/ready')).status).toBe(503);
   await stop('source');
   expect((await storedKeys()).sort()).toEqual([
+    '["source",{"server":"lineage","millrace":"beginning"}]',
     '["source",{"server":"lineage","millrace":"lineage"}]',
     '["source",{"server":"lineage"}]',
   ]);

@@ -28,6 +28,9 @@ export async function startTestBroker(
       'millrace.disk.reserve.bytes': '1048576',
       ...properties,
     },
+  }).catch(async (error: unknown) => {
+    await rm(dataDirectory, { recursive: true, force: true });
+    throw error;
   });
   return {
     handle,

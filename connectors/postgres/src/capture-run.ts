@@ -117,12 +117,7 @@ export class CaptureRun {
       if (this.#streaming !== undefined)
         this.#fail(postgresError('postgres.connection_lost', 'The session for the catalog was closed'));
     });
-    this.#lineage = new LineageGuard({
-      config,
-      context,
-      sourcePartition,
-      keep: (partition, offset) => options.privates.keep(partition, offset),
-    });
+    this.#lineage = new LineageGuard({ config, context, sourcePartition, records: options.privates });
     this.#identity = { logicalName: config.topicPrefix, database: config.connection.database };
     this.#snapshots = new Snapshots({
       ...options,

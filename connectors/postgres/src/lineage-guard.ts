@@ -1,6 +1,7 @@
 // Keeps the lineage of a run: asks the server who it is, compares that with what was stored, and sees to it that the
 // new lineage is stored at the right moment, after the old offset is gone and before the slot is moved.
 import type { OffsetMap, SourcePartition, SourceTaskContext } from '@millrace/connect-api';
+import type { PrivateRecords } from '@millrace/connector-common';
 import type pg from 'pg';
 import type { PostgresConfig } from './config.ts';
 import { openSession } from './connection.ts';
@@ -24,8 +25,7 @@ export interface LineageGuardOptions {
   readonly config: PostgresConfig;
   readonly context: SourceTaskContext;
   readonly sourcePartition: SourcePartition;
-  /** See PrivateRecords.keep. */
-  readonly keep: (partition: SourcePartition, offset: OffsetMap) => Promise<void>;
+  readonly records: PrivateRecords;
 }
 
 export class LineageGuard {
@@ -84,7 +84,7 @@ export class LineageGuard {
       await new Promise<void>((resolve) => {
         this.#release = resolve;
       });
-    await this.#options.keep(this.#partition, lineage);
+    await this.#options.records.keep(this.#partition, lineage);
     this.#durable = true;
   }
 

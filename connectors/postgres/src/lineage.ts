@@ -5,7 +5,6 @@
 import {
   type JsonValue,
   type OffsetMap,
-  ownerOfPrivate,
   privatePartition,
   type SourcePartition,
 } from '@millrace/connect-api';
@@ -37,10 +36,6 @@ const LINEAGE = 'lineage';
 /** The source partition under which the lineage of a connector is stored. */
 export function lineagePartition(partition: SourcePartition): SourcePartition {
   return privatePartition(partition, LINEAGE);
-}
-export function isLineage(partition: SourcePartition): boolean {
-  const owner = ownerOfPrivate(partition);
-  return owner !== undefined && JSON.stringify(lineagePartition(owner)) === JSON.stringify(partition);
 }
 
 export function lineageMap(lineage: Lineage): OffsetMap {

@@ -94,30 +94,24 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     ];
     const onTable = (table: TableName, end?: number | 'failed'): void => {
       const name = qualified(table);
-      if (end === 'failed') {
-        const data = { scanned_collection: name, status: 'SQL_EXCEPTION' };
-        notify({ aggregate: 'Initial Snapshot', type: 'TABLE_SCAN_COMPLETED', data });
-        return;
+      const hint = 'Look in pg_stat_activity at what the query waits for, such as a lock.';
+      const tell = (type: Notification['type'], data: NonNullable<Notification['data']>): void =>
+        notify({ aggregate: 'Initial Snapshot', type, data });
+      if (end === undefined) {
+        options.step.enter(`reading ${name} for the snapshot`, hint);
+        tell('IN_PROGRESS', { data_collections: read, current_collection_in_progress: name });
+      } else if (end === 'failed') {
+        tell('TABLE_SCAN_COMPLETED', { scanned_collection: name, status: 'SQL_EXCEPTION' });
+      } else {
+        options.step.enter('preparing the next table of the snapshot', hint);
+        progress.tableDone(name);
+        tell('TABLE_SCAN_COMPLETED', {
+          data_collections: listed,
+          scanned_collection: name,
+          total_rows_scanned: String(end),
+          status: 'SUCCEEDED',
+        });
       }
-      options.step.enter(
-        end === undefined ? `reading ${name} for the snapshot` : 'preparing the next table of the snapshot',
-        'Look in pg_stat_activity at what the query waits for, such as a lock.',
-      );
-      if (end !== undefined) progress.tableDone(name);
-      notify({
-        aggregate: 'Initial Snapshot',
-        ...(end === undefined
-          ? { type: 'IN_PROGRESS', data: { data_collections: read, current_collection_in_progress: name } }
-          : {
-              type: 'TABLE_SCAN_COMPLETED',
-              data: {
-                data_collections: listed,
-                scanned_collection: name,
-                total_rows_scanned: String(end),
-                status: 'SUCCEEDED',
-              },
-            }),
-      });
     };
     const waiting = tables.values();
     const next = (): TableName | undefined => waiting.next().value;

@@ -35,22 +35,14 @@ export function writeEscaped(out: ByteWriter, source: Buffer, start: number, end
   for (let i = start; i < end; i++) {
     const byte = source[i] as number;
     const escape = ESCAPE[byte] as number;
-    if (escape === 0) {
+    if (escape === 0 || (escape === FOUR_BYTES && i + 4 > end)) {
       buffer[at++] = byte;
-      continue;
-    }
-    if (escape === FOUR_BYTES && i + 4 <= end) {
-      const [second, third, fourth] = [source[i + 1], source[i + 2], source[i + 3]] as [
-        number,
-        number,
-        number,
-      ];
-      i += 3;
-      const point = ((byte & 7) << 18) | ((second & 63) << 12) | ((third & 63) << 6) | (fourth & 63);
+    } else if (escape === FOUR_BYTES) {
+      let point = byte & 7;
+      for (let left = 3; left > 0; left--) point = (point << 6) | ((source[++i] as number) & 63);
       at = writeUnit(buffer, at, 0xd800 + ((point - 0x10000) >> 10));
       at = writeUnit(buffer, at, 0xdc00 + (point & 0x3ff));
-    } else if (escape === FOUR_BYTES) buffer[at++] = byte;
-    else at = writeEscape(buffer, at, byte);
+    } else at = writeEscape(buffer, at, byte);
   }
   buffer[at++] = 0x22;
   out.position = at;

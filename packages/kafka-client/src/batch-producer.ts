@@ -42,7 +42,7 @@ interface PendingSend {
 const DEFAULT_BATCH_BYTES = 1_000_000;
 const DEFAULT_BUFFER_BYTES = 64 * 1024 * 1024;
 const DEFAULT_REQUEST_BYTES = 4 * 1024 * 1024;
-const EAGER_BYTES = 256 * 1024;
+const EAGER_BYTES = 512 * 1024;
 const POOL_BYTES = 16 * 1024 * 1024;
 const DEFAULT_UNKNOWN_TOPIC_TIMEOUT_MS = 60_000;
 
@@ -430,7 +430,7 @@ export class BatchProducer implements AsyncDisposable {
     );
     if (tokens.length > 0) this.#guard(() => this.#options.onAcked?.(tokens, topic, partition, baseOffset));
     // Memory is reused only if its one and only request was answered: then nothing can still be sending it.
-    if (batch.attempts === 1) this.#pool.give(batch.bytes);
+    if (batch.attempts === 1) this.#pool.give(batch.unchecked);
     batch.finish();
   }
 

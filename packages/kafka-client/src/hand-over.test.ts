@@ -22,7 +22,7 @@ function setUp(): { handOver: HandOver; told: () => SlabMessage[] } {
 test('A large batch is copied to memory that the broker sees, and named in its place', () => {
   const { handOver, told } = setUp();
   const lending = handOver.lend(address);
-  const reference = decodeReference(lending?.recordsOf(BATCH) ?? Buffer.alloc(0));
+  const reference = decodeReference(lending?.referenceTo(BATCH) ?? Buffer.alloc(0));
   expect(reference).toEqual({ secret, slab: 0, length: BATCH.length });
   const [message] = told();
   expect(message?.slab).toBe(0);
@@ -33,7 +33,7 @@ test('A large batch is copied to memory that the broker sees, and named in its p
 test('Small batches, batches larger than a slab and those for other brokers are sent themselves', () => {
   const { handOver, told } = setUp();
   for (const batch of [Buffer.alloc(1000), Buffer.alloc(2_000_000)])
-    expect(handOver.lend(address)?.recordsOf(batch)).toBe(batch);
+    expect(handOver.lend(address)?.referenceTo(batch)).toBeUndefined();
   expect(handOver.lend('127.0.0.1:9093')).toBeUndefined();
   expect(told()).toEqual([]);
 });
@@ -41,22 +41,22 @@ test('Small batches, batches larger than a slab and those for other brokers are 
 test('Memory is used again once its batches are stored, and no more than a bound of it is taken', () => {
   const { handOver, told } = setUp();
   const first = handOver.lend(address);
-  while (first?.recordsOf(BATCH).length !== BATCH.length);
+  while (first?.referenceTo(BATCH) !== undefined);
   const taken = told().length;
   expect(taken).toBe(8);
   first?.stored();
   const second = handOver.lend(address);
-  for (let i = 0; i < taken; i++) expect(second?.recordsOf(BATCH)).toHaveLength(32);
-  expect(second?.recordsOf(BATCH)).toBe(BATCH);
+  for (let i = 0; i < taken; i++) expect(second?.referenceTo(BATCH)).toHaveLength(32);
+  expect(second?.referenceTo(BATCH)).toBeUndefined();
   expect(told()).toHaveLength(taken);
 });
 
 test('INV-4: memory of batches of which nobody knows whether they are stored is never written again', () => {
   const { handOver, told } = setUp();
   const lending = handOver.lend(address);
-  lending?.recordsOf(BATCH);
+  lending?.referenceTo(BATCH);
   lending?.unknown();
-  const next = decodeReference(handOver.lend(address)?.recordsOf(BATCH) ?? Buffer.alloc(0));
+  const next = decodeReference(handOver.lend(address)?.referenceTo(BATCH) ?? Buffer.alloc(0));
   expect(next?.slab).toBe(1);
   expect(told().map(({ slab, memory }) => [slab, memory === null])).toEqual([
     [0, false],

@@ -4,8 +4,8 @@ import { encodeReference, type HandOverEnd, type SlabMessage } from '@millrace/k
 
 /** Batches of one request. To be told what became of it, since the broker reads them meanwhile. */
 export interface Lending {
-  /** What goes into the request for a batch: bytes that refer to a copy of it, or its own. */
-  recordsOf(batch: Buffer): Buffer;
+  /** What goes into the request for a batch, which needs no checksum: bytes that refer to a copy. Undefined = itself. */
+  referenceTo(batch: Buffer): Buffer | undefined;
   /** Bytes that were handed over. */
   readonly bytes: number;
   /** The broker has stored all of them: their memory is free again. */
@@ -44,9 +44,9 @@ export class HandOver {
     const lent: Slab[] = [];
     let bytes = 0;
     return {
-      recordsOf: (batch) => {
+      referenceTo: (batch) => {
         const slab = this.#take(batch.length);
-        if (slab === undefined) return batch;
+        if (slab === undefined) return undefined;
         // Buffer's own copy is a memcpy; that of typed arrays goes word by word here.
         batch.copy(slab.memory);
         lent.push(slab);

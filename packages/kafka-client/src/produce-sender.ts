@@ -259,7 +259,8 @@ export class ProduceSender {
     const lending = this.#options.cluster.handOver?.lend(connection.address);
     for (const { queue, batch } of items) {
       // What is sent again goes the way that is known to work.
-      const records = (batch.attempts === 1 && lending?.recordsOf(batch.bytes)) || batch.bytes;
+      const reference = batch.attempts === 1 ? lending?.referenceTo(batch.unchecked) : undefined;
+      const records = reference ?? batch.bytes;
       const entry = { index: queue.partition, records };
       const list = topics.get(queue.topic);
       if (list) list.push(entry);

@@ -8,6 +8,7 @@ import {
   readRecords,
   resealBatch,
   simpleBatch,
+  writeBatchCrc,
 } from '@millrace/kafka-protocol';
 
 /** `open`: takes records; `closed`: waits to be sent; the others: was sent at least once. */
@@ -39,6 +40,7 @@ export class ProducerBatch {
   waiters: BatchWaiter[] | undefined;
   #builder: BatchBuilder | undefined;
   #bytes: Buffer | undefined;
+  #hasChecksum = false;
   #count = 0;
 
   constructor(builder: BatchBuilder | undefined, nowMs: number) {
@@ -59,6 +61,13 @@ export class ProducerBatch {
   }
   /** The bytes to send. */
   get bytes(): Buffer {
+    const bytes = this.unchecked;
+    if (!this.#hasChecksum) writeBatchCrc(bytes, 0, bytes.length);
+    this.#hasChecksum = true;
+    return bytes;
+  }
+  /** The same, maybe without their checksum: of what is handed over the broker computes it. */
+  get unchecked(): Buffer {
     if (this.#bytes) return this.#bytes;
     throw new Error('the batch is not sealed yet');
   }
@@ -76,12 +85,13 @@ export class ProducerBatch {
     this.baseSequence = baseSequence;
     if (this.#bytes) {
       resealBatch(this.#bytes, producerId, epoch, baseSequence);
+      this.#hasChecksum = true;
       return undefined;
     }
     const builder = this.builder;
     this.#count = builder.count;
     const memory = builder.memory();
-    this.#bytes = builder.finish({
+    this.#bytes = builder.close({
       compression,
       producerId,
       producerEpoch: epoch,

@@ -181,6 +181,13 @@ export class BatchBuilder {
 
   /** Closes the batch: writes the head, compresses, computes the checksum. The builder must then be reset. */
   finish(seal: BatchSeal): Buffer {
+    const batch = this.close(seal);
+    writeBatchCrc(batch, 0, batch.length);
+    return batch;
+  }
+
+  /** Does what `finish` does, but for the checksum: `writeBatchCrc` computes it later. */
+  close(seal: BatchSeal): Buffer {
     const codec = seal.compression ?? 'none';
     let batch = this.#buffer.subarray(0, this.#position);
     if (codec !== 'none') {
@@ -204,7 +211,6 @@ export class BatchBuilder {
       recordCount: this.#count,
       sizeInBytes: batch.length,
     });
-    writeBatchCrc(batch, 0, batch.length);
     return batch;
   }
 

@@ -1,6 +1,7 @@
 // What stands in a produce request in place of records that go another way: worker and bundled broker are threads of one
-// process, and records that both can see need not go through the kernel. The worker copies them into a slab of shared
-// memory and names that; whatever else a request does, its login, its order and its answer, stays on the connection.
+// process, and records that both can see need not go through the kernel. The worker copies them into a slab of shared memory,
+// leaves their checksum to the broker, which would compute it once more, and names the slab; whatever else a request does,
+// its login, its order and its answer, stays on the connection.
 //
 //   0  secret, 16 bytes  of the two threads; nobody else can name a slab
 //  16  slab, uint32

@@ -26,9 +26,14 @@ import {
 } from './definition.ts';
 import { admit, type Refusals } from './produce-admission.ts';
 
-type ProduceRequest = RequestBody<typeof API.Produce>;
-type TopicData = ProduceRequest['topicData'][number];
-type PartitionData = TopicData['partitionData'][number];
+type SentRequest = RequestBody<typeof API.Produce>;
+type SentTopic = SentRequest['topicData'][number];
+type PartitionData = SentTopic['partitionData'][number] & {
+  /** The records lie in memory of another thread, without checksum. */
+  readonly areShared?: boolean;
+};
+type TopicData = SentTopic & { partitionData: PartitionData[] };
+type ProduceRequest = SentRequest & { topicData: TopicData[] };
 
 interface PartitionAnswer {
   readonly index: number;
@@ -67,13 +72,13 @@ export const produce: RegisteredApi = defineApi({
 });
 
 /** The request with the records that it refers to; undefined where some are not there. */
-function withSharedRecords(request: ProduceRequest, shared: SharedRecords): ProduceRequest | undefined {
+function withSharedRecords(request: SentRequest, shared: SharedRecords): ProduceRequest | undefined {
   if (shared.isEmpty) return request;
   let complete = true;
   const withRecords = (data: PartitionData): PartitionData => {
     const records = shared.resolve(data.records);
     if (records === undefined) complete = false;
-    return records === undefined || records === data.records ? data : { ...data, records };
+    return records === undefined || records === data.records ? data : { ...data, records, areShared: true };
   };
   const topicData = request.topicData.map((topic) => ({
     ...topic,
@@ -161,7 +166,12 @@ function append(
   const { log, error } = partitionOf(topic, data.index);
   if (!log) return { answer: refused(data.index, error) };
   if (topic?.internal) return { answer: refused(data.index, KafkaErrors.INVALID_TOPIC_EXCEPTION) };
-  const sender = { apiVersion, transactional: request.transactionalId !== null, target: log };
+  const sender = {
+    apiVersion,
+    transactional: request.transactionalId !== null,
+    leavesChecksum: data.areShared === true,
+    target: log,
+  };
   const check = checkBatch(data.records, log.config, sender, broker.clock.nowMs());
   if (check.kind === 'refused') {
     const { recordErrors, message, byLog } = check;

@@ -12,6 +12,7 @@ import {
   type KafkaRecord,
   readBatchHeader,
   readRecords,
+  writeBatchCrc,
 } from '@millrace/kafka-protocol';
 import type { LogConfig } from './log-config.ts';
 
@@ -34,6 +35,8 @@ export type BatchCheck =
 export interface BatchSender {
   readonly apiVersion: number;
   readonly transactional: boolean;
+  /** It shares memory with the broker, which computes the checksum. */
+  readonly leavesChecksum: boolean;
   /** Where it is to go. */
   readonly target: { readonly topic: string; readonly partition: number };
 }
@@ -65,7 +68,8 @@ export function checkBatch(
   if (magic > 2) return { ...refuse('CORRUPT_MESSAGE'), message: `Invalid magic found in record: ${magic}` };
   if (size < BATCH_OVERHEAD) return refuse('CORRUPT_MESSAGE');
   if (isAnotherBatch(records, size)) return refuse('INVALID_RECORD');
-  if (!batchCrcValid(records, 0, size)) return refuse('CORRUPT_MESSAGE');
+  if (sender.leavesChecksum) writeBatchCrc(records, 0, size);
+  else if (!batchCrcValid(records, 0, size)) return refuse('CORRUPT_MESSAGE');
   const batch = records.length === size ? records : records.subarray(0, size);
   const header = readBatchHeader(batch, 0);
   return (

@@ -11,9 +11,12 @@ import type { Segment } from './segment.ts';
 
 /**
  * Writes up to this size are done at once: a system call costs less than the way through the thread pool. More goes that
- * way, and so does what would wait for a sync under way, which file systems let writes of the same file do.
+ * way, where another core copies it, and so does what would wait for a sync under way, which file systems let writes of
+ * the same file do.
  */
-const SYNC_WRITE_BYTES = 1024 * 1024;
+const SYNC_WRITE_BYTES = 128 * 1024;
+/** Before a sync not more than is quickly written: the rest is written while that is synced. */
+const WRITE_BEFORE_SYNC_BYTES = 1024 * 1024;
 const ASYNC_WRITE_BYTES = 16 * 1024 * 1024;
 /** Writes up to this size are small. */
 const SMALL_WRITE_BYTES = 64 * 1024;
@@ -172,8 +175,7 @@ export class WritePipeline {
     if (!segment) return;
     let count = 0;
     let size = 0;
-    // Before a sync, not more than is quickly written: the rest is written while that is synced.
-    const most = this.#syncing ? ASYNC_WRITE_BYTES : SYNC_WRITE_BYTES;
+    const most = this.#syncing ? ASYNC_WRITE_BYTES : WRITE_BEFORE_SYNC_BYTES;
     for (const item of this.#queue) {
       if (count > 0 && (item.segment !== segment || size + item.bytes.length > most)) break;
       count++;

@@ -2,8 +2,8 @@
 // key, what may be null, defaults and labels are in the catalog, which shows the present: rows that are read again, or that
 // wait in a backlog while somebody alters the table, would get keys they never had. So what the catalog said is stored
 // with the transaction that changed it last, before the first record made by it, and rows of older transactions get
-// what was known before. The rows of the catalog tell of each part, a default or a key, which transaction made it.
-// The catalog alone decides about relation messages never met.
+// what was known before. Each part of it, a default or a key, has its own transaction, which the catalog's rows tell: a
+// TRUNCATE, a GRANT or a new index of later changes none. The catalog alone decides about relation messages never met.
 import { createHash } from 'node:crypto';
 import type { Relation } from '../protocol/pgoutput.ts';
 import type { CatalogColumn, CatalogTable, CatalogVersion, PgType } from './catalog.ts';
@@ -88,9 +88,8 @@ function layoutUpTo(
   });
   const had = new Set(before.columns.map(({ name }) => name));
   for (const [name, { column, by }] of made) {
-    const added = had.has(name)
-      ? undefined
-      : pick<CatalogColumn | undefined>(undefined, column, by?.column ?? null);
+    if (had.has(name)) continue;
+    const added = pick<CatalogColumn | undefined>(undefined, column, by?.column ?? null);
     if (added !== undefined) columns.push(added);
   }
   const has = new Set(columns.map(({ name }) => name));

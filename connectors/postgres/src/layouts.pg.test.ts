@@ -30,6 +30,11 @@ function keyed({ record }: Delivered): string {
   return `${fields.join()} ${String(after.get('id'))}`;
 }
 
+function defaultOf({ record }: Delivered, column: string): unknown {
+  const after = record.valueSchema as Schema;
+  return after.field('after')?.schema.field(column)?.schema.defaultValue;
+}
+
 function isOptional({ record }: Delivered, column: string): boolean | undefined {
   const after = record.valueSchema as Schema;
   return after.field('after')?.schema.field(column)?.schema.optional;
@@ -86,6 +91,45 @@ describe('an altered table', () => {
     await db.query('alter table t alter code drop not null');
     await db.query('insert into t values (3, null)');
     expect((await driver.until(2)).map((it) => isOptional(it, 'code'))).toEqual([false, true]);
+  });
+
+  test('F20: shows each change from its own transaction on, whatever was done to the table after it', async () => {
+    await using db = await testDatabase();
+    await db.query("create table t (id int primary key, code text not null default 'a', n int default 1)");
+    await db.query('alter table t replica identity full');
+    const settings = testConfig(db, db.name, { 'snapshot.mode': 'no_data' });
+    let stored: Stored;
+    {
+      await using driver = await TaskDriver.start(settings);
+      await db.query('insert into t values (1)');
+      stored = storedOf(driver, (await driver.until(1))[0]);
+    }
+    // All of it waits, and the catalog has but the last state of it.
+    await db.query('insert into t values (2)');
+    await db.query("alter table t alter code set default 'b'");
+    await db.query('insert into t values (3)');
+    await db.query('truncate t');
+    await db.query('alter table t alter code set statistics 10');
+    await db.query('insert into t values (4)');
+    await db.query('alter table t drop constraint t_pkey, add primary key (code)');
+    await db.query("insert into t values (5, 'e')");
+    await db.query('create index on t (n)');
+    await db.query('grant select on t to public');
+    await db.query('alter table t alter n set default 2');
+    await db.query("insert into t values (6, 'f')");
+    await db.query('alter table t replica identity using index t_pkey, replica identity full');
+    for (let run = 1; run <= 2; run++) {
+      await using driver = await resume(settings, stored);
+      const delivered = await driver.until(5);
+      expect(delivered.map((it) => [keyed(it), defaultOf(it, 'code'), defaultOf(it, 'n')])).toEqual([
+        ['id=2 2', 'a', 1],
+        ['id=3 3', 'b', 1],
+        ['id=4 4', 'b', 1],
+        ['code=e 5', 'b', 1],
+        ['code=f 6', 'b', 2],
+      ]);
+      stored = { ...storedOf(driver, delivered[0]), offset: stored.offset };
+    }
   });
 
   test('F20: is looked at again when a transaction older than the change is followed by a newer one', async () => {

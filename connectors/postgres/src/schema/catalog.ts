@@ -161,12 +161,25 @@ export interface CatalogTable extends TableName {
   readonly version: CatalogVersion;
 }
 
-/** Transaction ids with their epoch, so that they can be compared. */
+/** Transaction ids with their epoch, so that they can be compared: those that made what the catalog says now. */
 export interface CatalogVersion {
-  /** The newest transaction that changed the table's entry or the labels of its enumerations. */
-  readonly changedBy: number;
+  /** Beside the table's columns. */
+  readonly columns: readonly ColumnVersion[];
+  /** The newest of all columns, those that were dropped among them. */
+  readonly newestColumn: number;
+  /** Null where there is no such key. */
+  readonly primaryKey: number | null;
+  readonly uniqueKey: number | null;
+  /** Of labels of enumerations; null where there are none. */
+  readonly labels: number | null;
   /** The next id that the server gives. */
   readonly nextXid: number;
+}
+
+export interface ColumnVersion {
+  readonly column: number;
+  /** Of the default, or of the column where it has none. */
+  readonly defaultExpression: number;
 }
 
 /** Names of tables and of partitioned parents, in order; temporary ones and the server's own left out. */
@@ -194,65 +207,86 @@ export async function readTable(
     schema: string;
     table: string;
     comment: string | null;
-    columns: CatalogColumn[] | null;
-    pk: string[] | null;
-    uk: string[] | null;
-    changed_by: number | null;
+    columns: { column: CatalogColumn; version: ColumnVersion }[] | null;
+    newest_column: number | null;
+    pk: CatalogKey | null;
+    uk: CatalogKey | null;
+    labels: number | null;
     next_xid: number;
   }>(TABLE_SQL, [byOid ? wanted : null, byOid ? null : wanted.schema, byOid ? null : wanted.table]);
   const row = rows[0];
   if (!row) return undefined;
+  const columns = row.columns ?? [];
   return {
     oid: row.oid,
     schema: row.schema,
     table: row.table,
     comment: row.comment,
-    version: { changedBy: row.changed_by ?? 0, nextXid: row.next_xid },
-    columns: row.columns ?? [],
-    primaryKey: row.pk ?? [],
-    uniqueKey: row.uk ?? [],
+    version: {
+      columns: columns.map(({ version }) => version),
+      newestColumn: row.newest_column ?? 0,
+      primaryKey: row.pk?.version ?? null,
+      uniqueKey: row.uk?.version ?? null,
+      labels: row.labels,
+      nextXid: row.next_xid,
+    },
+    columns: columns.map(({ column }) => column),
+    primaryKey: row.pk?.columns ?? [],
+    uniqueKey: row.uk?.columns ?? [],
   };
 }
 
-const KEY_COLUMNS = `
-  (select array_agg(a.attname::text order by k.ord)
-     from unnest(i.indkey::int2[]) with ordinality as k(attnum, ord)
-     join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-    where k.ord <= i.indnkeyatts)`;
+interface CatalogKey {
+  readonly columns: string[];
+  readonly version: number;
+}
+
+/** The id with its epoch of the transaction that wrote a row of the catalog. Ids below 3 stand for those of long ago. */
+const writerOf = (row: string): string =>
+  `(case when ${row}.xmin::text::int8 < 3 then 0 else s.next - ((s.next - ${row}.xmin::text::int8) & 4294967295) end)`;
+
+/** Of the index and its constraint the older one: both are written anew for reasons that are none of the key. */
+const KEY = `
+  json_build_object(
+    'columns', (select json_agg(a.attname order by k.ord)
+                  from unnest(i.indkey::int2[]) with ordinality as k(attnum, ord)
+                  join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+                 where k.ord <= i.indnkeyatts),
+    'version', least(${writerOf('i')}, (select ${writerOf('k')} from pg_catalog.pg_constraint k
+                                         where k.conindid = i.indexrelid and k.contype in ('p', 'u') limit 1)))`;
 
 /** From Postgres 18 a NOT NULL may be NOT VALID: the rows of before may still hold null. */
 const UNVALIDATED = `
   exists (select from pg_catalog.pg_constraint v
            where v.conrelid = a.attrelid and v.contype = 'n' and v.conkey = array[a.attnum] and not v.convalidated)`;
 
-/** Ids below 3 stand for transactions of long ago. */
-const CHANGED_BY = `
-  (select max(case when x.id < 3 then 0 else x.next - ((x.next - x.id) & 4294967295) end)::float8
-     from (select r.id::text::bigint as id, txid_snapshot_xmax(txid_current_snapshot()) as next
-             from (select c.xmin as id
-                   union all select xmin from pg_catalog.pg_attribute where attrelid = c.oid and attnum > 0
-                   union all select xmin from pg_catalog.pg_attrdef where adrelid = c.oid
-                   union all select xmin from pg_catalog.pg_index where indrelid = c.oid
-                   union all select xmin from pg_catalog.pg_constraint where conrelid = c.oid
-                   union all select l.xmin from pg_catalog.pg_enum l
-                     join pg_catalog.pg_attribute u on u.atttypid = l.enumtypid
-                    where u.attrelid = c.oid and u.attnum > 0) as r) as x)`;
+const COLUMN_VERSION = `
+  greatest(${writerOf('a')}, (select max(${writerOf('v')}) from pg_catalog.pg_constraint v
+                               where v.conrelid = a.attrelid and v.contype = 'n' and v.conkey = array[a.attnum]))`;
 
 const TABLE_SQL = `
-  select ${CHANGED_BY} as changed_by, txid_snapshot_xmax(txid_current_snapshot())::float8 as next_xid,
-         c.oid::int8::float8 as oid, n.nspname as schema, c.relname as table,
+  select s.next::float8 as next_xid, c.oid::int8::float8 as oid, n.nspname as schema, c.relname as table,
          obj_description(c.oid, 'pg_class') as comment,
-         (select json_agg(json_build_object(
+         (select json_agg(json_build_object('column', json_build_object(
                    'name', a.attname, 'typeOid', a.atttypid::int8, 'typmod', a.atttypmod, 'notNull', (a.attnotnull and not ${UNVALIDATED})
                    or (select t.typtype = 'd' and t.typnotnull from pg_catalog.pg_type t where t.oid = a.atttypid),
                    'defaultExpression', pg_get_expr(d.adbin, d.adrelid), 'generated', a.attgenerated <> '',
-                   'comment', col_description(c.oid, a.attnum)) order by a.attnum)
+                   'comment', col_description(c.oid, a.attnum)),
+                 'version', json_build_object(
+                   'column', ${COLUMN_VERSION}, 'defaultExpression', coalesce(${writerOf('d')}, ${writerOf('a')}))) order by a.attnum)
             from pg_catalog.pg_attribute a
             left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
            where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
-         (select ${KEY_COLUMNS} from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary) as pk,
-         (select ${KEY_COLUMNS} from pg_catalog.pg_index i join pg_catalog.pg_class ic on ic.oid = i.indexrelid
+         (select max(${writerOf('a')})::float8 from pg_catalog.pg_attribute a
+           where a.attrelid = c.oid and a.attnum > 0) as newest_column,
+         (select ${KEY} from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary) as pk,
+         (select ${KEY} from pg_catalog.pg_index i join pg_catalog.pg_class ic on ic.oid = i.indexrelid
            where i.indrelid = c.oid and i.indisunique and not i.indisprimary and i.indexprs is null
-           order by ic.relname collate "C" limit 1) as uk
-    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+           order by ic.relname collate "C" limit 1) as uk,
+         (select max(${writerOf('l')})::float8 from pg_catalog.pg_attribute a
+            join pg_catalog.pg_type t on t.oid = a.atttypid
+            join pg_catalog.pg_enum l on l.enumtypid in (t.oid, t.typelem, t.typbasetype)
+           where a.attrelid = c.oid and a.attnum > 0) as labels
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace,
+         (select txid_snapshot_xmax(txid_current_snapshot()) as next) s
    where c.oid = $1::int8::oid or ($1 is null and n.nspname = $2 and c.relname = $3)`;

@@ -45,19 +45,20 @@ export class LayoutBook {
     }
     const { columns, primaryKey, uniqueKey, version } = catalog;
     const full = withEpoch(xid, version.nextXid);
-    // The transaction altered the table after this row.
     const last = known.at(-1);
-    if (last !== undefined && version.changedBy === full && !sameColumns(relation, catalog))
-      return { layout: layoutAt(known, last, full), changedBy: undefined };
+    // The transaction altered the table after this row.
+    const isBefore =
+      last !== undefined && version.newestColumn === full && !sameColumns(relation, catalog, last.layout);
     const ownTypes = types.ownTypes(relation.columns.map((column) => column.typeOid));
     const current: Layout = { columns, primaryKey, uniqueKey, types: ownTypes };
-    const { layout, store, changedBy } = chooseLayout(known, current, version.changedBy, full);
+    const { layout, store, changedBy } = chooseLayout(known, current, version, isBefore ? full - 1 : full);
     if (store !== undefined) {
       this.#options.onStoring(qualified(relation));
       stored.set(fingerprint, store);
       await this.#options.records.keep(this.#partition(relation), { layouts: stored.toText() });
     }
-    return { layout, changedBy };
+    // The message that tells of the alteration is still to come.
+    return { layout, changedBy: isBefore ? undefined : changedBy };
   }
 
   async #stored(relation: Relation): Promise<TableLayouts> {
@@ -74,15 +75,17 @@ export class LayoutBook {
   }
 }
 
-function sameColumns(relation: Relation, catalog: CatalogTable): boolean {
-  // Generated columns are not in the relation message of every server.
+function sameColumns(relation: Relation, catalog: CatalogTable, known: Layout): boolean {
   const sent = new Map(relation.columns.map((column) => [column.name, column]));
   const present = new Set(catalog.columns.map(({ name }) => name));
+  const had = new Set(known.columns.map(({ name }) => name));
   return (
     relation.columns.every(({ name }) => present.has(name)) &&
     catalog.columns.every(({ name, typeOid, typmod, generated }) => {
       const column = sent.get(name);
-      return column === undefined ? generated : column.typeOid === typeOid && column.typmod === typmod;
+      // Generated columns are not in the relation message of every server, nor what the publication leaves out.
+      if (column === undefined) return generated || had.has(name);
+      return column.typeOid === typeOid && column.typmod === typmod;
     })
   );
 }

@@ -2,10 +2,11 @@
 // key, what may be null, defaults and labels are in the catalog, which shows the present: rows that are read again, or that
 // wait in a backlog while somebody alters the table, would get keys they never had. So what the catalog said is stored
 // with the transaction that changed it last, before the first record made by it, and rows of older transactions get
-// what was known before. The catalog alone decides about relation messages never met.
+// what was known before. Each part of it, a default or a key, has its own transaction, which the catalog's rows tell: a
+// TRUNCATE, a GRANT or a new index of later changes none. The catalog alone decides about relation messages never met.
 import { createHash } from 'node:crypto';
 import type { Relation } from '../protocol/pgoutput.ts';
-import type { CatalogTable, PgType } from './catalog.ts';
+import type { CatalogColumn, CatalogTable, CatalogVersion, PgType } from './catalog.ts';
 
 /** What the catalog said, as far as rows depend on it. */
 export interface Layout {
@@ -41,22 +42,66 @@ const MAX_FINGERPRINTS = 8;
 export function chooseLayout(
   known: readonly LayoutVersion[],
   current: Layout,
-  changedBy: number,
+  version: CatalogVersion,
   xid: number,
 ): LayoutChoice {
   const last = known.at(-1);
-  if (last === undefined) {
-    const store = [{ since: null, layout: current }];
-    return { layout: current, store, changedBy: undefined };
-  }
-  if (!sameLayout(last.layout, current)) {
-    if (changedBy <= xid) {
-      const store = [...known, { since: changedBy, layout: current }].slice(-MAX_VERSIONS);
-      return { layout: current, store, changedBy: undefined };
+  if (last === undefined)
+    return { layout: current, store: [{ since: null, layout: current }], changedBy: undefined };
+  const later = known.find(({ since }) => since !== null && since > xid);
+  if (later !== undefined)
+    return { layout: layoutAt(known, last, xid), store: undefined, changedBy: later.since ?? undefined };
+  const { layout, since, changedBy } = layoutUpTo(xid, last.layout, current, version);
+  if (sameLayout(last.layout, layout)) return { layout: last.layout, store: undefined, changedBy };
+  // Versions are in the order of their transactions.
+  const store = [...known, { since: Math.max(since, last.since ?? 0), layout }].slice(-MAX_VERSIONS);
+  return { layout, store, changedBy };
+}
+
+/** The layout `before` with what transactions up to `xid` have made of it; and the last of them, and the first after it. */
+function layoutUpTo(
+  xid: number,
+  before: Layout,
+  now: Layout,
+  version: CatalogVersion,
+): { readonly layout: Layout; readonly since: number; readonly changedBy: number | undefined } {
+  let since = 0;
+  let changedBy: number | undefined;
+  const pick = <T>(old: T, made: T, by: number | null): T => {
+    if (JSON.stringify(old) === JSON.stringify(made)) return old;
+    // What was dropped leaves nothing behind that tells by whom.
+    const maker = by ?? xid;
+    if (maker > xid) {
+      changedBy = Math.min(changedBy ?? maker, maker);
+      return old;
     }
-    return { layout: layoutAt(known, last, xid), store: undefined, changedBy };
+    since = Math.max(since, maker);
+    return made;
+  };
+  const made = new Map(now.columns.map((column, i) => [column.name, { column, by: version.columns[i] }]));
+  const columns = before.columns.map((old): CatalogColumn => {
+    const { column = old, by } = made.get(old.name) ?? {};
+    const { defaultExpression } = old;
+    const rest = pick(old, { ...column, defaultExpression }, by?.column ?? null);
+    const picked = pick(defaultExpression, column.defaultExpression, by?.defaultExpression ?? null);
+    return { ...rest, defaultExpression: picked };
+  });
+  const had = new Set(before.columns.map(({ name }) => name));
+  for (const [name, { column, by }] of made) {
+    if (had.has(name)) continue;
+    const added = pick<CatalogColumn | undefined>(undefined, column, by?.column ?? null);
+    if (added !== undefined) columns.push(added);
   }
-  return { layout: layoutAt(known, last, xid), store: undefined, changedBy: undefined };
+  const has = new Set(columns.map(({ name }) => name));
+  const pickKey = (old: readonly string[], key: readonly string[], by: number | null): readonly string[] => {
+    // Columns of a key that were dropped, renamed or added after these rows.
+    const later = old.some((name) => !made.has(name)) || key.some((name) => !has.has(name));
+    return later ? old : pick(old, key, by);
+  };
+  const primaryKey = pickKey(before.primaryKey, now.primaryKey, version.primaryKey);
+  const uniqueKey = pickKey(before.uniqueKey, now.uniqueKey, version.uniqueKey);
+  const types = pick(before.types, now.types, version.labels);
+  return { layout: { columns, primaryKey, uniqueKey, types }, since, changedBy };
 }
 
 /** The newest version that is not younger than `xid`, or the oldest there is. */

@@ -33,11 +33,12 @@ const NO_RECORD: TailRecord = {
 };
 
 class Subject {
-  readonly comparison = new TopicComparison(() => undefined);
+  readonly comparison: TopicComparison;
   readonly #ends: Record<Side, number> = { debezium: 0, millrace: 0 };
 
   /** The key is renamed, `a` may be null afterwards. */
-  constructor() {
+  constructor(skipped: readonly string[] = []) {
+    this.comparison = new TopicComparison(() => undefined, skipped);
     this.comparison.altered(XID, {
       lsn: ALTERED_AT,
       before: new Map([['t', layout('id', { a: required, b: optional })]]),
@@ -142,6 +143,15 @@ describe('rows that a transaction wrote before it altered their table', () => {
       .add('millrace', ours)
       .add('millrace', { key: { id: 2 }, op: 'c', lsn: 150, after: { ...row, id: 2 } });
     expect(subject.counts).toEqual([1, 3]);
+  });
+
+  test('are left out as updates where those are skipped, and only as whole changes of keys', () => {
+    const created: Change = { key: { id: 2 }, op: 'c', lsn: 150, after: { ...row, id: 2 } };
+    const moved = (skipped: string[]): Subject => new Subject(skipped).add('millrace', ours);
+    expect(moved(['u', 't']).add('millrace', created).counts).toEqual([0, 1]);
+    expect(moved([]).add('millrace', created).counts).toEqual([2, 0]);
+    expect(moved(['u']).counts).toEqual([1, 0]);
+    expect(new Subject(['u']).add('debezium', ours).add('debezium', created).counts).toEqual([2, 0]);
   });
 
   test('are moved to the row that the update shows', () => {

@@ -73,7 +73,7 @@ export async function differentialRun(options: RunOptions): Promise<RunResult> {
   await using debezium = new TopicTail(workers.debezium.kafka, `${name}.`);
   await using millrace = new TopicTail(workers.millrace.kafka, `${name}.`);
   const tails = { debezium, millrace };
-  const comparison = new TopicComparison(differsOnPurpose);
+  const comparison = new TopicComparison(differsOnPurpose, config['skipped.operations']?.split(','));
   const follow = SIDES.map((side) => ({ side, tail: tails[side], synced: 0 }));
   let broken: Error | undefined;
   const take = (one: (typeof follow)[number], records: readonly TailRecord[]): void => {

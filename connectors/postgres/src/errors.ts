@@ -163,6 +163,8 @@ export function postgresError(
 interface ServerErrorFields {
   readonly code?: unknown;
   readonly severity?: unknown;
+  /** What the server was in when it met the error, such as a function. */
+  readonly where?: unknown;
 }
 
 /** SQLSTATE of an error the server sent, or the errno name of a socket error. */
@@ -241,6 +243,14 @@ export function isRefused(error: unknown): boolean {
   return (typeof state === 'string' && REFUSED.test(state)) || isRefused(error.cause);
 }
 const REFUSED = /^(0A|22|38|39|42|54|P0)[0-9A-Z]{3}$/;
+
+/** Whether the server knows no such table or column as a query names itself, not a function that it calls. */
+export function isUndefined(error: unknown): boolean {
+  if (error instanceof MillraceError) return isUndefined(error.cause);
+  const isOwn = error instanceof Error && (error as ServerErrorFields).where === undefined;
+  return isOwn && UNDEFINED.test(sqlStateOf(error) ?? '');
+}
+const UNDEFINED = /^42(P01|703)$/;
 
 /** Asks the server; the error says what was being done. @throws what `toPostgresError` makes of the answer */
 export async function ask<T>(query: () => Promise<T>, doing: string): Promise<T> {

@@ -267,7 +267,7 @@ test('F20: tables that are rewritten before the snapshot has come to them are re
   await db.query('insert into e values (2)');
   await task.until(() => task.delivered.some((one) => table(one) === 'e' && after(one)?.get('id') === 2));
   expect(task.failures).toEqual([
-    'Rows of s.b, s.c, s.d are out of the sight of the snapshot, since a table was rewritten after it was begun',
+    'Rows of s.b, s.c, s.d are out of the sight of the snapshot, since a table was rewritten, altered or renamed after it was begun',
   ]);
   const read = task.delivered.filter(isRead);
   const ids = (of: string): unknown[] =>

@@ -1,6 +1,7 @@
 // T1 of the correctness rules: a snapshot that is interrupted again and again, while others write.
-import { offsetMapOf } from '@millrace/connect-api';
+import { offsetMapOf, type SourceBatch } from '@millrace/connect-api';
 import type { Struct } from '@millrace/data';
+import { systemClock } from '@millrace/foundation';
 import { eventually, type TestDatabase, testDatabase } from '@millrace/testkit';
 import { describe, expect, test } from 'vitest';
 import { Consumer, catchUp, isReading, live, NOTHING, stateOf } from './fixtures/interrupted-snapshot.ts';
@@ -302,5 +303,39 @@ describe('a snapshot that is interrupted', () => {
       return isOver;
     });
     expect(deletes).toBeGreaterThan(50);
+  });
+
+  test('F2: has transactions end in time while it is behind what an interrupted snapshot has read (INV-7)', {
+    timeout: 60_000,
+  }, async () => {
+    await using db = await testDatabase();
+    const settings = { ...settingsOf(db, 1), 'max.batch.size': '50', 'max.queue.size': '100' };
+    const half = await halfRead(db, settings, new Consumer(1));
+    const { millrace_snapshot_exact: _, ...offset } = half.offset ?? {};
+    await db.query('update a set v = v + 1 where id < 15000');
+    await db.query('update a set v = v + 1 where id < 15000');
+    let passedMs = 0;
+    const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + passedMs };
+    const more = { ...EXACTLY_ONCE, transactionTimeoutMs: 20_000, clock };
+    await using driver = await TaskDriver.start(settings, offset, half.lineage, half.kept, more);
+    const { signal } = new AbortController();
+    const isBehind = ({ position, records }: SourceBatch): boolean => {
+      const at = position?.offset ?? records.at(-1)?.sourceOffset;
+      const map = at === undefined ? {} : offsetMapOf(at);
+      return map['snapshot_completed'] === true && map['millrace_snapshot'] !== undefined;
+    };
+    const unfinished: boolean[] = [];
+    await eventually('transactions end', async () => {
+      const batch = await driver.task.poll(signal);
+      if (batch?.urgent === true && batch.position !== undefined)
+        await driver.task.commit([{ ...batch.position, offset: offsetMapOf(batch.position.offset) }]);
+      if (batch === null || batch.urgent === true || !isBehind(batch)) return false;
+      // The last rows of the snapshot come first.
+      if (unfinished.length === 0 && batch.unfinished !== true) return false;
+      unfinished.push(batch.unfinished === true);
+      if (unfinished.length === 3) passedMs = 11_000;
+      return unfinished.length === 6;
+    });
+    expect(unfinished).toEqual([true, true, true, false, false, false]);
   });
 });

@@ -53,6 +53,10 @@ export class PostgresSourceTask implements SourceTask {
   #lastOffset: SourceOffset | undefined;
   /** A restart from there would bring records again. */
   #unfinished = false;
+  /** Since when, by the monotonic clock. */
+  #unfinishedSinceMs: number | undefined;
+  /** Whether a transaction is not held open for that any more. */
+  #repeats = false;
   #lastMark: Lsn = 0;
   #lastMarkMs = 0;
   /** An incremental snapshot is in the last position handed out. */
@@ -116,7 +120,7 @@ export class PostgresSourceTask implements SourceTask {
     const { queue, config, heartbeat, run } = this.#parts();
     if (this.#failure !== undefined) throw this.#failure.error;
     const kept = this.#privates.take();
-    if (kept !== undefined) return { ...kept, unfinished: this.#unfinished };
+    if (kept !== undefined) return { ...kept, unfinished: this.#unfinished && !this.#repeats };
     // As in Debezium, it is the stream that beats.
     const untilBeatMs = run.streaming === undefined ? MAX_WAIT_MS : heartbeat.remainingMs();
     const waitMs = Math.min(config.pollIntervalMs, MAX_WAIT_MS, untilBeatMs);
@@ -132,12 +136,33 @@ export class PostgresSourceTask implements SourceTask {
     if (run.streaming !== undefined && heartbeat.due()) await this.#beat(records);
     const mark = this.#completedSnapshot(records.length) ?? this.#mark(last !== undefined);
     const offset = mark ?? after;
-    if (offset === undefined && records.length === 0) return null;
+    const repeated = this.#repeats;
+    this.#judgeRepeats();
+    if (offset === undefined && records.length === 0 && this.#repeats === repeated) return null;
     return {
       records,
       ...(offset === undefined ? {} : { position: { partition: this.#partition, offset } }),
-      unfinished: this.#unfinished,
+      unfinished: this.#unfinished && !this.#repeats,
     };
+  }
+
+  /**
+   * INV-7: what the stream repeats after a restart may take longer than a transaction of Kafka may be open. It would be
+   * aborted, and the next one after the same restart again: after half of that time they end where they can.
+   */
+  #judgeRepeats(): void {
+    const { context, run } = this.#parts();
+    const now = context.clock.monotonicMs();
+    this.#unfinishedSinceMs = this.#unfinished ? (this.#unfinishedSinceMs ?? now) : undefined;
+    const { transactionTimeoutMs: limitMs } = context;
+    const isBehind = limitMs !== undefined && run.streaming?.isBehind === true;
+    const repeats = isBehind && now >= (this.#unfinishedSinceMs ?? now) + limitMs / 2;
+    if (repeats && !this.#repeats)
+      context.logger.warn(
+        { ms: Math.round(limitMs / 2) },
+        'changes from before an interrupted snapshot went on take longer than a transaction may be open: they are committed as they come, and come again if the task ends before they are through',
+      );
+    this.#repeats = repeats;
   }
 
   commit(offsets: readonly CommittedOffset[]): Promise<void> {

@@ -21,7 +21,17 @@ export function logOutput(isTerminal: boolean): Pick<LogHubOptions, 'destination
 /** Options of a LogHub that writes JSON lines to a file, appending. */
 export function logToFile(file: string): Pick<LogHubOptions, 'destination'> {
   const descriptor = openSync(file, 'a');
-  return { destination: { write: (line) => void writeSync(descriptor, line) } };
+  return {
+    destination: {
+      write: (line) => {
+        try {
+          writeSync(descriptor, line);
+        } catch {
+          // A full disk ends no process that would go on without its log.
+        }
+      },
+    },
+  };
 }
 
 /** One line for people: time, level, last part of the logger's name, message, fields. */

@@ -5,6 +5,9 @@ const CLOSE_DEADLINE_MS = 20_000;
 /** What closing takes besides the tasks. */
 const BESIDE_TASKS_MS = 10_000;
 
+/** For what is logged last to be read. */
+const LAST_LINES_MS = 1000;
+
 /** What a command started, closed in reverse order. */
 export class RunningParts {
   readonly #closers: (() => Promise<void>)[] = [];
@@ -46,7 +49,9 @@ export class RunningParts {
     const timer = setTimeout(() => process.exit(exitCode === 0 ? 1 : exitCode), this.#deadlineMs);
     timer.unref();
     await this.close();
-    process.exit(exitCode);
+    // What is logged last is on its way where the reader is slow.
+    process.stderr.write('', () => process.exit(exitCode));
+    setTimeout(() => process.exit(exitCode), LAST_LINES_MS);
   }
 
   /** Closes everything in reverse order; what fails to close is reported and does not keep the rest open. */

@@ -40,6 +40,8 @@ export interface SourceTaskContext extends TaskContext {
    * committed records have seen. Absent = at least once.
    */
   readonly exactlyOnce?: boolean;
+  /** For how long a transaction may be open. There only where the task delivers exactly once. */
+  readonly transactionTimeoutMs?: number | undefined;
   /** There only where the config lets the connector decide where transactions end. */
   readonly transactions?: TransactionContext | undefined;
   /** A folder for files that a task may lose; undefined where the host has none: then that for temporary files. */
@@ -61,7 +63,8 @@ export interface SourceBatch {
   readonly urgent?: boolean;
   /**
    * A restart from the last offset here would bring some of the records again. Where the task delivers exactly once the
-   * transaction goes on with the next batch.
+   * transaction goes on with the next batch. Where that may take longer than a transaction may be open, a source that
+   * would rather repeat records than never come to an end leaves this out in time.
    */
   readonly unfinished?: boolean;
 }

@@ -1,6 +1,7 @@
 // Logging. Loggers are named like the Java classes operators know where one exists, levels are set by
 // name prefix at run time (`/admin/loggers`), and output is pino JSON on stderr.
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { toStandardError } from './log-destination.ts';
 
 export type Logger = PinoLogger;
 /** `all` is `trace` under the name that log4j has for it. */
@@ -32,7 +33,7 @@ export class LogHub {
 
   constructor(options: LogHubOptions = {}) {
     const level = options.level ?? 'info';
-    this.#destination = options.destination ?? pino.destination({ dest: 2, sync: true });
+    this.#destination = options.destination ?? toStandardError();
     this.#root = pino(
       {
         level: pinoLevel(level),

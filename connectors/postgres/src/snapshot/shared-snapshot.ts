@@ -4,7 +4,7 @@ import type { OffsetMap, SourceOffset } from '@millrace/connect-api';
 import type { SnapshotTable } from '@millrace/connector-common';
 import { blockingOffset, type SnapshotPosition, snapshotOffset } from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
-import { qualified } from '../schema/catalog.ts';
+import { qualified, type TableName } from '../schema/catalog.ts';
 import type { SnapshotMarker } from '../source-info.ts';
 import {
   SNAPSHOT_EXACT,
@@ -39,7 +39,8 @@ export interface SharedSnapshotOptions {
 }
 
 export class SharedSnapshot {
-  readonly position: SnapshotPosition;
+  /** The point of the snapshot that is being read; moved on where tables have to be read as of later. */
+  position: SnapshotPosition;
   /** Rows read in this run. */
   rowCount = 0;
   /** Rows handed over in this run. */
@@ -54,8 +55,8 @@ export class SharedSnapshot {
   readonly #tracker: SnapshotTracker | undefined;
   /** Tables being read in no order: an interrupted run reads them again from the start. */
   readonly #unordered = new Set<OpenTable>();
-  /** Tables whose rows this run cannot see: they are not read to the end. */
-  readonly #outOfSight = new Set<OpenTable>();
+  /** Tables whose rows this snapshot cannot see: they are not read to the end. */
+  #outOfSight = new Set<TableName>();
   #isComplete = false;
   #last: ((marker: SnapshotMarker) => void) | undefined;
 
@@ -76,7 +77,9 @@ export class SharedSnapshot {
   offset(): SourceOffset {
     if (this.#fixed !== undefined) return this.#fixed;
     if (this.#tracker === undefined) return this.#running;
-    return new SnapshotOffset({ ...this.#running, ...this.#mark }, this.#tracker);
+    // Of a table that is read in no order, rows are handed over that the state does not tell of.
+    const mark = this.#unordered.size > 0 ? {} : this.#mark;
+    return new SnapshotOffset({ ...this.#running, ...mark }, this.#tracker);
   }
 
   /** For what is handed over last of a batch: where a restart goes on once all of it is delivered. */
@@ -133,17 +136,25 @@ export class SharedSnapshot {
     this.#tracker?.advance(qualified(table.name), until, rows);
   }
 
-  /** A table was rewritten since this run's snapshot: a later one has to read it. */
-  outOfSight(table: OpenTable): void {
-    this.#outOfSight.add(table);
+  /** A table is another by now than in this snapshot: a later one has to read it. */
+  outOfSight(name: TableName): void {
+    this.#outOfSight.add(name);
   }
-  get tablesOutOfSight(): readonly string[] {
-    return [...this.#outOfSight].map(({ name }) => qualified(name));
+  /** Once: the tables that are left for a later snapshot. */
+  takeOutOfSight(): readonly TableName[] {
+    const tables = [...this.#outOfSight];
+    this.#outOfSight = new Set();
+    return tables;
+  }
+
+  /** No row of a table that was begun is handed over. */
+  leave(table: OpenTable): void {
+    this.#unordered.delete(table);
   }
 
   /** All rows of a table are handed over. */
   finish(table: OpenTable): void {
-    if (this.#outOfSight.has(table)) return;
+    if (this.#outOfSight.has(table.name)) return;
     this.#unordered.delete(table);
     // Which rows the SELECT of a user's leaves out the stream cannot tell: all changes of that table are delivered.
     this.#tracker?.finish(qualified(table.name), table.overridden ? this.#start : undefined);

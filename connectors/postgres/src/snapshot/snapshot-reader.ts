@@ -7,7 +7,7 @@ import { RawRow, type Struct } from '@millrace/data';
 import { type Clock, type Logger, MillraceError } from '@millrace/foundation';
 import type { PostgresConfig } from '../config.ts';
 import { quoteTable } from '../connection.ts';
-import { toPostgresError } from '../errors.ts';
+import { isUndefined, toPostgresError } from '../errors.ts';
 import { copyOut } from '../protocol/copy-out.ts';
 import { RowIndexer } from '../protocol/copy-text.ts';
 import { TupleIndex } from '../protocol/pgoutput.ts';
@@ -20,7 +20,7 @@ import {
   type SourceIdentity,
   snapshotSource,
 } from '../source-info.ts';
-import { isOutOfSight } from './rewritten-table.ts';
+import { fateOf, isOutOfSight } from './changed-table.ts';
 import type { SharedSnapshot } from './shared-snapshot.ts';
 import { type OpenTable, openTable, type TableOptions } from './snapshot-table.ts';
 
@@ -86,17 +86,53 @@ export class SnapshotReader {
   }
 
   async #readTable(name: TableName): Promise<void> {
-    const { client, config, logger, clock, onTable, shared, progress } = this.#options;
-    const started = clock.monotonicMs();
-    const table = await openTable(this.#options, name).catch((error: unknown) => {
-      onTable(name);
-      throw this.#failed(name, error);
-    });
-    if (table === undefined) return;
-    if (shared.isDone(table)) {
-      progress.tableDone(qualified(name));
+    const { client, onTable, shared, progress } = this.#options;
+    let table: OpenTable | undefined;
+    // The server finds tables by today's catalog, not by that of the snapshot: where it does not, the others are read.
+    await client.query('SAVEPOINT before_table');
+    try {
+      table = await openTable(this.#options, name).catch((error: unknown) => {
+        onTable(name);
+        throw error;
+      });
+      if (table === undefined || shared.isDone(table)) progress.tableDone(qualified(name));
+      else await this.#readOpen(table);
+    } catch (error) {
+      const failure = this.#failed(name, error);
+      if (!isUndefined(error)) throw failure;
+      await client.query('ROLLBACK TO SAVEPOINT before_table');
+      await this.#passBy(name, failure);
+      if (table !== undefined) this.#leave(table);
+    }
+    await client.query('RELEASE SAVEPOINT before_table');
+  }
+
+  /** A table that cannot be read since the snapshot: one that was dropped is left out, another is read by a later one. */
+  async #passBy(name: TableName, failure: unknown): Promise<void> {
+    const { client, logger, progress, select, shared } = this.#options;
+    const fate = await fateOf(client, name);
+    if (fate === 'changed' || (fate === 'same' && select(qualified(name)) === undefined)) {
+      shared.outOfSight(name);
       return;
     }
+    // A SELECT of the user's that names what is not there.
+    if (fate === 'same') throw failure;
+    progress.tableDone(qualified(name));
+    logger.warn(
+      { table: qualified(name) },
+      'a table was dropped before the snapshot had come to it: it is left out',
+    );
+  }
+
+  /** A table is not read to the end. */
+  #leave(table: OpenTable): void {
+    if (this.#held?.table !== table) this.#options.shared.leave(table);
+  }
+
+  async #readOpen(table: OpenTable): Promise<void> {
+    const { client, config, logger, clock, onTable, shared, progress } = this.#options;
+    const { name } = table;
+    const started = clock.monotonicMs();
     const after = shared.begin(table);
     if (after === undefined) progress.restarted(qualified(name));
     onTable(name);
@@ -104,14 +140,10 @@ export class SnapshotReader {
       await client.query(`SET LOCAL lock_timeout = ${config.snapshot.lockTimeoutMs}`);
       await client.query(`LOCK TABLE ${quoteTable(name)} IN ACCESS SHARE MODE`);
     }
-    let rows = 0;
-    try {
-      rows = await this.#copy(table, after);
-    } catch (error) {
-      throw this.#failed(name, error);
-    }
-    if (await isOutOfSight(client, table.oid)) {
-      shared.outOfSight(table);
+    const rows = await this.#copy(table, after);
+    if (await isOutOfSight(client, table)) {
+      shared.outOfSight(name);
+      this.#leave(table);
       return;
     }
     if (this.#held?.table !== table) shared.finish(table);

@@ -8,12 +8,13 @@ import {
   type SourceRecord,
 } from '@millrace/connect-api';
 import { javaSetOrder, type Notification, type Notifications } from '@millrace/connector-common';
+import type { MillraceError } from '@millrace/foundation';
 import type pg from 'pg';
 import { openSession, quoteLiteral } from '../connection.ts';
 import { postgresError, toPostgresError } from '../errors.ts';
 import { betweenOffset, type SnapshotPosition } from '../offset.ts';
 import { formatLsn, type Lsn } from '../protocol/lsn.ts';
-import type { CreatedSlot } from '../replication-slot.ts';
+import { type CreatedSlot, openForCreation } from '../replication-slot.ts';
 import { qualified, type TableName } from '../schema/catalog.ts';
 import { type Resumable, SharedSnapshot } from './shared-snapshot.ts';
 import { type SnapshotOptions, SnapshotReader } from './snapshot-reader.ts';
@@ -51,25 +52,31 @@ export interface SnapshotResult {
 }
 
 export async function runSnapshot(options: SnapshotRunOptions): Promise<SnapshotResult> {
-  const { creator, config, clock, logger, queue, progress, resumable } = options;
-  const sessions: pg.Client[] = [creator];
-  const releases = [options.endOnStop(creator)];
+  const { config, clock, logger, queue, progress, resumable } = options;
+  const sessions: pg.Client[] = [];
+  const releases: (() => void)[] = [];
+  const keep = (session: pg.Client): pg.Client => {
+    sessions.push(session);
+    releases.push(options.endOnStop(session));
+    return session;
+  };
   let abort: (() => void) | undefined;
   try {
-    for (let i = Math.max(1, Math.min(config.snapshot.threads, options.tables.length)); i > 0; i--) {
-      const session = await openSession(config.connection);
-      sessions.push(session);
-      releases.push(options.endOnStop(session));
-    }
-    const [, first, ...others] = sessions;
-    if (first === undefined) throw new Error('no session');
-    const { consistentPoint, snapshotName } = await options.create(creator);
-    options.step.enter('taking over the snapshot');
-    for (const session of [first, ...others]) await importSnapshot(session, snapshotName);
-    // The snapshot is held by the imports now; the exporter may go, and with it a temporary slot.
-    await creator.end().catch(() => undefined);
-    const position = await snapshotPosition(first, consistentPoint, clock.nowMs());
-    const start = resumable?.start ?? consistentPoint;
+    const creator = keep(options.creator);
+    const first = keep(await openSession(config.connection));
+    const readers = [first];
+    while (readers.length < Math.min(config.snapshot.threads, options.tables.length))
+      readers.push(keep(await openSession(config.connection)));
+    const takeOver = async (from: pg.Client): Promise<SnapshotPosition> => {
+      const { consistentPoint, snapshotName } = await options.create(from);
+      options.step.enter('taking over the snapshot');
+      for (const session of readers) await importSnapshot(session, snapshotName);
+      // The snapshot is held by the imports now; the exporter may go, and with it a temporary slot.
+      await from.end().catch(() => undefined);
+      return await snapshotPosition(first, consistentPoint, clock.nowMs());
+    };
+    const position = await takeOver(creator);
+    const start = resumable?.start ?? position.lsn;
     const shared = new SharedSnapshot({
       position,
       resumable: resumable === undefined ? undefined : { ...resumable, start },
@@ -77,7 +84,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
       exact: options.exact,
     });
     if (shared.isResumed)
-      logger.info({ lsn: formatLsn(consistentPoint) }, 'going on with the snapshot that was interrupted');
+      logger.info({ lsn: formatLsn(position.lsn) }, 'going on with the snapshot that was interrupted');
     // Also of a run that goes on: what it has forgotten of those before it is not to be believed after it.
     if (resumable !== undefined) {
       options.step.enter('storing where the snapshot begins');
@@ -88,45 +95,29 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     const notify = notifier(options, shared);
     notify({ aggregate: 'Initial Snapshot', type: 'STARTED' });
     abort = () => notify({ aggregate: 'Initial Snapshot', type: 'ABORTED' });
-    const [read, listed] = [
-      javaSetOrder(tables.map(qualified)).join(','),
-      options.listed.map(qualified).join(','),
-    ];
-    const onTable = (table: TableName, end?: number | 'failed'): void => {
-      const name = qualified(table);
-      const hint = 'Look in pg_stat_activity at what the query waits for, such as a lock.';
-      const tell = (type: Notification['type'], data: NonNullable<Notification['data']>): void =>
-        notify({ aggregate: 'Initial Snapshot', type, data });
-      if (end === undefined) {
-        options.step.enter(`reading ${name} for the snapshot`, hint);
-        tell('IN_PROGRESS', { data_collections: read, current_collection_in_progress: name });
-      } else if (end === 'failed') {
-        tell('TABLE_SCAN_COMPLETED', { scanned_collection: name, status: 'SQL_EXCEPTION' });
-      } else {
-        options.step.enter('preparing the next table of the snapshot', hint);
-        progress.tableDone(name);
-        tell('TABLE_SCAN_COMPLETED', {
-          data_collections: listed,
-          scanned_collection: name,
-          total_rows_scanned: String(end),
-          status: 'SUCCEEDED',
-        });
-      }
-    };
-    const waiting = tables.values();
-    const next = (): TableName | undefined => waiting.next().value;
-    const [firstTable] = tables;
     const each = {
       ...options,
       shared,
-      onTable,
-      firstTable,
+      onTable: tableTeller(options, tables, notify),
+      firstTable: tables[0],
       ordered: resumable !== undefined && config.snapshot.byKey,
     };
-    await allOrNone(options.signal, (signal) =>
-      [first, ...others].map((client) => new SnapshotReader({ ...each, client, signal }).read(next)),
-    );
-    requireSeen(shared, options);
+    const read = (names: readonly TableName[]): Promise<void> => {
+      const waiting = names.values();
+      const next = (): TableName | undefined => waiting.next().value;
+      return allOrNone(options.signal, (signal) =>
+        readers.map((client) => new SnapshotReader({ ...each, client, signal }).read(next)),
+      );
+    };
+    await read(tables);
+    for (let left = shared.takeOutOfSight(); left.length > 0; left = shared.takeOutOfSight()) {
+      if (resumable !== undefined) throw outOfSight(left);
+      logger.warn({ tables: left.map(qualified) }, `${outOfSight(left).message}: reading them anew`);
+      // What waits for a lock that these sessions hold would be waited for while the slot is made.
+      for (const session of readers) await session.query('COMMIT');
+      shared.position = await takeOver(keep(await openForCreation(config.connection)));
+      await read(left);
+    }
     shared.end();
     progress.completed();
     const { completeOffset, rowCount } = shared;
@@ -136,7 +127,7 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     );
     if (completed !== undefined) queue.put({ records: [completed], bytes: 0 });
     logger.info(
-      { tables: tables.length, rows: rowCount, lsn: formatLsn(consistentPoint) },
+      { tables: tables.length, rows: rowCount, lsn: formatLsn(position.lsn) },
       'the snapshot is complete',
     );
     return { rows: rowCount + (completed === undefined ? 0 : 1), start, completeOffset };
@@ -169,12 +160,42 @@ async function allOrNone(
   if (failure !== undefined) throw failure.error;
 }
 
-/** Where another run goes on, it reads what this one could not see. @throws postgres.table_rewritten */
-function requireSeen({ tablesOutOfSight: tables }: SharedSnapshot, options: SnapshotRunOptions): void {
-  if (tables.length === 0) return;
-  const text = `Rows of ${tables.join(', ')} are out of the sight of the snapshot, since a table was rewritten after it was begun`;
-  if (options.resumable !== undefined) throw postgresError('postgres.table_rewritten', text);
-  options.logger.error({ tables }, `${text}: they are missing; take the snapshot of these tables again`);
+/** Where another run goes on, it reads what this one could not see. */
+function outOfSight(tables: readonly TableName[]): MillraceError {
+  return postgresError(
+    'postgres.table_rewritten',
+    `Rows of ${tables.map(qualified).join(', ')} are out of the sight of the snapshot, since a table was rewritten, altered or renamed after it was begun`,
+  );
+}
+
+/** What is told when a table is begun, and when it was read or could not be. */
+function tableTeller(
+  { step, progress, listed }: SnapshotRunOptions,
+  tables: readonly TableName[],
+  notify: (notification: Notification) => void,
+): SnapshotOptions['onTable'] {
+  const inProgress = javaSetOrder(tables.map(qualified)).join(',');
+  const hint = 'Look in pg_stat_activity at what the query waits for, such as a lock.';
+  const tell = (type: Notification['type'], data: NonNullable<Notification['data']>): void =>
+    notify({ aggregate: 'Initial Snapshot', type, data });
+  return (table, end) => {
+    const name = qualified(table);
+    if (end === undefined) {
+      step.enter(`reading ${name} for the snapshot`, hint);
+      tell('IN_PROGRESS', { data_collections: inProgress, current_collection_in_progress: name });
+    } else if (end === 'failed') {
+      tell('TABLE_SCAN_COMPLETED', { scanned_collection: name, status: 'SQL_EXCEPTION' });
+    } else {
+      step.enter('preparing the next table of the snapshot', hint);
+      progress.tableDone(name);
+      tell('TABLE_SCAN_COMPLETED', {
+        data_collections: listed.map(qualified).join(','),
+        scanned_collection: name,
+        total_rows_scanned: String(end),
+        status: 'SUCCEEDED',
+      });
+    }
+  };
 }
 
 function notifier(options: SnapshotRunOptions, shared: SharedSnapshot): (notification: Notification) => void {

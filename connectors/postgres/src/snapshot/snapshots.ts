@@ -73,11 +73,11 @@ export class Snapshots {
     { ownSlot, interrupted }: { readonly ownSlot: boolean; readonly interrupted: StoredOffset | undefined },
   ): Promise<InitialSnapshot> {
     const { config } = this.#options;
-    const name = ownSlot ? config.slot.name : temporaryName();
     const result = await runSnapshot({
       ...this.#parts(),
       creator,
-      create: (session) => this.#create(session, name, { temporary: !ownSlot }),
+      create: (session) =>
+        this.#create(session, ownSlot ? config.slot.name : temporaryName(), { temporary: !ownSlot }),
       ...this.#toRead(captured.filter((table) => config.snapshot.tables(qualified(table)))),
       select: config.snapshot.select,
       ...this.#goingOn(interrupted, captured),

@@ -7,12 +7,12 @@ export const outputGone: AbortSignal = gone.signal;
 
 /** Makes a broken pipe the end of the output rather than of the process; to be called once, at start. */
 export function watchOutput(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      gone.abort();
-    });
-  }
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    gone.abort();
+  });
+  // There is no other place to tell of it.
+  process.stderr.on('error', () => undefined);
 }
 
 /** Writes to standard output; resolves once the bytes are handed over, false when nobody reads them. */

@@ -39,6 +39,9 @@ interface ConsumerSettings
 /** What the clients of a connector are made from. */
 export type ClientSpec = Pick<TaskSpec, 'settings' | 'connectorConfig'>;
 
+/** As in Kafka's producers. */
+const TRANSACTION_TIMEOUT_MS = 60_000;
+
 const COMPRESSIONS = new Set(['none', 'gzip', 'snappy', 'lz4', 'zstd']);
 
 function merged(spec: ClientSpec, kind: ClientKind): Readonly<Record<string, string>> {
@@ -159,7 +162,12 @@ export function transactionSettings(spec: TaskSpec, logger: Logger): Transaction
       `The value '${given}' for the '${key}' property will be ignored as it is not supported for connectors when exactly-once source support is enabled; instead, the value '${value}' will be used`,
     );
   }
-  return { id, ...given('timeoutMs', number(config, 'transaction.timeout.ms')) };
+  return { id, timeoutMs: transactionTimeoutMs(spec) };
+}
+
+/** For how long a transaction of a task may be open. */
+export function transactionTimeoutMs(spec: TaskSpec): number {
+  return number(merged(spec, 'producer'), 'transaction.timeout.ms') ?? TRANSACTION_TIMEOUT_MS;
 }
 
 export function consumerSettings(spec: TaskSpec): ConsumerSettings {

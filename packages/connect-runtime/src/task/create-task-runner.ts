@@ -24,6 +24,7 @@ import {
   requestTimeoutMs,
   securityOf,
   transactionSettings,
+  transactionTimeoutMs,
 } from './client-settings.ts';
 import { createConverters } from './converters.ts';
 import { deadLetterTopic, openDeadLetterQueue } from './dead-letter-queue.ts';
@@ -150,6 +151,7 @@ async function createSource(
       metrics,
       spoolFolder: settings.spoolFolder,
       exactlyOnce: settings.exactlyOnce,
+      transactionTimeoutMs: settings.exactlyOnce ? transactionTimeoutMs(spec) : undefined,
       transactions: settings.exactlyOnce && boundary.kind === 'connector' ? requests : undefined,
       offsets: { offset: (partition: SourcePartition) => events.readOffset(partition) },
       topicLog: async (name: string, options: TopicLogOptions) => {

@@ -85,6 +85,9 @@ function hashing(
       'config.invalid',
       `Invalid value in the name of ${key}: there is no hash ${algorithm}`,
       {
+        cause: new MillraceError('config.invalid', `${algorithm} MessageDigest not available`, {
+          javaClass: 'java.security.NoSuchAlgorithmException',
+        }),
         configKey: key,
         hint: 'Use MD5, SHA-1, SHA-256, SHA-384 or SHA-512.',
       },

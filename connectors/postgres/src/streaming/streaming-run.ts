@@ -308,6 +308,7 @@ export class StreamingRun {
     return new Reselect({
       rules: config.reselect,
       queue,
+      clock: context.clock,
       logger: context.logger,
       step: this.#describing,
       signalTable: config.signals.table,

@@ -193,6 +193,11 @@ export class MarkOffset implements DeferredOffset {
     return new MarkOffset(this, this.#lsn, extra);
   }
 
+  /** The same position and state over another base. */
+  over(base: OffsetMap): MarkOffset {
+    return new MarkOffset(base, this.#lsn, this.#extra);
+  }
+
   toOffsetMap(): OffsetMap {
     this.#map ??= markAt(offsetMapOf(this.#base), this.#lsn, this.#extra);
     return this.#map;
@@ -217,17 +222,22 @@ export function betweenOffset(map: OffsetMap): OffsetMap {
 }
 const SNAPSHOT_KEYS = new Set(['last_snapshot_record', 'snapshot', 'snapshot_completed']);
 
-/** The offset after a snapshot that a signal asked for: that of the place where the stream waits. */
+/** The offset of the last record of a snapshot that a signal asked for: that of the place where the stream waits. */
 export function blockingOffset(place: SourceOffset, position: SnapshotPosition): OffsetMap {
-  const map = offsetMapOf(place);
-  const { transactionId: txId, timestampUs: ts_usec } = position;
   return {
-    ...('txId' in map ? {} : { txId, ts_usec }),
-    ...map,
+    ...offsetMapOf(afterBlocking(place, position)),
     last_snapshot_record: true,
     snapshot: 'BLOCKING',
     snapshot_completed: true,
   };
+}
+
+/** Where the stream goes on then: a place where no change was seen yet has the snapshot's transaction and time. */
+export function afterBlocking(place: SourceOffset, position: SnapshotPosition): SourceOffset {
+  const map = offsetMapOf(place);
+  if ('txId' in map) return place;
+  const base = { txId: position.transactionId, ts_usec: position.timestampUs, ...map };
+  return place instanceof MarkOffset ? place.over(base) : base;
 }
 
 /** The offset of snapshot records; `complete` on the last one. */

@@ -50,18 +50,24 @@ export function parseSignalText(text: string, { logger, randomId }: SignalSource
   return parseSignal(known ?? randomId(), type, data, logger);
 }
 
+interface Condition {
+  /** A pattern of tables. */
+  readonly collection: string;
+  readonly filter: string;
+}
+
 /** What `execute-snapshot` asks for. */
 export interface SnapshotRequest {
   readonly kind: 'incremental' | 'blocking';
   /** Patterns of tables. */
   readonly collections: readonly string[];
-  readonly conditions: readonly { readonly collection: string; readonly filter: string }[];
+  readonly conditions: readonly Condition[];
   readonly surrogateKey: string | undefined;
 }
 
 /**
- * Reads the data of `execute-snapshot` and `stop-snapshot`; undefined when it asks for another kind of snapshot, or names
- * what is no table.
+ * Reads the data of `execute-snapshot` and `stop-snapshot`; undefined when it asks for another kind of snapshot, names
+ * what is no table, or has a condition without a table or a filter: the whole table is not what was asked for.
  */
 export function snapshotRequest(signal: Signal): SnapshotRequest | undefined {
   const { data } = signal;
@@ -69,15 +75,25 @@ export function snapshotRequest(signal: Signal): SnapshotRequest | undefined {
   if (kind !== 'incremental' && kind !== 'blocking') return undefined;
   const list = data['data-collections'];
   if (Array.isArray(list) && !list.every((entry) => typeof entry === 'string')) return undefined;
-  const conditions = data['additional-conditions'];
+  const given = data['additional-conditions'];
+  const surrogateKey = data['surrogate-key'];
+  const conditions: Condition[] = [];
+  for (const entry of Array.isArray(given) ? given : []) {
+    const condition = conditionOf(entry);
+    if (condition === undefined) return undefined;
+    // An empty filter is none, and so is an empty surrogate key.
+    if (condition.filter !== '') conditions.push(condition);
+  }
   return {
     kind,
     collections: Array.isArray(list) ? list.map((entry: string) => entry.trim()) : [],
-    conditions: (Array.isArray(conditions) ? conditions : []).flatMap((entry: unknown) => {
-      if (typeof entry !== 'object' || entry === null) return [];
-      const { 'data-collection': collection, filter } = entry as Record<string, unknown>;
-      return typeof collection === 'string' && typeof filter === 'string' ? [{ collection, filter }] : [];
-    }),
-    surrogateKey: typeof data['surrogate-key'] === 'string' ? data['surrogate-key'] : undefined,
+    conditions,
+    surrogateKey: typeof surrogateKey === 'string' && surrogateKey !== '' ? surrogateKey : undefined,
   };
+}
+
+function conditionOf(entry: unknown): Condition | undefined {
+  if (typeof entry !== 'object' || entry === null) return undefined;
+  const { 'data-collection': collection, filter } = entry as Record<string, unknown>;
+  return typeof collection === 'string' && typeof filter === 'string' ? { collection, filter } : undefined;
 }

@@ -2,7 +2,13 @@
 // the last of all.
 import type { OffsetMap, SourceOffset } from '@millrace/connect-api';
 import type { SnapshotTable } from '@millrace/connector-common';
-import { blockingOffset, type SnapshotPosition, snapshotOffset } from '../offset.ts';
+import {
+  afterBlocking,
+  betweenOffset,
+  blockingOffset,
+  type SnapshotPosition,
+  snapshotOffset,
+} from '../offset.ts';
 import type { Lsn } from '../protocol/lsn.ts';
 import { qualified, type TableName } from '../schema/catalog.ts';
 import type { SnapshotMarker } from '../source-info.ts';
@@ -110,6 +116,13 @@ export class SharedSnapshot {
     return later.length === 0
       ? this.#complete
       : { ...this.#complete, ...this.#mark, [SNAPSHOT_STATE]: stateText(later) };
+  }
+
+  /** For what comes after it and before the stream goes on. */
+  get offsetBetween(): SourceOffset {
+    return this.#fixed === undefined
+      ? betweenOffset(this.completeOffset)
+      : afterBlocking(this.#fixed, this.position);
   }
 
   /** Whether an earlier run has read all of a table. */

@@ -12,7 +12,7 @@ import type { MillraceError } from '@millrace/foundation';
 import type pg from 'pg';
 import { openSession, quoteLiteral } from '../connection.ts';
 import { postgresError, toPostgresError } from '../errors.ts';
-import { betweenOffset, type SnapshotPosition } from '../offset.ts';
+import type { SnapshotPosition } from '../offset.ts';
 import { formatLsn, type Lsn } from '../protocol/lsn.ts';
 import { type CreatedSlot, openForCreation } from '../replication-slot.ts';
 import { qualified, type TableName } from '../schema/catalog.ts';
@@ -49,6 +49,8 @@ export interface SnapshotResult {
   /** Where the stream begins. */
   readonly start: Lsn;
   readonly completeOffset: OffsetMap;
+  /** Of what comes after it and before the stream goes on. */
+  readonly offsetBetween: SourceOffset;
 }
 
 export async function runSnapshot(options: SnapshotRunOptions): Promise<SnapshotResult> {
@@ -120,17 +122,17 @@ export async function runSnapshot(options: SnapshotRunOptions): Promise<Snapshot
     }
     shared.end();
     progress.completed();
-    const { completeOffset, rowCount } = shared;
+    const { completeOffset, offsetBetween, rowCount } = shared;
     const completed = options.notifications.record(
       { aggregate: 'Initial Snapshot', type: 'COMPLETED' },
-      options.offset ?? betweenOffset(completeOffset),
+      offsetBetween,
     );
     if (completed !== undefined) queue.put({ records: [completed], bytes: 0 });
     logger.info(
       { tables: tables.length, rows: rowCount, lsn: formatLsn(position.lsn) },
       'the snapshot is complete',
     );
-    return { rows: rowCount + (completed === undefined ? 0 : 1), start, completeOffset };
+    return { rows: rowCount + (completed === undefined ? 0 : 1), start, completeOffset, offsetBetween };
   } catch (error) {
     // A task that is being stopped hands no record on: then only the log says it, as with Debezium.
     abort?.();

@@ -101,13 +101,13 @@ export class Snapshots {
     }
   }
 
-  /** Reads the tables that a signal names, as of now; the stream waits meanwhile. */
-  async blocking(request: SnapshotRequest, offset: SourceOffset): Promise<void> {
+  /** Reads the tables that a signal names, as of now; the stream waits meanwhile, and goes on with the offset returned. */
+  async blocking(request: SnapshotRequest, offset: SourceOffset): Promise<SourceOffset> {
     const { config } = this.#options;
     const client = await this.#options.catalog();
     const matches = matchesAny(request.collections.join(','));
     const tables = await listTables(client, config.includeBuiltin);
-    await runSnapshot({
+    const { offsetBetween } = await runSnapshot({
       ...this.#parts(),
       creator: await openForCreation(config.connection),
       create: (creator) => this.#create(creator, temporaryName(), { temporary: true }),
@@ -117,6 +117,7 @@ export class Snapshots {
       // By name, other than in incremental snapshots.
       select: (table) => request.conditions.find(({ collection }) => plainName(collection) === table)?.filter,
     });
+    return offsetBetween;
   }
 
   /** Where a snapshot that was interrupted is gone on with, and whether what is known of it is exact. */

@@ -359,7 +359,7 @@ export class ChangeReader implements ReplicationHandler {
           before,
           after,
         });
-        this.#options.reselect?.note(table.schema, after, out.length - 1);
+        this.#options.reselect?.note(table.schema, after, out.length - 1, this.#xid());
       }
       this.#observe(table, lsn, 'UPDATE', after, before);
     } else {
@@ -374,7 +374,7 @@ export class ChangeReader implements ReplicationHandler {
     if (this.#windowed(table, lsn, 'INSERT', undefined, row)) return;
     const out = this.#batch.records;
     table.inserted(out, this.#context(table, lsn, 'INSERT'), row);
-    this.#options.reselect?.note(table.schema, row, out.length - 1);
+    this.#options.reselect?.note(table.schema, row, out.length - 1, this.#xid());
   }
 
   /** Delivers what a window leaves of a change; false when it leaves the change as it is. */
@@ -468,6 +468,10 @@ export class ChangeReader implements ReplicationHandler {
     const place = { lsn, transaction, block, processed, lastCommitLsn, offset };
     this.#batch.records.push(messages.record({ prefix, content, ...place }));
     this.#position.lastOffset = offset;
+  }
+
+  #xid(): number {
+    return this.#position.transaction?.xid ?? this.#reader.fail('a change outside a transaction');
   }
 
   #context(table: TableStream, lsn: Lsn, messageType: MessageType): ChangeContext {

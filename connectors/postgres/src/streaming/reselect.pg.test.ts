@@ -1,6 +1,7 @@
 // Post processor ReselectColumnsPostProcessor on a real server: what comes is checked against what recorded runs of
 // Debezium 3.6.2 gave for the same statements.
 import type { Struct } from '@millrace/data';
+import { startPostgres } from '@millrace/local-servers';
 import { eventually, type TestDatabase, testDatabase } from '@millrace/testkit';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -26,9 +27,10 @@ afterAll(async () => {
 /** A table whose values are stored out of line, and a config that captures it from now on. */
 async function tableWithLargeValues(
   more: Record<string, string> = {},
+  on: TestDatabase = db,
 ): Promise<{ table: string; config: Record<string, string> }> {
   const table = `t${++tables}`;
-  await db.query(`
+  await on.query(`
     create table ${table} (id int primary key, a int, b text, j jsonb, n numeric(9,2), h hstore, ia int[], by bytea, vb varbit, m text default 'x');
     alter table ${table} alter b set storage external, alter j set storage external, alter h set storage external,
       alter ia set storage external, alter by set storage external, alter vb set storage external;
@@ -36,7 +38,7 @@ async function tableWithLargeValues(
       select i, i, repeat('xyz' || i, 3000), to_jsonb(repeat('abc', 3000)), hstore('k', repeat('v', 3000)),
              (select array_agg(g) from generate_series(1, 2000) g), decode(repeat('ab', 3000), 'hex'), repeat('10', 20000)::varbit
         from generate_series(1, 3) i`);
-  const config = testConfig(db, `${table}_${db.name}`, {
+  const config = testConfig(on, `${table}_${on.name}`, {
     'table.include.list': `public.${table}`,
     'snapshot.mode': 'no_data',
     ...RESELECT,
@@ -73,6 +75,37 @@ describe('reselecting columns', () => {
       expect(field(one, 'vb')).toHaveLength(5000);
       expect(field(one, 'n')).toBeNull();
     }
+  });
+
+  test('waits until queries see a row under its new key', async () => {
+    await using server = await startPostgres({
+      fsync: false,
+      // A session that asks for more waits for a standby that never comes.
+      settings: { synchronous_standby_names: 'nobody', synchronous_commit: 'local' },
+    });
+    await using other = await testDatabase(server.url('postgres'));
+    await other.query('create extension hstore');
+    const { table, config } = await tableWithLargeValues({}, other);
+    await using driver = await TaskDriver.start(config);
+    // The table is known by then.
+    await other.query(`update ${table} set a = 10 where id = 3`);
+    await driver.until(1);
+    const waiting = new pg.Client({ connectionString: other.url });
+    await waiting.connect();
+    await waiting.query('set synchronous_commit = on');
+    const committed = waiting.query(`update ${table} set id = 5 where id = 2`);
+    await eventually('the task to wait for it', async () => {
+      const asked = await other.query(
+        "select from pg_stat_activity where query like '%txid_visible_in_snapshot%' and pid <> pg_backend_pid()",
+      );
+      return asked.length > 0;
+    });
+    await other.query("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'");
+    await committed;
+    await waiting.end();
+    // Delete, tombstone and the row under its new key.
+    const delivered = await driver.until(4);
+    expect(delivered.map((one) => [op(one), field(one, 'b')]).at(-1)).toEqual(['c', 'xyz2'.repeat(3000)]);
   });
 
   test('reads what is null anew, but not where the schema has a default', async () => {

@@ -4,7 +4,7 @@
 import type { ActivityStep, SourceRecord } from '@millrace/connect-api';
 import { type ChangeQueue, type ReselectRules, withAfter } from '@millrace/connector-common';
 import { RAW_NULL, RAW_UNAVAILABLE, RawRow } from '@millrace/data';
-import type { Logger } from '@millrace/foundation';
+import type { Clock, Logger } from '@millrace/foundation';
 import type pg from 'pg';
 import { quoteIdentifier, quoteTable, quoteText } from '../connection.ts';
 import { isAboutSession, postgresError, toPostgresError } from '../errors.ts';
@@ -14,12 +14,14 @@ import { TupleIndex } from '../protocol/pgoutput.ts';
 import { qualified } from '../schema/catalog.ts';
 import type { TableSchema } from '../schema/table-schema.ts';
 import type { Tuple } from './table-stream.ts';
+import { commitVisible } from './visible-commit.ts';
 
 export interface ReselectOptions {
   readonly rules: ReselectRules;
   /** Opens a session with the limits of time that queries have. */
   readonly open: () => Promise<pg.Client>;
   readonly queue: ChangeQueue<SourceRecord>;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly step: ActivityStep;
   /** `schema.table` of the signal table, whose rows stay as they are. */
@@ -40,6 +42,8 @@ interface Pending {
   readonly record: number;
   readonly target: Target;
   readonly row: Tuple;
+  /** The transaction that wrote it. */
+  readonly xid: number;
   /** Positions of the columns. */
   readonly lacking: readonly number[];
 }
@@ -55,14 +59,14 @@ export class Reselect {
   #pending: Pending[] = [];
   #client: pg.Client | undefined;
   #rows = 64;
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(options: ReselectOptions) {
     this.#options = options;
   }
 
-  /** Looks at the row of the record at `record` of the batch in the making. */
-  note(schema: TableSchema, row: Tuple, record: number): void {
+  /** Looks at the row of the record at `record` of the batch in the making, which transaction `xid` wrote. */
+  note(schema: TableSchema, row: Tuple, record: number, xid: number): void {
     let target = this.#targets.get(schema);
     if (target === undefined) {
       target = this.#target(schema) ?? 'none';
@@ -78,7 +82,7 @@ export class Reselect {
         lacking.push(position);
       }
     }
-    if (lacking !== undefined) this.#pending.push({ record, target, row, lacking });
+    if (lacking !== undefined) this.#pending.push({ record, target, row, xid, lacking });
   }
 
   /**
@@ -94,7 +98,7 @@ export class Reselect {
 
   /** Idempotent. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     await this.#client?.end().catch(() => undefined);
   }
 
@@ -146,23 +150,62 @@ export class Reselect {
         );
         continue;
       }
-      const answers = await this.#query(target, rows);
-      bytes += answers.bytes;
-      let gone = 0;
-      for (const row of rows) {
-        const key = keyOf(row);
-        const number = key === undefined ? undefined : answers.numbers.get(key);
-        if (number !== undefined && number > answers.last) {
-          count = Math.min(count, asked.indexOf(row));
-          break;
-        }
-        const answer = number === undefined ? undefined : answers.rows.get(number);
-        if (answer === undefined) gone++;
-        else complete(records, row, answer, answers.columns);
+      let wanted: readonly Pending[] = rows;
+      let lost = 0;
+      // The server sends a row before queries see it: one that is not found is looked for again once they do.
+      for (let look = 1; look <= 2 && wanted.length > 0; look++) {
+        if (look === 2) await this.#seen(wanted);
+        const answers = await this.#query(target, wanted);
+        bytes += answers.bytes;
+        const { gone, unasked, rest } = this.#take(records, wanted, answers);
+        if (rest !== undefined) count = Math.min(count, asked.indexOf(rest));
+        wanted = gone;
+        lost += unasked;
       }
-      if (gone > 0) this.#notFound(target, gone);
+      lost += wanted.length;
+      if (lost > 0) this.#notFound(target, lost);
     }
     return { count, bytes };
+  }
+
+  /**
+   * Completes records by answers: says which rows were not found, how many were not asked for, and the first of those that
+   * nothing is known of yet.
+   */
+  #take(
+    records: SourceRecord[],
+    wanted: readonly Pending[],
+    answers: Answers,
+  ): { gone: readonly Pending[]; unasked: number; rest: Pending | undefined } {
+    const gone: Pending[] = [];
+    let unasked = 0;
+    for (const row of wanted) {
+      const key = keyOf(row);
+      const number = key === undefined ? undefined : answers.numbers.get(key);
+      if (number === undefined) {
+        unasked++;
+        continue;
+      }
+      if (number > answers.last) return { gone, unasked, rest: row };
+      const answer = answers.rows.get(number);
+      if (answer === undefined) gone.push(row);
+      else complete(records, row, answer, answers.columns);
+    }
+    return { gone, unasked, rest: undefined };
+  }
+
+  /** Waits until queries see what wrote these rows. What the server answers otherwise the next query meets, too. */
+  async #seen(rows: readonly Pending[]): Promise<void> {
+    const { clock, logger } = this.#options;
+    const { signal } = this.#closing;
+    const client = this.#client;
+    if (client === undefined) return;
+    try {
+      for (const xid of new Set(rows.map((row) => row.xid)))
+        await commitVisible(xid, { client, clock, signal, onWaiting: () => undefined });
+    } catch (error) {
+      logger.debug({ err: error }, 'cannot ask whether queries see a transaction');
+    }
   }
 
   #notFound(target: Target, rows: number): void {
@@ -182,7 +225,7 @@ export class Reselect {
         return await this.#read(target, rows);
       } catch (error) {
         const cause = toPostgresError(error, `Cannot read columns of ${target.name} anew`);
-        if (this.#closed) throw cause;
+        if (this.#closing.signal.aborted) throw cause;
         // A session may have ended while it was idle: once more on a new one. An answer of the server stays the same.
         if (isAboutSession(error)) {
           await this.#client?.end().catch(() => undefined);

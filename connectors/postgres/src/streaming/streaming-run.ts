@@ -83,7 +83,7 @@ export interface StreamingRunOptions {
   readonly fail: (error: unknown) => void;
   readonly endOnStop: (client: pg.Client) => () => void;
   /** Reads tables while the stream waits; its records carry `offset`. */
-  readonly blockingSnapshot: (request: SnapshotRequest, offset: SourceOffset) => Promise<void>;
+  readonly blockingSnapshot: (request: SnapshotRequest, offset: SourceOffset) => Promise<SourceOffset>;
 }
 
 /** Longer than `commitVisible` takes where each of its queries is answered. */
@@ -308,6 +308,7 @@ export class StreamingRun {
     return new Reselect({
       rules: config.reselect,
       queue,
+      clock: context.clock,
       logger: context.logger,
       step: this.#describing,
       signalTable: config.signals.table,
@@ -340,7 +341,10 @@ export class StreamingRun {
     });
     const desk = new SignalDesk({
       incremental,
-      blocking: (request) => this.#options.blockingSnapshot(request, this.#reader.position.lastOffset),
+      blocking: async (request) => {
+        const { position } = this.#reader;
+        position.lastOffset = await this.#options.blockingSnapshot(request, position.lastOffset);
+      },
       logger: context.logger,
       hasTable: table !== undefined,
       offset: () => offsetMapOf(this.#reader.position.lastOffset),

@@ -119,7 +119,7 @@ async function findPrograms() {
   console.error(message);
 }
 
-/** Runs one vitest project, or some files of it, and returns its counts. */
+/** Runs one vitest project, or some files of it, and returns its counts and failures. */
 async function runTier({ name, tier, files = [], env = {}, node = process.execPath }, folder) {
   const report = path.join(folder, `${name.replaceAll(/\W+/g, '-')}.json`);
   const args = [
@@ -128,40 +128,32 @@ async function runTier({ name, tier, files = [], env = {}, node = process.execPa
     '--project',
     tier,
     '--reporter=dot',
-    '--reporter=json',
-    `--outputFile.json=${report}`,
+    '--reporter=./scripts/test-report.mjs',
     '--passWithNoTests',
     ...files,
   ];
   const { code } = await run(node, args, {
-    env: { MILLRACE_TEST_BUILT: '1', MILLRACE_TEST_MODE: mode, NODE_OPTIONS: '', ...env },
+    env: {
+      MILLRACE_TEST_BUILT: '1',
+      MILLRACE_TEST_MODE: mode,
+      MILLRACE_TEST_REPORT: report,
+      NODE_OPTIONS: '',
+      ...env,
+    },
   });
-  let result;
   try {
-    result = JSON.parse(readFileSync(report, 'utf8'));
+    const result = JSON.parse(readFileSync(report, 'utf8'));
+    // What fails outside of the tests of a file, such as its end, is not among its tests.
+    const failed = Math.max(result.failed, result.failures.length, code === 0 ? 0 : 1);
+    return { ...result, failed };
   } catch {
-    return {
-      passed: 0,
-      failed: 1,
-      skipped: 0,
-      names: [`${name}: vitest ended with code ${code} and wrote no report`],
-    };
+    const message = `vitest ended with code ${code} and wrote no report`;
+    return { passed: 0, failed: 1, skipped: 0, failures: [{ name, message }] };
   }
-  const names = [];
-  for (const file of result.testResults ?? []) {
-    if (file.status === 'failed' && file.assertionResults.length === 0)
-      names.push(`${path.relative(root, file.name)}: ${String(file.message).split('\n')[0]}`);
-    for (const test of file.assertionResults)
-      if (test.status === 'failed') names.push(`${path.relative(root, file.name)} > ${test.fullName}`);
-  }
-  const brokenFiles = names.length - result.numFailedTests;
-  const failed = result.numFailedTests + Math.max(0, brokenFiles);
-  return {
-    passed: result.numPassedTests,
-    failed: failed === 0 && code !== 0 ? 1 : failed,
-    skipped: result.numPendingTests + (result.numTodoTests ?? 0),
-    names: failed === 0 && code !== 0 ? [`${name}: vitest ended with code ${code}`] : names,
-  };
+}
+
+function indented(text) {
+  return text.replaceAll(/^/gm, '    ');
 }
 
 await install();
@@ -173,19 +165,21 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
 for (const part of parts) {
   const start = performance.now();
-  const { passed, failed, skipped, names } = part.broken
-    ? { passed: 0, failed: 1, skipped: 0, names: [part.broken] }
+  const result = part.broken
+    ? { passed: 0, failed: 1, skipped: 0, failures: [{ name: part.name, message: part.broken }] }
     : await runTier(part, folder);
+  const { passed, failed, skipped } = result;
   console.log(
     `\n[${part.name}] ${passed} passed, ${failed} failed, ${skipped} skipped in ${((performance.now() - start) / 1000).toFixed(1)} s`,
   );
   total.passed += passed;
   total.failed += failed;
   total.skipped += skipped;
-  failures.push(...names.map((name) => (part.name === part.tier ? name : `[${part.name}] ${name}`)));
+  const where = part.name === part.tier ? '' : `[${part.name}] `;
+  failures.push(...result.failures.map(({ name, message }) => `  ${where}${name}\n${indented(message)}`));
 }
 rmSync(folder, { recursive: true, force: true });
-if (failures.length > 0) console.log(`\nFailed:\n${failures.map((name) => `  ${name}`).join('\n')}`);
+if (failures.length > 0) console.log(`\nFailed:\n${failures.join('\n')}`);
 if (total.passed === 0) total.failed ||= 1;
 console.log(
   `\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`,

@@ -1,12 +1,13 @@
 // Connections to the server: how settings become the driver's, and what every session of ours has set so that the text
 // of a value never depends on role or database settings.
 import type { EventEmitter } from 'node:events';
-import type { Socket } from 'node:net';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { type Logger, MillraceError } from '@millrace/foundation';
 import pg from 'pg';
 import { postgresError, serverError, sqlStateOf, toPostgresError } from './errors.ts';
 import { wideSocket } from './protocol/wide-socket.ts';
+import { type BackendIdentity, Session, stateOf } from './session.ts';
+import { silenceLimitMs } from './streaming/stream-intervals.ts';
 import { type TlsSettings, tlsAttempts } from './tls.ts';
 
 /** Which of several servers is wanted, in the words of Java's driver, in lower case. */
@@ -51,20 +52,6 @@ const NO_LIMITS: Readonly<Record<string, string>> = {
 const CONNECT_TIMEOUT_MS = 30_000;
 /** The system's own default is two hours. */
 const KEEP_ALIVE_AFTER_MS = 30_000;
-const END_TIMEOUT_MS = 2_000;
-
-/** A session whose end does not wait for a server that no longer answers: else its task could not end either. */
-class Session extends pg.Client {
-  override async end(): Promise<void> {
-    const { connection } = this as unknown as { connection?: { stream?: Socket } };
-    const timer = setTimeout(() => connection?.stream?.destroy(), END_TIMEOUT_MS);
-    try {
-      await super.end();
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-}
 
 /** A plain session, or one that speaks the replication protocol on the database. */
 export type SessionKind = 'query' | 'replication';
@@ -92,8 +79,10 @@ export async function connect(settings: ConnectionSettings, kind: SessionKind = 
 }
 
 /** Sessions wait for each other, however long that takes. The setting is there from Postgres 14 on. */
-const STAY_IDLE =
-  "select set_config(name, '0', false) from pg_catalog.pg_settings where name = 'idle_session_timeout'";
+const SET_UP = `
+  select pg_backend_pid() as pid, pg_postmaster_start_time()::text as "serverStart",
+         (select setting::int from pg_catalog.pg_settings where name = 'wal_sender_timeout') as "silenceMs",
+         (select set_config(name, '0', false) from pg_catalog.pg_settings where name = 'idle_session_timeout')`;
 
 interface ConnectionAttempts {
   readonly settings: ConnectionSettings;
@@ -114,7 +103,7 @@ async function connectTo(
       try {
         await login(client, settings);
         await checkServer(client, wanted, host);
-        await client.query(STAY_IDLE);
+        await setUp(client, () => newSession(settings, host, ssl, { kind: 'query', bound }));
         if (kind === 'query') await runInitialStatements(client, settings.initialStatements);
         return client;
       } catch (error) {
@@ -127,6 +116,18 @@ async function connectTo(
     if (!isAboutTls(failure)) break;
   }
   throw failure;
+}
+
+const ASK_TIMEOUT_MS = 10_000;
+
+/** `another` makes a session on the same server. */
+async function setUp(client: Session, another: () => Session): Promise<void> {
+  const { rows } = await client.query<BackendIdentity & { silenceMs: number }>(SET_UP);
+  const [row] = rows;
+  if (row === undefined)
+    throw postgresError('postgres.protocol', 'The server did not say which session this is');
+  const limitMs = silenceLimitMs(row.silenceMs);
+  client.watch(limitMs, () => stateOf(row, another(), Math.min(limitMs, ASK_TIMEOUT_MS)));
 }
 
 const isAboutBinding = (error: unknown): boolean =>
@@ -184,7 +185,7 @@ function newSession(
   { host, port }: HostAndPort,
   ssl: TlsOptions | false,
   { kind, bound }: { readonly kind: SessionKind; readonly bound: boolean },
-): pg.Client {
+): Session {
   const client = new Session({
     host,
     port,

@@ -1,5 +1,6 @@
 // A network between task and server that breaks, swallows and crawls: nothing is missing, nothing comes out of order,
 // what comes again is a contiguous range, and the task goes on by itself.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Struct } from '@millrace/data';
 import {
   type Change,
@@ -274,6 +275,37 @@ test('F13: a network that swallows everything for longer than wal_sender_timeout
   }
   await workload.check(task);
 });
+
+test.each([
+  { lost: 'everything', reason: /the server does not answer another connection either/ },
+  { lost: 'what was open', reason: /the server is done with it, so that its answer must have been lost/ },
+])(
+  'F13: a network that swallows $lost while a snapshot waits for an answer is left (INV-3, INV-7)',
+  async ({ lost, reason }) => {
+    const workload = new Workload();
+    await workload.create(10);
+    const other = new pg.Client({ connectionString: db.url });
+    await other.connect();
+    await other.query(`begin; lock table ${workload.table} in access exclusive mode`);
+    await using task = workload.task();
+    const failed = task.until(() => task.failures.length > 0);
+    await eventually('the snapshot waits for the table', async () => {
+      const waiting = await db.query("select 1 from pg_stat_activity where wait_event = 'relation'");
+      return waiting.length > 0;
+    });
+    // The server works: it is asked, and waited for.
+    await sleep(2 * SENDER_TIMEOUT_MS);
+    expect(task.failures).toEqual([]);
+    if (lost === 'everything') proxy.hang();
+    else proxy.swallow();
+    await other.end();
+    if (lost !== 'everything') proxy.resume();
+    await failed;
+    expect(task.failures[0]).toMatch(reason);
+    proxy.resume();
+    await workload.check(task);
+  },
+);
 
 test('F47: a catalog that does not answer for wal_sender_timeout, while a table is told of, is said, and asked again (INV-3, INV-7)', async () => {
   const workload = new Workload();

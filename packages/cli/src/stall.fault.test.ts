@@ -21,8 +21,9 @@ import { readTopic } from './testing/topic-reader.ts';
 /** What takes half a minute takes seconds here. */
 const QUICK = {
   'task.stall.timeout.ms': '1500',
-  'task.restart.backoff.ms': '200',
-  'task.restart.backoff.max.ms': '500',
+  // Long enough for a failure to be seen.
+  'task.restart.backoff.ms': '1000',
+  'task.restart.backoff.max.ms': '1000',
 };
 const LOGIN = { host: '127.0.0.1', user: 'postgres', password: 'postgres', name: 'postgres' };
 
@@ -74,6 +75,17 @@ async function untilDelivered(of: MillraceProcess, name: string): Promise<void> 
   });
 }
 
+/** Waits until the process of the server that sends the changes is there, and returns its id. */
+async function untilStreaming(slot: string): Promise<number> {
+  return await eventually(`${slot} is streamed`, async () => {
+    const { rows: found } = await client.query<{ pid: number }>(
+      "select pid from pg_stat_replication join pg_replication_slots on active_pid = pid where slot_name = $1 and state = 'streaming'",
+      [slot],
+    );
+    return found[0]?.pid;
+  });
+}
+
 async function untilFailed(name: string, trace: RegExp): Promise<void> {
   await eventually(`${name} fails`, async () => {
     const [task] = (await connectorStatus(millrace, name)).tasks;
@@ -113,10 +125,7 @@ describe('INV-7', () => {
     await putConnector(millrace, name, source(name, postgres.port));
     await untilDelivered(millrace, name);
     await untilReady(millrace);
-    const { rows: found } = await client.query<{ pid: number }>(
-      "select active_pid as pid from pg_replication_slots where slot_name = 'hung'",
-    );
-    const walsender = found[0]?.pid ?? 0;
+    const walsender = await untilStreaming(name);
     stopProcess(walsender);
     await insert(20);
     await untilStalled(
@@ -139,9 +148,10 @@ describe('INV-7', () => {
     await using proxy = await TcpProxy.start(postgres);
     await putConnector(millrace, name, source(name, proxy.port));
     await untilDelivered(millrace, name);
+    await untilStreaming(name);
     proxy.hang();
     await insert(20);
-    await untilFailed(name, /does not answer/);
+    await untilFailed(name, /The server has sent nothing on the replication connection for \d+ s/);
     proxy.resume();
     await untilDelivered(millrace, name);
     await untilReady(millrace);

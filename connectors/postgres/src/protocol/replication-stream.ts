@@ -10,6 +10,7 @@ import { postgresError, toPostgresError } from '../errors.ts';
 import { FrameReader, MESSAGE_TYPE } from './frames.ts';
 import { type Lsn, readLsn, writeLsn } from './lsn.ts';
 import { POSTGRES_EPOCH_US } from './pgoutput.ts';
+import { socketOf } from './socket-of.ts';
 import { Watchdog } from './watchdog.ts';
 
 /** What a reader does with the stream. */
@@ -334,16 +335,6 @@ function stalled(silentMs: number): Error {
 async function endClient(client: pg.Client, socket: Socket): Promise<void> {
   await client.end().catch(() => undefined);
   socket.destroy();
-}
-
-/** The socket below a driver session: not a public name of the driver, so checked. */
-function socketOf(client: pg.Client): Socket {
-  const { connection } = client as unknown as { connection?: { stream?: Socket } };
-  const socket = connection?.stream;
-  if (socket === undefined || typeof socket.on !== 'function') {
-    throw postgresError('postgres.protocol', 'The driver does not give access to its connection');
-  }
-  return socket;
 }
 
 /** ErrorResponse and NoticeResponse: (field:1 text\0)* \0 */

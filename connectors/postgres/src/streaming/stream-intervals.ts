@@ -8,8 +8,8 @@ const MIN_STATUS_MS = 100;
 const DEFAULT_SILENCE_MS = 5 * 60_000;
 const MIN_SILENCE_MS = 1_000;
 
-/** As long as the server would bear our silence. */
-export function silenceLimitMs({ walSenderTimeoutMs }: ServerFacts): number {
+/** As long as the server would bear our silence; 0 = for ever. */
+export function silenceLimitMs(walSenderTimeoutMs: number): number {
   return walSenderTimeoutMs > 0 ? Math.max(MIN_SILENCE_MS, walSenderTimeoutMs) : DEFAULT_SILENCE_MS;
 }
 

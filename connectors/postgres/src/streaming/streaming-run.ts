@@ -195,7 +195,7 @@ export class StreamingRun {
       handler: this.#reader,
       clock: context.clock,
       statusIntervalMs: statusIntervalMs(config, facts),
-      silenceLimitMs: silenceLimitMs(facts),
+      silenceLimitMs: silenceLimitMs(facts.walSenderTimeoutMs),
       flushTimeoutMs: config.flushTimeout.ms,
       flushOverdue: (lsn) => this.#flushOverdue(lsn),
     });
@@ -463,7 +463,7 @@ export class StreamingRun {
 
   /** INV-7: nothing watches this session, and while it is waited for nothing is read from the stream. */
   async #answered<T>(failed: string, query: () => Promise<T>, moreMs = 0): Promise<T> {
-    const limitMs = silenceLimitMs(this.#options.facts) + moreMs;
+    const limitMs = silenceLimitMs(this.#options.facts.walSenderTimeoutMs) + moreMs;
     let timer: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {
       const text = `${failed}: no answer for ${Math.round(limitMs / 1000)} s`;

@@ -118,7 +118,9 @@ async function connectTo(
   throw failure;
 }
 
-const ASK_TIMEOUT_MS = 10_000;
+/** An answer about a session is waited for as long as for the session itself, within these bounds. */
+const MIN_ASK_MS = 3_000;
+const MAX_ASK_MS = 10_000;
 
 /** `another` makes a session on the same server. */
 async function setUp(client: Session, another: () => Session): Promise<void> {
@@ -127,7 +129,7 @@ async function setUp(client: Session, another: () => Session): Promise<void> {
   if (row === undefined)
     throw postgresError('postgres.protocol', 'The server did not say which session this is');
   const limitMs = silenceLimitMs(row.silenceMs);
-  client.watch(limitMs, () => stateOf(row, another(), Math.min(limitMs, ASK_TIMEOUT_MS)));
+  client.watch(limitMs, () => stateOf(row, another(), Math.max(MIN_ASK_MS, Math.min(MAX_ASK_MS, limitMs))));
 }
 
 const isAboutBinding = (error: unknown): boolean =>

@@ -1,6 +1,5 @@
 // A network between task and server that breaks, swallows and crawls: nothing is missing, nothing comes out of order,
 // what comes again is a contiguous range, and the task goes on by itself.
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Struct } from '@millrace/data';
 import {
   type Change,
@@ -289,12 +288,17 @@ test.each([
     await other.query(`begin; lock table ${workload.table} in access exclusive mode`);
     await using task = workload.task();
     const failed = task.until(() => task.failures.length > 0);
-    await eventually('the snapshot waits for the table', async () => {
-      const waiting = await db.query("select 1 from pg_stat_activity where wait_event = 'relation'");
-      return waiting.length > 0;
-    });
     // The server works: it is asked, and waited for.
-    await sleep(2 * SENDER_TIMEOUT_MS);
+    await eventually(
+      'the snapshot waits for the table, for twice the time that a silence may last',
+      async () => {
+        const waiting = await db.query(
+          `select 1 from pg_stat_activity where wait_event = 'relation'
+           and clock_timestamp() - query_start > interval '${2 * SENDER_TIMEOUT_MS} ms'`,
+        );
+        return waiting.length > 0;
+      },
+    );
     expect(task.failures).toEqual([]);
     if (lost === 'everything') proxy.hang();
     else proxy.swallow();

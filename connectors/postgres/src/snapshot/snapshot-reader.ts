@@ -72,7 +72,9 @@ export class SnapshotReader {
 
   /** Reads one table after the other until `next` has none; resolves when all rows but the one it holds are queued. */
   async read(next: () => TableName | undefined): Promise<void> {
-    const { signal, shared } = this.#options;
+    const { client, signal, shared } = this.#options;
+    // One savepoint for all: going back to it leaves it in place.
+    await client.query('SAVEPOINT before_table');
     for (let table = next(); table !== undefined; table = next()) {
       signal.throwIfAborted();
       await this.#readTable(table);
@@ -89,7 +91,6 @@ export class SnapshotReader {
     const { client, onTable, shared, progress } = this.#options;
     let table: OpenTable | undefined;
     // The server finds tables by today's catalog, not by that of the snapshot: where it does not, the others are read.
-    await client.query('SAVEPOINT before_table');
     try {
       table = await openTable(this.#options, name).catch((error: unknown) => {
         onTable(name);
@@ -104,7 +105,6 @@ export class SnapshotReader {
       await this.#passBy(name, failure);
       if (table !== undefined) this.#leave(table);
     }
-    await client.query('RELEASE SAVEPOINT before_table');
   }
 
   /** A table that cannot be read since the snapshot: one that was dropped is left out, another is read by a later one. */
@@ -141,7 +141,7 @@ export class SnapshotReader {
       await client.query(`LOCK TABLE ${quoteTable(name)} IN ACCESS SHARE MODE`);
     }
     const rows = await this.#copy(table, after);
-    if (await isOutOfSight(client, table)) {
+    if (await isOutOfSight(client, name)) {
       shared.outOfSight(name);
       this.#leave(table);
       return;

@@ -35,6 +35,7 @@ import { betweenOffset, ChangeOffset, confirmablePosition, MarkOffset, parseOffs
 import type { Lsn } from './protocol/lsn.ts';
 import { showSlotMetrics } from './slot-metrics.ts';
 import { StoredMarks } from './stored-marks.ts';
+import { UnfinishedChanges } from './unfinished-changes.ts';
 
 const MAX_WAIT_MS = 500;
 /** How often a position that only keepalives moved is stored. */
@@ -51,12 +52,7 @@ export class PostgresSourceTask implements SourceTask {
   #partition: SourcePartition = {};
   /** The offset of the last record handed out, or the stored one. */
   #lastOffset: SourceOffset | undefined;
-  /** A restart from there would bring records again. */
-  #unfinished = false;
-  /** Since when, by the monotonic clock. */
-  #unfinishedSinceMs: number | undefined;
-  /** Whether a transaction is not held open for that any more. */
-  #repeats = false;
+  #unfinished: UnfinishedChanges | undefined;
   #lastMark: Lsn = 0;
   #lastMarkMs = 0;
   /** An incremental snapshot is in the last position handed out. */
@@ -76,6 +72,7 @@ export class PostgresSourceTask implements SourceTask {
     const config = resolveConfig(upgraded);
     this.#context = context;
     this.#config = config;
+    this.#unfinished = new UnfinishedChanges(context.clock);
     this.#partition = Object.freeze({ server: config.topicPrefix });
     const { batch, maxBytes } = config.queue;
     // One batch waits while another is sent: what is further behind waits as bytes, in the socket, where it costs less
@@ -117,10 +114,10 @@ export class PostgresSourceTask implements SourceTask {
   }
 
   async poll(signal: AbortSignal): Promise<SourceBatch | null> {
-    const { queue, config, heartbeat, run } = this.#parts();
+    const { queue, config, heartbeat, run, unfinished } = this.#parts();
     if (this.#failure !== undefined) throw this.#failure.error;
     const kept = this.#privates.take();
-    if (kept !== undefined) return { ...kept, unfinished: this.#unfinished && !this.#repeats };
+    if (kept !== undefined) return { ...kept, unfinished: unfinished.holdTransaction };
     // As in Debezium, it is the stream that beats.
     const untilBeatMs = run.streaming === undefined ? MAX_WAIT_MS : heartbeat.remainingMs();
     const waitMs = Math.min(config.pollIntervalMs, MAX_WAIT_MS, untilBeatMs);
@@ -129,40 +126,32 @@ export class PostgresSourceTask implements SourceTask {
     // Copies arrays as blocks, which flatMap does not.
     const records = new Array<SourceRecord>().concat(...batches.map((batch) => batch.records));
     const last = records.at(-1);
-    const { after, unfinished = this.#unfinished } = batches.at(-1) ?? {};
-    this.#unfinished = unfinished;
+    const { after, unfinished: isUnfinished } = batches.at(-1) ?? {};
+    if (isUnfinished !== undefined) unfinished.are = isUnfinished;
     if (last !== undefined) this.#lastOffset = after ?? last.sourceOffset;
     this.#note(last);
     if (run.streaming !== undefined && heartbeat.due()) await this.#beat(records);
     const mark = this.#completedSnapshot(records.length) ?? this.#mark(last !== undefined);
     const offset = mark ?? after;
-    const repeated = this.#repeats;
-    this.#judgeRepeats();
-    if (offset === undefined && records.length === 0 && this.#repeats === repeated) return null;
+    const turn = this.#judge(unfinished);
+    if (offset === undefined && records.length === 0 && turn === undefined) return null;
     return {
       records,
       ...(offset === undefined ? {} : { position: { partition: this.#partition, offset } }),
-      unfinished: this.#unfinished && !this.#repeats,
+      unfinished: unfinished.holdTransaction,
     };
   }
 
-  /**
-   * INV-7: what the stream repeats after a restart may take longer than a transaction of Kafka may be open. It would be
-   * aborted, and the next one after the same restart again: after half of that time they end where they can.
-   */
-  #judgeRepeats(): void {
+  #judge(unfinished: UnfinishedChanges): 'begun' | 'ended' | undefined {
     const { context, run } = this.#parts();
-    const now = context.clock.monotonicMs();
-    this.#unfinishedSinceMs = this.#unfinished ? (this.#unfinishedSinceMs ?? now) : undefined;
-    const { transactionTimeoutMs: limitMs } = context;
-    const isBehind = limitMs !== undefined && run.streaming?.isBehind === true;
-    const repeats = isBehind && now >= (this.#unfinishedSinceMs ?? now) + limitMs / 2;
-    if (repeats && !this.#repeats)
+    const { transactionTimeoutMs: limitMs = 0 } = context;
+    const turn = unfinished.judge(run.streaming?.isBehind === true, context.transactionTimeoutMs);
+    if (turn === 'begun')
       context.logger.warn(
         { ms: Math.round(limitMs / 2) },
         'changes from before an interrupted snapshot went on take longer than a transaction may be open: they are committed as they come, and come again if the task ends before they are through',
       );
-    this.#repeats = repeats;
+    return turn;
   }
 
   commit(offsets: readonly CommittedOffset[]): Promise<void> {
@@ -277,7 +266,7 @@ export class PostgresSourceTask implements SourceTask {
    * after what the server said it has passed with nothing for us.
    */
   #mark(hasRecords: boolean): SourceOffset | undefined {
-    const { queue, run, context } = this.#parts();
+    const { queue, run, context, unfinished } = this.#parts();
     const base = this.#lastOffset;
     if (base === undefined || !queue.isEmpty) return undefined;
     const lsn = run.streaming?.completeLsn;
@@ -296,7 +285,7 @@ export class PostgresSourceTask implements SourceTask {
     this.#lastOffset = mark;
     this.#marks.handedOut(mark);
     // INV-7: what the stream was behind with does not come again from there, so that a transaction may end.
-    if (run.streaming?.isBehind === true) this.#unfinished = false;
+    if (run.streaming?.isBehind === true) unfinished.are = false;
     run.streaming?.handedOut(lsn, mark);
     return mark;
   }
@@ -327,14 +316,17 @@ export class PostgresSourceTask implements SourceTask {
     readonly queue: ChangeQueue<SourceRecord>;
     readonly run: CaptureRun;
     readonly heartbeat: Heartbeat;
+    readonly unfinished: UnfinishedChanges;
   } {
     const config = this.#config;
     const context = this.#context;
     const queue = this.#queue;
     const run = this.#run;
     const heartbeat = this.#heartbeat;
-    if (!config || !context || !queue || !run || !heartbeat) throw new Error('the task was not started');
-    return { config, context, queue, run, heartbeat };
+    const unfinished = this.#unfinished;
+    if (!config || !context || !queue || !run || !heartbeat || !unfinished)
+      throw new Error('the task was not started');
+    return { config, context, queue, run, heartbeat, unfinished };
   }
 }
 

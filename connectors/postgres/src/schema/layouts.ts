@@ -6,7 +6,7 @@
 // TRUNCATE, a GRANT or a new index of later changes none. The catalog alone decides about relation messages never met.
 import { createHash } from 'node:crypto';
 import type { Relation } from '../protocol/pgoutput.ts';
-import type { CatalogColumn, CatalogTable, CatalogVersion, PgType } from './catalog.ts';
+import type { CatalogColumn, CatalogTable, CatalogVersion, ColumnVersion, PgType } from './catalog.ts';
 
 /** What the catalog said, as far as rows depend on it. */
 export interface Layout {
@@ -51,58 +51,77 @@ export function chooseLayout(
   const later = known.find(({ since }) => since !== null && since > xid);
   if (later !== undefined)
     return { layout: layoutAt(known, last, xid), store: undefined, changedBy: later.since ?? undefined };
-  const { layout, since, changedBy } = layoutUpTo(xid, last.layout, current, version);
+  const { layout, since, changedBy } = new LayoutUpTo(xid, last.layout, current, version);
   if (sameLayout(last.layout, layout)) return { layout: last.layout, store: undefined, changedBy };
   // Versions are in the order of their transactions.
   const store = [...known, { since: Math.max(since, last.since ?? 0), layout }].slice(-MAX_VERSIONS);
   return { layout, store, changedBy };
 }
 
-/** The layout `before` with what transactions up to `xid` have made of it; and the last of them, and the first after it. */
-function layoutUpTo(
-  xid: number,
-  before: Layout,
-  now: Layout,
-  version: CatalogVersion,
-): { readonly layout: Layout; readonly since: number; readonly changedBy: number | undefined } {
-  let since = 0;
-  let changedBy: number | undefined;
-  const pick = <T>(old: T, made: T, by: number | null): T => {
+/** The layout `before` with what transactions up to `xid` have made of it, part by part. */
+class LayoutUpTo {
+  readonly layout: Layout;
+  /** The last of those transactions. */
+  since = 0;
+  /** The first after `xid` that has made a part. */
+  changedBy: number | undefined;
+  readonly #xid: number;
+
+  constructor(xid: number, before: Layout, now: Layout, version: CatalogVersion) {
+    this.#xid = xid;
+    const made = new Map(now.columns.map((column, i) => [column.name, { column, by: version.columns[i] }]));
+    const columns = [...this.#kept(before.columns, made), ...this.#added(before.columns, made)];
+    const has = new Set(columns.map(({ name }) => name));
+    const key = (of: 'primaryKey' | 'uniqueKey'): readonly string[] => {
+      // Columns that were dropped, renamed or added after these rows.
+      const later = before[of].some((name) => !made.has(name)) || now[of].some((name) => !has.has(name));
+      return later ? before[of] : this.#pick(before[of], now[of], version[of]);
+    };
+    this.layout = {
+      columns,
+      primaryKey: key('primaryKey'),
+      uniqueKey: key('uniqueKey'),
+      types: this.#pick(before.types, now.types, version.labels),
+    };
+  }
+
+  #pick<T>(old: T, made: T, by: number | null | undefined): T {
     if (JSON.stringify(old) === JSON.stringify(made)) return old;
     // What was dropped leaves nothing behind that tells by whom.
-    const maker = by ?? xid;
-    if (maker > xid) {
-      changedBy = Math.min(changedBy ?? maker, maker);
+    const maker = by ?? this.#xid;
+    if (maker > this.#xid) {
+      this.changedBy = Math.min(this.changedBy ?? maker, maker);
       return old;
     }
-    since = Math.max(since, maker);
+    this.since = Math.max(this.since, maker);
     return made;
-  };
-  const made = new Map(now.columns.map((column, i) => [column.name, { column, by: version.columns[i] }]));
-  const columns = before.columns.map((old): CatalogColumn => {
-    const { column = old, by } = made.get(old.name) ?? {};
-    const { defaultExpression } = old;
-    const rest = pick(old, { ...column, defaultExpression }, by?.column ?? null);
-    const picked = pick(defaultExpression, column.defaultExpression, by?.defaultExpression ?? null);
-    return { ...rest, defaultExpression: picked };
-  });
-  const had = new Set(before.columns.map(({ name }) => name));
-  for (const [name, { column, by }] of made) {
-    if (had.has(name)) continue;
-    const added = pick<CatalogColumn | undefined>(undefined, column, by?.column ?? null);
-    if (added !== undefined) columns.push(added);
   }
-  const has = new Set(columns.map(({ name }) => name));
-  const pickKey = (old: readonly string[], key: readonly string[], by: number | null): readonly string[] => {
-    // Columns of a key that were dropped, renamed or added after these rows.
-    const later = old.some((name) => !made.has(name)) || key.some((name) => !has.has(name));
-    return later ? old : pick(old, key, by);
-  };
-  const primaryKey = pickKey(before.primaryKey, now.primaryKey, version.primaryKey);
-  const uniqueKey = pickKey(before.uniqueKey, now.uniqueKey, version.uniqueKey);
-  const types = pick(before.types, now.types, version.labels);
-  return { layout: { columns, primaryKey, uniqueKey, types }, since, changedBy };
+
+  /** The columns of before. */
+  #kept(before: Layout['columns'], made: MadeColumns): CatalogColumn[] {
+    return before.map((old) => {
+      const { column = old, by } = made.get(old.name) ?? {};
+      const { defaultExpression } = old;
+      const rest = this.#pick(old, { ...column, defaultExpression }, by?.column);
+      const picked = this.#pick(defaultExpression, column.defaultExpression, by?.defaultExpression);
+      return { ...rest, defaultExpression: picked };
+    });
+  }
+
+  #added(before: Layout['columns'], made: MadeColumns): CatalogColumn[] {
+    const had = new Set(before.map(({ name }) => name));
+    return [...made.values()].flatMap(({ column, by }) => {
+      if (had.has(column.name)) return [];
+      return this.#pick<CatalogColumn | undefined>(undefined, column, by?.column) ?? [];
+    });
+  }
 }
+
+/** Columns of now by name, and by whom they were made. */
+type MadeColumns = ReadonlyMap<
+  string,
+  { readonly column: CatalogColumn; readonly by: ColumnVersion | undefined }
+>;
 
 /** The newest version that is not younger than `xid`, or the oldest there is. */
 export function layoutAt(known: readonly LayoutVersion[], last: LayoutVersion, xid: number): Layout {

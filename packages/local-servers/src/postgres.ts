@@ -106,7 +106,9 @@ export class PostgresServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop('immediate');
-    if (this.#options.dataDir === undefined) rmSync(this.dataDir, { recursive: true, force: true });
+    // Processes of a server that had to be killed may write for a moment yet.
+    if (this.#options.dataDir === undefined)
+      rmSync(this.dataDir, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 

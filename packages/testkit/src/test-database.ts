@@ -1,6 +1,7 @@
 // A Postgres database of a test's own on the server of the run, with its slots cleared away at the end.
 import pg from 'pg';
 import { inject } from 'vitest';
+import { eventually } from './waiting.ts';
 
 /** Connection facts and a query function; dispose drops the database and every slot in it. */
 export interface TestDatabase extends AsyncDisposable {
@@ -50,23 +51,25 @@ export async function testDatabase(serverUrl: string = inject('postgresUrl')): P
   };
 }
 
+/** A slot stays active until its walsender, which was told to end, has come to look. */
+const DROP_WITHIN_MS = 60_000;
+
 async function dropDatabase(serverUrl: string, name: string): Promise<void> {
   const admin = new pg.Client({ connectionString: serverUrl });
+  admin.on('error', () => undefined);
   await admin.connect();
-  const deadline = Date.now() + 10_000;
-  for (;;) {
-    try {
+  await eventually(
+    `the database ${name} is dropped`,
+    async () => {
       await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
       await admin.query(
         'select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = $1',
         [name],
       );
       await admin.query(`drop database if exists "${name}" with (force)`);
-      break;
-    } catch (error) {
-      // A slot stays active for a moment after its walsender was told to end.
-      if (Date.now() > deadline) throw error;
-    }
-  }
+      return true;
+    },
+    DROP_WITHIN_MS,
+  );
   await admin.end();
 }

@@ -9,18 +9,23 @@ export default class TestReport {
   onTestRunEnd(modules, unhandledErrors) {
     const counts = { passed: 0, failed: 0, skipped: 0 };
     const failures = [];
-    const add = (name, errors) => failures.push(...errors.map((error) => ({ name, message: told(error) })));
+    // What fails outside of tests, such as the end of a file, counts as one that failed.
+    const add = (name, errors) => {
+      if (errors.length === 0) return;
+      counts.failed++;
+      failures.push({ name, message: errors.map(told).join('\n') });
+    };
     for (const module of modules) {
       add(module.relativeModuleId, module.errors());
       for (const suite of module.children.allSuites())
         add(`${module.relativeModuleId} > ${suite.fullName}`, suite.errors());
       for (const test of module.children.allTests()) {
         const { state, errors = [] } = test.result();
-        // A test that never ended is one that failed.
-        const outcome = state === 'pending' ? 'failed' : state;
-        counts[outcome]++;
         const name = `${module.relativeModuleId} > ${test.fullName}`;
-        if (outcome === 'failed') add(name, errors.length > 0 ? errors : [new Error('it did not end')]);
+        // A test that never ended is one that failed.
+        if (state === 'failed' || state === 'pending')
+          add(name, errors.length > 0 ? errors : [new Error('it did not end')]);
+        else counts[state]++;
       }
     }
     for (const error of unhandledErrors)

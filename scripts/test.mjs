@@ -143,13 +143,16 @@ async function runTier({ name, tier, files = [], env = {}, node = process.execPa
   });
   try {
     const result = JSON.parse(readFileSync(report, 'utf8'));
-    // What fails outside of the tests of a file, such as its end, is not among its tests.
-    const failed = Math.max(result.failed, result.failures.length, code === 0 ? 0 : 1);
-    return { ...result, failed };
+    if (code === 0 || result.failed > 0) return result;
+    return { ...result, ...broken(name, `vitest ended with code ${code}`) };
   } catch {
-    const message = `vitest ended with code ${code} and wrote no report`;
-    return { passed: 0, failed: 1, skipped: 0, failures: [{ name, message }] };
+    return { passed: 0, skipped: 0, ...broken(name, `vitest ended with code ${code} and wrote no report`) };
   }
+}
+
+/** What has failed where no test has. */
+function broken(name, message) {
+  return { failed: 1, failures: [{ name, message }] };
 }
 
 function indented(text) {
@@ -166,7 +169,7 @@ const failures = [];
 for (const part of parts) {
   const start = performance.now();
   const result = part.broken
-    ? { passed: 0, failed: 1, skipped: 0, failures: [{ name: part.name, message: part.broken }] }
+    ? { passed: 0, skipped: 0, ...broken(part.name, part.broken) }
     : await runTier(part, folder);
   const { passed, failed, skipped } = result;
   console.log(

@@ -72,7 +72,7 @@ export class PostgresSourceTask implements SourceTask {
     const config = resolveConfig(upgraded);
     this.#context = context;
     this.#config = config;
-    this.#unfinished = new UnfinishedChanges(context.clock);
+    this.#unfinished = new UnfinishedChanges(context.clock, context.transactionTimeoutMs);
     this.#partition = Object.freeze({ server: config.topicPrefix });
     const { batch, maxBytes } = config.queue;
     // One batch waits while another is sent: what is further behind waits as bytes, in the socket, where it costs less
@@ -127,13 +127,13 @@ export class PostgresSourceTask implements SourceTask {
     const records = new Array<SourceRecord>().concat(...batches.map((batch) => batch.records));
     const last = records.at(-1);
     const { after, unfinished: isUnfinished } = batches.at(-1) ?? {};
-    if (isUnfinished !== undefined) unfinished.are = isUnfinished;
+    if (isUnfinished !== undefined) unfinished.note(isUnfinished);
     if (last !== undefined) this.#lastOffset = after ?? last.sourceOffset;
     this.#note(last);
     if (run.streaming !== undefined && heartbeat.due()) await this.#beat(records);
     const mark = this.#completedSnapshot(records.length) ?? this.#mark(last !== undefined);
     const offset = mark ?? after;
-    const turn = this.#judge(unfinished);
+    const turn = this.#judge();
     if (offset === undefined && records.length === 0 && turn === undefined) return null;
     return {
       records,
@@ -142,13 +142,12 @@ export class PostgresSourceTask implements SourceTask {
     };
   }
 
-  #judge(unfinished: UnfinishedChanges): 'begun' | 'ended' | undefined {
-    const { context, run } = this.#parts();
-    const { transactionTimeoutMs: limitMs = 0 } = context;
-    const turn = unfinished.judge(run.streaming?.isBehind === true, context.transactionTimeoutMs);
+  #judge(): 'begun' | 'ended' | undefined {
+    const { context, run, unfinished } = this.#parts();
+    const turn = unfinished.judge(run.streaming?.isBehind === true);
     if (turn === 'begun')
       context.logger.warn(
-        { ms: Math.round(limitMs / 2) },
+        { ms: Math.round(unfinished.longestMs) },
         'changes from before an interrupted snapshot went on take longer than a transaction may be open: they are committed as they come, and come again if the task ends before they are through',
       );
     return turn;
@@ -285,7 +284,7 @@ export class PostgresSourceTask implements SourceTask {
     this.#lastOffset = mark;
     this.#marks.handedOut(mark);
     // INV-7: what the stream was behind with does not come again from there, so that a transaction may end.
-    if (run.streaming?.isBehind === true) unfinished.are = false;
+    if (run.streaming?.isBehind === true) unfinished.note(false);
     run.streaming?.handedOut(lsn, mark);
     return mark;
   }

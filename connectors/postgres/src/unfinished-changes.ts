@@ -3,26 +3,26 @@
 import type { Clock } from '@millrace/foundation';
 
 export class UnfinishedChanges {
+  /** INV-7: so long a transaction is held open at most, half of what it may be. */
+  readonly longestMs: number;
   readonly #clock: Clock;
-  /** Since when it would, by the monotonic clock. */
+  /** Since when there are any, by the monotonic clock. */
   #sinceMs: number | undefined;
   #repeats = false;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, transactionTimeoutMs: number = Number.POSITIVE_INFINITY) {
     this.#clock = clock;
+    this.longestMs = transactionTimeoutMs / 2;
   }
 
-  /** Whether a restart would bring records again. */
-  get are(): boolean {
-    return this.#sinceMs !== undefined;
-  }
-  set are(unfinished: boolean) {
+  /** Called with each position: whether a restart from there would bring records again. */
+  note(unfinished: boolean): void {
     this.#sinceMs = unfinished ? (this.#sinceMs ?? this.#clock.monotonicMs()) : undefined;
   }
 
   /** Whether a transaction is to be held open for them. */
   get holdTransaction(): boolean {
-    return this.are && !this.#repeats;
+    return this.#sinceMs !== undefined && !this.#repeats;
   }
 
   /**
@@ -30,9 +30,9 @@ export class UnfinishedChanges {
    * the next one after the same restart again: after half of that time transactions end where they can. Returns whether
    * that has begun, or ended.
    */
-  judge(isBehind: boolean, transactionTimeoutMs: number | undefined): 'begun' | 'ended' | undefined {
+  judge(isBehind: boolean): 'begun' | 'ended' | undefined {
     const openMs = this.#clock.monotonicMs() - (this.#sinceMs ?? Number.POSITIVE_INFINITY);
-    const repeats = isBehind && transactionTimeoutMs !== undefined && openMs >= transactionTimeoutMs / 2;
+    const repeats = isBehind && openMs >= this.longestMs;
     if (repeats === this.#repeats) return undefined;
     this.#repeats = repeats;
     return repeats ? 'begun' : 'ended';

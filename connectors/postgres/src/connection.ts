@@ -5,9 +5,9 @@ import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { type Logger, MillraceError } from '@millrace/foundation';
 import pg from 'pg';
 import { postgresError, serverError, sqlStateOf, toPostgresError } from './errors.ts';
+import { silenceLimitMs } from './protocol/watchdog.ts';
 import { wideSocket } from './protocol/wide-socket.ts';
 import { type BackendIdentity, Session, stateOf } from './session.ts';
-import { silenceLimitMs } from './streaming/stream-intervals.ts';
 import { type TlsSettings, tlsAttempts } from './tls.ts';
 
 /** Which of several servers is wanted, in the words of Java's driver, in lower case. */

@@ -30,32 +30,36 @@ async function look(times: number): Promise<void> {
   for (let i = 0; i < times; i++) await watch?.look();
 }
 
-test('INV-7: a query that the server is done with is given up, once it was said twice', async () => {
-  watched('done');
-  await look(2);
-  expect(asked).toBe(1);
-  expect(dead).toEqual([]);
-  await look(1);
-  expect(dead).toEqual([
-    'No answer to a query for 9 s, and the server is done with it, so that its answer must have been lost',
-  ]);
-});
-
-test('INV-7: a session that has ended is given up, once it was said twice', async () => {
-  watched('gone');
-  await look(3);
-  expect(dead).toEqual(['No answer to a query for 9 s, and the server has ended the session']);
-});
-
-test('INV-7: a server that cannot be reached either is given up after the limit, not before', async () => {
-  watched('unreached');
-  await look(3);
-  expect(dead).toEqual([]);
-  await look(1);
-  expect(dead).toEqual([
-    'No answer to a query for 12 s, and the server does not answer another connection either',
-  ]);
-});
+test.each([
+  {
+    state: 'done',
+    borne: 2,
+    asks: 1,
+    said: 'No answer to a query for 9 s, and the server is done with it, so that its answer must have been lost',
+  },
+  {
+    state: 'gone',
+    borne: 2,
+    asks: 1,
+    said: 'No answer to a query for 9 s, and the server has ended the session',
+  },
+  {
+    state: 'unreached',
+    borne: 3,
+    asks: 2,
+    said: 'No answer to a query for 12 s, and the server does not answer another connection either',
+  },
+] as const)(
+  'INV-7: a query is given up at the look that makes it certain: $state',
+  async ({ state, borne, asks, said }) => {
+    watched(state);
+    await look(borne);
+    expect(asked).toBe(asks);
+    expect(dead).toEqual([]);
+    await look(1);
+    expect(dead).toEqual([said]);
+  },
+);
 
 test('a server that works is waited for, and asked less and less often', async () => {
   watched('busy');

@@ -1,6 +1,7 @@
 // INV-7: notices a session whose query is never going to be answered although nobody has closed its connection: a
 // network that drops packets, a firewall that has forgotten it. A session that waits for an answer cannot be asked
 // anything, so the server is asked about it over another one.
+import { lookIntervalMs } from './watchdog.ts';
 
 /** What the server says of a session. */
 export type SessionState =
@@ -26,8 +27,6 @@ export interface QueryWatchOptions {
   readonly dead: (reason: string) => void;
 }
 
-const LOOK_MS = 3_000;
-const LOOKS = 4;
 /** A server that works for long is asked less and less often. */
 const MAX_PAUSE_MS = 60_000;
 
@@ -53,7 +52,7 @@ export class QueryWatch {
 
   constructor(options: QueryWatchOptions) {
     this.#options = options;
-    this.#everyMs = Math.max(1, Math.min(LOOK_MS, options.limitMs / LOOKS));
+    this.#everyMs = lookIntervalMs(options.limitMs);
     this.#askAtMs = 2 * this.#everyMs;
     this.#timer = setInterval(() => void this.look(), this.#everyMs);
     this.#timer.unref();

@@ -12,9 +12,22 @@ export interface WatchdogOptions {
   readonly dead: (silentMs: number) => void;
 }
 
-/** The silence is noticed within twice this time. */
+/** So long a silence is borne where the server itself would bear any. */
+const DEFAULT_SILENCE_MS = 5 * 60_000;
+const MIN_SILENCE_MS = 1_000;
+
+/** As long as the server would bear our silence; 0 = for ever. */
+export function silenceLimitMs(walSenderTimeoutMs: number): number {
+  return walSenderTimeoutMs > 0 ? Math.max(MIN_SILENCE_MS, walSenderTimeoutMs) : DEFAULT_SILENCE_MS;
+}
+
 const LOOK_MS = 3_000;
 const LOOKS = 4;
+
+/** How often to look whether something has come. A silence is noticed within twice this time. */
+export function lookIntervalMs(limitMs: number): number {
+  return Math.max(1, Math.min(LOOK_MS, limitMs / LOOKS));
+}
 
 export class Watchdog {
   readonly #options: WatchdogOptions;
@@ -25,7 +38,7 @@ export class Watchdog {
 
   constructor(options: WatchdogOptions) {
     this.#options = options;
-    this.#everyMs = Math.max(1, Math.min(LOOK_MS, options.limitMs / LOOKS));
+    this.#everyMs = lookIntervalMs(options.limitMs);
   }
 
   /** The server was asked for a sign of life and has not given it yet. */

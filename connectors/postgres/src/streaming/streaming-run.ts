@@ -32,6 +32,7 @@ import type { ChangeOffset, StoredOffset } from '../offset.ts';
 import { formatLsn, type Lsn } from '../protocol/lsn.ts';
 import type { Relation } from '../protocol/pgoutput.ts';
 import { ReplicationStream } from '../protocol/replication-stream.ts';
+import { silenceLimitMs } from '../protocol/watchdog.ts';
 import { startCommand, streamsInProgress } from '../replication-slot.ts';
 import { qualified, readTable, type TypeCatalog } from '../schema/catalog.ts';
 import { LayoutBook } from '../schema/layout-book.ts';
@@ -48,7 +49,7 @@ import type { DescribedTable, SignalWatch } from './reader-options.ts';
 import { Reselect } from './reselect.ts';
 import { SignalDesk } from './signal-desk.ts';
 import { SnapshotWindow } from './snapshot-window.ts';
-import { silenceLimitMs, statusIntervalMs } from './stream-intervals.ts';
+import { statusIntervalMs } from './stream-intervals.ts';
 import { StreamedTransactions } from './streamed-transactions.ts';
 import { TransactionSpool } from './transaction-spool.ts';
 import { commitVisible } from './visible-commit.ts';
@@ -402,10 +403,8 @@ export class StreamingRun {
       this.#describing.enter(`reading the definition of ${qualified(relation)} from the catalog`);
       types.forgetEnums();
       const table = await this.#answered(failed, async () => {
-        await types.load(
-          catalog,
-          relation.columns.map((column) => column.typeOid),
-        );
+        const oids = relation.columns.map((column) => column.typeOid);
+        await types.load(catalog, oids);
         return await readTable(catalog, relation.oid);
       });
       const { layout, changedBy } = await this.#layouts.find(relation, table, types, xid);
@@ -461,7 +460,7 @@ export class StreamingRun {
       );
   }
 
-  /** INV-7: nothing watches this session, and while it is waited for nothing is read from the stream. */
+  /** INV-7: a session may wait for a server that works; but here nothing is read from the stream meanwhile. */
   async #answered<T>(failed: string, query: () => Promise<T>, moreMs = 0): Promise<T> {
     const limitMs = silenceLimitMs(this.#options.facts.walSenderTimeoutMs) + moreMs;
     let timer: NodeJS.Timeout | undefined;

@@ -263,3 +263,36 @@ test('The window of five outlives a crash in the middle of a roll, then a cleani
     batches.map((_, baseOffset) => ({ baseOffset, duplicate: true })),
   );
 });
+
+test('The window of five outlives a crash in the middle of a roll, then a deletion and another crash', async () => {
+  const disk = new MemoryDisk();
+  const { open } = await openTestLogs(disk);
+  const log = await open();
+  const batches = Array.from({ length: 5 }, (_, sequence) => ({ values: ['v'], producerId: 7, sequence }));
+  for (const batch of batches) await log.whenDurable(appendTo(log, batch).lastOffset);
+  const rolling = log.roll();
+  const killed = disk.afterKill();
+  await rolling;
+  const between = await (await openTestLogs(killed)).open();
+  between.advanceStart(5);
+  expect(between.segments.map(({ baseOffset }) => baseOffset)).toEqual([5]);
+  const found = await (await openTestLogs(killed.afterKill())).open();
+  expect(batches.map((batch) => appendTo(found, batch))).toMatchObject(
+    batches.map((_, baseOffset) => ({ baseOffset, duplicate: true })),
+  );
+});
+
+test('Snapshots of earlier ends do not pile up', async () => {
+  let disk = new MemoryDisk();
+  const kept = (): string[] => disk.list('/data/log/t-0').filter((name) => name.endsWith('.snapshot'));
+  for (let start = 0; start < 4; start++) {
+    const log = await (await openTestLogs(disk)).open();
+    await log.whenDurable(appendTo(log, { values: ['v'], producerId: 3, sequence: start }).lastOffset);
+    if (start === 1) await log.roll();
+    if (start < 2) await log.close();
+    else disk = disk.afterKill();
+  }
+  await (await openTestLogs(disk)).open();
+  // At the start of the last segment.
+  expect(kept()).toEqual(['00000000000000000002.snapshot']);
+});

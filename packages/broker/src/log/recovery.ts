@@ -67,8 +67,8 @@ export async function recoverLog(request: RecoveryRequest): Promise<LogState> {
   const made = segments.slice(0, -1).filter(({ baseOffset }) => baseOffset >= (reindexFrom ?? endOffset));
   for (const segment of made) await segment.storeTransactions();
   if (made.length > 0) await disk.syncDirectory(directory);
-  if (!request.clean && request.mayHaveGaps)
-    await keepSnapshot(disk, directory, segments.at(-1), { producers, endOffset });
+  if (!request.clean) await keepSnapshot(disk, directory, segments.at(-1), { producers, endOffset });
+  dropStray(disk, directory, segments);
   const kept = epochs.filter((entry) => entry.startOffset <= endOffset);
   // An unclean start is a new leader epoch, so that clients can tell offsets given anew from those they read.
   const bumped = !request.clean && endOffset > 0;
@@ -90,7 +90,7 @@ export async function recoverLog(request: RecoveryRequest): Promise<LogState> {
 
 /**
  * A crash may have come before the snapshot at the last segment's start was stored. From here on a cleaner may take the
- * batches before it, which then would be all that knows of retries.
+ * batches before it, or a deletion their segments, which then would be all that knows of retries.
  */
 async function keepSnapshot(
   disk: Disk,
@@ -243,6 +243,13 @@ async function dropAbove(disk: Disk, directory: string, endOffset: number): Prom
     .filter((name) => name.endsWith('.snapshot') && Number(name.slice(0, 20)) > endOffset);
   for (const name of above) disk.remove(join(directory, name));
   if (above.length > 0) await disk.syncDirectory(directory);
+}
+
+/** Snapshots of earlier ends, which no deletion of a segment takes along. The newest is what the next start begins with. */
+function dropStray(disk: Disk, directory: string, segments: readonly Segment[]): void {
+  const snapshots = disk.list(directory).filter((name) => name.endsWith('.snapshot'));
+  const atStart = new Set(segments.map(({ baseOffset }) => offsetFileName(baseOffset, '.snapshot')));
+  for (const name of snapshots.slice(0, -1)) if (!atStart.has(name)) disk.remove(join(directory, name));
 }
 
 interface ScannedSegment {

@@ -95,7 +95,7 @@ export class MemoryHost implements Host {
 
 /** In a process of its own, on the real disk, ended by SIGKILL. */
 export class ProcessHost implements Host {
-  readonly pace = 4;
+  readonly pace = 80;
   readonly ends = ['kill'] as const;
   #folder: string | undefined;
   #broker: BrokerProcess | undefined;

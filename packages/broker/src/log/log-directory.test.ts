@@ -67,3 +67,17 @@ test('INV-12: a start that was stored does not go back when the power fails befo
   const found = await (await openTestLogs(disk.afterPowerCut(() => 0))).open();
   expect(found.startOffset).toBe(2);
 });
+
+test('INV-12: a topic that is made while the broker closes holds nothing that the marker of a clean shutdown speaks of', async () => {
+  const disk = new MemoryDisk();
+  const { open, directory } = await openTestLogs(disk);
+  await appendDurably(await open(), 'before');
+  const making = directory.create({ ...LATER, topic: 'late' });
+  const closing = directory.close();
+  await expect(making).rejects.toMatchObject({ errorCode: 41 });
+  await closing;
+  const later = await openTestLogs(disk.afterKill());
+  expect(later.directory.wasClean).toBe(true);
+  expect(await later.directory.open({ ...LATER, topic: 'late' })).toMatchObject({ endOffset: 0 });
+  expect(await later.open()).toMatchObject({ endOffset: 1 });
+});

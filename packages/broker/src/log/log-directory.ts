@@ -2,8 +2,9 @@
 // starts, and the marker of a clean shutdown.
 import { join } from 'node:path';
 import { type Logger, toError } from '@millrace/foundation';
+import { KafkaErrors } from '@millrace/kafka-protocol';
 import { type Disk, makeDurableDirectory, writeAtomically } from '../disk.ts';
-import { brokerError } from '../errors.ts';
+import { brokerError, KafkaFailure } from '../errors.ts';
 import {
   formatOffsetCheckpoint,
   formatPartitionMetadata,
@@ -52,6 +53,7 @@ export class LogDirectory {
   readonly #logger: Logger;
   readonly #logs = new Map<string, PartitionLog>();
   #clean = false;
+  #closing = false;
   /** As stored by the last run, for partitions that are not open: they stay as they are. */
   readonly #recoveryPoints = new Map<string, number>();
   readonly #logStarts = new Map<string, number>();
@@ -152,7 +154,7 @@ export class LogDirectory {
     return this.#register(name, new PartitionLog(this.#env, state, request.config));
   }
 
-  /** Makes the durable, empty folder of a new partition. */
+  /** Makes the durable, empty folder of a new partition. @throws KafkaFailure when the broker closes meanwhile */
   async create(request: OpenRequest): Promise<PartitionLog> {
     const name = folderName(request);
     const directory = join(this.path, name);
@@ -178,6 +180,12 @@ export class LogDirectory {
       epochsChanged: false,
       producers: new ProducerState(),
     };
+    // The marker of a clean shutdown speaks of all logs: one that comes too late to be closed with them holds nothing.
+    if (this.#closing)
+      throw new KafkaFailure(
+        request.internal ? KafkaErrors.COORDINATOR_NOT_AVAILABLE : KafkaErrors.NOT_CONTROLLER,
+        'The broker is shutting down.',
+      );
     return this.#register(name, new PartitionLog(this.#env, state, request.config));
   }
 
@@ -207,6 +215,7 @@ export class LogDirectory {
 
   /** Closes all logs and leaves the marker of a clean shutdown. */
   async close(): Promise<void> {
+    this.#closing = true;
     this.#env.space.release();
     const closed = await Promise.allSettled([...this.#logs.values()].map((log) => log.close()));
     const failed = closed.find((result) => result.status === 'rejected');

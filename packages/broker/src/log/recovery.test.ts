@@ -296,3 +296,23 @@ test('Snapshots of earlier ends do not pile up', async () => {
   // At the start of the last segment.
   expect(kept()).toEqual(['00000000000000000002.snapshot']);
 });
+
+for (const tail of [Buffer.alloc(500), Buffer.from('no batch')]) {
+  test(`A folder that a clean shutdown left with ${tail.length} bytes behind its last batch is checked and goes on behind it`, async () => {
+    const disk = new MemoryDisk();
+    const { open, directory } = await openTestLogs(disk);
+    await appendDurably(await open(), 'before');
+    await directory.close();
+    const file = disk.open(FILE);
+    const size = file.size();
+    file.writeSync([tail], size);
+    const second = await openTestLogs(disk);
+    expect(second.directory.wasClean).toBe(true);
+    const log = await second.open();
+    expect(disk.readFile(FILE)).toHaveLength(size);
+    await appendDurably(log, 'behind');
+    await second.directory.checkpoint();
+    const found = await (await openTestLogs(disk.afterKill())).open();
+    expect(found.endOffset).toBe(2);
+  });
+}

@@ -21,7 +21,7 @@ export interface RecoveryRequest {
   readonly topic: string;
   readonly partition: number;
   readonly internal: boolean;
-  /** The folder was left by a clean shutdown. */
+  /** The folder was left by a clean shutdown; it is checked all the same when its last file does not end with a batch. */
   readonly clean: boolean;
   /** Everything below was durable. */
   readonly recoveryPoint: number;
@@ -50,9 +50,9 @@ export async function recoverLog(request: RecoveryRequest): Promise<LogState> {
   await finishSwaps(disk, directory);
   const segments = listSegments(disk, directory);
   const epochs = readEpochs(disk, directory);
-  const { endOffset, reindexFrom } = request.clean
-    ? openClean(segments, request.indexIntervalBytes)
-    : await openDirty(segments, request);
+  const whole = request.clean ? openClean(segments, request.indexIntervalBytes) : undefined;
+  const clean = whole !== undefined;
+  const { endOffset, reindexFrom } = whole ?? (await openDirty(segments, request));
   const startOffset = Math.max(request.startOffset, segments[0]?.baseOffset ?? 0);
   if (endOffset < request.recoveryPoint) {
     throw brokerError('broker.log_corrupt', `${directory} ends at ${endOffset}, before its recovery point.`, {
@@ -67,11 +67,11 @@ export async function recoverLog(request: RecoveryRequest): Promise<LogState> {
   const made = segments.slice(0, -1).filter(({ baseOffset }) => baseOffset >= (reindexFrom ?? endOffset));
   for (const segment of made) await segment.storeTransactions();
   if (made.length > 0) await disk.syncDirectory(directory);
-  if (!request.clean) await keepSnapshot(disk, directory, segments.at(-1), { producers, endOffset });
+  if (!clean) await keepSnapshot(disk, directory, segments.at(-1), { producers, endOffset });
   dropStray(disk, directory, segments);
   const kept = epochs.filter((entry) => entry.startOffset <= endOffset);
   // An unclean start is a new leader epoch, so that clients can tell offsets given anew from those they read.
-  const bumped = !request.clean && endOffset > 0;
+  const bumped = !clean && endOffset > 0;
   if (bumped) kept.push({ epoch: (kept.at(-1)?.epoch ?? -1) + 1, startOffset: endOffset });
   return {
     directory,
@@ -137,10 +137,17 @@ interface Opened {
   readonly reindexFrom: number | undefined;
 }
 
-function openClean(segments: Segment[], indexIntervalBytes: number): Opened {
+/** Undefined when bytes follow the last batch: what is written next would lie behind them, out of reach. */
+function openClean(segments: Segment[], indexIntervalBytes: number): Opened | undefined {
   const reindexFrom = loadAllIndexes(segments, indexIntervalBytes);
   const last = segments.at(-1);
-  return { endOffset: last ? endOf(last) : 0, reindexFrom };
+  let endOffset = last?.baseOffset ?? 0;
+  let size = 0;
+  for (const { header, position } of last?.headers(last.scanStart(Number.MAX_SAFE_INTEGER)) ?? []) {
+    endOffset = header.baseOffset + header.lastOffsetDelta + 1;
+    size = position + header.sizeInBytes;
+  }
+  return size === (last?.writtenSize ?? 0) ? { endOffset, reindexFrom } : undefined;
 }
 
 /**
@@ -155,14 +162,6 @@ function loadAllIndexes(segments: readonly Segment[], indexIntervalBytes: number
     if (!segment.loadTransactions() || !isWhole) damaged ??= segment.baseOffset;
   }
   return damaged;
-}
-
-function endOf(segment: Segment): number {
-  let end = segment.baseOffset;
-  for (const { header } of segment.headers(segment.scanStart(Number.MAX_SAFE_INTEGER))) {
-    end = header.baseOffset + header.lastOffsetDelta + 1;
-  }
-  return end;
 }
 
 async function openDirty(segments: Segment[], request: RecoveryRequest): Promise<Opened> {
@@ -265,7 +264,8 @@ interface ScannedSegment {
  * The device gets bytes, and the next window is read, while this one is checked.
  */
 async function scanAndRewrite(segment: Segment, request: RecoveryRequest): Promise<ScannedSegment> {
-  const { file, size: fileSize } = segment;
+  const { file } = segment;
+  const fileSize = file.size();
   segment.clear(fileSize);
   const windows = new Windows(file, fileSize);
   let end = segment.baseOffset;

@@ -1,4 +1,5 @@
 // 21 DeleteRecords. Moves the start of a partition forward; -1 means the high watermark.
+import { toError } from '@millrace/foundation';
 import { API, KafkaErrors } from '@millrace/kafka-protocol';
 import { type BrokerState, type ErrorAnswer, partitionOf } from '../broker-state.ts';
 import { defineApi, type RegisteredApi } from './definition.ts';
@@ -14,8 +15,19 @@ export const deleteRecords: RegisteredApi = defineApi({
         ...deleteBefore(broker, name, partitionIndex, Number(offset)),
       })),
     }));
-    // The new starts must not come back after a crash.
-    await broker.directory.checkpoint();
+    // INV-12: what was told to be gone does not come back after a crash.
+    try {
+      await broker.directory.store();
+    } catch (error) {
+      broker.logger.warn({ err: toError(error) }, 'the new starts of partitions could not be stored');
+      const result = failed(KafkaErrors.KAFKA_STORAGE_ERROR);
+      return {
+        topics: topics.map(({ name, partitions }) => ({
+          name,
+          partitions: partitions.map((each) => (each.errorCode === 0 ? { ...each, ...result } : each)),
+        })),
+      };
+    }
     return { topics };
   },
 });

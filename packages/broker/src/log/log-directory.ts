@@ -206,9 +206,9 @@ export class LogDirectory {
     return this.#disk.syncDirectory(this.path);
   }
 
-  /** Stores how far each partition is durable and where it starts, when that changed. */
+  /** Stores how far each partition is durable and where it starts, when that changed. Tried again by the next one. */
   checkpoint(): Promise<void> {
-    return this.#store().catch((error: unknown) => {
+    return this.store().catch((error: unknown) => {
       this.#logger.warn({ err: toError(error) }, 'the checkpoints could not be stored');
     });
   }
@@ -232,10 +232,11 @@ export class LogDirectory {
     this.#logStarts.delete(name);
     // One under way may have begun while the earlier topic was there.
     await this.#storing;
-    if (this.#checkpointed.has(name)) await this.#store();
+    if (this.#checkpointed.has(name)) await this.store();
   }
 
-  #store(): Promise<void> {
+  /** As `checkpoint`, for who answers for it. @throws when the disk does */
+  store(): Promise<void> {
     const stored = this.#storing.then(() => this.#storeCheckpoints());
     this.#storing = stored.catch(() => undefined);
     return stored;

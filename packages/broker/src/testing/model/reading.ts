@@ -54,7 +54,8 @@ function note(
     must(now.start <= log.deletedAsked, () => `${where} starts at ${now.start}, asked ${log.deletedAsked}`);
   }
   ledger.raiseEnd(log, now.end);
-  log.stable = Math.max(log.stable, now.stable);
+  // A start that no answer to DeleteRecords gave may go back, and with it what is only stable for being deleted.
+  if (now.stable > now.start) log.stable = Math.max(log.stable, now.stable);
 }
 
 /** Reads everything and checks it; again from the front when the start moves on underneath. */

@@ -237,18 +237,21 @@ function dropFrom(segments: Segment[], index: number): void {
  * back either, once the log has grown over their offset with other records.
  */
 async function dropAbove(disk: Disk, directory: string, endOffset: number): Promise<void> {
-  const above = disk
-    .list(directory)
-    .filter((name) => name.endsWith('.snapshot') && Number(name.slice(0, 20)) > endOffset);
+  const above = snapshotsIn(disk, directory).filter((name) => Number(name.slice(0, 20)) > endOffset);
   for (const name of above) disk.remove(join(directory, name));
   if (above.length > 0) await disk.syncDirectory(directory);
 }
 
 /** Snapshots of earlier ends, which no deletion of a segment takes along. The newest is what the next start begins with. */
 function dropStray(disk: Disk, directory: string, segments: readonly Segment[]): void {
-  const snapshots = disk.list(directory).filter((name) => name.endsWith('.snapshot'));
   const atStart = new Set(segments.map(({ baseOffset }) => offsetFileName(baseOffset, '.snapshot')));
-  for (const name of snapshots.slice(0, -1)) if (!atStart.has(name)) disk.remove(join(directory, name));
+  for (const name of snapshotsIn(disk, directory).slice(0, -1))
+    if (!atStart.has(name)) disk.remove(join(directory, name));
+}
+
+/** Names of the snapshots of producers, the oldest first. */
+function snapshotsIn(disk: Disk, directory: string): string[] {
+  return disk.list(directory).filter((name) => name.endsWith('.snapshot'));
 }
 
 interface ScannedSegment {
